@@ -1,0 +1,38 @@
+/** Waits that end: each has a limit and an AbortSignal. */
+import type { Scheduler } from './clock.ts';
+import { LatchkeyError } from './errors.ts';
+
+/** Resolves after `delayMs`, or rejects with the signal's reason. */
+export function sleep(scheduler: Scheduler, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) return reject(signal.reason);
+    const abort = (): void => {
+      timer.cancel();
+      reject(signal?.reason);
+    };
+    const timer = scheduler.after(delayMs, () => {
+      signal?.removeEventListener('abort', abort);
+      resolve();
+    });
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}
+
+/** The promise's outcome, or `LatchkeyError('TIMED_OUT')` that names `what`. The work itself is not stopped. */
+export function withTimeout<T>(scheduler: Scheduler, limitMs: number, what: string, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = scheduler.after(limitMs, () =>
+      reject(new LatchkeyError('TIMED_OUT', `${what} took longer than ${limitMs} ms`)),
+    );
+    work.then(
+      (value) => {
+        timer.cancel();
+        resolve(value);
+      },
+      (error: unknown) => {
+        timer.cancel();
+        reject(error);
+      },
+    );
+  });
+}

@@ -1,0 +1,151 @@
+/**
+ * Operational failures: the one table of codes, what the person can do about each, and the exit code.
+ *
+ * Three kinds of failure are never mixed here: bad input is a `Result` (result.ts), an operational failure is a
+ * `LatchkeyError`, a broken invariant is an `AssertionError` and ends the process.
+ */
+export type ErrorAction = 'retry' | 'fix_configuration' | 'stop';
+
+export interface ErrorRow {
+  readonly action: ErrorAction;
+  /** Exit code of the command line when this failure ends it. */
+  readonly exitCode: number;
+  /** The next step, for the person who reads the message. */
+  readonly advice: string;
+}
+
+/** Exit codes: 0 done, 1 refuted, 2 cannot tell, 64 usage, 65 data, 69 unavailable, 70 internal, 73 cannot create, 74 I/O, 75 try again, 77 permission, 78 configuration (sysexits.h where it has a word). */
+export const ERRORS = {
+  CONFIG_INVALID: {
+    action: 'fix_configuration',
+    exitCode: 78,
+    advice: 'correct the named settings; "latchkey config check FILE" lists all problems at once',
+  },
+  CONFIG_UNREADABLE: {
+    action: 'fix_configuration',
+    exitCode: 78,
+    advice: 'check the path and that this user may read it',
+  },
+  USAGE: {
+    action: 'fix_configuration',
+    exitCode: 64,
+    advice: 'run "latchkey help" for the commands and their options',
+  },
+  INPUT_UNREADABLE: {
+    action: 'fix_configuration',
+    exitCode: 2,
+    advice: 'check the path and that this user may read it',
+  },
+  JOURNAL_BUSY: {
+    action: 'stop',
+    exitCode: 75,
+    advice: 'another process holds this journal; ask it through its control socket, or stop it',
+  },
+  JOURNAL_IO: {
+    action: 'retry',
+    exitCode: 74,
+    advice: 'check the disk; nothing is published until reopening and a full checkpoint succeed',
+  },
+  JOURNAL_DAMAGED: {
+    action: 'stop',
+    exitCode: 65,
+    advice: 'the file is kept aside; run "latchkey journal check" on it',
+  },
+  JOURNAL_FULL: {
+    action: 'retry',
+    exitCode: 74,
+    advice: 'make room on the disk; new custody is refused until then and counted',
+  },
+  JOURNAL_MISSING: {
+    action: 'fix_configuration',
+    exitCode: 2,
+    advice: 'check data_dir; the daemon creates a journal at its first start',
+  },
+  JOURNAL_NOT_DURABLE: {
+    action: 'stop',
+    exitCode: 74,
+    advice: 'SQLite does not run at synchronous=FULL; do not use this build',
+  },
+  KEY_PERMISSIONS: {
+    action: 'fix_configuration',
+    exitCode: 77,
+    advice: 'the key file must belong to this user with mode 0600',
+  },
+  KEY_LOST: {
+    action: 'stop',
+    exitCode: 77,
+    advice: 'the log is closed and a new one opened; accept it at the consumer by name',
+  },
+  KEY_LOCKED: {
+    action: 'retry',
+    exitCode: 75,
+    advice: 'the key store refuses for now; it is asked again after its lockout time',
+  },
+  PORT_UNAVAILABLE: {
+    action: 'retry',
+    exitCode: 69,
+    advice: 'check the cable and "latchkey ports"; the port is tried again with back-off',
+  },
+  PORT_BUSY: { action: 'stop', exitCode: 75, advice: 'another process holds this port; stop it first' },
+  SOCKET_BUSY: { action: 'stop', exitCode: 75, advice: 'another daemon answers on this control socket; stop it first' },
+  SOCKET_REFUSED: {
+    action: 'retry',
+    exitCode: 69,
+    advice: 'is the gateway running, and may this user read its socket?',
+  },
+  BROKER_UNREACHABLE: {
+    action: 'retry',
+    exitCode: 69,
+    advice: 'check the address and the network; entries wait in the journal',
+  },
+  BROKER_REFUSED: {
+    action: 'retry',
+    exitCode: 69,
+    advice: 'check user name, password, certificate and the broker rules of this gateway',
+  },
+  STORE_IO: {
+    action: 'retry',
+    exitCode: 74,
+    advice: 'check the disk of the receiver; no receipt is given for what is not stored',
+  },
+  STORE_BUSY: { action: 'stop', exitCode: 75, advice: 'another receiver holds this store; stop it first' },
+  TIMED_OUT: { action: 'retry', exitCode: 75, advice: 'try again; if it stays, look at the named part' },
+  NEEDS_MISSING: { action: 'fix_configuration', exitCode: 69, advice: 'install the named Debian packages' },
+  REFUTED: { action: 'stop', exitCode: 1, advice: 'the evidence does not verify; keep both byte strings' },
+  INTERNAL: { action: 'stop', exitCode: 70, advice: 'this is a defect: please report it with the log' },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export class LatchkeyError extends Error {
+  override readonly name = 'LatchkeyError';
+  readonly code: ErrorCode;
+
+  /** `message` says what was expected and what was found; advice and code are added for people by `explain`. */
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+
+  get action(): ErrorAction {
+    return ERRORS[this.code].action;
+  }
+
+  get exitCode(): number {
+    return ERRORS[this.code].exitCode;
+  }
+}
+
+/** One line for a person: what happened, the next step, and the stable code. */
+export function explain(error: unknown): string {
+  if (error instanceof LatchkeyError) return `${error.message}. ${capital(ERRORS[error.code].advice)} (${error.code})`;
+  return `${messageOf(error)} (INTERNAL)`;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

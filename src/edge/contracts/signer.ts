@@ -1,0 +1,47 @@
+/**
+ * The log key, wherever it lives. A commit needs no key: while it is away, entries are stored and wait unsigned.
+ */
+
+/** The closed list of DSSE payload types that a log key may sign. */
+export type LogPayloadType =
+  | 'application/vnd.latchkey.batch.v1+ndjson'
+  | 'application/vnd.latchkey.successor.v1+json'
+  | 'application/vnd.latchkey.reply.v1+json';
+
+export interface Signer {
+  /** Raw Ed25519 public key, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** C2SP key name, which is the log's origin. */
+  readonly origin: string;
+
+  /**
+   * Signs a checkpoint text (it begins with the origin; anything else is an assertion): 64 bytes, RFC 8032.
+   *
+   * Rejects with KEY_LOCKED while the key store refuses (retry later) and with KEY_LOST when the key is gone (do not
+   * retry: the log must be closed and a new one opened).
+   */
+  signCheckpoint(text: string): Promise<Uint8Array>;
+
+  /** Signs the DSSE PAE of `payload` under a type of the closed list. Rejects like `signCheckpoint`. */
+  signEnvelope(type: LogPayloadType, payload: Uint8Array): Promise<Uint8Array>;
+}
+
+/** Keeps one key per log. */
+export interface KeyStore {
+  readonly kind: 'software' | 'tpm';
+
+  /**
+   * Makes a key for log `number` of `<domain>/<gateway>`; the origin's tag comes from the public key. The key is
+   * durable before this resolves.
+   */
+  create(operatorDomain: string, gatewayId: string, number: number): Promise<Signer>;
+
+  /** The signer of an existing log. Rejects with KEY_LOST, KEY_PERMISSIONS or KEY_LOCKED. */
+  open(origin: string): Promise<Signer>;
+
+  /** Origins of the keys that are here, in no order. */
+  list(): Promise<readonly string[]>;
+
+  /** Destroys the key of a fully receipted log. Destroying a key that is gone is done. */
+  destroy(origin: string): Promise<void>;
+}

@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/campaign/**/*.test.ts'],
+    maxWorkers: 2,
+    testTimeout: 3_600_000,
+    hookTimeout: 60_000,
+  },
+});
