@@ -1,0 +1,138 @@
+/**
+ * Reads a YAML settings file against a schema and reports all problems at once.
+ *
+ * Each problem has a path, what was found and what was expected, so that a technician mends the file in one go.
+ * Values of members whose name sounds like a secret are never repeated.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { LatchkeyError, messageOf } from '../base/errors.ts';
+import { accept, type Refused, type Result, refuse } from '../base/result.ts';
+
+/** A settings file is written by hand; whatever is larger is not one. */
+const SETTINGS_BYTES_MAX = 1024 * 1024;
+const PROBLEMS_SHOWN_MAX = 100;
+/** Aliases can blow a small file up to gigabytes; no honest settings file needs many. */
+const ALIASES_MAX = 100;
+
+export interface SettingsProblem {
+  /** `ports[0].devices[1].address`, or `line 12` where the text is not YAML. */
+  readonly path: string;
+  readonly found: string;
+  readonly expected: string;
+}
+
+export interface InvalidSettings extends Refused<'invalid'> {
+  readonly problems: readonly SettingsProblem[];
+}
+
+export function parseSettings<T>(text: string, schema: z.ZodType<T>): { ok: true; value: T } | InvalidSettings {
+  const parsed = parseYaml(text);
+  if (!parsed.ok) return invalid([parsed.problem]);
+  const checked = schema.safeParse(parsed.value, { reportInput: true });
+  if (checked.success) return accept(checked.data);
+  return invalid(checked.error.issues.flatMap((issue) => problemsOf(issue, [])));
+}
+
+/** Reads and checks the file, or throws CONFIG_UNREADABLE or CONFIG_INVALID with every problem on a line of its own. */
+export function loadSettings<T>(path: string, schema: z.ZodType<T>): T {
+  const text = readSettingsText(path);
+  if (!text.ok) throw new LatchkeyError('CONFIG_UNREADABLE', text.detail);
+  const settings = parseSettings(text.value, schema);
+  if (settings.ok) return settings.value;
+  throw new LatchkeyError('CONFIG_INVALID', `${path} has ${settings.detail}`);
+}
+
+export function readSettingsText(path: string): Result<string, 'unreadable'> {
+  try {
+    const { size } = statSync(path);
+    if (size > SETTINGS_BYTES_MAX) {
+      return refuse('unreadable', `${path}: expected at most ${SETTINGS_BYTES_MAX} bytes of settings, found ${size}`);
+    }
+    return accept(readFileSync(path, 'utf8'));
+  } catch (error) {
+    return refuse('unreadable', `cannot read the settings: ${messageOf(error)}`);
+  }
+}
+
+export function describeProblem(problem: SettingsProblem): string {
+  return `${problem.path}: expected ${problem.expected}, found ${problem.found}`;
+}
+
+function invalid(problems: readonly SettingsProblem[]): InvalidSettings {
+  const shown = problems.slice(0, PROBLEMS_SHOWN_MAX);
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  const lines = shown.map((problem) => `\n  ${describeProblem(problem)}`).join('');
+  return { ok: false, reason: 'invalid', detail: `${count}:${lines}`, problems };
+}
+
+type Yaml = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: SettingsProblem };
+
+function parseYaml(text: string): Yaml {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+  const error = document.errors[0];
+  if (error !== undefined) {
+    const { line } = lines.linePos(error.pos[0]);
+    return { ok: false, problem: { path: `line ${line}`, found: error.message, expected: 'YAML 1.2' } };
+  }
+  try {
+    return { ok: true, value: document.toJS({ maxAliasCount: ALIASES_MAX }) };
+  } catch (cause) {
+    return {
+      ok: false,
+      problem: { path: 'the file', found: messageOf(cause), expected: 'YAML without heavy aliases' },
+    };
+  }
+}
+
+function problemsOf(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): SettingsProblem[] {
+  const path = [...above, ...issue.path];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: pathText([...path, key]),
+      found: 'a setting of that name',
+      expected: 'no such setting (is it misspelt?)',
+    }));
+  }
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const nearest = [...issue.errors].sort((a, b) => a.length - b.length)[0] ?? [];
+    if (nearest.length > 0) return nearest.flatMap((inner) => problemsOf(inner, path));
+  }
+  return [{ path: pathText(path), found: foundText(issue.input, path), expected: expectedText(issue) }];
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  const text = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
+  return text === '' ? 'the file' : text.replace(/^\./, '');
+}
+
+function foundText(input: unknown, path: readonly PropertyKey[]): string {
+  if (input === undefined) return 'nothing';
+  if (input === null) return 'an empty value';
+  if (/password|secret|token|credential|pin$/i.test(String(path.at(-1) ?? ''))) return 'a value that is not shown here';
+  const text = JSON.stringify(input) ?? String(input);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function expectedText(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.expected === 'nonoptional' ? 'a value' : article(issue.expected);
+    case 'invalid_value':
+      return issue.values.map((value) => JSON.stringify(value)).join(' or ');
+    case 'too_small':
+      return `${issue.origin} of ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}`;
+    case 'too_big':
+      return `${issue.origin} of ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}`;
+    default:
+      return issue.message;
+  }
+}
+
+function article(name: string): string {
+  const words: Record<string, string> = { int: 'whole number', record: 'mapping', object: 'mapping', array: 'list' };
+  const word = words[name] ?? name;
+  return /^[aeiou]/.test(word) ? `an ${word}` : `a ${word}`;
+}

@@ -1,0 +1,61 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { parseSettings } from '../../../src/platform/settings.ts';
+
+const schema = z.strictObject({
+  gateway: z.strictObject({ id: z.string().regex(/^[a-z0-9-]{1,64}$/, 'lowercase letters, digits and hyphens') }),
+  password_file: z.string().optional(),
+  password: z.string().min(100).optional(),
+  ports: z.array(z.strictObject({ baud: z.int().min(300) })).min(1),
+  mode: z.enum(['a', 'b']),
+});
+
+function problems(text: string): readonly string[] {
+  const parsed = parseSettings(text, schema);
+  return parsed.ok ? [] : parsed.problems.map((problem) => `${problem.path} | ${problem.expected} | ${problem.found}`);
+}
+
+describe('settings', () => {
+  test('a sound file gives the value', () => {
+    expect(parseSettings('gateway: {id: gw-1}\nports: [{baud: 9600}]\nmode: a\n', schema)).toEqual({
+      ok: true,
+      value: { gateway: { id: 'gw-1' }, ports: [{ baud: 9600 }], mode: 'a' },
+    });
+  });
+
+  test('all problems come at once, each with path, found and expected', () => {
+    const found = problems('gateway: {id: GW 1, colour: red}\nports: [{baud: 9600}, {baud: ten}]\nmode: c\n');
+    expect(found).toEqual([
+      'gateway.id | lowercase letters, digits and hyphens | "GW 1"',
+      'gateway.colour | no such setting (is it misspelt?) | a setting of that name',
+      'ports[1].baud | a number | "ten"',
+      'mode | "a" or "b" | "c"',
+    ]);
+  });
+
+  test('a missing member is named', () => {
+    expect(problems('ports: []\n')).toEqual([
+      'gateway | a mapping | nothing',
+      'ports | array of at least 1 | []',
+      'mode | "a" or "b" | nothing',
+    ]);
+  });
+
+  test('text that is not YAML, and a doubled key, name their line', () => {
+    expect(problems('a: [1,\nb: }')[0]).toMatch(/^line \d+ \| YAML 1.2 \|/);
+    expect(problems('mode: a\nmode: b\n')[0]).toMatch(/^line 2 \| YAML 1.2 \| .*unique/i);
+  });
+
+  test('a secret in the wrong place is not repeated', () => {
+    const parsed = parseSettings('gateway: {id: a}\nports: [{baud: 9600}]\nmode: a\npassword: hunter2\n', schema);
+    expect(parsed.ok).toBe(false);
+    expect(JSON.stringify(parsed)).not.toContain('hunter2');
+    expect(JSON.stringify(parsed)).toContain('not shown');
+  });
+
+  test('a billion laughs are refused and do not eat the memory', () => {
+    let text = 'a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n';
+    for (let i = 1; i < 12; i += 1) text += `a${i}: &a${i} [${`*a${i - 1},`.repeat(10)}]\n`;
+    expect(problems(text).length).toBeGreaterThan(0);
+  });
+});
