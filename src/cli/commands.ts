@@ -1,0 +1,109 @@
+/** Every command of `latchkey`: the one table that dispatch, help and tests read. */
+import type { CommandOption, CommandSpec } from './command.ts';
+
+const CONFIG: CommandOption = { type: 'string', short: 'c', value: 'FILE', help: 'the settings file' };
+const JSON_OUT: CommandOption = { type: 'boolean', help: 'for programs: JSON on standard output' };
+const OUT: CommandOption = { type: 'string', short: 'o', value: 'FILE', help: 'write here instead of standard output' };
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'run',
+    summary: 'Run the gateway daemon: devices to signed journal to MQTT',
+    positionals: [],
+    options: { config: { ...CONFIG, help: 'gateway.yaml' } },
+    details: 'Stops cleanly at SIGTERM or SIGINT: waits, bounded, until the consumer has receipted the last entry.',
+    load: async () => (await import('./commands/run.ts')).runCommand,
+  },
+  {
+    name: 'receive',
+    summary: 'Run the consumer: verify, store and receipt what gateways send',
+    positionals: [],
+    options: {
+      config: { ...CONFIG, help: 'receive.yaml' },
+      'show-key': { type: 'boolean', help: 'print the verifier key of this receiver and stop (made if there is none)' },
+    },
+    load: async () => (await import('./commands/receive.ts')).receiveCommand,
+  },
+  {
+    name: 'verify',
+    summary: 'Verify a batch, an export or a bundle, offline',
+    positionals: ['FILE'],
+    options: {
+      policy: { type: 'string', value: 'FILE', help: 'the trust policy: which logs, witnesses and level to believe' },
+      vkey: { type: 'string', value: 'KEY', help: 'believe this one log: its C2SP verifier key' },
+      json: JSON_OUT,
+    },
+    details:
+      'Exit code 0: verified. 1: refuted. 2: cannot tell (unreadable, a log that nobody names, below the least level).',
+    load: async () => (await import('./commands/verify.ts')).verifyCommand,
+  },
+  {
+    name: 'status',
+    summary: 'Show how the running gateway fares: devices, journal, receipts',
+    positionals: [],
+    options: { config: CONFIG, json: JSON_OUT },
+    details: 'Exit code 0: receipts move. 69: the gateway runs, but something of it stands still, or it does not run.',
+    load: async () => (await import('./commands/status.ts')).statusCommand,
+  },
+  {
+    name: 'tail',
+    summary: 'Print entries as they become durable',
+    positionals: [],
+    options: {
+      config: CONFIG,
+      lines: { type: 'string', short: 'n', value: 'N', help: 'begin with the newest N entries (10)' },
+      follow: { type: 'boolean', short: 'f', help: 'go on until interrupted' },
+      json: { type: 'boolean', help: 'for programs: the exact leaf lines' },
+    },
+    load: async () => (await import('./commands/tail.ts')).tailCommand,
+  },
+  {
+    name: 'journal export',
+    summary: 'Write a log, or a part of it, as consecutive signed batches',
+    positionals: [],
+    options: {
+      config: CONFIG,
+      out: OUT,
+      log: { type: 'string', value: 'ORIGIN', help: 'which log; the open one unless said otherwise' },
+      from: { type: 'string', value: 'N', help: 'first index (0); the export begins at the commit that holds it' },
+      json: { type: 'boolean', help: 'for programs: a summary as JSON on standard error' },
+    },
+    details: 'Asks the running gateway, or takes the lock of the journal when none runs.',
+    load: async () => (await import('./commands/journal-export.ts')).journalExportCommand,
+  },
+  {
+    name: 'journal check',
+    summary: 'Run the tree along every row of every log and compare with its notes',
+    positionals: [],
+    options: { config: CONFIG, json: JSON_OUT },
+    details: 'Exit code 0: everything agrees. 1: something does not, and what is named.',
+    load: async () => (await import('./commands/journal-check.ts')).journalCheckCommand,
+  },
+  {
+    name: 'ports',
+    summary: 'List serial ports with names that survive re-plugging',
+    positionals: [],
+    options: { json: JSON_OUT },
+    load: async () => (await import('./commands/ports.ts')).portsCommand,
+  },
+  {
+    name: 'simulate',
+    summary: 'Serve a simulated site on pseudo-terminals and TCP',
+    positionals: [],
+    options: {
+      site: { type: 'string', value: 'FILE', help: 'the site to play: lines, boards, scanners, faults, story' },
+      json: JSON_OUT,
+    },
+    load: async () => (await import('./commands/simulate.ts')).simulateCommand,
+  },
+  {
+    name: 'config check',
+    summary: 'Check settings files and report all problems at once',
+    positionals: ['FILE...'],
+    options: {
+      kind: { type: 'string', value: 'KIND', help: 'gateway or receive; guessed from the content unless given' },
+      json: JSON_OUT,
+    },
+    load: async () => (await import('./commands/config-check.ts')).configCheckCommand,
+  },
+];

@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+/** The command line's entry: finds the command, runs it, and turns its outcome into an exit code. */
+import { ERRORS, explain, LatchkeyError } from '../base/errors.ts';
+import { type CommandIo, type CommandSpec, parseCommandArgs } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { helpCommand, helpOverview } from './help.ts';
+import { packageVersion } from './version.ts';
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [first, second] = argv;
+  if (first === undefined || first === 'help' || first === '--help' || first === '-h') return help(argv.slice(1));
+  if (first === '--version') return print(packageVersion());
+  const command =
+    COMMANDS.find((spec) => spec.name === `${first} ${second}`) ?? COMMANDS.find((spec) => spec.name === first);
+  if (command === undefined) throw unknownCommand(argv);
+  const args = parseCommandArgs(command, argv.slice(command.name.split(' ').length));
+  if (args.flag('help')) return print(helpCommand(command));
+  const run = await command.load();
+  return run(args, processIo());
+}
+
+function help(words: readonly string[]): number {
+  if (words[0] === 'exit-codes') return print(exitCodes());
+  const command = COMMANDS.find((spec) => spec.name === words.join(' '));
+  if (words.length > 0 && command === undefined) throw unknownCommand(words);
+  return print(command === undefined ? helpOverview(COMMANDS, packageVersion()) : helpCommand(command));
+}
+
+function exitCodes(): string {
+  const rows = Object.entries(ERRORS).map(([code, row]) => `  ${row.exitCode}\t${code}: ${row.advice}`);
+  return ['  0\tdone, or verified', '  1\trefuted', '  2\tcannot tell', ...rows].join('\n');
+}
+
+function unknownCommand(words: readonly string[]): LatchkeyError {
+  const near: readonly CommandSpec[] = COMMANDS.filter((spec) => spec.name.split(' ')[0] === words[0]);
+  const hint = near.length === 0 ? '' : `; did you mean ${near.map((spec) => `"latchkey ${spec.name}"`).join(' or ')}?`;
+  return new LatchkeyError('USAGE', `there is no command "latchkey ${words.slice(0, 2).join(' ')}"${hint}`);
+}
+
+function print(text: string): number {
+  process.stdout.write(`${text}\n`);
+  return 0;
+}
+
+function processIo(): CommandIo {
+  const stop = new AbortController();
+  const abort = (): void => stop.abort(new LatchkeyError('TIMED_OUT', 'stopped by a signal'));
+  process.once('SIGINT', abort);
+  process.once('SIGTERM', abort);
+  return {
+    out: (line) => void process.stdout.write(`${line}\n`),
+    err: (line) => void process.stderr.write(`${line}\n`),
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+      }),
+    signal: stop.signal,
+  };
+}
+
+// A reader that closes early (head, less) is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 74));
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    process.stderr.write(`latchkey: ${explain(error)}\n`);
+    if (!(error instanceof LatchkeyError) && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    process.exitCode = error instanceof LatchkeyError ? error.exitCode : ERRORS.INTERNAL.exitCode;
+  },
+);

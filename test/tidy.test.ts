@@ -1,0 +1,172 @@
+/**
+ * The house rules that a program can check: who imports whom, file length, files that nobody imports, leftovers.
+ * The compiler and the linter check the rest (cycles, default exports, enums, function length).
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const root = resolve(import.meta.dirname, '..');
+const FILE_LINES_MAX = 400;
+
+/** Tracked and new files alike, so that a mistake shows before it is committed. */
+function files(): readonly string[] {
+  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root });
+  return listed
+    .toString()
+    .split('\n')
+    .filter((name) => name !== '' && existsSync(join(root, name)));
+}
+
+const all = files();
+const sources = all.filter((name) => name.endsWith('.ts'));
+const text = (name: string): string => readFileSync(join(root, name), 'utf8');
+
+interface Import {
+  readonly from: string;
+  /** Path from the root, or the package's name. */
+  readonly to: string;
+  readonly local: boolean;
+}
+
+function importsOf(name: string): readonly Import[] {
+  const found = text(name).matchAll(
+    /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g,
+  );
+  return [...found].map((match) => {
+    const target = match[1] ?? match[2] ?? match[3] ?? '';
+    const local = target.startsWith('.');
+    return { from: name, to: local ? relative(root, resolve(root, dirname(name), target)) : target, local };
+  });
+}
+
+const imports = sources.flatMap(importsOf);
+
+/** The room of a file: the longest prefix of this list that it lies in. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  'firmware-protocol': [],
+  'src/base': [],
+  'src/platform': ['src/base', 'src/evidence/crypto.ts'],
+  'src/evidence/event': ['src/base', 'src/evidence/crypto.ts'],
+  'src/evidence/log': ['src/base', 'src/evidence/crypto.ts'],
+  'src/evidence/batch': ['src/base', 'src/evidence/crypto.ts', 'src/evidence/event', 'src/evidence/log'],
+  'src/evidence/wire': [
+    'src/base',
+    'src/evidence/crypto.ts',
+    'src/evidence/event',
+    'src/evidence/log',
+    'src/evidence/batch',
+  ],
+  'src/evidence/verify': ['src/base', 'src/evidence'],
+  'src/evidence': ['src/base'],
+  'src/edge/contracts': ['src/base', 'src/evidence'],
+  'src/edge/gateway': ['src/base', 'src/platform', 'src/evidence', 'src/edge', 'firmware-protocol'],
+  'src/edge': ['src/base', 'src/platform', 'src/evidence', 'src/edge/contracts', 'firmware-protocol'],
+  'src/risk/intake': ['src/base', 'src/platform', 'src/evidence'],
+  'src/risk/receive': ['src/base', 'src/platform', 'src/evidence', 'src/risk/intake'],
+  'src/cli': ['src', 'simulators'],
+  simulators: ['firmware-protocol', 'src/base', 'src/platform', 'src/evidence'],
+};
+
+/** Rooms of the edge and the risk wing do not know each other: the room is the first folder under the wing. */
+function roomOf(name: string): string {
+  const known = Object.keys(ROOMS).filter((room) => name === room || name.startsWith(`${room}/`));
+  const longest = known.sort((a, b) => b.length - a.length)[0] ?? '';
+  if (longest === 'src/edge') return name.split('/').slice(0, 3).join('/');
+  return longest;
+}
+
+function allowed(room: string): readonly string[] {
+  return [room, ...(ROOMS[room] ?? ROOMS['src/edge'] ?? [])];
+}
+
+describe('the house', () => {
+  test('every source stands in a room', () => {
+    const homeless = sources.filter(
+      (name) => /^(src|simulators|firmware-protocol)\//.test(name) && roomOf(name) === '',
+    );
+    expect(homeless).toEqual([]);
+    expect(sources.length).toBeGreaterThan(50);
+  });
+
+  test('no room imports what it may not', () => {
+    const wrong = imports
+      .filter((entry) => entry.local && /^(src|simulators|firmware-protocol)\//.test(entry.from))
+      .filter(
+        (entry) => !allowed(roomOf(entry.from)).some((room) => entry.to === room || entry.to.startsWith(`${room}/`)),
+      )
+      .map((entry) => `${entry.from} imports ${entry.to}`);
+    expect(wrong).toEqual([]);
+    expect(imports.length).toBeGreaterThan(100);
+  });
+
+  test('base and evidence import no Node module, and evidence only @noble', () => {
+    const outside = imports.filter((entry) => !entry.local && /^src\/(base|evidence)\//.test(entry.from));
+    expect(
+      outside.filter((entry) => !entry.to.startsWith('@noble/')).map((entry) => `${entry.from}: ${entry.to}`),
+    ).toEqual([]);
+  });
+
+  test('every module is imported by somebody, or is an entry', () => {
+    const entries = [
+      /^src\/cli\/main\.ts$/,
+      /^src\/evidence\/index\.ts$/,
+      /^simulators\/demo\/main\.ts$/,
+      /^test\//,
+      /\.config\.ts$/,
+    ];
+    const targets = new Set(imports.filter((entry) => entry.local).map((entry) => entry.to));
+    const orphans = sources.filter((name) => !targets.has(name) && !entries.some((entry) => entry.test(name)));
+    expect(orphans).toEqual([]);
+  });
+
+  test('no product module is imported by tests alone', () => {
+    const fromProduct = new Set(
+      imports.filter((entry) => entry.local && !entry.from.startsWith('test/')).map((entry) => entry.to),
+    );
+    const entries = [
+      /^src\/cli\/main\.ts$/,
+      /^src\/evidence\/index\.ts$/,
+      /^simulators\/demo\/main\.ts$/,
+      /^src\/base\/manual-scheduler\.ts$/,
+    ];
+    const unused = sources.filter(
+      (name) =>
+        /^(src|simulators)\//.test(name) && !fromProduct.has(name) && !entries.some((entry) => entry.test(name)),
+    );
+    expect(unused).toEqual([]);
+  });
+
+  test(`no source is longer than ${FILE_LINES_MAX} lines`, () => {
+    const long = sources.filter((name) => text(name).split('\n').length > FILE_LINES_MAX + 1);
+    expect(long).toEqual([]);
+  });
+
+  test('nothing is left over', () => {
+    const leftover = new RegExp(
+      `\\b(${['TO' + 'DO', 'FIX' + 'ME', 'XX' + 'X'].join('|')})\\b|\\b(it|test|describe)\\.(skip|only|todo)\\b`,
+    );
+    expect(sources.filter((name) => leftover.test(text(name)))).toEqual([]);
+  });
+
+  test('the lock file names no download address', () => {
+    expect(text('package-lock.json')).not.toMatch(/"resolved": *"https?:/);
+  });
+
+  test('dependencies have exact versions', () => {
+    const manifest: { dependencies: Record<string, string>; devDependencies: Record<string, string> } = JSON.parse(
+      text('package.json'),
+    );
+    const loose = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }).filter(
+      ([, version]) => !/^\d+\.\d+\.\d+$/.test(version),
+    );
+    expect(loose).toEqual([]);
+  });
+
+  test('the top level is the one that was ordered', () => {
+    const top = new Set(all.map((name) => name.split('/')[0]));
+    const ordered = ['package.json', 'tsconfig.json', 'src', 'firmware-protocol', 'config', 'simulators', 'test'];
+    expect(ordered.filter((name) => !top.has(name))).toEqual([]);
+  });
+});
