@@ -73,7 +73,7 @@ describe('time', () => {
   test('wall text is always 24 characters, as date(1) prints it', () => {
     const printed = execFileSync('date', ['-u', '-d', '@1700000000.5', '+%Y-%m-%dT%H:%M:%S.%3NZ']).toString().trim();
     expect(wallText(1_700_000_000_500)).toBe(printed);
-    fc.assert(fc.property(fc.double({ noNaN: true }), (ms) => expect(wallText(ms)).toHaveLength(24)));
+    fc.assert(fc.property(fc.double({ noNaN: true }), (ms) => wallText(ms).length === 24));
   });
 
   test('a manual scheduler runs what is due in order, and nothing that was cancelled', () => {
