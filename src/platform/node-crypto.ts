@@ -17,9 +17,12 @@ class NodeCrypto {
   readonly #keys = new Map<string, KeyObject>();
 
   sha256(bytes: Uint8Array): Uint8Array {
-    const digest = hash('sha256', bytes, 'buffer');
-    // A plain Uint8Array: `slice` of a Buffer would be a view, and callers may keep what they get.
-    return new Uint8Array(digest.buffer, digest.byteOffset, digest.length);
+    // A string of 32 characters, then a small array inside the heap: half the time of the Buffer that 'buffer' gives,
+    // whose memory is allocated outside.
+    const text = hash('sha256', bytes, 'latin1');
+    const digest = new Uint8Array(32);
+    for (let i = 0; i < 32; i += 1) digest[i] = text.charCodeAt(i);
+    return digest;
   }
 
   hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {

@@ -9,6 +9,7 @@ import type { EvidenceCrypto } from '../crypto.ts';
 export const HASH_BYTES = 32;
 const LEAF_PREFIX = 0x00;
 const NODE_PREFIX = 0x01;
+const NODE_BYTES = 1 + 2 * HASH_BYTES;
 
 /** SHA-256(0x00 || leaf bytes). */
 export function leafHash(crypto: EvidenceCrypto, leaf: Uint8Array): Uint8Array {
@@ -20,11 +21,15 @@ export function leafHash(crypto: EvidenceCrypto, leaf: Uint8Array): Uint8Array {
 
 /** SHA-256(0x01 || left || right). */
 export function nodeHash(crypto: EvidenceCrypto, left: Uint8Array, right: Uint8Array): Uint8Array {
-  const input = new Uint8Array(1 + 2 * HASH_BYTES);
-  input[0] = NODE_PREFIX;
-  input.set(left, 1);
-  input.set(right, 1 + HASH_BYTES);
-  return crypto.sha256(input);
+  return nodeHashIn(new Uint8Array(NODE_BYTES), crypto, left, right);
+}
+
+/** `scratch` saves the allocation where nodes are hashed by the million. */
+function nodeHashIn(scratch: Uint8Array, crypto: EvidenceCrypto, left: Uint8Array, right: Uint8Array): Uint8Array {
+  scratch[0] = NODE_PREFIX;
+  scratch.set(left, 1);
+  scratch.set(right, 1 + HASH_BYTES);
+  return crypto.sha256(scratch);
 }
 
 /** Roots of the complete subtrees of [0, size), largest first: one for each 1 in the binary form of `size`. */
@@ -45,6 +50,7 @@ export function frontierLength(size: number): number {
 export class TreeBuilder {
   readonly #crypto: EvidenceCrypto;
   readonly #roots: Uint8Array[];
+  readonly #scratch = new Uint8Array(NODE_BYTES);
   #size: number;
 
   /** Goes on from a frontier, or begins empty. A frontier whose roots do not fit its size is an assertion. */
@@ -63,7 +69,7 @@ export class TreeBuilder {
   push(leaf: Uint8Array): void {
     let node = leaf;
     for (let rest = this.#size; rest % 2 === 1; rest = Math.floor(rest / 2)) {
-      node = nodeHash(this.#crypto, present(this.#roots.pop(), 'left sibling'), node);
+      node = nodeHashIn(this.#scratch, this.#crypto, present(this.#roots.pop(), 'left sibling'), node);
     }
     this.#roots.push(node);
     this.#size += 1;
