@@ -61,6 +61,11 @@ export const ERRORS = {
     exitCode: 2,
     advice: 'check data_dir; the daemon creates a journal at its first start',
   },
+  JOURNAL_VERSION: {
+    action: 'stop',
+    exitCode: 65,
+    advice: 'the file was written by another version of Latchkey; use that one or a newer one',
+  },
   JOURNAL_NOT_DURABLE: {
     action: 'stop',
     exitCode: 74,
