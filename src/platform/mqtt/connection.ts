@@ -63,8 +63,8 @@ export interface MqttConnection {
    * 154 (retain not supported) are also answered without sending, when the broker's CONNACK rules the packet out.
    *
    * Rejects with BROKER_UNREACHABLE while there is no connection (nothing was sent, nothing is queued) and when the
-   * connection ends first, and with TIMED_OUT when no PUBACK came in `ack_timeout_ms` (the connection is dropped then):
-   * in both the message may or may not have arrived. Rejects with the signal's reason when that fires first. Rejects
+   * connection ends first, and with TIMED_OUT when the oldest unacknowledged message waited `ack_timeout_ms` as the oldest
+   * (the connection is dropped then): in both the message may or may not have arrived. Rejects with the signal's reason when that fires first. Rejects
    * with BROKER_REFUSED when 1,024 calls already wait for the broker's Receive Maximum.
    */
   publish(topic: string, payload: Uint8Array, options?: MqttPublishOptions): Promise<number>;
@@ -75,6 +75,9 @@ export interface MqttConnection {
    * otherwise like `publish`.
    */
   subscribe(filters: readonly string[], signal?: AbortSignal): Promise<void>;
+
+  /** Ends subscriptions of the present connection; messages already on their way may still come. Rejects like `publish`. */
+  unsubscribe(filters: readonly string[], signal?: AbortSignal): Promise<void>;
 
   /** Ends the present connection at once; the next attempt follows after the back-off. `reason` is for the log. */
   drop(reason: string): void;

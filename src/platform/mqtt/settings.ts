@@ -4,13 +4,15 @@
  */
 import { z } from 'zod';
 
+const BROKER_URL = /^mqtts?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?\/?$/;
+
 const filePath = z.string().min(1).max(4_096);
 
 export const mqttSettingsSchema = z
   .strictObject({
     url: z
       .string()
-      .regex(/^mqtts?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?\/?$/, {
+      .refine((url) => BROKER_URL.test(url) && URL.canParse(url), {
         error: 'expected mqtt://host[:port] or mqtts://host[:port], without user, password or path',
       })
       .describe('mqtts://host:8883, or mqtt://host:1883 on this machine or a trusted line'),
@@ -18,7 +20,8 @@ export const mqttSettingsSchema = z
     client_id: z
       .string()
       .regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: 'expected 1 to 64 of A-Z a-z 0-9 _ . -' })
-      .describe('unique per broker: a second client with this name throws the first one out'),
+      .optional()
+      .describe('derived when left out; unique per broker: a second client with this name throws the first one out'),
     username: z.string().min(1).max(256).optional(),
     password_file: filePath.optional().describe('file whose first line is the password'),
     ca_file: filePath.optional().describe('PEM certificates that may vouch for the broker, instead of the system list'),
