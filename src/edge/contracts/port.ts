@@ -5,13 +5,22 @@
  * jitter, and it says each change of state exactly once. It buffers nothing: bytes go to the listener as they come, in
  * chunks whose edges mean nothing.
  */
-export type PortState = 'opening' | 'open' | 'lost' | 'closed';
+export type PortState =
+  /** The first attempt has not ended yet. */
+  | 'opening'
+  | 'open'
+  /** Not open, and tried again until `close`. */
+  | 'lost'
+  | 'closed';
+
+/** Why a port is lost, where it matters to the caller: another process holds it, or the device is not there. */
+export type PortTrouble = 'PORT_BUSY' | 'PORT_UNAVAILABLE';
 
 export interface PortListener {
   /** Bytes as they came. The array is the listener's. */
   bytes(chunk: Uint8Array): void;
-  /** `reason` is for people: what was expected, what was found. */
-  state(state: PortState, reason: string): void;
+  /** `reason` is for people: what was expected, what was found. `trouble` comes with `lost`. */
+  state(state: PortState, reason: string, trouble?: PortTrouble): void;
 }
 
 export interface Port {
@@ -25,6 +34,11 @@ export interface Port {
    * then is unknown, and the caller must treat it as perhaps sent.
    */
   write(bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  /**
+   * The caller sees no life on an open port (a half-open connection, a stalled adapter): it is closed, reported as lost
+   * and opened again. Does nothing when the port is not open.
+   */
+  reopen(reason: string): void;
   /** Closes for good; resolves when the descriptor is closed. */
   close(): Promise<void>;
 }

@@ -22,6 +22,8 @@ export interface BoardReading {
   readonly kind: 'board';
   readonly device: string;
   readonly observed: Observed;
+  /** When the poll was sent: the board took its state between this and `observed`. */
+  readonly askedUpMs?: number;
   readonly channels: readonly ChannelState[];
 }
 
@@ -33,8 +35,11 @@ export interface ScanReading {
   readonly code: ScanCode;
   /** Equal scans within the debounce window before this one that were not reported on their own. */
   readonly suppressed: number;
-  /** Why the scan cannot name a parcel: two scans without a suffix between them, cut by length, or a no-read text. */
-  readonly quarantined?: 'glued' | 'too_long' | 'no_read';
+  /**
+   * Why the scan cannot name a parcel: two scans without a suffix between them, cut by length, a no-read text, or its
+   * beginning or end is missing (prefix, AIM identifier, suffix).
+   */
+  readonly quarantined?: 'glued' | 'too_long' | 'no_read' | 'incomplete';
 }
 
 /** A device answers, stopped answering, or answers wrongly. One reading per change. */
@@ -43,13 +48,20 @@ export interface DeviceReading {
   readonly device: string;
   readonly observed: Observed;
   readonly state: 'found' | 'lost' | 'faulted';
-  /** Stable word: `no_reply`, `port_lost`, `port_open`, `duplicate_address`, `wrong_channels`, `babbling`. */
+  /**
+   * Stable word. Found: `answered` (a board), `port_open` (a scanner, which cannot be asked). Lost: `no_reply`,
+   * `port_lost`. Faulted: `duplicate_address`, `wrong_channels`, `damaged` (answers that are never sound), `babbling`
+   * (the line is never quiet).
+   */
   readonly reason: string;
   /** For `lost` and `found` after a loss: when it last answered. */
   readonly lastAnswerUpMs?: number;
 }
 
-/** Counts of one line since the reading before; sent at most once a minute and only when something was counted. */
+/**
+ * Counts of one line since the reading before; sent at most once a minute and only when noise, a damaged frame or a
+ * missing answer was counted.
+ */
 export interface LineReading {
   readonly kind: 'line';
   readonly port: string;
