@@ -1,0 +1,220 @@
+/**
+ * Data members of what devices and people give rise to (FORMAT.md section 2). Absent means that there was no such
+ * signal; `false` means observed false.
+ */
+import type { JsonObject } from './event.ts';
+import { actorField, codeField, hash32Field, nameField, nonce16Field, parcelField, seenField } from './event-fields.ts';
+import { array, bareText, bool, int, map, object, pattern, rawBytes, scannedTogether, text, word } from './field.ts';
+import { scanHoldsCardNumber } from './recognise-code.ts';
+
+const DAY_MS = 86_400_000;
+const grams = int(-9_999_999, 9_999_999);
+const count = int();
+
+/** A span in which nothing, or not everything, could be recorded: signed afterwards, inside other events. */
+export const blindField = object(
+  { cause: word('stopped', 'crashed', 'disk_full', 'queue_full', 'io_error', 'journal_damaged') },
+  {
+    from_boot: int(1),
+    from_up_ms: int(),
+    to_up_ms: int(),
+    /** Events that were drafted and not recorded; absent when nobody counted. */
+    events: count,
+    by_type: array(object({ type: pattern('[a-z]{1,24}\\.[a-z_]{1,24}', 49), count })),
+    by_type_more: count,
+  },
+);
+
+const channel = int(1, 9_999);
+const polarity = word('closed_is_1', 'closed_is_0');
+const quarantined = word('glued', 'too_long', 'no_read');
+const AIM_PATTERN = '\\][A-Za-z][0-9A-Za-z]';
+
+const scanned = scannedTogether(
+  object(
+    { size_bytes: count },
+    {
+      text: bareText(256),
+      raw: rawBytes(256),
+      aim: pattern(AIM_PATTERN, 3),
+      certainty: word('check_digit', 'pattern'),
+      /** Schemes that the code may be of, best first. */
+      candidates: array(pattern('[a-z][a-z0-9]{0,11}', 12), 8),
+      /** Application identifiers of a GS1 element string, without their values. */
+      ais: array(pattern('[0-9]{2,4}', 4)),
+      ais_more: count,
+      suppressed: count,
+      quarantined,
+      /** The text was longer than may be kept: what is there is its beginning. */
+      cut: bool(),
+    },
+  ),
+  'text',
+  scannedTextHoldsCard,
+);
+
+const doorSeen = object(
+  {},
+  {
+    opened: seenField,
+    closed: seenField,
+    /** The door was open at the first look: its opening was not seen. */
+    first_look: bool(),
+    /** It opened while its board could not be read, so the board cannot have been told to open it. */
+    forced: bool(),
+    /** Bounds of how long it stood open, when both changes were seen in one run of the daemon. */
+    open_min_ms: int(),
+    open_max_ms: int(),
+  },
+);
+
+const episodeScan = object({ device: nameField, up_ms: int() }, { parcel: parcelField, boot: int(1), quarantined });
+
+const notSeen = word(
+  'opening',
+  'closing',
+  'scan',
+  'item_before',
+  'item_after',
+  'weight_before',
+  'weight_after',
+  'access',
+  'photo',
+);
+
+const contradiction = word(
+  'shut_but_empty',
+  'item_without_scan',
+  'scan_without_item',
+  'already_occupied',
+  'several_parcels',
+  'other_parcel',
+  'several_doors',
+  'unread_scan',
+  'item_gone',
+  'item_while_shut',
+  'opened_unwatched',
+);
+
+/** What was and was not seen between the opening of a door and its closing. */
+export const episodeField = object(
+  { closed_by: word('door_shut', 'left_open', 'cut', 'person') },
+  {
+    door: doorSeen,
+    scans: array(episodeScan),
+    scans_more: count,
+    /** The parcels that this episode is about, when they are several; one stands in the envelope. */
+    parcels: array(parcelField),
+    parcels_more: count,
+    /** What lay there before, as far as earlier episodes said. */
+    held: array(parcelField),
+    held_more: count,
+    item_before: bool(),
+    item_after: bool(),
+    weight_before_g: grams,
+    weight_after_g: grams,
+    access: object({ method: codeField, up_ms: int() }),
+    photo: hash32Field,
+    not_seen: array(notSeen),
+    contradictions: array(contradiction),
+    cut: bool(),
+    /** How long the board could not be read while the episode ran. */
+    blind_ms: int(),
+  },
+);
+
+const deviceState = object(
+  { reason: codeField },
+  {
+    kind: word('board', 'scanner', 'scale', 'sensor', 'reader', 'camera'),
+    last_answer_up_ms: int(),
+    compartments: array(nameField),
+    compartments_more: count,
+  },
+);
+
+const doorChange = object(
+  {},
+  { channel, feedback: int(0, 1), polarity, reads: int(1, 99), first_look: bool(), unwatched_ms: int() },
+);
+
+const decision = { method: codeField, attempts: int(0, 9_999) };
+const photo = { sha256: hash32Field, size_bytes: count, media_type: word('image/jpeg', 'image/png', 'image/webp') };
+
+export const CUSTODY_DATA = {
+  'device.found': deviceState,
+  'device.lost': deviceState,
+  'device.faulted': deviceState,
+  'device.commissioned': object({}, { channel, polarity, reads: array(int(0, 1)), item_sensor: bool() }),
+  'line.noisy': object(
+    { port: nameField, since_up_ms: int() },
+    {
+      bytes: count,
+      frames: count,
+      noise_bytes: count,
+      checksum_errors: count,
+      timeouts: count,
+      echoes: count,
+    },
+  ),
+  'code.scanned': scanned,
+  'door.opened': doorChange,
+  'door.closed': doorChange,
+  'door.forced': object(
+    { reason: word('opened_unwatched', 'tamper', 'lock_engaged') },
+    { channel, unwatched_ms: int() },
+  ),
+  'occupancy.changed': object({ occupied: bool() }, { channel, door: word('open', 'shut', 'unknown') }),
+  'weight.measured': object({ weight_g: grams }, { stable: bool(), expected_g: grams }),
+  'tamper.raised': object({ input: codeField }, { detail: text(120) }),
+  'tamper.cleared': object({ input: codeField }, { detail: text(120) }),
+  'power.lost': object({ source: word('mains', 'battery') }, { battery_pct: int(0, 100) }),
+  'power.restored': object({ source: word('mains', 'battery') }, { battery_pct: int(0, 100), down_ms: int() }),
+  'location.fixed': object(
+    { geofence: word('inside', 'outside', 'unknown') },
+    {
+      /** Thousandths of a degree: about 100 m. */
+      lat_mdeg: int(-90_000, 90_000),
+      lon_mdeg: int(-180_000, 180_000),
+      accuracy_m: int(0, 100_000),
+      distance_m: int(0, 40_100_000),
+      fix_age_ms: int(0, 366 * DAY_MS),
+    },
+  ),
+  'photo.captured': object(photo, { cause: codeField }),
+  'access.granted': object(decision, { credential: text(64) }),
+  'access.refused': object(decision, { reason: codeField, locked_ms: int() }),
+  'parcel.deposited': episodeField,
+  'parcel.collected': episodeField,
+  'parcel.returned': episodeField,
+  'parcel.removed': episodeField,
+  'compartment.disturbed': episodeField,
+  'compartment.counted': object(
+    { reason: word('first_look', 'command', 'maintenance') },
+    { door: word('open', 'shut', 'unknown'), occupied: bool(), held: array(parcelField), held_more: count },
+  ),
+  'seal.recorded': object({ state: word('intact', 'broken', 'missing') }, { seal: text(64) }),
+  'custody.handed_over': object(
+    { from: actorField, to: actorField },
+    { method: codeField, parcels: array(parcelField), parcels_more: count },
+  ),
+  'exception.reported': object(
+    { what: codeField },
+    { detail: text(200), count, scans: array(episodeScan), scans_more: count, blind: blindField },
+  ),
+  'maintenance.opened': object({}, { reason: text(120), ticket: text(64), compartments: array(nameField) }),
+  'maintenance.closed': object({}, { reason: text(120), ticket: text(64), compartments: array(nameField) }),
+  'console.acted': object({ action: codeField }, { target: text(64), result: codeField }),
+  'settings.changed': object({ settings: map(32, 64) }, { sha256: hash32Field, cause: codeField }),
+  'command.received': object({ id: nonce16Field, verb: codeField }, { key: pattern('[0-9a-f]{8}', 8) }),
+  'command.executed': object({ id: nonce16Field, verb: codeField }, { result: codeField, took_ms: int() }),
+  'command.refused': object(
+    { reason: codeField },
+    { id: nonce16Field, verb: codeField, key: pattern('[0-9a-f]{8}', 8), count },
+  ),
+} as const;
+
+function scannedTextHoldsCard(data: JsonObject): boolean {
+  const { text: scan, aim } = data;
+  return typeof scan === 'string' && scanHoldsCardNumber(scan, typeof aim === 'string' ? aim : undefined);
+}
