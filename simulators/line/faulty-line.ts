@@ -1,0 +1,90 @@
+/**
+ * Puts the fault plan between a device and its cable: what the device says becomes deliveries, pauses and pulled plugs.
+ */
+import type { Scheduler, Timer } from '../../src/base/clock.ts';
+import type { FaultCounts } from '../faults/kinds.ts';
+import {
+  type Emission,
+  type FaultSettings,
+  type FaultState,
+  FIRST_EMISSION,
+  HOLD_MAX_MS,
+  planEmission,
+  releaseHeld,
+} from '../faults/plan.ts';
+import type { Cable } from './cable.ts';
+
+export interface FaultyLineParts {
+  readonly name: string;
+  readonly cable: Cable;
+  readonly settings: FaultSettings;
+  readonly counts: FaultCounts;
+  readonly scheduler: Scheduler;
+}
+
+export class FaultyLine {
+  readonly #parts: FaultyLineParts;
+  readonly #timers = new Set<Timer>();
+  #state: FaultState = FIRST_EMISSION;
+  #holding: Timer | undefined;
+  #closed = false;
+
+  constructor(parts: FaultyLineParts) {
+    this.#parts = parts;
+  }
+
+  /** What was emitted so far, each a chance for faults. */
+  get emissions(): number {
+    return this.#state.emission;
+  }
+
+  emit(emission: Emission): void {
+    const { settings, name, counts } = this.#parts;
+    const outcome = planEmission(settings, name, this.#state, emission);
+    this.#state = outcome.state;
+    for (const fault of outcome.faults) counts.add(fault);
+    let lastMs = 0;
+    for (const { afterMs, bytes } of outcome.deliveries) {
+      lastMs = afterMs;
+      this.#after(afterMs, () => this.#parts.cable.send(bytes));
+    }
+    this.#holdOrNot();
+    const { unplugMs } = outcome;
+    if (unplugMs !== undefined) this.#after(lastMs, () => void this.#unplugFor(unplugMs));
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#holding?.cancel();
+  }
+
+  #holdOrNot(): void {
+    this.#holding?.cancel();
+    this.#holding = undefined;
+    if (this.#state.held.length === 0) return;
+    this.#holding = this.#parts.scheduler.after(HOLD_MAX_MS, () => {
+      const released = releaseHeld(this.#state);
+      this.#state = released.state;
+      this.#parts.cable.send(released.bytes);
+    });
+  }
+
+  async #unplugFor(unplugMs: number): Promise<void> {
+    await this.#parts.cable.unplug();
+    if (!this.#closed) this.#after(unplugMs, () => void this.#parts.cable.plug());
+  }
+
+  #after(delayMs: number, work: () => void): void {
+    if (delayMs === 0) {
+      work();
+      return;
+    }
+    const timer = this.#parts.scheduler.after(delayMs, () => {
+      this.#timers.delete(timer);
+      work();
+    });
+    this.#timers.add(timer);
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * A whole site that is not there: its devices on real pseudo-terminals and TCP, and hands that act on it.
+ *
+ * Technicians run it as `latchkey simulate`, tests and the demo start it in their own process. It knows the gateway only
+ * by what comes over the cables.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { sleep } from '../src/base/abort.ts';
+import type { Scheduler } from '../src/base/clock.ts';
+import { LatchkeyError } from '../src/base/errors.ts';
+import { systemScheduler } from '../src/base/system-scheduler.ts';
+import { type Cell, LockerBank } from './boards/bank.ts';
+import type { FaultKind } from './faults/kinds.ts';
+import type { Label } from './scanners/codes.ts';
+import { noReadEmission, scanEmission } from './scanners/text-scanner.ts';
+import { compartmentsOf, openLine, type SiteLine } from './site/devices.ts';
+import type { SiteSettings } from './site/settings.ts';
+import type { Step } from './site/steps.ts';
+
+export interface SiteLink {
+  readonly line: string;
+  readonly kind: 'pty' | 'tcp';
+  /** A device path that stays while the device name changes, or `127.0.0.1:port`. */
+  readonly address: string;
+}
+
+export interface Site {
+  readonly links: readonly SiteLink[];
+  /** Throws USAGE for a name that the site does not have. */
+  address(line: string): string;
+  cells(): readonly Cell[];
+  open(compartment: string): void;
+  shut(compartment: string): void;
+  put(compartment: string): void;
+  take(compartment: string): void;
+  pretendItem(compartment: string, item: boolean): void;
+  /** No label: the trigger was pulled in vain. */
+  scan(scanner: string, label?: Label): void;
+  plug(line: string): Promise<void>;
+  unplug(line: string): Promise<void>;
+  perform(step: Step, signal?: AbortSignal): Promise<void>;
+  /** How often a fault happened, on one line or on all. */
+  faults(kind: FaultKind, line?: string): number;
+  /** Sound requests that the boards of a line have heard. */
+  requests(line: string): number;
+  report(): SiteReport;
+  /** Hangs up every line and removes the links. */
+  close(): Promise<void>;
+}
+
+export interface SiteReport {
+  readonly lines: readonly {
+    readonly line: string;
+    readonly address: string;
+    readonly plugged: boolean;
+    readonly requests: number;
+    readonly emissions: number;
+    readonly faults: Readonly<Record<string, number>>;
+  }[];
+}
+
+export interface StartSiteOptions {
+  readonly site: SiteSettings;
+  readonly scheduler?: Scheduler;
+}
+
+export async function startSite({ site, scheduler = systemScheduler() }: StartSiteOptions): Promise<Site> {
+  const ownDir = site.links_dir === undefined ? await mkdtemp(join(tmpdir(), `latchkey-${site.name}-`)) : undefined;
+  const linksDir = ownDir ?? resolve(site.links_dir ?? '');
+  const bank = new LockerBank(compartmentsOf(site));
+  const lines: SiteLine[] = [];
+  const close = async (): Promise<void> => {
+    for (const line of lines) {
+      line.bus?.close();
+      line.faulty.close();
+    }
+    await Promise.all(lines.map((line) => line.cable.close()));
+    if (ownDir !== undefined) await rm(ownDir, { recursive: true, force: true });
+  };
+  try {
+    for (const line of site.lines) lines.push(await openLine(line, { site, linksDir, bank, scheduler }));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return new RunningSite(lines, bank, scheduler, close);
+}
+
+class RunningSite implements Site {
+  readonly close: () => Promise<void>;
+  readonly #lines: readonly SiteLine[];
+  readonly #bank: LockerBank;
+  readonly #scheduler: Scheduler;
+
+  constructor(lines: readonly SiteLine[], bank: LockerBank, scheduler: Scheduler, close: () => Promise<void>) {
+    this.#lines = lines;
+    this.#bank = bank;
+    this.#scheduler = scheduler;
+    this.close = close;
+  }
+
+  get links(): readonly SiteLink[] {
+    return this.#lines.map(({ name, kind, cable }) => ({ line: name, kind, address: cable.address }));
+  }
+
+  address(line: string): string {
+    return this.#line(line).cable.address;
+  }
+
+  cells(): readonly Cell[] {
+    return this.#bank.cells();
+  }
+
+  open(compartment: string): void {
+    this.#bank.open(compartment);
+  }
+
+  shut(compartment: string): void {
+    this.#bank.shut(compartment);
+  }
+
+  put(compartment: string): void {
+    this.#bank.put(compartment);
+  }
+
+  take(compartment: string): void {
+    this.#bank.take(compartment);
+  }
+
+  pretendItem(compartment: string, item: boolean): void {
+    this.#bank.pretendItem(compartment, item);
+  }
+
+  scan(name: string, label?: Label): void {
+    const { scanner, faulty } = this.#line(name);
+    if (scanner === undefined) throw new LatchkeyError('USAGE', `line ${name} has no scanner`);
+    const emission = label === undefined ? noReadEmission(scanner) : scanEmission(scanner, label);
+    if (emission !== undefined) faulty.emit(emission);
+  }
+
+  plug(line: string): Promise<void> {
+    return this.#line(line).cable.plug();
+  }
+
+  unplug(line: string): Promise<void> {
+    return this.#line(line).cable.unplug();
+  }
+
+  async perform(step: Step, signal?: AbortSignal): Promise<void> {
+    switch (step.do) {
+      case 'scan':
+        return this.scan(step.scanner, step.label);
+      case 'pretend':
+        return this.pretendItem(step.compartment, step.item);
+      case 'plug':
+      case 'unplug':
+        return this[step.do](step.line);
+      case 'wait':
+        return sleep(this.#scheduler, step.waitMs, signal);
+      default:
+        return this[step.do](step.compartment);
+    }
+  }
+
+  faults(kind: FaultKind, line?: string): number {
+    const lines = line === undefined ? this.#lines : [this.#line(line)];
+    return lines.reduce((sum, { counts }) => sum + counts.of(kind), 0);
+  }
+
+  requests(line: string): number {
+    return this.#line(line).bus?.requests ?? 0;
+  }
+
+  report(): SiteReport {
+    const lines = this.#lines.map(({ name, cable, bus, faulty, counts }) => ({
+      line: name,
+      address: cable.address,
+      plugged: cable.plugged,
+      requests: bus?.requests ?? 0,
+      emissions: faulty.emissions,
+      faults: counts.snapshot(),
+    }));
+    return { lines };
+  }
+
+  #line(name: string): SiteLine {
+    const line = this.#lines.find((one) => one.name === name);
+    if (line === undefined) throw new LatchkeyError('USAGE', `no line of this site is named ${name}`);
+    return line;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Builds the devices of a site from its settings: line by line, cable, faults and what hangs on it.
+ */
+import { join } from 'node:path';
+import type { Scheduler } from '../../src/base/clock.ts';
+import type { CompartmentSettings, LockerBank } from '../boards/bank.ts';
+import type { BoardSettings } from '../boards/board.ts';
+import { BoardBus } from '../boards/bus.ts';
+import { FaultCounts } from '../faults/kinds.ts';
+import { type FaultSettings, NO_FAULTS } from '../faults/plan.ts';
+import type { Cable, CableListener } from '../line/cable.ts';
+import { FaultyLine } from '../line/faulty-line.ts';
+import { openPtyCable } from '../line/pty-cable.ts';
+import { openTcpCable } from '../line/tcp-cable.ts';
+import type { ScannerSettings } from '../scanners/text-scanner.ts';
+import { BOARD_FAMILIES, type LineSettings, type SiteSettings } from './settings.ts';
+
+export interface SiteLine {
+  readonly name: string;
+  readonly kind: 'pty' | 'tcp';
+  readonly cable: Cable;
+  readonly faulty: FaultyLine;
+  readonly counts: FaultCounts;
+  /** The one with boards on it. */
+  readonly bus?: BoardBus;
+  /** The one with a scanner on it. */
+  readonly scanner?: ScannerSettings;
+}
+
+export interface DeviceParts {
+  readonly site: SiteSettings;
+  readonly linksDir: string;
+  readonly bank: LockerBank;
+  readonly scheduler: Scheduler;
+}
+
+export async function openLine(line: LineSettings, parts: DeviceParts): Promise<SiteLine> {
+  let heard: CableListener = () => undefined;
+  const cable = await openCable(line, parts.linksDir, (chunk) => heard(chunk));
+  const counts = new FaultCounts();
+  const settings = faultSettings(line, parts.site.seed);
+  const faulty = new FaultyLine({ name: line.name, cable, settings, counts, scheduler: parts.scheduler });
+  const common = { name: line.name, kind: line.tcp === undefined ? 'pty' : 'tcp', cable, faulty, counts } as const;
+  if (line.scanner !== undefined) {
+    const { no_read: noRead, ...rest } = line.scanner;
+    return { ...common, scanner: { name: line.name, ...rest, ...(noRead === undefined ? {} : { noRead }) } };
+  }
+  const family = BOARD_FAMILIES[line.family ?? 'xor_8a80'];
+  const boards = (line.boards ?? []).map(boardSettings);
+  const bus = new BoardBus(
+    { family, boards, baud: line.baud ?? family.defaultBaud },
+    { bank: parts.bank, scheduler: parts.scheduler, counts, emit: (emission) => faulty.emit(emission) },
+  );
+  heard = (chunk) => bus.receive(chunk);
+  return { ...common, bus };
+}
+
+/** Every channel of every board, unless the site names its compartments. */
+export function compartmentsOf(site: SiteSettings): readonly CompartmentSettings[] {
+  if (site.compartments !== undefined) return site.compartments;
+  const boards = site.lines.flatMap((line) => line.boards ?? []);
+  return boards.flatMap(({ name, channels }) =>
+    Array.from({ length: channels }, (_, i) => ({ name: `${name}.${i + 1}`, board: name, channel: i + 1 })),
+  );
+}
+
+function openCable(line: LineSettings, linksDir: string, listener: CableListener): Promise<Cable> {
+  if (line.tcp === undefined) return openPtyCable(join(linksDir, line.pty?.link ?? line.name), listener);
+  return openTcpCable({ port: line.tcp.port, clientsMax: line.tcp.clients_max }, listener);
+}
+
+function faultSettings(line: LineSettings, seed: number): FaultSettings {
+  if (line.faults === undefined) return { ...NO_FAULTS, seed };
+  const { rates, exactly, late_ms: lateMs, unplug_ms: unplugMs } = line.faults;
+  const chosen = Object.fromEntries(Object.entries(rates).filter(([, rate]) => rate !== undefined));
+  return { seed, rates: chosen, exactly, lateMs, unplugMs };
+}
+
+function boardSettings(board: NonNullable<LineSettings['boards']>[number]): BoardSettings {
+  return {
+    name: board.name,
+    address: board.address,
+    channels: board.channels,
+    shutReads: board.shut_reads,
+    unwiredReads: board.unwired_reads,
+    itemSensors: board.item_sensors,
+    unlockReply: board.unlock_reply,
+    turnaroundMs: board.turnaround_ms,
+    ...(board.reports === undefined ? {} : { reports: board.reports }),
+  };
+}

@@ -1,0 +1,84 @@
+/**
+ * Plays a site for a person: says where its devices are, tells its stories, and does what is typed.
+ */
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { explain } from '../../src/base/errors.ts';
+import { type Site, startSite } from '../site.ts';
+import type { SiteSettings } from './settings.ts';
+import { parseStep, STEP_HELP } from './steps.ts';
+
+export interface PlayIo {
+  out(line: string): void;
+  err(line: string): void;
+  /** Lines typed by a person; absent when nobody types. */
+  readonly input?: Readable;
+  readonly json: boolean;
+}
+
+/** Serves the site until the signal fires, then prints what happened on the lines. */
+export async function runSite(settings: SiteSettings, io: PlayIo, signal: AbortSignal): Promise<void> {
+  const site = await startSite({ site: settings });
+  try {
+    for (const { line, kind, address } of site.links) {
+      io.out(io.json ? JSON.stringify({ line, kind, address }) : `${line}: ${kind} ${address}`);
+    }
+    const input = io.input === undefined ? undefined : listen(site, io.input, io);
+    const stories = settings.stories.map((story) => tell(site, story, io, signal));
+    const failed = Promise.all(stories).then(() => aborted(signal));
+    await Promise.race([failed, aborted(signal)]);
+    input?.close();
+    io.out(io.json ? JSON.stringify(site.report()) : reportText(site));
+  } finally {
+    await site.close();
+  }
+}
+
+async function tell(
+  site: Site,
+  story: SiteSettings['stories'][number],
+  io: PlayIo,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let round = 0; story.repeat === 0 || round < story.repeat; round += 1) {
+    for (const step of story.steps) {
+      if (signal.aborted) return;
+      await site.perform(step, signal).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+    }
+    // A story without a wait must not keep its site from hearing anything else.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  io.err(`story ${story.name} is told`);
+}
+
+function listen(site: Site, input: Readable, io: PlayIo): { close(): void } {
+  const lines = createInterface({ input });
+  lines.on('line', (text) => {
+    if (text.trim() === '') return;
+    if (text.trim() === 'status') return io.out(io.json ? JSON.stringify(site.report()) : reportText(site));
+    const step = parseStep(text);
+    if (!step.ok) return io.err(`${step.detail}; or "status"`);
+    site.perform(step.value).catch((error: unknown) => io.err(explain(error)));
+  });
+  io.err(`type: ${STEP_HELP}, status`);
+  return lines;
+}
+
+function reportText(site: Site): string {
+  const lines = site.report().lines.map(({ line, plugged, requests, emissions, faults }) => {
+    const happened = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
+    const state = plugged ? '' : ', unplugged';
+    return `${line}: ${requests} requests, ${emissions} sent${state}; ${happened.join(', ') || 'no faults'}`;
+  });
+  const open = site.cells().filter((cell) => cell.door === 'open');
+  return [...lines, `open doors: ${open.map((cell) => cell.name).join(', ') || 'none'}`].join('\n');
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,136 @@
+/**
+ * A site file: which simulated devices hang on which lines, what goes wrong there, and what happens by itself.
+ */
+import { z } from 'zod';
+import type { BoardFamily } from '../boards/board.ts';
+import { kerongFamily } from '../boards/kerong-family.ts';
+import { xorFamily } from '../boards/xor-family.ts';
+import { LINE_FAULTS } from '../faults/kinds.ts';
+import { parseStep } from './steps.ts';
+
+export const BOARD_FAMILIES: Readonly<Record<'xor_8a80' | 'kerong_cu16', BoardFamily>> = {
+  xor_8a80: xorFamily,
+  kerong_cu16: kerongFamily,
+};
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'a name of letters, digits, dots and hyphens');
+const bit = z.literal([0, 1]);
+const channel = z.int().min(1).max(64);
+const control = z.string().max(8);
+
+const boardSchema = z.strictObject({
+  name,
+  address: z.int().min(0).max(255),
+  channels: channel.default(16),
+  /** Feedback bit of a shut door. */
+  shut_reads: bit.default(1),
+  unwired_reads: bit.default(1),
+  item_sensors: z.boolean().default(false),
+  unlock_reply: z.enum(['none', 'immediate', 'late', 'echo']).default('immediate'),
+  turnaround_ms: z.int().min(0).max(5_000).default(4),
+  /** First byte of frames sent unasked when a door changes (xor_8a80 only). */
+  reports: z.literal([0x81, 0x82]).optional(),
+});
+
+const scannerSchema = z.strictObject({
+  prefix: control.default(''),
+  suffix: control.default('\r\n'),
+  aim: z.boolean().default(true),
+  no_read: z.string().min(1).max(32).optional(),
+});
+
+const rates = Object.fromEntries(LINE_FAULTS.map((fault) => [fault, z.number().min(0).max(1).optional()]));
+
+const faultsSchema = z.strictObject({
+  rates: z.strictObject(rates as Record<(typeof LINE_FAULTS)[number], z.ZodOptional<z.ZodNumber>>).default({}),
+  exactly: z.array(z.strictObject({ emission: z.int().min(0), fault: z.enum(LINE_FAULTS) })).default([]),
+  late_ms: z.int().min(1).max(60_000).default(1_500),
+  unplug_ms: z.int().min(0).max(600_000).default(500),
+});
+
+const lineSchema = z
+  .strictObject({
+    name,
+    /** Name of the link to the pseudo-terminal; the line's name unless given. */
+    pty: z.strictObject({ link: name.optional() }).optional(),
+    tcp: z
+      .strictObject({ port: z.int().min(0).max(65_535).default(0), clients_max: z.int().min(1).max(4).default(1) })
+      .optional(),
+    family: z.enum(['xor_8a80', 'kerong_cu16']).optional(),
+    baud: z.int().min(300).max(921_600).optional(),
+    boards: z.array(boardSchema).min(1).max(32).optional(),
+    scanner: scannerSchema.optional(),
+    faults: faultsSchema.optional(),
+  })
+  .refine((line) => line.pty === undefined || line.tcp === undefined, 'either pty or tcp')
+  .refine((line) => (line.boards === undefined) === (line.family === undefined), 'boards together with their family')
+  .refine((line) => (line.boards === undefined) !== (line.scanner === undefined), 'either boards or a scanner');
+
+const stepSchema = z.string().transform((text, context) => {
+  const step = parseStep(text);
+  if (step.ok) return step.value;
+  context.addIssue({ code: 'custom', message: step.detail, input: text });
+  return z.NEVER;
+});
+
+const storySchema = z.strictObject({
+  name,
+  /** How often; 0 means until the site stops. */
+  repeat: z.int().min(0).max(1_000_000).default(1),
+  steps: z.array(stepSchema).min(1).max(1_000),
+});
+
+export const siteSchema = z
+  .strictObject({
+    name: name.default('site'),
+    /** Seed of every dice of this site. */
+    seed: z.int().min(0).default(1),
+    /** Where the links to the pseudo-terminals go; a new temporary folder unless given. */
+    links_dir: z.string().min(1).optional(),
+    lines: z.array(lineSchema).min(1).max(32),
+    /** What hangs on which channel; every channel of every board unless given, named BOARD.CHANNEL. */
+    compartments: z
+      .array(z.strictObject({ name, board: name, channel }))
+      .max(1_024)
+      .optional(),
+    stories: z.array(storySchema).max(64).default([]),
+  })
+  .superRefine((site, context) => {
+    for (const problem of problemsOf(site)) context.addIssue({ code: 'custom', ...problem, input: site });
+  });
+
+export type SiteSettings = z.output<typeof siteSchema>;
+export type SiteSettingsInput = z.input<typeof siteSchema>;
+export type LineSettings = SiteSettings['lines'][number];
+
+interface SiteNames {
+  readonly lines: readonly {
+    readonly name: string;
+    readonly boards?: readonly { readonly name: string; readonly channels: number }[] | undefined;
+  }[];
+  readonly compartments?:
+    | readonly { readonly name: string; readonly board: string; readonly channel: number }[]
+    | undefined;
+}
+
+/** What no single member can show: names that are used twice or lead nowhere. */
+function problemsOf(site: SiteNames): { path: PropertyKey[]; message: string }[] {
+  const problems: { path: PropertyKey[]; message: string }[] = [];
+  const boards = site.lines.flatMap((line) => line.boards ?? []);
+  for (const [what, names] of [
+    ['lines', site.lines.map((line) => line.name)],
+    ['boards', boards.map((board) => board.name)],
+    ['compartments', (site.compartments ?? []).map((compartment) => compartment.name)],
+  ] as const) {
+    const twice = names.find((one, i) => names.indexOf(one) !== i);
+    if (twice !== undefined) problems.push({ path: [what], message: `names that differ: ${twice} stands there twice` });
+  }
+  for (const [i, { board, channel: at }] of (site.compartments ?? []).entries()) {
+    const found = boards.find((one) => one.name === board);
+    if (found === undefined) problems.push({ path: ['compartments', i, 'board'], message: 'the name of a board' });
+    else if (at > found.channels) {
+      problems.push({ path: ['compartments', i, 'channel'], message: `at most ${found.channels} on ${board}` });
+    }
+  }
+  return problems;
+}

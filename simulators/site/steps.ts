@@ -1,0 +1,75 @@
+/**
+ * The words with which a site is played: the same lines stand in a site file and are typed at `latchkey simulate`.
+ *
+ *     scan desk sscc 12      open A01      put A01      shut A01      take A01      wait 500
+ *     unplug bus-a           plug bus-a    pretend A01 item           scan desk no-read
+ */
+import { accept, type Result, refuse } from '../../src/base/result.ts';
+import { code128, gs1128, gtin, type Label, qr, s10, sscc, ssccLabel, ups } from '../scanners/codes.ts';
+
+export type Step =
+  | { readonly do: 'open' | 'shut' | 'put' | 'take'; readonly compartment: string }
+  | { readonly do: 'pretend'; readonly compartment: string; readonly item: boolean }
+  /** No label: the trigger was pulled in vain. */
+  | { readonly do: 'scan'; readonly scanner: string; readonly label?: Label }
+  | { readonly do: 'plug' | 'unplug'; readonly line: string }
+  | { readonly do: 'wait'; readonly waitMs: number };
+
+const WAIT_MS_MAX = 3_600_000;
+const SERIAL_MAX = 9_999_999;
+
+export const STEP_HELP =
+  'open|shut|put|take NAME, scan SCANNER LABEL, pretend NAME item|empty, plug|unplug LINE, wait MS';
+export const LABEL_HELP = 'sscc N, gtin N, s10 N, ups N, gs1 DATA, code128 DATA, qr DATA or no-read';
+
+export function parseStep(text: string): Result<Step, 'step'> {
+  const [verb, first, second, ...rest] = text.trim().split(/ +/);
+  if (first === undefined) return refuse('step', `expected ${STEP_HELP}`);
+  switch (verb) {
+    case 'open':
+    case 'shut':
+    case 'put':
+    case 'take':
+      return accept({ do: verb, compartment: first });
+    case 'plug':
+    case 'unplug':
+      return accept({ do: verb, line: first });
+    case 'pretend':
+      if (second !== 'item' && second !== 'empty') return refuse('step', 'expected "pretend NAME item" or "empty"');
+      return accept({ do: 'pretend', compartment: first, item: second === 'item' });
+    case 'wait':
+      return parseWait(first);
+    case 'scan':
+      return parseScan(first, second, rest.join(' '));
+    default:
+      return refuse('step', `expected ${STEP_HELP}`);
+  }
+}
+
+function parseWait(text: string): Result<Step, 'step'> {
+  const waitMs = Number(text);
+  if (!/^\d{1,9}$/.test(text) || waitMs > WAIT_MS_MAX) return refuse('step', `expected at most ${WAIT_MS_MAX} ms`);
+  return accept({ do: 'wait', waitMs });
+}
+
+function parseScan(scanner: string, kind: string | undefined, data: string): Result<Step, 'step'> {
+  if (kind === 'no-read') return accept({ do: 'scan', scanner });
+  const label = labelOf(kind ?? '', data);
+  return label === undefined
+    ? refuse('step', `expected "scan SCANNER" and ${LABEL_HELP}`)
+    : accept({ do: 'scan', scanner, label });
+}
+
+/** Labels made from a serial number are always valid: their check digits are computed. */
+function labelOf(kind: string, data: string): Label | undefined {
+  if (data === '') return undefined;
+  if (kind === 'code128') return code128(data);
+  if (kind === 'qr') return qr(data);
+  if (kind === 'gs1') return gs1128({ ai: '', value: data });
+  const serial = Number(data);
+  if (!/^\d{1,7}$/.test(data) || serial > SERIAL_MAX) return undefined;
+  if (kind === 'sscc') return ssccLabel(sscc(serial));
+  if (kind === 'gtin') return gs1128({ ai: '01', value: gtin(serial % 1_000_000) });
+  if (kind === 's10') return code128(s10(serial));
+  return kind === 'ups' ? code128(ups(serial)) : undefined;
+}
