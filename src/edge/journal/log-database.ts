@@ -5,23 +5,40 @@
  * a write is durable (WAL, synchronous=FULL, asserted after a write). One process and one connection at a time: the file
  * is locked exclusively from open to close, and all calls are synchronous.
  */
-import { AssertionError } from '../../base/assert.ts';
+import { assert, present } from '../../base/assert.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import type { Vkey } from '../../evidence/log/note.ts';
 import type { SubtreeHash } from '../../evidence/log/proofs.ts';
-import type { Frontier } from '../../evidence/log/tree.ts';
-
-export interface LogIdentity {
-  /** `<domain>/<gateway>/<number>-<tag>`; the tag is that of `publicKey`. */
-  readonly origin: string;
-  /** Raw Ed25519 public key of the log, 32 bytes. */
-  readonly publicKey: Uint8Array;
-}
+import { decodeFrontier, encodeFrontier, type Frontier, rootOf } from '../../evidence/log/tree.ts';
+import { packHashes, packLeaves, plain } from './commit-rows.ts';
+import {
+  checkIdentity,
+  identityRows,
+  LogHandle,
+  type LogIdentity,
+  type LogOpenMode,
+  type SizedNote,
+} from './log-handle.ts';
+import {
+  findReduced,
+  readCommits,
+  readEntries,
+  readNoteAt,
+  readNoteAtOrBelow,
+  type StoredCommit,
+  type StoredEntry,
+} from './log-reads.ts';
+import { MetaRows } from './meta-rows.ts';
+import { lastOf, paced } from './paced.ts';
+import { reduceEntries, removeBodies } from './reduce-rows.ts';
+import { createFile, passWal, truncateWal, walBytes } from './sqlite-file.ts';
+import type { RowsVerdict } from './stored-tree.ts';
 
 /** What one transaction adds: entries `first` to `after.size`. */
 export interface Commit {
   /** The size before. */
   readonly first: number;
-  /** Exact leaf bytes (without newline), 1 to 256 of them, together at most 48 KiB unless it is a single one. */
+  /** Exact leaf bytes without newline, at least one. The arrays are not kept. */
   readonly leaves: readonly Uint8Array[];
   readonly hashes: readonly Uint8Array[];
   readonly after: Frontier;
@@ -29,227 +46,339 @@ export interface Commit {
   readonly note?: Uint8Array;
 }
 
-/** One commit as stored. `size` is the tree size after it. */
-export interface StoredCommit {
-  readonly first: number;
-  readonly size: number;
-  readonly note?: Uint8Array;
-}
-
-export interface StoredEntry {
-  readonly index: number;
-  /** Absent when the body was removed by retention or erasure. */
-  readonly leaf?: Uint8Array;
-  readonly hash: Uint8Array;
-}
-
-export interface StoredReceipt {
+export interface StoredReceipt extends SizedNote {
   /** Eight hex digits: key id of the cosigning key. */
   readonly keyId: string;
-  readonly size: number;
-  readonly note: Uint8Array;
 }
 
-/** Why rows do not fit the tree. */
-export type RowsReason = 'gap' | 'leaf_missing' | 'leaf_hash' | 'frontier' | 'note' | 'shape' | 'unreadable';
-
-export type RowsVerdict =
-  /** Every leaf that is there, every hash, frontier and note in the range fits; `size` is its end. */
-  | {
-      readonly ok: true;
-      readonly size: number;
-      readonly entries: number;
-      readonly reduced: number;
-      readonly notes: number;
-    }
-  /** `index` is the first entry that does not fit (for a note or frontier: the last entry below it). */
-  | { readonly ok: false; readonly reason: RowsReason; readonly index: number; readonly detail: string };
+/** Keys of `meta` that this file keeps for itself. */
+const OWN_KEYS = /^(schema|origin|public_key|receipt\/.*)$/;
+const RECEIPT_KEY = /^receipt\/([0-9a-f]{8})$/;
+/** WAL bytes after which a checkpoint is due: SQLite's own default of 1,000 pages. */
+const WAL_BYTES_DUE = 4_096_000;
+const PAGE_BYTES = 4_096;
 
 export class LogDatabase {
-  readonly path: string;
-  readonly origin: string;
-  readonly publicKey: Uint8Array;
+  /** For `inclusionProof` and `consistencyProof`. Reads one commit per call and keeps working after reduction. */
+  readonly subtreeHash: SubtreeHash;
+  readonly #log: LogHandle;
+  readonly #crypto: EvidenceCrypto;
+  #bodiesFrom = 0;
+  #walBytes = 0;
 
-  private constructor(path: string, identity: LogIdentity) {
-    this.path = path;
-    this.origin = identity.origin;
-    this.publicKey = identity.publicKey;
+  private constructor(log: LogHandle, crypto: EvidenceCrypto) {
+    this.#log = log;
+    this.#crypto = crypto;
+    this.subtreeHash = (level, index) => log.guard(() => log.tree.subtreeHash(level, index));
   }
 
   /**
    * Makes an empty log file, complete and durable under its name or not at all, and opens it for writing. A file that
    * is already there is an assertion. Throws JOURNAL_IO, JOURNAL_FULL, JOURNAL_NOT_DURABLE.
    */
-  static create(_path: string, _identity: LogIdentity, _crypto: EvidenceCrypto): LogDatabase {
-    throw new AssertionError('not built yet');
+  static create(path: string, identity: LogIdentity, crypto: EvidenceCrypto): LogDatabase {
+    checkIdentity(crypto, path, identity);
+    createFile(path, (connection) => new MetaRows(connection, path, crypto, false).set(identityRows(identity)));
+    return LogDatabase.open(path, crypto, 'write');
   }
 
   /**
-   * Opens an existing log. Cheap whatever its length: it checks the file's form, schema version, identity (tag against
-   * key), the newest commit's row and frontier, and the newest note's signature; use `verify` for the rows. Opening for
-   * writing also walks WAL recovery with a full checkpoint. `read` changes nothing that SQLite's recovery does not.
-   * Throws JOURNAL_DAMAGED, JOURNAL_IO, JOURNAL_FULL, JOURNAL_BUSY (another process has it), JOURNAL_MISSING,
-   * JOURNAL_NOT_DURABLE.
+   * Opens an existing log. Cheap whatever its length: the file's form and version, the identity (tag against key), the
+   * settings' check sums, the newest note's signature and its commit along the rows; `verify...` does the rest.
+   *
+   * `write` walks WAL recovery with a full checkpoint and asserts durability. `read` writes nothing but SQLite's `-shm`
+   * file. `salvage` is `read` for a file that is damaged somewhere: what can be read can be read, nothing was checked
+   * (`soundEnd` says how far it verifies), and `identity` stands in for one that is unreadable.
+   *
+   * Throws JOURNAL_DAMAGED, JOURNAL_VERSION, JOURNAL_IO, JOURNAL_FULL (make room, then open again), JOURNAL_BUSY,
+   * JOURNAL_MISSING, JOURNAL_NOT_DURABLE.
    */
-  static open(_path: string, _crypto: EvidenceCrypto, _mode: 'write' | 'read'): LogDatabase {
-    throw new AssertionError('not built yet');
+  static open(path: string, crypto: EvidenceCrypto, mode: LogOpenMode, identity?: LogIdentity): LogDatabase {
+    return new LogDatabase(new LogHandle(path, crypto, mode, identity), crypto);
+  }
+
+  get path(): string {
+    return this.#log.path;
+  }
+
+  get origin(): string {
+    return this.#log.origin;
+  }
+
+  get publicKey(): Uint8Array {
+    return this.#log.publicKey;
+  }
+
+  get vkey(): Vkey {
+    return this.#log.vkey;
   }
 
   /** Number of entries. */
   size(): number {
-    throw new AssertionError('not built yet');
+    return this.#log.tail.frontier.size;
   }
 
   frontier(): Frontier {
-    throw new AssertionError('not built yet');
+    return this.#log.tail.frontier;
   }
 
   /**
    * Leaves, hashes, frontier and note in one synchronous transaction; durable on return. `first` other than `size()` is
-   * an assertion. JOURNAL_FULL: nothing was stored, the handle stays good. JOURNAL_IO: whether it was stored is unknown,
-   * and every later call throws JOURNAL_IO until `reopen`.
+   * an assertion, and so is a note above a commit without one. JOURNAL_FULL: nothing was stored, the handle stays good.
+   * JOURNAL_IO: whether it was stored is unknown, and every later call throws JOURNAL_IO until `reopen`.
    */
-  commit(_commit: Commit): void {
-    throw new AssertionError('not built yet');
+  commit(commit: Commit): void {
+    const { first, leaves, hashes, after, note } = commit;
+    const { newestNote, oldestWithoutNote } = this.#log.tail;
+    assert(first === this.size(), `a commit at ${first} onto ${this.size()} entries`);
+    assert(leaves.length > 0 && leaves.length === hashes.length, 'a commit has leaves, each with its hash');
+    assert(after.size === first + leaves.length, `a frontier of ${after.size} after ${first} + ${leaves.length}`);
+    assert(note === undefined || oldestWithoutNote === undefined, 'notes are stored in ascending order');
+    const block = packLeaves(leaves);
+    this.#log.write(() =>
+      this.#log.rows.insert({
+        first,
+        size: after.size,
+        reduced: 0,
+        note: note ?? null,
+        frontier: encodeFrontier(after),
+        hashes: packHashes(hashes),
+        leaves: block,
+      }),
+    );
+    this.#walBytes += block.length + 40 * hashes.length + 2 * PAGE_BYTES;
+    const missing = note === undefined ? (oldestWithoutNote ?? after.size) : undefined;
+    const newest = note === undefined ? newestNote : { size: after.size, note };
+    this.#log.tail = {
+      frontier: after,
+      ...(newest !== undefined && { newestNote: newest }),
+      ...(missing !== undefined && { oldestWithoutNote: missing }),
+    };
   }
 
   /**
    * After JOURNAL_IO, the only way on: closes, opens again, and makes a full WAL checkpoint with its fsync. The size may
-   * then be that before or after the failed commit. Throws like `open`; may be called again.
+   * then be that before or after the failed commit. Throws like `open`, and may be called again.
    */
   reopen(): void {
-    throw new AssertionError('not built yet');
+    this.#log.reopen();
+    this.#walBytes = 0;
   }
 
   /** True from a JOURNAL_IO until a `reopen` that worked. Nothing may be published meanwhile. */
   failed(): boolean {
-    throw new AssertionError('not built yet');
+    return this.#log.failed;
   }
 
-  newestNote(): { readonly size: number; readonly note: Uint8Array } | undefined {
-    throw new AssertionError('not built yet');
+  newestNote(): SizedNote | undefined {
+    return this.#log.tail.newestNote;
   }
 
   /** The note stored for exactly that tree size. */
-  noteAt(_size: number): Uint8Array | undefined {
-    throw new AssertionError('not built yet');
+  noteAt(size: number): Uint8Array | undefined {
+    return readNoteAt(this.#log, size);
+  }
+
+  /** The newest note of at most that size. */
+  noteAtOrBelow(size: number): SizedNote | undefined {
+    return readNoteAtOrBelow(this.#log, size);
   }
 
   /** Size of the oldest commit that has no note, or undefined when all have one. */
   oldestWithoutNote(): number | undefined {
-    throw new AssertionError('not built yet');
+    return this.#log.tail.oldestWithoutNote;
   }
 
   /**
-   * The note of a commit that lacked one. Ascending, before any newer note: a commit below without a note, or one that has
-   * a note already, is an assertion. Durable on return. Throws like `commit`.
+   * The note of the oldest commit that lacks one; any other size is an assertion. The caller has run the tree along the
+   * rows up to there. Durable on return. Throws like `commit`.
    */
-  storeNote(_size: number, _note: Uint8Array): void {
-    throw new AssertionError('not built yet');
+  storeNote(size: number, note: Uint8Array): void {
+    const { frontier, oldestWithoutNote } = this.#log.tail;
+    assert(size === oldestWithoutNote, `the oldest commit without a note ends at ${oldestWithoutNote}, not ${size}`);
+    this.#log.write(() => this.#log.rows.setNote(present(this.#log.rows.holding(size - 1), 'its row').first, note));
+    this.#walBytes += 3 * PAGE_BYTES;
+    const missing = this.#log.guard(() => this.#log.rows.oldestWithoutNote());
+    this.#log.tail = {
+      frontier,
+      newestNote: { size, note },
+      ...(missing !== undefined && { oldestWithoutNote: missing }),
+    };
   }
 
-  /** Replaces the note of a size by the same note with more signature lines (an anchor's); the first line must stay. */
-  replaceNote(_size: number, _note: Uint8Array): void {
-    throw new AssertionError('not built yet');
+  /** Replaces a stored note by one with more signature lines (an anchor's). One that does not fit is an assertion. */
+  replaceNote(size: number, note: Uint8Array): void {
+    const row = this.#log.guard(() => this.#log.rows.holding(size - 1));
+    const frontier = row?.size === size ? decodeFrontier(size, row.frontier) : undefined;
+    assert(row !== undefined && frontier !== undefined && row.note !== null, `no note is stored at ${size}`);
+    assert(this.#log.tree.noteFits(note, frontier), 'the note is not of this tree');
+    this.#log.write(() => this.#log.rows.setNote(row.first, note));
+    if (this.#log.tail.newestNote?.size === size) this.#log.tail = { ...this.#log.tail, newestNote: { size, note } };
   }
 
   /** The commit that holds entry `from` and those after it, at most `limit`. Empty when `from` >= size. */
-  commits(_from: number, _limit: number): readonly StoredCommit[] {
-    throw new AssertionError('not built yet');
+  commits(from: number, limit: number): readonly StoredCommit[] {
+    return readCommits(this.#log, from, limit);
   }
 
-  /** The frontier of the first `size` entries, for 0 and every commit boundary; undefined inside a commit. */
-  frontierAt(_size: number): Frontier | undefined {
-    throw new AssertionError('not built yet');
+  /** The frontier of the first `size` entries, at any size up to `size()`. Undefined where rows do not give it. */
+  frontierAt(size: number): Frontier | undefined {
+    return this.#log.guard(() => this.#log.tree.frontierAt(size));
   }
 
-  /** Root of the first `size` entries, for any size up to `size()`: from stored frontier and hashes. */
-  rootAt(_size: number): Uint8Array | undefined {
-    throw new AssertionError('not built yet');
+  /** The root of the first `size` entries, at any size up to `size()`. Undefined where rows do not give it. */
+  rootAt(size: number): Uint8Array | undefined {
+    const frontier = this.frontierAt(size);
+    return frontier === undefined ? undefined : rootOf(this.#crypto, frontier);
   }
-
-  /** Entries `from` to `to` (exclusive), ascending. Reads one commit at a time; writing in between is allowed. */
-  *leaves(_from: number, _to: number): IterableIterator<StoredEntry> {
-    yield* [];
-    throw new AssertionError('not built yet');
-  }
-
-  /** For `inclusionProof` and `consistencyProof`; reads one commit per call and keeps working after reduction. */
-  readonly subtreeHash: SubtreeHash = () => {
-    throw new AssertionError('not built yet');
-  };
 
   /**
-   * Runs the tree along the rows from the commit boundary `from` to `to` and compares hashes, frontiers and notes
-   * (signature too). The start is believed only when it is 0 or its frontier hashes to the root of a note that the log
-   * key signed; otherwise the run begins at the next lower such note. So what it accepts is what the key signed, however
-   * long the log is, and the cost is that of the range. Yields after each commit; synchronous otherwise.
+   * Entries `from` to `to` (exclusive), ascending. Reads one commit at a time, so writing in between is allowed. Throws
+   * JOURNAL_DAMAGED where a row is missing or has another form; whether the bytes are right is `verifyRange`'s answer.
    */
-  *verifySteps(_from: number, _to: number): Generator<number, RowsVerdict> {
-    yield 0;
-    throw new AssertionError('not built yet');
+  leaves(from: number, to: number): IterableIterator<StoredEntry> {
+    return readEntries(this.#log, from, Math.min(to, this.size()));
+  }
+
+  /**
+   * Runs the tree along the rows from the commit boundary at or below `from` to the first one at or above `to`, and
+   * compares bodies, hashes, frontiers and notes with each other and with the log key's signatures. What it accepts is
+   * what was committed (stored-tree.ts says why it need not begin at 0), and the cost is that of the range. Yields the
+   * size after each commit.
+   */
+  verifySteps(from: number, to: number): Generator<number, RowsVerdict> {
+    return this.#log.guard(() => this.#log.tree.run(from, Math.min(to, this.size())));
   }
 
   /** `verifySteps` in one go: for a range about to be sent or signed. */
-  verifyRange(_from: number, _to: number): RowsVerdict {
-    throw new AssertionError('not built yet');
+  verifyRange(from: number, to: number): RowsVerdict {
+    return lastOf(this.verifySteps(from, to));
   }
 
-  /** `verifySteps` over everything, giving way to the event loop every few milliseconds. */
-  verifyRows(_options: {
+  /** `verifySteps` over everything, giving way to the event loop every few milliseconds. Rejects with the abort reason. */
+  verifyRows(options: {
     readonly signal: AbortSignal;
     readonly progress?: (size: number) => void;
   }): Promise<RowsVerdict> {
-    throw new AssertionError('not built yet');
+    return paced(this.verifySteps(0, this.size()), options);
   }
 
-  /** Small durable strings of the log's owner: at most 64 KiB each. A row that fails its check sum is JOURNAL_DAMAGED. */
-  meta(_key: string): string | undefined {
-    throw new AssertionError('not built yet');
+  /** The size of the last note to which the rows verify, beginning at the boundary at or below `from`; 0 when none. */
+  soundEnd(from: number): number {
+    let end = 0;
+    const steps = this.#log.tree.run(from, Number.MAX_SAFE_INTEGER);
+    for (let step = steps.next(); step.done !== true; step = steps.next()) end = step.value;
+    return this.noteAtOrBelow(end)?.size ?? 0;
+  }
+
+  /** Small durable strings of the log's owner: at most 64 KiB each. */
+  meta(key: string): string | undefined {
+    return this.#log.meta.text(key);
   }
 
   /** Durable on return; undefined deletes. Several at once are one transaction. Throws like `commit`. */
-  setMeta(_values: Readonly<Record<string, string | undefined>>): void {
-    throw new AssertionError('not built yet');
+  setMeta(values: Readonly<Record<string, string | undefined>>): void {
+    assert(!Object.keys(values).some((key) => OWN_KEYS.test(key)), 'a key that the log keeps for itself');
+    this.#log.write(() => this.#log.meta.set(values));
   }
 
   metaKeys(): readonly string[] {
-    throw new AssertionError('not built yet');
+    return this.#log.meta.keys().filter((key) => !OWN_KEYS.test(key));
   }
 
-  /** Keeps the newest receipt of a key (a smaller size than the stored one is ignored). Durable on return. */
-  saveReceipt(_keyId: string, _size: number, _note: Uint8Array): void {
-    throw new AssertionError('not built yet');
+  /** Keeps the newest receipt of a key; one of a smaller or equal size is ignored. Durable on return. */
+  saveReceipt(keyId: string, size: number, note: Uint8Array): void {
+    assert(/^[0-9a-f]{8}$/.test(keyId), 'a key id is eight hex digits');
+    const held = this.receipts().find((receipt) => receipt.keyId === keyId);
+    if (held !== undefined && held.size >= size) return;
+    const bytes = Buffer.concat([Buffer.from(`${size}\n`), note]);
+    this.#log.write(() => this.#log.meta.set({ [`receipt/${keyId}`]: bytes }));
   }
 
+  /** The newest receipt of each key, in the order of key ids. */
   receipts(): readonly StoredReceipt[] {
-    throw new AssertionError('not built yet');
+    return this.#log.meta.keys().flatMap((key) => {
+      const keyId = RECEIPT_KEY.exec(key)?.[1];
+      const bytes = this.#log.meta.bytes(key);
+      if (keyId === undefined || bytes === undefined) return [];
+      const end = bytes.indexOf(0x0a);
+      const size = Number(Buffer.from(bytes.subarray(0, end)).toString());
+      return [{ keyId, size, note: plain(bytes.subarray(end + 1)) }];
+    });
   }
 
   /**
-   * Retention: removes the bodies of whole commits below `below`, at most `limit` commits, oldest first; hashes,
-   * frontiers and notes stay. Returns the number of entries whose body went. The caller answers for `below` <= receipted.
+   * Retention: removes the bodies of whole commits that end at or below `below`, at most `limit` commits, oldest first.
+   * Leaf hashes stay, and rows without bodies are merged. Returns how many bodies went. The caller answers for `below`
+   * being receipted.
    */
-  removeBodies(_below: number, _limit: number): number {
-    throw new AssertionError('not built yet');
+  removeBodies(below: number, limit: number): number {
+    const { removed, next } = this.#log.write(() => removeBodies(this.#log.rows, this.#bodiesFrom, below, limit));
+    this.#bodiesFrom = next;
+    this.#walBytes += removed * PAGE_BYTES;
+    return removed;
   }
 
-  /** Erasure: reduces these entries to their leaf hashes, zeroed on disk. Returns how many had a body. */
-  reduce(_indices: readonly number[]): number {
-    throw new AssertionError('not built yet');
+  /** Erasure: reduces these entries to their leaf hashes, zeroed in the file. Returns how many had a body. */
+  reduce(indices: readonly number[]): number {
+    const left = new Set(indices);
+    let removed = 0;
+    this.#log.write(() =>
+      this.#log.rows.together(() => {
+        for (const index of indices) {
+          const row = left.has(index) ? this.#log.rows.holding(index) : undefined;
+          if (row === undefined || row.size <= index) continue;
+          removed += reduceEntries(this.#log.rows, row.first, left);
+          for (let done = row.first; done < row.size; done += 1) left.delete(done);
+        }
+      }),
+    );
+    // The old pages lie in the WAL as well.
+    this.walCheckpointTruncate();
+    return removed;
+  }
+
+  /** The first entry of the range whose body is gone, or undefined. */
+  firstReduced(from: number, to: number): number | undefined {
+    return findReduced(this.#log, from, to);
   }
 
   /** Bytes in use: pages that hold something, and the WAL. */
   usedBytes(): number {
-    throw new AssertionError('not built yet');
+    return this.#log.guard(() => {
+      const pages = Number(this.#log.connection.pragma('page_count', { simple: true }));
+      const free = Number(this.#log.connection.pragma('freelist_count', { simple: true }));
+      return (pages - free) * PAGE_BYTES + walBytes(this.path);
+    });
   }
 
-  /** A full checkpoint with fsync, after which the WAL is empty. Throws JOURNAL_IO. */
+  /** Whether the WAL has grown so far that `walCheckpoint` is due. */
+  walCheckpointDue(): boolean {
+    return this.#walBytes >= WAL_BYTES_DUE;
+  }
+
+  /** Takes the WAL over into the file: two fsyncs and some milliseconds. Throws like `commit`. */
+  walCheckpoint(): void {
+    this.#log.write(() => passWal(this.#log.connection));
+    this.#walBytes = 0;
+  }
+
+  /** A full checkpoint with fsync, after which the WAL is empty. Throws like `commit`. */
   walCheckpointTruncate(): void {
-    throw new AssertionError('not built yet');
+    this.#log.write(() => truncateWal(this.#log.connection, this.path));
+    this.#walBytes = 0;
   }
 
+  /** SQLite's own look at the form of all pages: blocks for seconds on a large file. Empty when sound. */
+  pageFindings(limit = 20): readonly string[] {
+    const rows = this.#log.guard(() => this.#log.connection.pragma(`integrity_check(${limit})`)) as readonly {
+      readonly integrity_check: string;
+    }[];
+    return rows.map((row) => row.integrity_check).filter((line) => line !== 'ok');
+  }
+
+  /** Releases the file. Closing twice is closing once. */
   close(): void {
-    throw new AssertionError('not built yet');
+    this.#log.close();
   }
 }

@@ -15,7 +15,8 @@ import type { Carried } from '../../evidence/event/event.ts';
 import type { AppendAnswer, Appender, EventDraft } from '../contracts/appender.ts';
 import type { Signer } from '../contracts/signer.ts';
 import type { JournalSettings } from './journal-settings.ts';
-import type { LogDatabase, RowsVerdict } from './log-database.ts';
+import type { LogDatabase } from './log-database.ts';
+import type { RowsVerdict } from './stored-tree.ts';
 
 /** A draft with what only the journal itself may say. */
 export interface JournalDraft extends EventDraft {

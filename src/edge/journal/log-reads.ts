@@ -1,0 +1,81 @@
+/** What is read out of the rows of a log, one commit at a time, so that writing in between is allowed. */
+import { type CommitRow, plain, unpackHashes, unpackLeaves } from './commit-rows.ts';
+import type { LogHandle, SizedNote } from './log-handle.ts';
+import { damaged } from './sqlite-file.ts';
+
+/** One commit as stored. `size` is the tree size after it. */
+export interface StoredCommit {
+  readonly first: number;
+  readonly size: number;
+  readonly note?: Uint8Array;
+}
+
+export interface StoredEntry {
+  readonly index: number;
+  /** Absent when the body was removed by retention or erasure. */
+  readonly leaf?: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+export function readNoteAt(log: LogHandle, size: number): Uint8Array | undefined {
+  const row = size === 0 ? undefined : log.guard(() => log.rows.holding(size - 1));
+  return row?.size === size && row.note !== null ? plain(row.note) : undefined;
+}
+
+export function readNoteAtOrBelow(log: LogHandle, size: number): SizedNote | undefined {
+  let row = size === 0 ? undefined : log.guard(() => log.rows.newestWithNote(size));
+  if (row !== undefined && row.size > size) {
+    const { first } = row;
+    row = log.guard(() => log.rows.newestWithNote(first));
+  }
+  return row === undefined || row.note === null ? undefined : { size: row.size, note: plain(row.note) };
+}
+
+export function readCommits(log: LogHandle, from: number, limit: number): readonly StoredCommit[] {
+  return log.guard(() => {
+    const holding = log.rows.holding(from);
+    if (holding === undefined || holding.size <= from) return [];
+    const heads = log.rows.headsFrom(holding.first, limit);
+    return heads.map(({ first, size, note }) => ({ first, size, ...(note !== null && { note: plain(note) }) }));
+  });
+}
+
+export function* readEntries(log: LogHandle, from: number, to: number): IterableIterator<StoredEntry> {
+  let at = from >= to ? to : boundaryBelow(log, from);
+  while (at < to) {
+    const row = log.guard(() => log.rows.rowFrom(at));
+    const hashes = row?.first === at ? unpackHashes(row.hashes, row.size - at) : undefined;
+    if (row === undefined || hashes === undefined) throw damaged(log.path, `no sound row for entry ${at}`);
+    const leaves = leavesOf(row);
+    for (const [i, hash] of hashes.entries()) {
+      const index = at + i;
+      if (index < from || index >= to) continue;
+      const leaf = leaves[i];
+      yield { index, hash, ...(leaf !== undefined && { leaf }) };
+    }
+    at = row.size;
+  }
+}
+
+/** The first entry of the range whose body is gone, or undefined. */
+export function findReduced(log: LogHandle, from: number, to: number): number | undefined {
+  let at = from >= to ? to : boundaryBelow(log, from);
+  while (at < to) {
+    const row = log.guard(() => log.rows.firstReduced(at, to));
+    if (row === undefined) return undefined;
+    const leaves = leavesOf(row);
+    for (let index = Math.max(from, row.first); index < Math.min(to, row.size); index += 1) {
+      if (leaves[index - row.first] === undefined) return index;
+    }
+    at = row.size;
+  }
+  return undefined;
+}
+
+function leavesOf(row: CommitRow): readonly (Uint8Array | undefined)[] {
+  return row.leaves === null ? [] : (unpackLeaves(row.leaves) ?? []);
+}
+
+function boundaryBelow(log: LogHandle, index: number): number {
+  return log.guard(() => log.rows.holding(index))?.first ?? index;
+}
