@@ -15,7 +15,6 @@ import { dataField } from './vocabulary.ts';
 
 /** Canonical bytes of a body; with the largest envelope, `carried` and `withheld` a leaf stays below its 4,096. */
 export const BODY_BYTES_MAX = 2_600;
-const BODY_ENVELOPE_BYTES = 1_300;
 
 export interface GuardedBody {
   readonly body: EventBody;
@@ -33,7 +32,7 @@ const NOTHING: readonly string[] = [];
 export function guardBody(body: EventBody): GuardedBody {
   const data = dataField(body.type);
   assert(data !== undefined, `the vocabulary knows no type ${body.type.slice(0, 48)}`);
-  if (bodyFits(body, data) && isShort(body, data)) return { body, withheld: NOTHING };
+  if (bodyFits(body, data) && isShort(body)) return { body, withheld: NOTHING };
   const findings: Finding[] = [];
   const cleaned = shorten(cleanBody(body, data, findings), findings);
   const missing = findings.find((finding) => finding.reason === 'missing');
@@ -97,10 +96,20 @@ function cleanBody(body: EventBody, data: Field, findings: Finding[]): EventBody
   return { ...kept, data: kept['data'] ?? {} } as unknown as EventBody;
 }
 
-function isShort(body: EventBody, data: Field): boolean {
-  return (
-    data.bytesMax + BODY_ENVELOPE_BYTES <= BODY_BYTES_MAX || sizeOf(body as unknown as JsonObject) <= BODY_BYTES_MAX
-  );
+/** Exact only where a cheap bound is not enough: nearly every body is far below the limit. */
+function isShort(body: EventBody): boolean {
+  const value = body as unknown as JsonObject;
+  return bytesAtMost(value) <= BODY_BYTES_MAX || sizeOf(value) <= BODY_BYTES_MAX;
+}
+
+/** Upper bound of the canonical form: an escape takes six bytes, a unit outside of ASCII at most three. */
+function bytesAtMost(value: Json): number {
+  if (typeof value === 'string') return 2 + 6 * value.length;
+  if (typeof value !== 'object') return 17;
+  let sum = 2;
+  if (Array.isArray(value)) for (const item of value as readonly Json[]) sum += 1 + bytesAtMost(item);
+  else for (const name in value) sum += name.length + 4 + bytesAtMost((value as JsonObject)[name] as Json);
+  return sum;
 }
 
 function shorten(body: EventBody, findings: Finding[]): EventBody {

@@ -2,7 +2,6 @@
  * The leaf: an event's exact bytes, which the tree hashes and the batch carries.
  */
 import { assert } from '../../base/assert.ts';
-import { utf8 } from '../../base/bytes.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { CustodyEvent, Json, JsonObject } from './event.ts';
 import { HEAD_REQUIRED } from './event-fields.ts';
@@ -16,10 +15,18 @@ export const LEAF_BYTES_MAX = 4096;
  * `guardBody` keeps a body small enough; a longer leaf is an assertion.
  */
 export function encodeLeaf(event: CustodyEvent): Uint8Array {
-  const bytes = utf8(canonicalJson(event as unknown as JsonObject));
-  assert(bytes.length <= LEAF_BYTES_MAX, `a leaf of ${event.type} has ${bytes.length} bytes`);
-  return bytes;
+  const text = canonicalJson(event as unknown as JsonObject);
+  const { read, written } = encoder.encodeInto(text, scratch);
+  assert(
+    read === text.length && written <= LEAF_BYTES_MAX,
+    `a leaf of ${event.type} is longer than ${LEAF_BYTES_MAX} bytes`,
+  );
+  return scratch.slice(0, written);
 }
+
+const encoder = new TextEncoder();
+/** Every call overwrites it and hands out a copy: one exact allocation instead of the encoder's two. */
+const scratch = new Uint8Array(LEAF_BYTES_MAX + 4);
 
 export type LeafRefusal =
   | JsonRefusal
