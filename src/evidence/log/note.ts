@@ -60,7 +60,7 @@ function parseSignatureLine(line: string): NoteSignature | undefined {
 
 /** The bytes of a note. One that `parseNote` would refuse is an assertion. */
 export function formatNote(note: Note): Uint8Array {
-  assert(note.text.endsWith('\n') && !note.text.endsWith('\n\n'), 'a note text ends with one newline');
+  assert(note.text.length > 1 && note.text.endsWith('\n'), 'a note text ends with a newline');
   assert(note.signatures.length > 0 && note.signatures.length <= NOTE_SIGNATURES_MAX, 'a note has 1 to 16 signatures');
   const lines = note.signatures.map((s) => `\u2014 ${s.name} ${base64(concatBytes(s.keyId, s.signature))}\n`);
   const bytes = utf8(`${note.text}\n${lines.join('')}`);
