@@ -19,7 +19,7 @@ class NodeCrypto {
   sha256(bytes: Uint8Array): Uint8Array {
     // A string of 32 characters, then a small array inside the heap: half the time of the Buffer that 'buffer' gives,
     // whose memory is allocated outside.
-    const text = hash('sha256', bytes, 'latin1');
+    const text = hash('sha256', bytes, 'binary');
     const digest = new Uint8Array(32);
     for (let i = 0; i < 32; i += 1) digest[i] = text.charCodeAt(i);
     return digest;
