@@ -113,6 +113,11 @@ export const ERRORS = {
     exitCode: 74,
     advice: 'check the disk of the receiver; no receipt is given for what is not stored',
   },
+  STORE_FULL: {
+    action: 'retry',
+    exitCode: 74,
+    advice: 'make room on the disk of the receiver; no receipt is given until then',
+  },
   STORE_BUSY: { action: 'stop', exitCode: 75, advice: 'another receiver holds this store; stop it first' },
   TIMED_OUT: { action: 'retry', exitCode: 75, advice: 'try again; if it stays, look at the named part' },
   NEEDS_MISSING: { action: 'fix_configuration', exitCode: 69, advice: 'install the named Debian packages' },

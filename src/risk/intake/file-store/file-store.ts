@@ -1,0 +1,266 @@
+/**
+ * The intake store in files.
+ *
+ *     <directory>/lock                                 held while the store is open
+ *     <directory>/logs/<gateway>/trust.ndjson          successor statements, first-use keys
+ *     <directory>/logs/<gateway>/<number>-<tag>@<domain>/
+ *         entries/<first>.ndjson (.idx)                segment-format.ts
+ *         cosigned.ndjson  carried.ndjson  forks/
+ *
+ * Files are 0600 and folders 0700. A group of ranges costs one write and one fsync per log that it touches, side by side.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assert } from '../../../base/assert.ts';
+import { base64, utf8 } from '../../../base/bytes.ts';
+import { LatchkeyError, messageOf } from '../../../base/errors.ts';
+import type { EvidenceCrypto } from '../../../evidence/crypto.ts';
+import type { Frontier } from '../../../evidence/log/tree.ts';
+import { makeDirectory } from '../../../platform/durable-file.ts';
+import { type FileLock, lockFile } from '../../../platform/file-lock.ts';
+import {
+  type AppendAnswer,
+  type Cosigned,
+  type EntryPlace,
+  FORK_BYTES_MAX,
+  type ForkProof,
+  type HeldGateway,
+  type IntakeStore,
+  type RangeAppend,
+  type TrustRecord,
+  type UseEntry,
+} from '../store.ts';
+import { FileGateway, gatewayOfOrigin } from './file-gateway.ts';
+import type { FileLog } from './file-log.ts';
+
+export interface FileStoreSettings {
+  readonly crypto: EvidenceCrypto;
+  readonly directory: string;
+  /** Default 64 MiB; smaller in tests. */
+  readonly segmentBytes?: number;
+}
+
+const SEGMENT_BYTES = 67_108_864;
+/** Files that stay open for writing; beyond, the least recently used are closed between groups. */
+const OPEN_LOGS_MAX = 128;
+/** Logs written and synced side by side: libuv has four threads for files. */
+const PARALLEL = 8;
+
+export class FileStore implements IntakeStore {
+  readonly #settings: Required<FileStoreSettings>;
+  readonly #lock: FileLock;
+  readonly #gateways = new Map<string, Promise<FileGateway>>();
+  /** Logs with open files, least recently used first. */
+  readonly #open = new Map<string, FileLog>();
+  /** Logs that the failed call wrote to. */
+  #suspect = new Set<FileLog>();
+  #failure: LatchkeyError | undefined;
+
+  private constructor(settings: Required<FileStoreSettings>, lock: FileLock) {
+    this.#settings = settings;
+    this.#lock = lock;
+  }
+
+  /** Throws STORE_BUSY when another process holds the directory, and STORE_IO when it cannot be made. */
+  static async open(settings: FileStoreSettings): Promise<FileStore> {
+    const { directory } = settings;
+    await makeDirectory(join(directory, 'logs')).catch((error: unknown) => {
+      throw failureOf(error, `cannot make ${directory}`);
+    });
+    const lock = lockFile(join(directory, 'lock'), 'STORE_BUSY', `the store in ${directory}`);
+    return new FileStore({ segmentBytes: SEGMENT_BYTES, ...settings }, lock);
+  }
+
+  async gateways(): Promise<readonly string[]> {
+    const names = await this.#reading(() => readdir(join(this.#settings.directory, 'logs')));
+    return names.filter((name) => /^[a-z0-9-]{1,64}$/.test(name));
+  }
+
+  async load(gateway: string): Promise<HeldGateway> {
+    return this.#reading(async () => (await this.#gateway(gateway)).held());
+  }
+
+  append(ranges: readonly RangeAppend[]): Promise<readonly AppendAnswer[]> {
+    return this.#writing(async () => {
+      const groups = new Map<string, { readonly ranges: RangeAppend[]; readonly at: number[] }>();
+      ranges.forEach((range, i) => {
+        const group = groups.get(range.origin) ?? { ranges: [], at: [] };
+        group.ranges.push(range);
+        group.at.push(i);
+        groups.set(range.origin, group);
+      });
+      const answers: AppendAnswer[] = [];
+      await inParallel([...groups], async ([origin, group]) => {
+        const log = (await this.#gateway(gatewayOfOrigin(origin))).log(origin);
+        this.#touch(log);
+        const each = await log.append(group.ranges);
+        group.at.forEach((at, i) => {
+          answers[at] = each[i] ?? 'conflict';
+        });
+      });
+      return answers;
+    });
+  }
+
+  cosign(origin: string, expected: Cosigned | undefined, next: Cosigned): Promise<'stored' | 'conflict'> {
+    return this.#writing(async () => {
+      const log = (await this.#gateway(gatewayOfOrigin(origin))).log(origin);
+      this.#touch(log);
+      return log.cosign(expected, next);
+    });
+  }
+
+  frontierAt(origin: string, size: number): Promise<Frontier | undefined> {
+    return this.#reading(async () => (await this.#find(origin))?.frontierAt(size));
+  }
+
+  leafHashes(origin: string, first: number, count: number): Promise<readonly Uint8Array[]> {
+    return this.#reading(async () => {
+      const hashes: Uint8Array[] = [];
+      const log = await this.#find(origin);
+      if (log !== undefined) for await (const row of log.rows(first, first + count)) hashes.push(row.leafHash);
+      return hashes;
+    });
+  }
+
+  carriersOf(gateway: string, leafHashes: readonly Uint8Array[]): Promise<readonly (EntryPlace | undefined)[]> {
+    return this.#reading(async () => {
+      const found = await this.#gateway(gateway);
+      return leafHashes.map((leaf) => found.carrierOf(base64(leaf)));
+    });
+  }
+
+  async *entries(origin: string, position: number): AsyncIterable<UseEntry> {
+    const log = await this.#reading(() => this.#find(origin));
+    if (log === undefined) return;
+    try {
+      yield* log.entries(position);
+    } catch (error) {
+      throw failureOf(error, `cannot read ${origin}`);
+    }
+  }
+
+  excerpt(origin: string, first: number, end: number): Promise<Uint8Array> {
+    return this.#reading(async () => {
+      const lines: Uint8Array[] = [];
+      let sizeBytes = 0;
+      const log = await this.#find(origin);
+      if (log === undefined) return new Uint8Array(0);
+      for await (const row of log.rows(first, end)) {
+        const line = row.leaf ?? utf8(`{"#":"withheld","leaf_hash":"${base64(row.leafHash)}"}`);
+        sizeBytes += line.length + 1;
+        if (sizeBytes > FORK_BYTES_MAX) break;
+        lines.push(line, Uint8Array.of(0x0a));
+      }
+      return Buffer.concat(lines);
+    });
+  }
+
+  saveTrust(gateway: string, record: TrustRecord): Promise<void> {
+    return this.#writing(async () => (await this.#gateway(gateway)).saveTrust(record));
+  }
+
+  keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full'> {
+    return this.#writing(async () => (await this.#gateway(gatewayOfOrigin(origin))).log(origin).forks.keep(fork));
+  }
+
+  async reopen(): Promise<void> {
+    try {
+      for (const log of this.#suspect) {
+        await log.cutBack();
+        this.#suspect.delete(log);
+      }
+      for (const log of this.#open.values()) await log.release();
+      for (const gateway of this.#gateways.values()) await (await gateway.catch(() => undefined))?.release();
+    } catch (error) {
+      throw failureOf(error, `cannot recover ${this.#settings.directory}`);
+    }
+    this.#open.clear();
+    this.#gateways.clear();
+    this.#failure = undefined;
+  }
+
+  async close(): Promise<void> {
+    for (const log of this.#open.values()) await log.release();
+    for (const gateway of this.#gateways.values()) await (await gateway.catch(() => undefined))?.release();
+    this.#gateways.clear();
+    this.#failure = new LatchkeyError('STORE_IO', 'the store is closed');
+    this.#lock.release();
+  }
+
+  async #find(origin: string): Promise<FileLog | undefined> {
+    return (await this.#gateway(gatewayOfOrigin(origin))).find(origin);
+  }
+
+  #gateway(gateway: string): Promise<FileGateway> {
+    assert(/^[a-z0-9-]{1,64}$/.test(gateway), 'a gateway id is a folder name');
+    let found = this.#gateways.get(gateway);
+    if (found === undefined) {
+      const path = join(this.#settings.directory, 'logs', gateway);
+      found = FileGateway.recover(this.#settings, gateway, path);
+      // A failed recovery is tried again by the next caller.
+      found.catch(() => this.#gateways.delete(gateway));
+      this.#gateways.set(gateway, found);
+    }
+    return found;
+  }
+
+  #touch(log: FileLog): void {
+    this.#suspect.add(log);
+    this.#open.delete(log.origin);
+    this.#open.set(log.origin, log);
+  }
+
+  async #reading<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw failureOf(error, `cannot read ${this.#settings.directory}`);
+    }
+  }
+
+  async #writing<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      const result = await work();
+      this.#suspect.clear();
+      await this.#closeOldest();
+      return result;
+    } catch (error) {
+      const failure = failureOf(error, `cannot write to ${this.#settings.directory}`);
+      this.#failure = failure;
+      // At once, so that a restart finds nothing that was never synced; `reopen` does it again if this fails.
+      for (const log of this.#suspect) await log.cutBack().catch(() => undefined);
+      throw failure;
+    }
+  }
+
+  async #closeOldest(): Promise<void> {
+    for (const [origin, log] of this.#open) {
+      if (this.#open.size <= OPEN_LOGS_MAX) return;
+      await log.release();
+      this.#open.delete(origin);
+    }
+  }
+}
+
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const rest = [...items];
+  const failures: unknown[] = [];
+  const lane = async (): Promise<void> => {
+    for (let item = rest.shift(); item !== undefined; item = rest.shift()) {
+      await work(item).catch((error: unknown) => failures.push(error));
+    }
+  };
+  // All lanes end before a failure is told, so that nothing is still being written when handles are closed.
+  await Promise.all(Array.from({ length: PARALLEL }, lane));
+  if (failures.length > 0) throw failures[0];
+}
+
+function failureOf(error: unknown, what: string): LatchkeyError {
+  if (error instanceof LatchkeyError) return error;
+  if (error instanceof Error && error.name === 'AssertionError') throw error;
+  const code = (error as NodeJS.ErrnoException).code;
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  return new LatchkeyError(isFull ? 'STORE_FULL' : 'STORE_IO', `${what}: ${messageOf(error)}`, { cause: error });
+}
