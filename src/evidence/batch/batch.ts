@@ -10,6 +10,7 @@ import { base64, concatBytes, hex, unbase64, utf8, utf8Text } from '../../base/b
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { JsonObject } from '../event/event.ts';
 import { canonicalJson, parseCanonicalObject } from '../event/json.ts';
+import { LEAF_BYTES_MAX } from '../event/leaf.ts';
 import { KEY_ID_BYTES, SIGNATURE_BYTES } from '../log/note.ts';
 import { ORIGIN_BYTES_MAX } from '../log/origin.ts';
 import { frontierLength, HASH_BYTES } from '../log/tree.ts';
@@ -20,8 +21,6 @@ export const BATCH_BYTES_MAX = 131_072;
 /** A commit's limits; a batch is one or more commits. */
 export const COMMIT_EVENTS_MAX = 256;
 export const COMMIT_BYTES_MAX = 49_152;
-/** One event line without its newline (FORMAT.md section 2). */
-export const EVENT_LINE_BYTES_MAX = 4_096;
 
 export type BatchRefusal =
   /** More than 128 KiB, or an event line of more than 4,096 bytes. */
@@ -150,8 +149,8 @@ export function frameBatch(bytes: Uint8Array): Result<BatchFrame, 'too_long' | '
     return refuse('framing', `expected a header, events and a signature line, found ${lines.length} lines`);
   }
   const leaves = lines.slice(1, -1);
-  const long = leaves.findIndex((leaf) => leaf.length > EVENT_LINE_BYTES_MAX);
-  if (long >= 0) return refuse('too_long', `event line ${long + 1} has more than ${EVENT_LINE_BYTES_MAX} bytes`);
+  const long = leaves.findIndex((leaf) => leaf.length > LEAF_BYTES_MAX);
+  if (long >= 0) return refuse('too_long', `event line ${long + 1} has more than ${LEAF_BYTES_MAX} bytes`);
   const signed = parseSignatureLine(last);
   if (signed === undefined) return refuse('signature_line', 'expected {"kid":"<8 hex>","sig":"<base64>"}');
   return accept({ payload: bytes.subarray(0, lastStart), header, leaves, ...signed });
