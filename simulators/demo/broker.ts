@@ -1,0 +1,74 @@
+/**
+ * The demo's MQTT broker, in this process: aedes (MQTT 3.1.1) on a free port, which can go away and come back.
+ *
+ * It believes everybody and promises nothing; that is the point of the demo.
+ */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { Aedes } from 'aedes';
+
+export interface DemoBroker {
+  readonly url: string;
+  /** The newest retained payload of each topic. */
+  readonly retained: ReadonlyMap<string, Uint8Array>;
+  /** Messages that clients published. */
+  readonly messages: number;
+  /** Cuts every connection and listens no more. What is retained stays in memory. */
+  goAway(): Promise<void>;
+  comeBack(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startBroker(): Promise<DemoBroker> {
+  const aedes = await Aedes.createBroker();
+  const retained = new Map<string, Uint8Array>();
+  const sockets = new Set<Socket>();
+  let messages = 0;
+  let port = 0;
+  let server: Server | undefined;
+
+  aedes.on('publish', (packet, client) => {
+    if (client === null) return;
+    messages += 1;
+    if (!packet.retain) return;
+    const payload = new Uint8Array(Buffer.from(packet.payload));
+    if (payload.length === 0) retained.delete(packet.topic);
+    else retained.set(packet.topic, payload);
+  });
+  const comeBack = async (): Promise<void> => {
+    const fresh = createServer((socket) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+      socket.on('error', () => undefined);
+      aedes.handle(socket);
+    });
+    fresh.listen(port, '127.0.0.1');
+    await once(fresh, 'listening');
+    port = (fresh.address() as AddressInfo).port;
+    server = fresh;
+  };
+  const goAway = async (): Promise<void> => {
+    const old = server;
+    if (old === undefined) return;
+    server = undefined;
+    const closed = once(old, 'close');
+    old.close();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  await comeBack();
+
+  return {
+    url: `mqtt://127.0.0.1:${port}`,
+    retained,
+    get messages() {
+      return messages;
+    },
+    goAway,
+    comeBack,
+    async close() {
+      await goAway();
+      await new Promise<void>((resolve) => aedes.close(resolve));
+    },
+  };
+}
