@@ -9,14 +9,14 @@ import type { EvidenceCrypto } from '../crypto.ts';
 
 export const ORIGIN_BYTES_MAX = 120;
 const ORIGIN =
-  /^([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*)\/([a-z0-9-]{1,64})\/([1-9][0-9]{0,15})-([0-9a-f]{8})$/;
+  /^([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*)\/([a-z0-9-]{1,64})\/([1-9][0-9]{0,8})-([0-9a-f]{8})$/;
 
 export interface Origin {
   /** The operator's domain: lowercase DNS labels. */
   readonly domain: string;
   /** Gateway id. */
   readonly gateway: string;
-  /** From 1. */
+  /** From 1, at most 9 digits. */
   readonly number: number;
   /** First 8 hex digits of SHA-256(log public key). */
   readonly tag: string;
@@ -31,14 +31,13 @@ export function formatOrigin(o: Origin): string {
 export function parseOrigin(text: string): Result<Origin, 'origin'> {
   const match = text.length <= ORIGIN_BYTES_MAX ? ORIGIN.exec(text) : null;
   const [, domain = '', gateway = '', numberText = '', tag = ''] = match ?? [];
-  const number = Number(numberText);
-  if (match === null || !Number.isSafeInteger(number)) {
+  if (match === null) {
     return refuse(
       'origin',
       `expected <domain>/<gateway id>/<number>-<8 hex digits> of at most ${ORIGIN_BYTES_MAX} bytes`,
     );
   }
-  return accept({ domain, gateway, number, tag });
+  return accept({ domain, gateway, number: Number(numberText), tag });
 }
 
 /** The tag of a log key: first 8 lowercase hex digits of SHA-256(public key). */

@@ -27,7 +27,7 @@ export interface Successor {
   readonly last?: { readonly size: number; readonly root: Uint8Array };
   /** Key of the log that goes on. */
   readonly successor: Vkey;
-  /** `rotation`, `key_lost`, `quarantine`, `database_lost`, `breach`, ... : `[a-z][a-z0-9_]{0,31}`. */
+  /** `rotation`, `key_lost`, `quarantine`, `breach` or `missing`; any `[a-z][a-z0-9_]{0,31}` is taken. */
   readonly cause: string;
 }
 

@@ -16,7 +16,7 @@ export const PARTITIONS = 64;
 
 const PREFIX = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(?:\/[A-Za-z0-9][A-Za-z0-9_.-]{0,63}){0,7}$/;
 const GATEWAY = /^[a-z0-9-]{1,64}$/;
-const LOG_NAME = /^[1-9][0-9]{0,15}-[0-9a-f]{8}$/;
+const LOG_NAME = /^[1-9][0-9]{0,8}-[0-9a-f]{8}$/;
 const KEY_ID = /^[0-9a-f]{8}$/;
 
 export type TopicName = 'batch' | 'checkpoint' | 'enrolment' | 'status' | 'receipt' | 'request' | 'command' | 'reply';
