@@ -34,6 +34,7 @@ const PREFIXES: readonly (readonly [from: string, to: string, lengthMin: number,
   ['60', '60', 16, 19], // Discover 6011, RuPay, UkrCard
   ['62', '62', 16, 19], // UnionPay, Discover 622126 to 622925
   ['6304', '6304', 13, 19], // Maestro
+  ['6331', '6334', 16, 19], // Switch, Solo
   ['636', '639', 16, 19], // InterPayment, InstaPayment
   ['64', '65', 16, 19], // Discover, RuPay, Troy, Verve
   ['67', '67', 13, 19], // Maestro

@@ -97,7 +97,7 @@ export function rawBytes(sizeMax: number): Field {
   const units = Math.ceil((sizeMax * 4) / 3);
   return scalar({
     grammar: (value) => typeof value === 'string' && value.length <= units && unbase64url(value) !== undefined,
-    holdsCard: (value) => holdsCardNumber(latin1(unbase64url(value))),
+    holdsCard: (value) => holdsCardNumber(value) || holdsCardNumber(latin1(unbase64url(value))),
     schema: { type: 'string', maxLength: units, pattern: '^[A-Za-z0-9_-]*$', contentEncoding: 'base64url' },
     bytesMax: 2 + units,
   });

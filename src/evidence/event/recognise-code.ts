@@ -35,33 +35,41 @@ export function recogniseCode(raw: Uint8Array, aim?: string): ScanCode {
  * digit covers (those hit Luhn by chance in one case of ten).
  */
 export function scanHoldsCardNumber(text: string, aim?: string): boolean {
-  return holdsCardNumber(text) && read(text, aim).rest.some(holdsCardNumber);
+  // Values of an element string run together, so a number inside is no group of its own until they are cut.
+  if (!isGs1Carrier(aim) && !holdsCardNumber(text)) return false;
+  return read(text, aim).rest.some(holdsCardNumber);
 }
 
 function read(text: string, aim: string | undefined): Reading {
   if (isGs1Carrier(aim)) {
     const elements = parseElements(text);
-    if (elements !== undefined) return readElements(elements);
+    if (elements !== undefined) return readElements(text, elements);
   }
   const found = recogniseWhole(text);
   const best = found[0];
   return { identifiers: found.map((each) => each.identifier), rest: best === undefined ? [text] : best.rest };
 }
 
-function readElements(elements: readonly Gs1Element[]): Reading {
+/**
+ * What a check digit covers is cut out of the text, and the remaining values are looked at once more each: `411` and
+ * thirteen digits may be a location or a card number, and a card number behind `400` is no digit group of its own.
+ */
+function readElements(text: string, elements: readonly Gs1Element[]): Reading {
   const sure: Identifier[] = [];
   const likely: Identifier[] = [];
-  const rest: string[] = [];
+  const values: string[] = [];
+  let pieces: readonly string[] = [text];
   for (const { ai, value } of elements) {
     const identifier = identify(ai, value);
-    if (identifier === undefined) rest.push(value);
-    else if (identifier.certainty === 'check_digit') sure.push(identifier);
-    else {
-      likely.push(identifier);
-      rest.push(value);
+    if (identifier?.certainty === 'check_digit') {
+      sure.push(identifier);
+      pieces = pieces.flatMap((piece) => piece.split(ai + value));
+    } else {
+      if (identifier !== undefined) likely.push(identifier);
+      values.push(value);
     }
   }
-  return { identifiers: [...sure, ...likely], elements, rest };
+  return { identifiers: [...sure, ...likely], elements, rest: [...pieces, ...values] };
 }
 
 function identify(ai: string, value: string): Identifier | undefined {

@@ -2,7 +2,7 @@
  * Data members of what the log and the gateway say about themselves (FORMAT.md section 2).
  */
 import { codeField, hash32Field, nonce16Field, originField, timeField } from './event-fields.ts';
-import { array, bool, int, map, object, pattern, text, word } from './field.ts';
+import { array, binary, bool, int, map, object, pattern, text, word } from './field.ts';
 import { blindField } from './vocabulary-custody.ts';
 
 const count = int();
@@ -74,7 +74,7 @@ export const LOG_DATA = {
   ),
   'key.enrolled': object({ record: hash32Field }, { kind: word('software', 'tpm') }),
   'key.attested': object(
-    { attest: pattern('[A-Za-z0-9_-]{1,683}', 683), signature: pattern('[A-Za-z0-9_-]{1,171}', 171) },
+    { attest: pattern('[A-Za-z0-9_-]{120,683}', 683), signature: binary(64) },
     { statement: hash32Field, kind: word('quote', 'time'), reason: codeField },
   ),
   'key.rotated': object({ vkey: pattern(VKEY_PATTERN, 180) }, { reason: codeField }),

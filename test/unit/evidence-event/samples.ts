@@ -1,0 +1,212 @@
+/** One body per type that uses every member of its schema, and the envelope around it. Written by hand. */
+import type { CustodyEvent, EventBody, JsonObject } from '../../../src/evidence/event/event.ts';
+import type { EventType } from '../../../src/evidence/event/vocabulary.ts';
+
+const origin = 'lockers.example/gw-0001/1-9f2c01aa';
+const hash = `${'A'.repeat(42)}E`;
+const nonce = `${'B'.repeat(21)}A`;
+const seen = { from_boot: 1, from_ms: 1_000, to_ms: 1_040 };
+const parcel = { ref: '2026-11.AbCdEfGhIjKlMnOpQrStUg', scheme: 'sscc' };
+const blind = {
+  by_type: [{ count: 3, type: 'code.scanned' }],
+  by_type_more: 1,
+  cause: 'disk_full',
+  events: 12,
+  from_boot: 1,
+  from_up_ms: 5,
+  to_up_ms: 9,
+};
+const scan = { boot: 1, device: 'scanner-1', parcel, quarantined: 'glued', up_ms: 990 };
+const device = {
+  compartments: ['B1-L01'],
+  compartments_more: 8,
+  kind: 'board',
+  last_answer_up_ms: 900,
+  reason: 'no_reply',
+};
+const door = { channel: 4, feedback: 0, first_look: false, polarity: 'closed_is_1', reads: 2, unwatched_ms: 5_000 };
+const episode = {
+  access: { method: 'code', up_ms: 980 },
+  blind_ms: 10,
+  closed_by: 'door_shut',
+  contradictions: ['shut_but_empty'],
+  cut: false,
+  door: { closed: seen, first_look: false, forced: false, open_max_ms: 900, open_min_ms: 800, opened: seen },
+  held: [parcel],
+  held_more: 1,
+  item_after: true,
+  item_before: false,
+  not_seen: ['weight_before', 'photo'],
+  parcels: [parcel],
+  parcels_more: 2,
+  photo: hash,
+  scans: [scan],
+  scans_more: 3,
+  weight_after_g: 1_250,
+  weight_before_g: 0,
+};
+const actor = { kind: 'courier', ref: '2026-11.AbCdEfGhIjKlMnOpQrStUg' };
+
+export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
+  'predecessor.found': { by: 'retained', cause: 'breach', log: origin, root: hash, size: 40 },
+  'journal.opened': {
+    after: { cause: 'breach', log: origin, root: hash, size: 40 },
+    blind,
+    by: 'receipt',
+    carried: { count: 4, first: 36 },
+    counter: { expected: 7, found: 9 },
+    expected: { counter: 7, root: hash, size: 40 },
+    found: { counter: 9, root: hash, size: 36 },
+    intent_dropped: { counter: 8, log: origin, size: 39 },
+    kernel_boot: '0c3e2a54-9c5e-4a47-9e6c-0d2f5b1d7a10',
+    settings: { alive_interval_ms: 60_000, clear_references: false, domain: 'lockers.example' },
+    start: nonce,
+    version: '0.1.0',
+  },
+  'gateway.started': {
+    blind,
+    clean: false,
+    compartments: 24,
+    devices: 3,
+    kernel_boot: '0c3e2a54-9c5e-4a47-9e6c-0d2f5b1d7a10',
+    node: '20.20.2',
+    ports: 2,
+    start: nonce,
+    tpm_resets: 3,
+    tpm_restarts: 4,
+    version: '0.1.0',
+  },
+  'gateway.stopped': { detail: 'told to', reason: 'signal' },
+  'gateway.alive': {
+    blind,
+    devices_lost: 0,
+    disk_free_kib: 9_000_000,
+    interval_ms: 60_000,
+    ports_lost: 0,
+    ports_open: 2,
+    queued: 3,
+    readings: 812,
+    receipted_size: 400,
+    rss_kib: 80_000,
+  },
+  'clock.stepped': {
+    after: '2026-11-22T09:00:00.123Z',
+    before: '1970-01-01T00:00:07.000Z',
+    by_ms: 1_795_338_000_000,
+    from_src: 'none',
+    to_src: 'ntp',
+  },
+  'key.enrolled': { kind: 'tpm', record: hash },
+  'key.attested': {
+    attest: 'AQID'.repeat(40),
+    kind: 'quote',
+    reason: 'daily',
+    signature: `${'BAUG'.repeat(21)}AA`,
+    statement: hash,
+  },
+  'key.rotated': { reason: 'planned', vkey: `${origin}+1a2b3c4d+AT${'k'.repeat(42)}` },
+  'anchor.made': { counter: 9, lines: [`\u2014 ${origin} q83v${'A'.repeat(88)}=`], log: origin, root: hash, size: 40 },
+  'device.found': device,
+  'device.lost': device,
+  'device.faulted': device,
+  'device.commissioned': { channel: 4, item_sensor: true, polarity: 'closed_is_0', reads: [1, 0, 1] },
+  'line.noisy': {
+    bytes: 900,
+    checksum_errors: 3,
+    echoes: 1,
+    frames: 80,
+    noise_bytes: 20,
+    port: 'bus-1',
+    since_up_ms: 1,
+    timeouts: 2,
+  },
+  'code.scanned': {
+    aim: ']C1',
+    ais: ['00', '400'],
+    ais_more: 1,
+    candidates: ['sscc'],
+    certainty: 'check_digit',
+    cut: false,
+    quarantined: 'no_read',
+    raw: 'gIGC',
+    size_bytes: 20,
+    suppressed: 2,
+    text: 'shelf seven',
+  },
+  'door.opened': door,
+  'door.closed': door,
+  'door.forced': { channel: 4, reason: 'opened_unwatched', unwatched_ms: 9_000 },
+  'occupancy.changed': { channel: 4, door: 'shut', occupied: true },
+  'weight.measured': { expected_g: 1_200, stable: true, weight_g: 1_250 },
+  'tamper.raised': { detail: 'lid', input: 'lid_switch' },
+  'tamper.cleared': { detail: 'lid', input: 'lid_switch' },
+  'power.lost': { battery_pct: 90, source: 'mains' },
+  'power.restored': { battery_pct: 80, down_ms: 60_000, source: 'mains' },
+  'location.fixed': {
+    accuracy_m: 8,
+    distance_m: 12,
+    fix_age_ms: 900,
+    geofence: 'inside',
+    lat_mdeg: 52_520,
+    lon_mdeg: 13_405,
+  },
+  'photo.captured': { cause: 'door_opened', media_type: 'image/jpeg', sha256: hash, size_bytes: 80_000 },
+  'access.granted': { attempts: 1, credential: 'c-17', method: 'code' },
+  'access.refused': { attempts: 3, locked_ms: 60_000, method: 'code', reason: 'unknown_code' },
+  'parcel.deposited': episode,
+  'parcel.collected': episode,
+  'parcel.returned': episode,
+  'parcel.removed': episode,
+  'compartment.disturbed': episode,
+  'compartment.counted': { door: 'shut', held: [parcel], held_more: 0, occupied: true, reason: 'first_look' },
+  'seal.recorded': { seal: 'S-88211', state: 'intact' },
+  'custody.handed_over': {
+    from: actor,
+    method: 'signature',
+    parcels: [parcel],
+    parcels_more: 2,
+    to: { kind: 'operator', ref: 'desk 4' },
+  },
+  'exception.reported': {
+    blind,
+    count: 3,
+    detail: 'scanner beeped twice',
+    scans: [scan],
+    scans_more: 9,
+    what: 'scan_without_door',
+  },
+  'maintenance.opened': { compartments: ['B1-L01'], reason: 'lock swapped', ticket: 'T-101' },
+  'maintenance.closed': { compartments: ['B1-L01'], reason: 'lock swapped', ticket: 'T-101' },
+  'console.acted': { action: 'door_viewed', result: 'done', target: 'B1-L01' },
+  'settings.changed': { cause: 'file', settings: { poll_ms: 250 }, sha256: hash },
+  'command.received': { id: nonce, key: '1a2b3c4d', verb: 'open' },
+  'command.executed': { id: nonce, result: 'opened', took_ms: 800, verb: 'open' },
+  'command.refused': { count: 4, id: nonce, key: '1a2b3c4d', reason: 'wrong_start', verb: 'open' },
+};
+
+export function bodyOf(type: EventType): EventBody {
+  return {
+    type,
+    actor: actor as NonNullable<EventBody['actor']>,
+    compartment: 'B1-L04',
+    device: 'board-1',
+    parcel,
+    seen,
+    data: SAMPLES[type],
+  };
+}
+
+export function eventOf(body: EventBody, withheld: readonly string[] = []): CustodyEvent {
+  return {
+    v: 1,
+    log: origin,
+    n: 7,
+    salt: nonce,
+    at: '2026-11-22T09:00:00.123Z',
+    clock: { src: 'ntp', err_ms: 12 },
+    boot: 2,
+    up_ms: 123_456,
+    ...body,
+    ...(withheld.length > 0 ? { withheld } : {}),
+  };
+}
