@@ -53,7 +53,10 @@ export class Feed {
       };
       const waiter: Waiter = { matches, found: (entry) => settle(() => resolve(entry)) };
       const timer = setTimeout(
-        () => settle(() => reject(new LatchkeyError('TIMED_OUT', `the gateway recorded no ${what} in ${SEEN_LIMIT_MS} ms`))),
+        () =>
+          settle(() =>
+            reject(new LatchkeyError('TIMED_OUT', `the gateway recorded no ${what} in ${SEEN_LIMIT_MS} ms`)),
+          ),
         SEEN_LIMIT_MS,
       );
       this.#waiters.add(waiter);

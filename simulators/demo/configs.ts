@@ -1,0 +1,109 @@
+/**
+ * The settings files of the demo, as an operator would write them, but for times that are shorter than in the field.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { Site } from '../site.ts';
+import {
+  COMPARTMENTS,
+  DESK,
+  EAST_ADDRESS,
+  EAST_CHANNELS,
+  EAST_LINE,
+  WEST_ADDRESS,
+  WEST_CHANNELS,
+  WEST_LINE,
+} from './stage.ts';
+
+export const GATEWAY_ID = 'demo-0001';
+export const DOMAIN = 'lockers.example';
+export const CONSUMER_NAME = 'refunds.example/receipts';
+export const PREFIX = 'latchkey';
+export const REFERENCE_KEY_ID = '2026-11';
+
+export interface DemoFiles {
+  readonly dir: string;
+  readonly gatewayConfig: string;
+  readonly receiveConfig: string;
+  readonly policy: string;
+  readonly gatewayData: string;
+  readonly storeDir: string;
+  readonly referenceKey: string;
+  readonly linksDir: string;
+}
+
+export function demoFiles(dir: string): DemoFiles {
+  return {
+    dir,
+    gatewayConfig: join(dir, 'gateway.yaml'),
+    receiveConfig: join(dir, 'receive.yaml'),
+    policy: join(dir, 'policy.json'),
+    gatewayData: join(dir, 'gateway'),
+    storeDir: join(dir, 'consumer'),
+    referenceKey: join(dir, 'reference.key'),
+    linksDir: join(dir, 'dev'),
+  };
+}
+
+const MQTT_TIMES = { reconnect: { first_ms: 100, max_ms: 500 }, ack_timeout_ms: 5_000 };
+
+export function writeGatewayConfig(files: DemoFiles, site: Site, brokerUrl: string, witnessVkey: string): void {
+  const serial = (line: string): object => ({ kind: 'serial', path: site.address(line) });
+  const settings = {
+    gateway: { id: GATEWAY_ID, operator_domain: DOMAIN, data_dir: files.gatewayData },
+    mqtt: { url: brokerUrl, protocol: '3.1.1', ...MQTT_TIMES },
+    uplink: {
+      prefix: PREFIX,
+      memory_quiet_ms: 500,
+      memory_lost_wait_ms: 2_000,
+      retry: { first_ms: 200, max_ms: 1_000 },
+    },
+    receivers: [{ vkey: witnessVkey, role: 'store' }],
+    ports: [
+      {
+        name: WEST_LINE,
+        link: serial(WEST_LINE),
+        devices: [{ driver: 'xor_8a80', name: 'west', address: WEST_ADDRESS, channels: WEST_CHANNELS }],
+      },
+      {
+        name: EAST_LINE,
+        link: serial(EAST_LINE),
+        devices: [
+          { driver: 'kerong_cu16', name: 'east', address: EAST_ADDRESS, channels: EAST_CHANNELS, item_sensors: true },
+        ],
+      },
+      { name: DESK, link: serial(DESK), devices: [{ driver: 'text_scanner', name: DESK, suffix: 'crlf', aim: true }] },
+    ],
+    compartments: COMPARTMENTS.map(({ name, board, channel, sensor }) => ({
+      name,
+      device: board,
+      channel,
+      polarity: board === 'west' ? 'closed_is_1' : 'closed_is_0',
+      ...(sensor ? { item_sensor: true } : {}),
+    })),
+  };
+  writeFileSync(files.gatewayConfig, stringify(settings));
+}
+
+export function writeReceiveConfig(files: DemoFiles, brokerUrl: string): void {
+  const settings = {
+    name: CONSUMER_NAME,
+    store_dir: files.storeDir,
+    mqtt: { url: brokerUrl, protocol: '3.1.1', ...MQTT_TIMES },
+    prefix: PREFIX,
+    policy: files.policy,
+  };
+  writeFileSync(files.receiveConfig, stringify(settings));
+}
+
+/** What the consumer and every verifier believe: this log, by its key, and this witness. */
+export function writePolicy(files: DemoFiles, vkey: string | undefined, witnessVkey: string | undefined): void {
+  const policy = {
+    v: 1,
+    logs: vkey === undefined ? [] : [{ origin: vkey.split('+')[0], vkey }],
+    witnesses: witnessVkey === undefined ? [] : [{ vkey: witnessVkey, role: 'store' }],
+    least_level: 'A0',
+  };
+  writeFileSync(files.policy, `${JSON.stringify(policy, undefined, 2)}\n`);
+}

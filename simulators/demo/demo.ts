@@ -1,0 +1,136 @@
+/**
+ * `npm run demo`: the product on one machine, with nothing real but the product.
+ *
+ * Broker and site live in this process; gateway and consumer are child processes that know them only by their settings
+ * files. The order matters: the consumer believes the gateway's log only after somebody has read its key at the box.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pseudonym } from '../../src/evidence/event/reference.ts';
+import { nodeCrypto } from '../../src/platform/node-crypto.ts';
+import { startSite } from '../site.ts';
+import { type DemoBroker, startBroker } from './broker.ts';
+import {
+  type DemoFiles,
+  demoFiles,
+  PREFIX,
+  REFERENCE_KEY_ID,
+  writeGatewayConfig,
+  writePolicy,
+  writeReceiveConfig,
+} from './configs.ts';
+import { Feed } from './feed.ts';
+import { findOut } from './findings.ts';
+import { play, type Tally } from './play.ts';
+import { Consumer, Gateway } from './product.ts';
+import { isGood, type Played, storyOf, summaryOf } from './report.ts';
+import { stageSettings } from './stage.ts';
+
+export interface DemoOptions {
+  readonly json: boolean;
+  readonly keep: boolean;
+  /** Lines for a person. */
+  readonly say: (line: string) => void;
+  /** The last line, with `json`. */
+  readonly out: (line: string) => void;
+  /** Ends `--keep`. */
+  readonly signal: AbortSignal;
+}
+
+/** Resolves with the exit code: 0 only if nothing was lost and everything verified. */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const startMs = performance.now();
+  const say = (text: string): void => {
+    const seconds = ((performance.now() - startMs) / 1_000).toFixed(1).padStart(5);
+    options.say(`${seconds} s  ${text}`);
+  };
+  const cleanups: (() => Promise<unknown>)[] = [];
+  try {
+    return await perform(options, say, cleanups);
+  } finally {
+    for (const cleanup of cleanups.reverse()) await cleanup().catch(() => undefined);
+  }
+}
+
+async function perform(
+  options: DemoOptions,
+  say: (text: string) => void,
+  cleanups: (() => Promise<unknown>)[],
+): Promise<number> {
+  const files = demoFiles(mkdtempSync(join(tmpdir(), 'latchkey-demo-')));
+  mkdirSync(files.gatewayData, { mode: 0o700 });
+  const referenceKey = randomBytes(32);
+  writeFileSync(files.referenceKey, `${referenceKey.toString('base64')}\n`, { mode: 0o600 });
+
+  const broker = await startBroker();
+  cleanups.push(() => broker.close());
+  const site = await startSite({ site: stageSettings(files.linksDir) });
+  cleanups.push(() => site.close());
+  say(`a site that is not there: two cabinets and a scanner on pseudo-terminals in ${files.linksDir}`);
+
+  const feed = new Feed(() => undefined);
+  const gateway = new Gateway(files.gatewayConfig, feed);
+  const consumer = new Consumer(files.receiveConfig);
+  cleanups.push(() => gateway.abandon());
+  cleanups.push(() => consumer.abandon());
+  writeReceiveConfig(files, broker.url);
+  writePolicy(files, undefined, undefined);
+  const witnessVkey = await consumer.witnessVkey();
+  writeGatewayConfig(files, site, broker.url, witnessVkey);
+  const { vkey, origin } = await gateway.start();
+  say(`the gateway runs and keeps the log ${origin}`);
+  writePolicy(files, vkey, witnessVkey);
+  consumer.start();
+  say('the consumer was told the key of that log, and runs');
+
+  const journalDir = join(files.gatewayData, 'journal');
+  const tally = await play({ site, broker, gateway, feed, journalDir, say });
+  await gateway.stop();
+  say('the gateway stopped cleanly, once its last entry was receipted');
+  const findings = await findOut({
+    ...files,
+    crypto: nodeCrypto,
+    vkey,
+    witnessVkey,
+    retained: broker.retained,
+    prefix: PREFIX,
+  });
+  const played = playedOf(files, tally, referenceKey, vkey, witnessVkey);
+  const summary = summaryOf(findings, played);
+  for (const line of storyOf(findings, played)) options.say(line);
+  if (options.json) options.out(JSON.stringify(summary));
+  if (options.keep) await keepUp(options, gateway, broker, files);
+  await consumer.stop();
+  return isGood(summary) ? 0 : 1;
+}
+
+function playedOf(files: DemoFiles, tally: Tally, key: Uint8Array, vkey: string, witnessVkey: string): Played {
+  const reference = { id: REFERENCE_KEY_ID, key };
+  const titles = tally.parcels.map(
+    ({ sscc, title }) => [pseudonym(nodeCrypto, reference, 'parcel', 'sscc', sscc), title] as const,
+  );
+  return {
+    powerCuts: tally.powerCuts,
+    brokerOutages: tally.brokerOutages,
+    titles: new Map(titles),
+    vkey,
+    witnessVkey,
+    dataDir: files.gatewayData,
+  };
+}
+
+/** The site goes on until somebody ends it: to look around with the command line. */
+async function keepUp(options: DemoOptions, gateway: Gateway, broker: DemoBroker, files: DemoFiles): Promise<void> {
+  await gateway.start();
+  options.say(`The site is up (broker ${broker.url}); Ctrl-C ends it. Look around:`);
+  for (const command of ['status', 'tail --follow', 'journal check']) {
+    options.say(`  node dist/src/cli/main.js ${command} --config ${files.gatewayConfig}`);
+  }
+  await new Promise<void>((resolve) => {
+    if (options.signal.aborted) resolve();
+    else options.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await gateway.stop();
+}

@@ -1,0 +1,125 @@
+/**
+ * The count after the play: everything of one moment, after the daemon stopped cleanly. Read from files, and judged by
+ * `latchkey verify`.
+ */
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { present } from '../../src/base/assert.ts';
+import { LatchkeyError } from '../../src/base/errors.ts';
+import type { EvidenceCrypto } from '../../src/evidence/crypto.ts';
+import { verifyCosignature } from '../../src/evidence/log/cosignature.ts';
+import { parseVkey, type Vkey, verifyLogNote } from '../../src/evidence/log/note.ts';
+import { parseOrigin } from '../../src/evidence/log/origin.ts';
+import { gatewayRoot, receiptName } from '../../src/evidence/wire/topics.ts';
+import { type Exported, readExport } from './exported.ts';
+import { latchkey, latchkeyDone } from './product.ts';
+import { readStored, sameAtBothEnds } from './stored.ts';
+import { flipOneByte, removeBatch, type Tampering } from './tamper.ts';
+
+export interface FindingsInput {
+  readonly crypto: EvidenceCrypto;
+  readonly dir: string;
+  readonly storeDir: string;
+  readonly gatewayConfig: string;
+  readonly policy: string;
+  readonly vkey: string;
+  readonly witnessVkey: string;
+  /** Retained messages of the broker. */
+  readonly retained: ReadonlyMap<string, Uint8Array>;
+  readonly prefix: string;
+}
+
+export interface Refusal extends Tampering {
+  readonly refused: boolean;
+  /** What `latchkey verify` said. */
+  readonly said: string;
+}
+
+export interface Findings {
+  readonly exported: Exported;
+  readonly exportFile: string;
+  readonly receiptFile: string;
+  readonly events: number;
+  readonly delivered: number;
+  readonly receipted: number;
+  readonly lost: number;
+  readonly duplicates: number;
+  readonly sameBytes: number;
+  readonly receiptedAtS: number;
+  readonly verified: boolean;
+  readonly refusals: readonly Refusal[];
+}
+
+const VERIFY_LIMIT_MS = 30_000;
+
+export async function findOut(input: FindingsInput): Promise<Findings> {
+  const vkey = vkeyOf(input.vkey);
+  const exportFile = join(input.dir, 'export.ndjson');
+  await latchkeyDone(['journal', 'export', '--config', input.gatewayConfig, '--log', vkey.name, '--out', exportFile]);
+  const exported = readExport(exportFile);
+  const stored = readStored(input.storeDir, vkey.name);
+  const receiptFile = join(input.dir, 'receipt.note');
+  const receipt = readReceipt(input, vkey, receiptFile);
+
+  const byPolicy = await latchkey(['verify', exportFile, '--policy', input.policy], VERIFY_LIMIT_MS);
+  const byKey = await latchkey(['verify', exportFile, '--vkey', input.vkey], VERIFY_LIMIT_MS);
+  const events = exported.events.length;
+  const delivered = exported.events.filter(({ event }) => stored.leaves.has(event.n)).length;
+  const lines = exported.events.map(({ line, event }) => ({ n: event.n, line: present(exported.lines[line], 'line') }));
+  return {
+    exported,
+    exportFile,
+    receiptFile,
+    events,
+    delivered,
+    receipted: receipt.size,
+    lost: events - delivered,
+    duplicates: stored.duplicates,
+    sameBytes: sameAtBothEnds(stored, lines),
+    receiptedAtS: receipt.timestampS,
+    verified: byPolicy.code === 0 && byKey.code === 0 && exported.size === events,
+    refusals: await tryTampering(input, exported, exportFile),
+  };
+}
+
+/** The receipt as the broker keeps it, put in a file once both its signatures hold. */
+function readReceipt(
+  input: FindingsInput,
+  vkey: Vkey,
+  file: string,
+): { readonly size: number; readonly timestampS: number } {
+  const { crypto } = input;
+  const witness = vkeyOf(input.witnessVkey);
+  const origin = parseOrigin(vkey.name);
+  if (!origin.ok) throw new LatchkeyError('REFUTED', `the verifier key names no log: ${vkey.name}`);
+  const topic = `${gatewayRoot(crypto, input.prefix, origin.value.gateway)}/${receiptName(origin.value, witness.keyId)}`;
+  const bytes = input.retained.get(topic);
+  if (bytes === undefined) throw new LatchkeyError('REFUTED', `the broker keeps no receipt at ${topic}`);
+  const note = verifyLogNote(crypto, bytes, vkey);
+  if (!note.ok) throw new LatchkeyError('REFUTED', `the receipt's note: ${note.detail} (${note.reason})`);
+  const cosigned = verifyCosignature(crypto, note.value.note, witness);
+  if (!cosigned.ok) throw new LatchkeyError('REFUTED', `the receipt's cosignature: ${cosigned.detail}`);
+  writeFileSync(file, bytes);
+  return { size: note.value.checkpoint.size, timestampS: cosigned.value.timestampS };
+}
+
+async function tryTampering(input: FindingsInput, exported: Exported, exportFile: string): Promise<readonly Refusal[]> {
+  const original = join(input.dir, 'tampered-copy.ndjson');
+  copyFileSync(exportFile, original);
+  const attempts = [
+    flipOneByte(exportFile, exported, original),
+    removeBatch(exported, join(input.dir, 'tampered-gap.ndjson')),
+  ].filter((attempt) => attempt !== undefined);
+  const refusals: Refusal[] = [];
+  for (const attempt of attempts) {
+    const { code, out, err } = await latchkey(['verify', attempt.file, '--vkey', input.vkey], VERIFY_LIMIT_MS);
+    refusals.push({ ...attempt, refused: code === 1, said: `${out}\n${err}`.trim() });
+  }
+  return refusals;
+}
+
+function vkeyOf(text: string): Vkey {
+  const vkey = parseVkey(text);
+  if (!vkey.ok) throw new LatchkeyError('REFUTED', `not a verifier key: ${vkey.detail}`);
+  return vkey.value;
+}

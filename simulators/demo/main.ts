@@ -1,0 +1,38 @@
+/** Entry of `npm run demo [-- --json] [-- --keep]`. */
+import { parseArgs } from 'node:util';
+import { explain, LatchkeyError, messageOf } from '../../src/base/errors.ts';
+import { runDemo } from './demo.ts';
+
+const USAGE = `npm run demo [-- --json] [-- --keep]
+  --json  the last line on standard output is one object with the counts; the story goes to standard error
+  --keep  leaves the site up afterwards, until Ctrl-C`;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { json, keep, help } = options(argv);
+  const toOut = (line: string): void => void process.stdout.write(`${line}\n`);
+  const toErr = (line: string): void => void process.stderr.write(`${line}\n`);
+  if (help) {
+    toOut(USAGE);
+    return 0;
+  }
+  const stop = new AbortController();
+  // Without --keep there is nothing to wait for: the signal's default ends this process, and its children with it.
+  if (keep) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  return runDemo({ json, keep, say: json ? toErr : toOut, out: toOut, signal: stop.signal });
+}
+
+function options(argv: readonly string[]): { json: boolean; keep: boolean; help: boolean } {
+  const flag = { type: 'boolean', default: false } as const;
+  try {
+    return parseArgs({ args: [...argv], options: { json: flag, keep: flag, help: flag } }).values;
+  } catch (error) {
+    throw new LatchkeyError('USAGE', messageOf(error));
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exitCode = error instanceof LatchkeyError ? error.exitCode : 70;
+}

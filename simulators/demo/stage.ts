@@ -1,0 +1,68 @@
+/**
+ * The site of the demo: two cabinets of different make and a scanner at the desk, on lines that are not perfect.
+ */
+import type { SiteSettings, SiteSettingsInput } from '../site/settings.ts';
+import { siteSchema } from '../site/settings.ts';
+
+export interface StageCompartment {
+  readonly name: string;
+  readonly board: string;
+  readonly channel: number;
+  readonly sensor: boolean;
+}
+
+export const DESK = 'desk';
+export const WEST_LINE = 'bus-west';
+export const EAST_LINE = 'bus-east';
+
+/** West: an "8A/80" board without item sensors. East: a KERONG CU16 with them, its switches wired the other way. */
+export const COMPARTMENTS: readonly StageCompartment[] = [
+  ...Array.from({ length: 6 }, (_, i) => ({ name: `w${i + 1}`, board: 'west', channel: i + 1, sensor: false })),
+  ...Array.from({ length: 6 }, (_, i) => ({ name: `e${i + 1}`, board: 'east', channel: i + 1, sensor: true })),
+];
+
+export const WEST_ADDRESS = 1;
+export const EAST_ADDRESS = 0;
+export const WEST_CHANNELS = 24;
+export const EAST_CHANNELS = 16;
+
+export function stageSettings(linksDir: string): SiteSettings {
+  const input: SiteSettingsInput = {
+    name: 'demo',
+    seed: 20_261_122,
+    links_dir: linksDir,
+    lines: [
+      {
+        name: WEST_LINE,
+        pty: { link: 'usb-simulated-west' },
+        family: 'xor_8a80',
+        boards: [{ name: 'west', address: WEST_ADDRESS, channels: WEST_CHANNELS, shut_reads: 1, unwired_reads: 1 }],
+        faults: { rates: { split: 0.2, noise: 0.03, no_reply: 0.02, bit_flip: 0.02, echo: 0.02, merge: 0.01 } },
+      },
+      {
+        name: EAST_LINE,
+        pty: { link: 'usb-simulated-east' },
+        family: 'kerong_cu16',
+        boards: [
+          {
+            name: 'east',
+            address: EAST_ADDRESS,
+            channels: EAST_CHANNELS,
+            shut_reads: 0,
+            unwired_reads: 0,
+            item_sensors: true,
+          },
+        ],
+        faults: { rates: { split: 0.2, noise: 0.03, lost_bytes: 0.02, late_reply: 0.01 }, late_ms: 400 },
+      },
+      {
+        name: DESK,
+        pty: { link: 'usb-simulated-scanner' },
+        scanner: { suffix: '\r\n', aim: true },
+        faults: { rates: { split: 0.5 } },
+      },
+    ],
+    compartments: COMPARTMENTS.map(({ name, board, channel }) => ({ name, board, channel })),
+  };
+  return siteSchema.parse(input);
+}
