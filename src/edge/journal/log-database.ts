@@ -190,18 +190,28 @@ export class LogDatabase {
   }
 
   /**
-   * The note of the oldest commit that lacks one; any other size is an assertion. The caller has run the tree along the
-   * rows up to there. Durable on return. Throws like `commit`.
+   * Notes of commits that lacked one, in one transaction: ascending from the oldest such commit without leaving one out;
+   * anything else is an assertion. The caller has run the tree along the rows up to there. Durable on return. Throws
+   * like `commit`.
    */
-  storeNote(size: number, note: Uint8Array): void {
-    const { frontier, oldestWithoutNote } = this.#log.tail;
-    assert(size === oldestWithoutNote, `the oldest commit without a note ends at ${oldestWithoutNote}, not ${size}`);
-    this.#log.write(() => this.#log.rows.setNote(present(this.#log.rows.holding(size - 1), 'its row').first, note));
-    this.#walBytes += 3 * PAGE_BYTES;
-    const missing = this.#log.guard(() => this.#log.rows.oldestWithoutNote());
+  storeNotes(notes: readonly SizedNote[]): void {
+    const { rows, tail } = this.#log;
+    const newestNote = notes.at(-1);
+    if (newestNote === undefined) return;
+    this.#log.write(() =>
+      rows.together(() => {
+        for (const { size, note } of notes) {
+          const missing = rows.oldestWithoutNote();
+          assert(size === missing, `the oldest commit without a note ends at ${missing}, not ${size}`);
+          rows.setNote(present(rows.holding(size - 1), 'its row').first, note);
+        }
+      }),
+    );
+    this.#walBytes += 3 * PAGE_BYTES * notes.length;
+    const missing = this.#log.guard(() => rows.oldestWithoutNote());
     this.#log.tail = {
-      frontier,
-      newestNote: { size, note },
+      frontier: tail.frontier,
+      newestNote,
       ...(missing !== undefined && { oldestWithoutNote: missing }),
     };
   }

@@ -1,0 +1,163 @@
+/**
+ * How much room the journal has, and which events are still taken.
+ *
+ * A full disk is a state, not a crash: repeating events stop first, then new custody, and a reserve file is given up for
+ * the last records. Comes back by itself when there is room again.
+ */
+import { statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Scheduler, Timer } from '../../base/clock.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import { DiskReserve } from './disk-reserve.ts';
+import type { EventClass } from './event-class.ts';
+import type { JournalSettings } from './journal-settings.ts';
+
+export type RoomLevel =
+  | 'ok'
+  /** No `low` events. */
+  | 'low'
+  /** No new custody either. */
+  | 'custody'
+  /** A write failed with the reserve already given up: nothing is taken. */
+  | 'full';
+
+const LEVELS: readonly RoomLevel[] = ['ok', 'low', 'custody', 'full'];
+const LOOK_EVERY_MS = 1_000;
+/** Per cent below a threshold at which its level is left again. */
+const HYSTERESIS_PERCENT = 1;
+
+export interface DiskRoomOptions {
+  /** The journal's directory; the reserve lies in it. */
+  readonly directory: string;
+  readonly settings: JournalSettings;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Bytes that all logs use now. */
+  readonly usedBytes: () => number;
+  /** Free bytes of the file system for this user; by default statfs asks. */
+  readonly freeBytes?: () => number;
+}
+
+export class DiskRoom {
+  readonly #options: DiskRoomOptions;
+  readonly #reserve: DiskReserve;
+  readonly #listeners = new Set<(level: RoomLevel) => void>();
+  #level: RoomLevel = 'ok';
+  /** What failed writes showed, whatever the figures say, until the reserve could be made again. */
+  #floor: RoomLevel = 'ok';
+  #timer: Timer | undefined;
+
+  constructor(options: DiskRoomOptions) {
+    this.#options = options;
+    this.#reserve = new DiskReserve(join(options.directory, 'reserve'), options.settings.reserveBytes);
+  }
+
+  /** Makes the reserve, looks at once, and from then on every second. */
+  start(): void {
+    this.#options.metrics.gauge('journal_reserve_bytes', this.#reserve.make() ? this.#reserve.sizeBytes : 0);
+    this.look();
+    this.#timer = this.#options.scheduler.after(LOOK_EVERY_MS, () => this.#tick());
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  get level(): RoomLevel {
+    return this.#level;
+  }
+
+  admits(eventClass: EventClass): boolean {
+    switch (this.#level) {
+      case 'ok':
+        return true;
+      case 'low':
+        return eventClass !== 'low';
+      case 'custody':
+        return eventClass === 'last';
+      case 'full':
+        return false;
+    }
+  }
+
+  /** A write found no room. True when the reserve was given up, so that trying again at once makes sense. */
+  foundFull(): boolean {
+    const released = this.#reserve.release();
+    this.#options.metrics.gauge('journal_reserve_bytes', 0);
+    this.#floor = released ? 'custody' : 'full';
+    this.#set(higher(this.#level, this.#floor));
+    return released;
+  }
+
+  /** A write worked again: what must still be said is taken, even before the reserve can be made anew. */
+  foundRoom(): void {
+    if (this.#floor !== 'full') return;
+    this.#floor = 'custody';
+    this.#set('custody');
+  }
+
+  /** Calls back when the level changed. Returns the unsubscribe. */
+  onLevel(listener: (level: RoomLevel) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Looks now instead of within a second. */
+  look(): void {
+    const { settings, metrics } = this.#options;
+    const usedBytes = this.#options.usedBytes();
+    const freeBytes = Math.max(0, this.#freeBytes() - settings.freeMinBytes);
+    const percent = (100 * usedBytes) / Math.max(1, Math.min(settings.sizeMaxBytes, usedBytes + freeBytes));
+    metrics.gauge('journal_used_bytes', usedBytes);
+    metrics.gauge('journal_fill_percent', Math.round(percent));
+    const found = this.#levelAt(percent);
+    if (
+      this.#floor !== 'ok' &&
+      found !== 'custody' &&
+      freeBytes > 2 * this.#reserve.sizeBytes &&
+      this.#reserve.make()
+    ) {
+      this.#floor = 'ok';
+      metrics.gauge('journal_reserve_bytes', this.#reserve.sizeBytes);
+    }
+    this.#set(higher(found, this.#floor));
+  }
+
+  #tick(): void {
+    this.look();
+    this.#timer = this.#options.scheduler.after(LOOK_EVERY_MS, () => this.#tick());
+  }
+
+  /** A level is left only one per cent below the threshold by which it is entered. */
+  #levelAt(percent: number): RoomLevel {
+    const { lowStopPercent, custodyStopPercent } = this.#options.settings;
+    const held = LEVELS.indexOf(this.#level);
+    if (percent >= custodyStopPercent - (held >= 2 ? HYSTERESIS_PERCENT : 0)) return 'custody';
+    if (percent >= lowStopPercent - (held >= 1 ? HYSTERESIS_PERCENT : 0)) return 'low';
+    return 'ok';
+  }
+
+  #freeBytes(): number {
+    if (this.#options.freeBytes !== undefined) return this.#options.freeBytes();
+    const { bavail, bsize } = statfsSync(this.#options.directory);
+    return bavail * bsize;
+  }
+
+  #set(level: RoomLevel): void {
+    if (level === this.#level) return;
+    const before = this.#level;
+    this.#level = level;
+    const fields = { before, level };
+    if (LEVELS.indexOf(level) > LEVELS.indexOf(before)) this.#options.logger.warn(fields, 'the journal has less room');
+    else this.#options.logger.info(fields, 'the journal has more room');
+    this.#options.metrics.gauge('journal_room_level', LEVELS.indexOf(level));
+    for (const listener of [...this.#listeners]) listener(level);
+  }
+}
+
+function higher(a: RoomLevel, b: RoomLevel): RoomLevel {
+  return LEVELS.indexOf(a) >= LEVELS.indexOf(b) ? a : b;
+}
