@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { LatchkeyError } from '../../src/base/errors.ts';
 import { pseudonym } from '../../src/evidence/event/reference.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
 import { startSite } from '../site.ts';
@@ -48,7 +49,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   };
   const cleanups: (() => Promise<unknown>)[] = [];
   try {
-    return await perform(options, say, cleanups);
+    return await Promise.race([perform(options, say, cleanups), interruption(options)]);
   } finally {
     for (const cleanup of cleanups.reverse()) await cleanup().catch(() => undefined);
   }
@@ -70,7 +71,10 @@ async function perform(
   cleanups.push(() => site.close());
   say(`a site that is not there: two cabinets and a scanner on pseudo-terminals in ${files.linksDir}`);
 
-  const feed = new Feed(() => undefined);
+  const feed = new Feed(({ type, n, compartment }) => {
+    if (type.startsWith('parcel.') || type === 'compartment.disturbed')
+      say(`  entry ${n}: ${type} ${compartment ?? ''}`);
+  });
   const gateway = new Gateway(files.gatewayConfig, feed);
   const consumer = new Consumer(files.receiveConfig);
   cleanups.push(() => gateway.abandon());
@@ -119,6 +123,16 @@ function playedOf(files: DemoFiles, tally: Tally, key: Uint8Array, vkey: string,
     witnessVkey,
     dataDir: files.gatewayData,
   };
+}
+
+/** Rejects when somebody ends the demo before its end; with `keep` the end is when somebody says so. */
+function interruption({ signal, keep }: DemoOptions): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (keep) return;
+    signal.addEventListener('abort', () => reject(new LatchkeyError('TIMED_OUT', 'the demo was interrupted')), {
+      once: true,
+    });
+  });
 }
 
 /** The site goes on until somebody ends it: to look around with the command line. */

@@ -16,8 +16,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const stop = new AbortController();
-  // Without --keep there is nothing to wait for: the signal's default ends this process, and its children with it.
-  if (keep) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   return runDemo({ json, keep, say: json ? toErr : toOut, out: toOut, signal: stop.signal });
 }
 
@@ -34,5 +33,6 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
-  process.exitCode = error instanceof LatchkeyError ? error.exitCode : 70;
+  // An interrupted demo may still be in the middle of starting something.
+  process.exit(error instanceof LatchkeyError ? error.exitCode : 70);
 }
