@@ -57,3 +57,8 @@ class NodeCrypto {
 }
 
 export const nodeCrypto = new NodeCrypto();
+
+/** SHA-512 (FIPS 180-4): 64 bytes. */
+export function nodeSha512(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(hash('sha512', bytes, 'buffer'));
+}

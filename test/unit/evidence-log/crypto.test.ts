@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { concatBytes, hex, unhex, utf8 } from '../../../src/base/bytes.ts';
 import { portableCrypto } from '../../../src/evidence/portable-crypto.ts';
-import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import { nodeCrypto, nodeSha512 } from '../../../src/platform/node-crypto.ts';
 import { seedOf, TestKey } from '../../support/test-log.ts';
 
 const both = [nodeCrypto, portableCrypto()] as const;
@@ -169,6 +169,17 @@ describe('hashes', () => {
     }
   });
 
+  test('the hash that the portable edition may borrow is SHA-512', () => {
+    // FIPS 180-4 example: SHA-512("abc").
+    const digest =
+      'ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f';
+    expect(hex(nodeSha512(utf8('abc')))).toBe(digest);
+    const key = new TestKey(seedOf('borrowed'));
+    const borrowing = portableCrypto({ sha512: nodeSha512 });
+    expect(borrowing.verifyEd25519(key.publicKey, utf8('m'), key.sign(utf8('m')))).toBe(true);
+    expect(borrowing.verifyEd25519(key.publicKey, utf8('n'), key.sign(utf8('m')))).toBe(false);
+  });
+
   test('a digest is an array of its own, also from a view into a larger one', () => {
     const whole = utf8('xabcx');
     for (const crypto of both) {
@@ -295,6 +306,18 @@ describe('Ed25519', () => {
     }
   });
 
+  test('a key that verifies often answers as before, also of what does not verify', () => {
+    const crypto = portableCrypto();
+    const key = new TestKey(seedOf('often'));
+    const other = new TestKey(seedOf('other'));
+    for (let i = 0; i < 60; i += 1) {
+      const message = utf8(`message ${i}`);
+      const signature = (i % 3 === 2 ? other : key).sign(i % 3 === 1 ? utf8('another') : message);
+      expect(crypto.verifyEd25519(key.publicKey, message, signature)).toBe(i % 3 === 0);
+      expect(nodeCrypto.verifyEd25519(key.publicKey, message, signature)).toBe(i % 3 === 0);
+    }
+  });
+
   test('more keys than are kept answer as before', () => {
     const first = createPrivateKey({
       key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seedOf('first')]),
@@ -304,9 +327,14 @@ describe('Ed25519', () => {
     const key = new TestKey(seedOf('first'));
     const signature = new Uint8Array(sign(null, utf8('m'), first));
     expect(nodeCrypto.verifyEd25519(key.publicKey, utf8('m'), signature)).toBe(true);
+    const portable = portableCrypto();
+    expect(portable.verifyEd25519(key.publicKey, utf8('m'), signature)).toBe(true);
     for (let i = 0; i < 1100; i += 1) {
-      nodeCrypto.verifyEd25519(new TestKey(seedOf(`other ${i}`)).publicKey, utf8('m'), signature);
+      const other = new TestKey(seedOf(`other ${i}`)).publicKey;
+      expect(nodeCrypto.verifyEd25519(other, utf8('m'), signature)).toBe(false);
+      if (i < 12) expect(portable.verifyEd25519(other, utf8('m'), signature)).toBe(false);
     }
     expect(nodeCrypto.verifyEd25519(key.publicKey, utf8('m'), signature)).toBe(true);
+    expect(portable.verifyEd25519(key.publicKey, utf8('m'), signature)).toBe(true);
   });
 });
