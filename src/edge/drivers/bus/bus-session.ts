@@ -1,0 +1,317 @@
+/**
+ * The bus master as a pure machine: one question at a time on a half-duplex line that it shares with nobody.
+ *
+ * An answer counts only if it is sound, comes from the asked board while its question is open, is the only one, and the
+ * line then stays quiet for the turnaround time. What is damaged, echoed, late or ambiguous is counted and never
+ * becomes a reading. After a question without an answer the line is drained, the board is left alone for longer than
+ * an answer can be late, and its next answer only shows that it lives: so a late answer cannot pass for a fresh one.
+ */
+import { present, unreachable } from '../../../base/assert.ts';
+import type { Board, Message } from '../board-family.ts';
+import type { Cut } from '../frame-cutter.ts';
+import { judge, type Outcome } from './board-health.ts';
+import type { BusCount, BusInput, BusOutput, BusPlan, BusState, BusStep, Moment, PolledBoard } from './bus-state.ts';
+import { nextQuestion } from './poll-plan.ts';
+import { endOfWindow, hearFrame, openWindow, prolong } from './window.ts';
+
+/** Status answers come within milliseconds; a second is the latest that any document speaks of (8A/80, unlock). */
+const LATE_ANSWER_MS = 1_000;
+const SILENT_WAIT_MAX_MS = 10_000;
+const DRAIN_QUIET_MS = 40;
+const DRAIN_LIMIT_MS = 1_000;
+/** Drains in a row without quiet before the line is said to babble. */
+export const RESTLESS_TO_BABBLE = 3;
+const LIVENESS_MAX_MS = 300_000;
+/** A timer so late says that the event loop stood still: the answer may lie unread in the kernel. */
+const LAG_MS = 50;
+const LAG_GRACE_MS = 20;
+
+/** The state while a step runs: replaced, never written into. */
+interface Run {
+  readonly plan: BusPlan;
+  readonly at: Moment;
+  readonly outputs: BusOutput[];
+  state: BusState;
+}
+
+export function busStep(plan: BusPlan, state: BusState, input: BusInput, at: Moment): BusStep {
+  const run: Run = { plan, at, outputs: [], state };
+  switch (input.kind) {
+    case 'port_open':
+      portOpen(run);
+      break;
+    case 'port_lost':
+      portLost(run);
+      break;
+    case 'cuts':
+      hear(run, input.sizeBytes, input.cuts);
+      break;
+    case 'flushed':
+      hear(run, 0, input.cuts);
+      closeWindow(run);
+      break;
+    case 'written':
+      written(run);
+      break;
+    case 'write_failed':
+      // What left is unknown: the answer, if any, is nobody's.
+      if (run.state.phase.kind === 'asking') drain(run, DRAIN_QUIET_MS);
+      break;
+    case 'tick':
+      tick(run);
+      break;
+    default:
+      return unreachable(input);
+  }
+  return { state: run.state, outputs: run.outputs };
+}
+
+function portOpen(run: Run): void {
+  const { nowMs } = run.at;
+  const boards = run.state.boards.map((board): PolledBoard => {
+    return { ...board, resync: true, owed: true, notBeforeMs: 0, silentWaitMs: 0, wanted: false };
+  });
+  set(run, {
+    boards,
+    cycleStartMs: nowMs,
+    lastLifeMs: nowMs,
+    lastByteMs: nowMs,
+    strayBytes: 0,
+    echoless: 0,
+    restless: 0,
+  });
+  drain(run, run.plan.timing.turnaroundMs);
+}
+
+function portLost(run: Run): void {
+  set(run, { phase: { kind: 'down' }, wakeAtMs: undefined });
+  for (const index of run.state.boards.keys()) judgeBoard(run, index, { kind: 'port_lost' });
+}
+
+function written(run: Run): void {
+  const { phase } = run.state;
+  if (phase.kind !== 'asking' || phase.window.written) return;
+  const window = prolong({ ...phase.window, written: true }, boardOf(run, phase.window.board), run.plan.timing, run.at);
+  set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
+}
+
+function hear(run: Run, sizeBytes: number, cuts: readonly Cut[]): void {
+  const { phase } = run.state;
+  if (phase.kind === 'down') return;
+  if (sizeBytes > 0) set(run, { lastByteMs: run.at.nowMs });
+  if (phase.kind !== 'asking') {
+    set(run, { strayBytes: run.state.strayBytes + sizeBytes });
+    for (const cut of cuts) if (cut.kind === 'frame') hearStray(run, boardOf(run, run.state.asked), cut.frame);
+    if (phase.kind === 'draining') wakeWhenQuiet(run);
+    return;
+  }
+  let { window } = phase;
+  const board = boardOf(run, window.board);
+  for (const cut of cuts) {
+    if (cut.kind === 'skipped') window = { ...window, noiseBytes: window.noiseBytes + cut.sizeBytes };
+    else {
+      const heard = hearFrame(window, board, cut.frame, run.state.echoless, run.at);
+      window = heard.window;
+      if (heard.count !== undefined) count(run, heard.count);
+      if (heard.beside !== undefined) hearBeside(run, board, heard.beside);
+    }
+  }
+  if (sizeBytes > 0 && (window.answers > 0 || window.wrongChannels)) {
+    window = { ...window, dueMs: Math.min(window.limitMs, run.at.nowMs + run.plan.timing.turnaroundMs) };
+  } else if (sizeBytes > 0) {
+    const dueMs = Math.max(window.dueMs, run.at.nowMs + run.plan.timing.turnaroundMs);
+    window = { ...window, dueMs: Math.min(window.limitMs, dueMs) };
+  }
+  set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
+}
+
+/** A frame between questions. */
+function hearStray(run: Run, board: Board, frame: Uint8Array): void {
+  const message = board.interpret(frame);
+  if (message.kind === 'states' || message.kind === 'wrong_channels') hearUnasked(run, board.family, board.address);
+  else hearBeside(run, board, message);
+}
+
+/** A frame that is not about the open question. */
+function hearBeside(run: Run, board: Board, message: Message): void {
+  if (message.kind === 'hint') {
+    count(run, 'hints');
+    const index = indexOf(run, board.family, message.address);
+    if (index !== undefined) setBoard(run, index, { wanted: true });
+  } else if (message.kind === 'other_board') hearUnasked(run, board.family, message.address);
+  else if (message.kind === 'echo') count(run, 'echoes');
+  else count(run, 'foreign');
+}
+
+/** A sound answer from a board whose question is not open. */
+function hearUnasked(run: Run, family: string, address: number): void {
+  const index = indexOf(run, family, address);
+  const board = index === undefined ? undefined : run.state.boards[index];
+  if (index === undefined || board === undefined) {
+    count(run, 'unasked');
+  } else if (board.owed) {
+    count(run, 'late');
+    setBoard(run, index, { owed: false });
+  } else if (run.at.nowMs - board.askedAtMs <= 2 * run.plan.timing.replyTimeoutMs) {
+    // Its question was answered a moment ago: this is the second answer to it.
+    count(run, 'doubles');
+    judgeBoard(run, index, { kind: 'double' });
+  } else {
+    count(run, 'unasked');
+  }
+}
+
+function tick(run: Run): void {
+  const { phase } = run.state;
+  const { nowMs } = run.at;
+  if (phase.kind === 'asking') {
+    const { window } = phase;
+    const waits = nowMs < window.dueMs || (!window.written && window.answers === 0);
+    // `written` or `write_failed` comes for certain: a port bounds its writes.
+    if (waits) set(run, { wakeAtMs: nowMs < window.dueMs ? window.dueMs : undefined });
+    else if (nowMs - window.dueMs > LAG_MS && !window.graced) {
+      const dueMs = nowMs + LAG_GRACE_MS;
+      const graced = { ...window, graced: true, dueMs, limitMs: Math.max(dueMs, window.limitMs) };
+      set(run, { phase: { kind: 'asking', window: graced }, wakeAtMs: dueMs });
+    } else run.outputs.push({ kind: 'flush' });
+  } else if (phase.kind === 'draining') drained(run, phase);
+  else if (phase.kind === 'idle') askNext(run);
+}
+
+function closeWindow(run: Run): void {
+  const { phase } = run.state;
+  if (phase.kind !== 'asking') return;
+  const { window } = phase;
+  const polled = polledOf(run, window.board);
+  const end = endOfWindow(window, boardOf(run, window.board), {
+    resync: polled.resync,
+    quietBefore: run.state.strayBytes === 0,
+  });
+  for (const what of end.counts) count(run, what);
+  set(run, { strayBytes: 0 });
+  if (end.outcome.kind === 'answer') {
+    const echoless = window.echoes > 0 ? 0 : run.state.echoless + 1;
+    set(run, { echoless, lastLifeMs: run.at.nowMs, livenessMs: run.plan.timing.livenessMs });
+  }
+  judgeBoard(run, window.board, end.outcome);
+  const { health } = polledOf(run, window.board);
+  if (end.outcome.kind === 'answer') {
+    const owed = polled.owed && end.askAgain && window.answers === 1;
+    setBoard(run, window.board, { resync: false, owed, silentWaitMs: 0, wanted: polled.wanted || end.askAgain });
+    // Should that have been the late one, the fresh one must not fall into the next window.
+    if (end.askAgain) setBoard(run, window.board, { notBeforeMs: window.sentAtMs + answerMs(run.plan) });
+  }
+  if (end.reading !== undefined && health.state === 'found' && health.doubles === 0) {
+    run.outputs.push({ kind: 'reading', board: window.board, askedUpMs: window.askedUpMs, ...end.reading });
+  }
+  if (end.outcome.kind === 'silence' || end.outcome.kind === 'damaged') unanswered(run, window.board, window.sentAtMs);
+  else {
+    set(run, { phase: { kind: 'idle' } });
+    askNext(run);
+  }
+}
+
+function unanswered(run: Run, index: number, sentAtMs: number): void {
+  const board = polledOf(run, index);
+  if (board.health.damaged > 0) {
+    // Its answer came, and broken: it can be asked again as soon as nothing of it can be on the line any more.
+    setBoard(run, index, { resync: true, notBeforeMs: sentAtMs + 2 * answerMs(run.plan) });
+  } else {
+    const lateMs = Math.max(LATE_ANSWER_MS, 3 * answerMs(run.plan));
+    const lost = board.health.state === 'lost';
+    const waitMs = lost ? Math.min(Math.max(SILENT_WAIT_MAX_MS, lateMs), board.silentWaitMs * 2) : lateMs;
+    const silentWaitMs = Math.max(lateMs, waitMs);
+    setBoard(run, index, { resync: true, owed: true, silentWaitMs, notBeforeMs: sentAtMs + silentWaitMs });
+  }
+  drain(run, DRAIN_QUIET_MS);
+}
+
+/** From a question to the end of its answer, wire time apart. */
+function answerMs(plan: BusPlan): number {
+  return plan.timing.replyTimeoutMs + plan.timing.turnaroundMs;
+}
+
+function drain(run: Run, quietMs: number): void {
+  set(run, { phase: { kind: 'draining', sinceMs: run.at.nowMs, quietMs } });
+  wakeWhenQuiet(run);
+}
+
+function wakeWhenQuiet(run: Run): void {
+  const { phase, lastByteMs } = run.state;
+  if (phase.kind !== 'draining') return;
+  const quietAtMs = Math.max(lastByteMs + phase.quietMs, phase.sinceMs);
+  set(run, { wakeAtMs: Math.min(quietAtMs, phase.sinceMs + DRAIN_LIMIT_MS) });
+}
+
+function drained(run: Run, phase: { readonly sinceMs: number; readonly quietMs: number }): void {
+  const { nowMs } = run.at;
+  const quiet = nowMs - run.state.lastByteMs >= phase.quietMs;
+  if (!quiet && nowMs - phase.sinceMs < DRAIN_LIMIT_MS) {
+    wakeWhenQuiet(run);
+    return;
+  }
+  set(run, { phase: { kind: 'idle' }, restless: quiet ? 0 : run.state.restless + 1 });
+  if (run.state.restless >= RESTLESS_TO_BABBLE) {
+    for (const index of run.state.boards.keys()) judgeBoard(run, index, { kind: 'babbling' });
+  }
+  // A line that never falls silent is asked all the same: noise may let an answer through.
+  askNext(run, !quiet);
+}
+
+function askNext(run: Run, despiteNoise = false): void {
+  const { plan, at } = run;
+  const sinceLifeMs = at.nowMs - run.state.lastLifeMs;
+  if (sinceLifeMs >= run.state.livenessMs) {
+    const livenessMs = Math.min(LIVENESS_MAX_MS, run.state.livenessMs * 2);
+    set(run, { phase: { kind: 'idle' }, lastLifeMs: at.nowMs, livenessMs, wakeAtMs: at.nowMs + plan.timing.cycleMs });
+    run.outputs.push({ kind: 'reopen', reason: `no board answered for ${Math.round(sinceLifeMs / 1_000)} s` });
+    return;
+  }
+  const next = nextQuestion(run.state, plan.timing, at.nowMs);
+  if (next.kind === 'wait') {
+    run.state = { ...next.state, phase: { kind: 'idle' }, wakeAtMs: next.untilMs };
+    return;
+  }
+  if (!despiteNoise && at.nowMs - run.state.lastByteMs < plan.timing.turnaroundMs) {
+    drain(run, plan.timing.turnaroundMs);
+    return;
+  }
+  run.state = next.state;
+  const board = boardOf(run, next.board);
+  const window = openWindow(next.board, board, plan.timing, at);
+  setBoard(run, next.board, { wanted: false, cycle: run.state.cycle, askedAtMs: at.nowMs });
+  set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
+  run.outputs.push({ kind: 'send', board: next.board });
+}
+
+function judgeBoard(run: Run, index: number, outcome: Outcome): void {
+  const { health, change } = judge(polledOf(run, index).health, outcome);
+  setBoard(run, index, { health });
+  if (change !== undefined) run.outputs.push({ kind: 'device', board: index, change });
+}
+
+function count(run: Run, what: BusCount): void {
+  run.outputs.push({ kind: 'count', what });
+}
+
+function set(run: Run, change: Partial<BusState>): void {
+  run.state = { ...run.state, ...change };
+}
+
+function setBoard(run: Run, index: number, change: Partial<PolledBoard>): void {
+  const boards = run.state.boards.map((board, at) => (at === index ? { ...board, ...change } : board));
+  set(run, { boards });
+}
+
+function polledOf(run: Run, index: number): PolledBoard {
+  return present(run.state.boards[index], 'a polled board');
+}
+
+function boardOf(run: Run, index: number): Board {
+  return present(run.plan.boards[index], 'a board');
+}
+
+function indexOf(run: Run, family: string, address: number): number | undefined {
+  const index = run.plan.boards.findIndex((board) => board.family === family && board.address === address);
+  return index === -1 ? undefined : index;
+}

@@ -1,0 +1,175 @@
+/**
+ * What a bus master knows: its boards, the question that is open, and how quiet the line is. Times are monotonic
+ * milliseconds unless they say `up`.
+ */
+
+import type { Observed } from '../../contracts/observed.ts';
+import type { ChannelState } from '../../contracts/reading.ts';
+import type { Board } from '../board-family.ts';
+import type { Cut } from '../frame-cutter.ts';
+import { type BoardHealth, type HealthChange, INITIAL_HEALTH } from './board-health.ts';
+import type { BusTiming } from './settings.ts';
+
+export interface BusPlan {
+  readonly boards: readonly Board[];
+  readonly timing: BusTiming;
+}
+
+/** One instant on all clocks. */
+export interface Moment {
+  readonly nowMs: number;
+  readonly observed: Observed;
+}
+
+export interface PolledBoard {
+  readonly health: BoardHealth;
+  /**
+   * After a question without an answer the next answer may belong to the old question: it shows that the board lives
+   * and is not passed on. Frames carry no number that would tell.
+   */
+  readonly resync: boolean;
+  /** The answer to an old question may still come. */
+  readonly owed: boolean;
+  /** Not asked before. */
+  readonly notBeforeMs: number;
+  readonly silentWaitMs: number;
+  /** Ask out of turn, once: it spoke by itself, or its last answer could not be used. */
+  readonly wanted: boolean;
+  /** Cycle in which it was asked last. */
+  readonly cycle: number;
+  readonly askedAtMs: number;
+}
+
+/** The open question and what came back so far. */
+export interface Window {
+  readonly board: number;
+  readonly sentAtMs: number;
+  readonly askedUpMs: number;
+  readonly written: boolean;
+  /** When it ends, as things stand. */
+  readonly dueMs: number;
+  /** It ends then at the latest, whatever still comes. */
+  readonly limitMs: number;
+  /** The event loop was late, so the line got one more chance to be read. */
+  readonly graced: boolean;
+  readonly noiseBytes: number;
+  readonly echoes: number;
+  readonly answers: number;
+  readonly wrongChannels: boolean;
+  /** An answer could as well be the echo of the request and noise. */
+  readonly ambiguous: boolean;
+  readonly sound?: { readonly observed: Observed; readonly channels: readonly ChannelState[] };
+}
+
+export type Phase =
+  | { readonly kind: 'down' }
+  | { readonly kind: 'idle' }
+  /** Waiting for silence before the next question. */
+  | { readonly kind: 'draining'; readonly sinceMs: number; readonly quietMs: number }
+  | { readonly kind: 'asking'; readonly window: Window };
+
+export interface BusState {
+  readonly phase: Phase;
+  readonly boards: readonly PolledBoard[];
+  readonly cycle: number;
+  readonly cycleStartMs: number;
+  readonly lastCycleMs: number;
+  /** Board asked last in turn: the next of the cycle follows it. */
+  readonly turn: number;
+  /** Board asked last: what comes between questions is read as if for it. */
+  readonly asked: number;
+  /** The last question was out of turn: the next is in turn, so that hints cannot starve the cycle. */
+  readonly outOfTurn: boolean;
+  /** A silent board costs a whole timeout: one a cycle. */
+  readonly silentAsked: boolean;
+  readonly lastByteMs: number;
+  /** Bytes outside of any question since the last one. */
+  readonly strayBytes: number;
+  /** Sound answers in a row that no echo preceded. */
+  readonly echoless: number;
+  /** Drains in a row that did not become quiet. */
+  readonly restless: number;
+  readonly lastLifeMs: number;
+  readonly livenessMs: number;
+  /** When `tick` is wanted next; undefined while only bytes or the port can change anything. */
+  readonly wakeAtMs: number | undefined;
+}
+
+export type BusInput =
+  | { readonly kind: 'port_open' }
+  | { readonly kind: 'port_lost' }
+  /** Bytes as the cutter of the asked board's family saw them. */
+  | { readonly kind: 'cuts'; readonly sizeBytes: number; readonly cuts: readonly Cut[] }
+  /** Answer to `flush`: what the cutter still held is decided. */
+  | { readonly kind: 'flushed'; readonly cuts: readonly Cut[] }
+  | { readonly kind: 'written' }
+  | { readonly kind: 'write_failed' }
+  | { readonly kind: 'tick' };
+
+/** What the line counts beside bytes, frames and skips. */
+export type BusCount =
+  | 'timeouts'
+  | 'echoes'
+  /** Answers that came after their question was given up. */
+  | 'late'
+  /** Answers that nobody asked for: a second master, or a second board. */
+  | 'unasked'
+  | 'doubles'
+  | 'ambiguous'
+  /** Sound answers among so much noise that they are not believed. */
+  | 'noisy_answers'
+  /** First answers after a timeout. */
+  | 'resyncs'
+  | 'hints'
+  | 'foreign'
+  | 'wrong_channels';
+
+export type BusOutput =
+  | { readonly kind: 'send'; readonly board: number }
+  /** Flush the cutter and feed `flushed` before anything else. */
+  | { readonly kind: 'flush' }
+  | {
+      readonly kind: 'reading';
+      readonly board: number;
+      readonly observed: Observed;
+      readonly askedUpMs: number;
+      readonly channels: readonly ChannelState[];
+    }
+  | { readonly kind: 'device'; readonly board: number; readonly change: HealthChange }
+  | { readonly kind: 'count'; readonly what: BusCount }
+  | { readonly kind: 'reopen'; readonly reason: string };
+
+export interface BusStep {
+  readonly state: BusState;
+  readonly outputs: readonly BusOutput[];
+}
+
+export function initialBus(plan: BusPlan): BusState {
+  return {
+    phase: { kind: 'down' },
+    boards: plan.boards.map(() => ({
+      health: INITIAL_HEALTH,
+      resync: true,
+      owed: false,
+      notBeforeMs: 0,
+      silentWaitMs: 0,
+      wanted: false,
+      cycle: -1,
+      askedAtMs: Number.NEGATIVE_INFINITY,
+    })),
+    cycle: 0,
+    cycleStartMs: 0,
+    lastCycleMs: 0,
+    turn: plan.boards.length - 1,
+    asked: 0,
+    outOfTurn: false,
+    silentAsked: false,
+    lastByteMs: Number.NEGATIVE_INFINITY,
+    strayBytes: 0,
+    echoless: 0,
+    restless: 0,
+    lastLifeMs: 0,
+    livenessMs: plan.timing.livenessMs,
+    wakeAtMs: undefined,
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * How a bus of lock boards is polled. One master, one request at a time.
+ */
+import { z } from 'zod';
+
+export const pollSchema = z.strictObject({
+  /** Each board that answers is asked once per cycle. A cycle that takes longer is followed by the next at once. */
+  cycle_ms: z.int().min(50).max(60_000).default(500),
+  /** From the last byte of the request, transmission of the answer apart. Serial servers and USB adapters add to it. */
+  reply_timeout_ms: z.int().min(10).max(2_000).default(200),
+  /** Silence before each request and after each answer: RS-485 drivers turn around in it, and a second answer shows. */
+  turnaround_ms: z.int().min(2).max(200).default(20),
+  /** When no board at all was heard for so long, the port is closed and opened again. */
+  liveness_ms: z.int().min(2_000).max(600_000).default(15_000),
+});
+
+export type PollSettings = z.infer<typeof pollSchema>;
+
+export interface BusTiming {
+  readonly cycleMs: number;
+  readonly replyTimeoutMs: number;
+  readonly turnaroundMs: number;
+  readonly livenessMs: number;
+  /** Milliseconds that one byte takes on the wire: ten bits. */
+  readonly byteMs: number;
+}
+
+export function busTiming(settings: PollSettings, baud: number): BusTiming {
+  return {
+    cycleMs: settings.cycle_ms,
+    replyTimeoutMs: settings.reply_timeout_ms,
+    turnaroundMs: settings.turnaround_ms,
+    livenessMs: settings.liveness_ms,
+    byteMs: 10_000 / baud,
+  };
+}

@@ -1,0 +1,109 @@
+/**
+ * One question and what the line gave back while it was open. Pure.
+ */
+import { equalBytes } from '../../../base/bytes.ts';
+import type { Observed } from '../../contracts/observed.ts';
+import type { ChannelState } from '../../contracts/reading.ts';
+import type { Board, Message } from '../board-family.ts';
+import type { Outcome } from './board-health.ts';
+import type { BusCount, Moment, Window } from './bus-state.ts';
+import type { BusTiming } from './settings.ts';
+
+/** RS-485 drivers add a byte or two when they turn around. An answer among more noise than that is not believed. */
+export const NOISE_TOLERATED_BYTES = 3;
+/** So many sound answers in a row without an echo, and the line has none. */
+export const ECHOLESS_SURE = 3;
+
+export function openWindow(index: number, board: Board, timing: BusTiming, at: Moment): Window {
+  const window: Window = {
+    board: index,
+    sentAtMs: at.nowMs,
+    askedUpMs: at.observed.upMs,
+    written: false,
+    dueMs: at.nowMs,
+    limitMs: at.nowMs,
+    graced: false,
+    noiseBytes: 0,
+    echoes: 0,
+    answers: 0,
+    wrongChannels: false,
+    ambiguous: false,
+  };
+  return prolong(window, board, timing, at, board.request.length);
+}
+
+/** The reply time begins when the last byte of the request has left. */
+export function prolong(window: Window, board: Board, timing: BusTiming, at: Moment, unsentBytes = 0): Window {
+  if (window.answers > 0) return window;
+  const wireMs = (unsentBytes + board.replyBytes) * timing.byteMs;
+  const dueMs = Math.max(window.dueMs, at.nowMs + timing.replyTimeoutMs + wireMs);
+  return { ...window, dueMs, limitMs: dueMs + timing.replyTimeoutMs + 2 * timing.turnaroundMs };
+}
+
+export interface HeardFrame {
+  readonly window: Window;
+  readonly count?: BusCount;
+  /** Not about this question. */
+  readonly beside?: Message;
+}
+
+export function hearFrame(window: Window, board: Board, frame: Uint8Array, echoless: number, at: Moment): HeardFrame {
+  const message = board.interpret(frame);
+  if (message.kind === 'echo') return { window: { ...window, echoes: window.echoes + 1 }, count: 'echoes' };
+  if (message.kind === 'wrong_channels') return { window: { ...window, wrongChannels: true }, count: 'wrong_channels' };
+  if (message.kind !== 'states') return { window, beside: message };
+  const answered: Window = {
+    ...window,
+    answers: window.answers + 1,
+    ambiguous: window.ambiguous || mayBeEcho(window, board, frame, echoless),
+  };
+  if (window.answers > 0) return { window: answered };
+  return { window: { ...answered, sound: { observed: at.observed, channels: message.channels } } };
+}
+
+/** The answer begins like the request, and it is not known that this line gives no echo. */
+function mayBeEcho(window: Window, board: Board, frame: Uint8Array, echoless: number): boolean {
+  const { request } = board;
+  if (window.echoes > 0 || echoless >= ECHOLESS_SURE || frame.length < request.length) return false;
+  return equalBytes(frame.subarray(0, request.length), request);
+}
+
+export interface WindowEnd {
+  readonly outcome: Outcome;
+  readonly counts: readonly BusCount[];
+  /** Only with outcome `answer`. */
+  readonly reading?: { readonly observed: Observed; readonly channels: readonly ChannelState[] };
+  readonly askAgain: boolean;
+}
+
+export interface WindowContext {
+  /** The next answer may belong to an older question. */
+  readonly resync: boolean;
+  /** Nothing came on the line between the question before and this one. */
+  readonly quietBefore: boolean;
+}
+
+export function endOfWindow(window: Window, board: Board, context: WindowContext): WindowEnd {
+  const { answers, noiseBytes, sound } = window;
+  const crowded = noiseBytes > NOISE_TOLERATED_BYTES;
+  if (answers === 0 || sound === undefined) {
+    if (window.wrongChannels) return { outcome: { kind: 'wrong_channels' }, counts: [], askAgain: false };
+    if (noiseBytes === 0) return { outcome: { kind: 'silence' }, counts: ['timeouts'], askAgain: false };
+    const collision = context.quietBefore && noiseBytes > board.replyBytes;
+    return { outcome: { kind: 'damaged', collision }, counts: ['timeouts'], askAgain: false };
+  }
+  const life: Outcome = { kind: 'answer', upMs: sound.observed.upMs };
+  if (answers > 1 || window.wrongChannels) {
+    // After a timeout the first of them may be the late one.
+    if (context.resync) return { outcome: life, counts: ['late', 'resyncs'], askAgain: true };
+    return { outcome: { kind: 'double' }, counts: ['doubles'], askAgain: false };
+  }
+  if (crowded) {
+    const collision = context.quietBefore && noiseBytes >= board.replyBytes - NOISE_TOLERATED_BYTES;
+    return { outcome: { kind: 'damaged', collision }, counts: ['noisy_answers'], askAgain: false };
+  }
+  if (window.ambiguous)
+    return { outcome: { kind: 'damaged', collision: false }, counts: ['ambiguous'], askAgain: false };
+  if (context.resync) return { outcome: life, counts: ['resyncs'], askAgain: true };
+  return { outcome: life, counts: [], reading: sound, askAgain: false };
+}

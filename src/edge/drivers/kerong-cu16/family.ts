@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import type { BoardFamily } from '../board-family.ts';
+import { deviceName } from '../device-name.ts';
+import { kerongCutter, STATUS_REPLY_BYTES } from './frames.ts';
+import { interpretFrame, statusRequest } from './messages.ts';
+
+const NAME = 'kerong_cu16';
+
+export const kerongSettings = z.strictObject({
+  driver: z.literal(NAME),
+  name: deviceName,
+  /** Board number on its DIP switch. */
+  address: z.int().min(0).max(15),
+  channels: z.union([z.literal(12), z.literal(16)]).default(16),
+  /** True only where item sensors are fitted: boards without them report every compartment as empty. */
+  item_sensors: z.boolean().default(false),
+});
+
+export const kerongCu16: BoardFamily = {
+  name: NAME,
+  lineDefaults: { baud: 19_200 },
+  settingsSchema: kerongSettings,
+  board(settings) {
+    const { name, address, channels, item_sensors: itemSensors } = kerongSettings.parse(settings);
+    return {
+      device: name,
+      family: NAME,
+      address,
+      request: statusRequest(address),
+      replyBytes: STATUS_REPLY_BYTES,
+      interpret: (frame) => interpretFrame(frame, { address, channels, itemSensors }),
+    };
+  },
+  cutter: () => kerongCutter(),
+};
