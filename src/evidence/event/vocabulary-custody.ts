@@ -27,7 +27,7 @@ export const blindField = object(
 
 const channel = int(1, 9_999);
 const polarity = word('closed_is_1', 'closed_is_0');
-const quarantined = word('glued', 'too_long', 'no_read');
+const quarantined = word('glued', 'too_long', 'no_read', 'incomplete');
 const AIM_PATTERN = '\\][A-Za-z][0-9A-Za-z]';
 
 const scanned = scannedTogether(
@@ -58,6 +58,9 @@ const doorSeen = object(
   {
     opened: seenField,
     closed: seenField,
+    /** The start whose `up_ms` they are in, when it is not the event's own. */
+    opened_boot: int(1),
+    closed_boot: int(1),
     /** The door was open at the first look: its opening was not seen. */
     first_look: bool(),
     /** It opened while its board could not be read, so the board cannot have been told to open it. */
@@ -92,6 +95,7 @@ const contradiction = word(
   'several_doors',
   'unread_scan',
   'item_gone',
+  'still_occupied',
   'item_while_shut',
   'opened_unwatched',
 );

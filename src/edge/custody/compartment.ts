@@ -1,0 +1,212 @@
+/**
+ * One compartment as a pure machine: reads of its door and item sensor, scans and time in; changes and closings out.
+ *
+ * An episode begins when the door is seen open and ends when it was seen shut and the item sensor has settled. Two
+ * closings can come before that end, each at most once: `left_open` after the longest time a door may stand open, and
+ * `cut` after a restart. The episode then goes on, so that its end is still judged by all that was seen.
+ */
+import type { ParcelRef, Seen } from '../../evidence/event/event.ts';
+import { type Change, type Debounced, debounce, interrupted, UNREAD } from './debounce.ts';
+import type { WaitingScan } from './scans.ts';
+
+export const EPISODE_SCANS_MAX = 16;
+export const HELD_MAX = 16;
+
+export interface Episode {
+  /** The start in which it began, whose `up_ms` `opened` is in. */
+  readonly boot: number;
+  readonly startedMs: number;
+  readonly opened: Seen | undefined;
+  /** The door was open at the first look. */
+  readonly firstLook: boolean;
+  /** It opened while nobody could look. */
+  readonly unwatched: boolean;
+  readonly forced: boolean;
+  readonly closed: Seen | undefined;
+  readonly closedBoot: number;
+  /** When the door was confirmed shut; undefined while it is open. */
+  readonly shutAtMs: number | undefined;
+  readonly scans: readonly WaitingScan[];
+  readonly scansMore: number;
+  readonly severalDoors: boolean;
+  readonly itemBefore: boolean | undefined;
+  readonly itemWhileShut: boolean;
+  readonly blindMs: number;
+  readonly leftOpenSaid: boolean;
+  readonly cut: boolean;
+}
+
+export interface Compartment {
+  readonly door: Debounced;
+  readonly item: Debounced;
+  /** What the item sensor said at the last read that saw the door shut. */
+  readonly itemBeforeOpen: boolean | undefined;
+  /** The item sensor changed while the door was shut, since the last episode. */
+  readonly itemWhileShut: boolean;
+  /** Parcels of earlier episodes that should lie here. */
+  readonly held: readonly ParcelRef[];
+  /** The door was open since, and no signal said what happened to them. */
+  readonly doubted: boolean;
+  readonly episode: Episode | undefined;
+  /** Since when the board cannot be read. */
+  readonly blindSinceMs: number | undefined;
+}
+
+export const EMPTY_COMPARTMENT: Compartment = {
+  door: UNREAD,
+  item: UNREAD,
+  itemBeforeOpen: undefined,
+  itemWhileShut: false,
+  held: [],
+  doubted: false,
+  episode: undefined,
+  blindSinceMs: undefined,
+};
+
+export interface CompartmentRead {
+  readonly boot: number;
+  readonly askedMs: number;
+  readonly atMs: number;
+  readonly shut: boolean;
+  /** Absent when there is no sensor, or the board sent nothing of it. */
+  readonly item: boolean | undefined;
+}
+
+export type CompartmentOutput =
+  | { readonly kind: 'first_look' }
+  | { readonly kind: 'door'; readonly open: boolean; readonly seen: Seen | undefined; readonly unwatched: boolean }
+  | { readonly kind: 'item'; readonly occupied: boolean; readonly seen: Seen | undefined };
+
+/** One sound read. A door that opens starts an episode; `takeScans` gives the scans that waited for it, once. */
+export function readCompartment(
+  before: Compartment,
+  read: CompartmentRead,
+  takeScans: () => readonly WaitingScan[],
+): { readonly state: Compartment; readonly outputs: readonly CompartmentOutput[] } {
+  const outputs: CompartmentOutput[] = [];
+  let state = unblind(before, read.atMs);
+  const door = debounce(state.door, { ...read, value: read.shut });
+  state = { ...state, door: door.state };
+  if (door.change !== undefined) {
+    if (door.change.first) outputs.push({ kind: 'first_look' });
+    else
+      outputs.push({
+        kind: 'door',
+        open: !door.change.value,
+        seen: door.change.seen,
+        unwatched: door.change.unwatched,
+      });
+    state = door.change.value ? shut(state, door.change, read) : opened(state, door.change, read, takeScans());
+  }
+  if (read.item !== undefined) state = readItem(state, read, read.item, outputs);
+  if (read.shut && state.door.value === true) state = { ...state, itemBeforeOpen: state.item.value };
+  return { state, outputs };
+}
+
+/** The board went away, or answers wrongly. */
+export function loseCompartment(state: Compartment, atMs: number): Compartment {
+  return {
+    ...state,
+    door: interrupted(state.door),
+    item: interrupted(state.item),
+    blindSinceMs: state.blindSinceMs ?? atMs,
+  };
+}
+
+export function addScan(state: Compartment, scan: WaitingScan, severalDoors: boolean): Compartment {
+  if (state.episode === undefined) return state;
+  return {
+    ...state,
+    episode: withScans({ ...state.episode, severalDoors: state.episode.severalDoors || severalDoors }, [scan]),
+  };
+}
+
+export interface Timing {
+  readonly doorOpenMaxMs: number;
+  readonly settleMs: number;
+}
+
+/** What time alone has decided: whether the episode is to be closed now, and how. */
+export function dueClosing(state: Compartment, nowMs: number, timing: Timing): 'door_shut' | 'left_open' | undefined {
+  const { episode } = state;
+  if (episode === undefined) return undefined;
+  if (episode.shutAtMs === undefined) {
+    return !episode.leftOpenSaid && nowMs - episode.startedMs >= timing.doorOpenMaxMs ? 'left_open' : undefined;
+  }
+  const waited = nowMs - episode.shutAtMs;
+  // A sensor that keeps changing, or a board that went away, must not keep the episode open for ever.
+  const settled = state.item.candidate === undefined && state.blindSinceMs === undefined;
+  return waited >= 4 * timing.settleMs || (settled && waited >= timing.settleMs) ? 'door_shut' : undefined;
+}
+
+/** What the item sensor says after the door was shut: only a look from after that counts. */
+export function itemAfter(state: Compartment): boolean | undefined {
+  const { episode, item } = state;
+  if (item.value === undefined || item.look === undefined || state.blindSinceMs !== undefined) return undefined;
+  if (episode?.shutAtMs === undefined) return item.value;
+  const isSameStart = item.look.boot === episode.closedBoot;
+  return isSameStart && item.look.upMs >= (episode.closed?.to_ms ?? episode.shutAtMs) ? item.value : undefined;
+}
+
+function unblind(state: Compartment, atMs: number): Compartment {
+  if (state.blindSinceMs === undefined) return state;
+  const { episode } = state;
+  const blindMs = Math.max(0, atMs - state.blindSinceMs);
+  return {
+    ...state,
+    blindSinceMs: undefined,
+    episode: episode === undefined ? undefined : { ...episode, blindMs: episode.blindMs + blindMs },
+  };
+}
+
+function opened(state: Compartment, change: Change, read: CompartmentRead, scans: readonly WaitingScan[]): Compartment {
+  // Shut and open again before the item sensor settled: still the same visit.
+  if (state.episode !== undefined) {
+    return { ...state, episode: withScans({ ...state.episode, closed: undefined, shutAtMs: undefined }, scans) };
+  }
+  const episode: Episode = {
+    boot: read.boot,
+    startedMs: change.seen?.to_ms ?? read.atMs,
+    opened: change.seen,
+    firstLook: change.first,
+    unwatched: change.unwatched || change.restarted,
+    // While its board could not be read nothing could tell it to open; a scan beforehand still explains it.
+    forced: change.unwatched && !change.restarted && scans.length === 0,
+    closed: undefined,
+    closedBoot: read.boot,
+    shutAtMs: undefined,
+    scans: [],
+    scansMore: 0,
+    severalDoors: false,
+    itemBefore: change.first ? undefined : state.itemBeforeOpen,
+    itemWhileShut: state.itemWhileShut,
+    blindMs: 0,
+    leftOpenSaid: false,
+    cut: false,
+  };
+  return { ...state, itemWhileShut: false, episode: withScans(episode, scans) };
+}
+
+function shut(state: Compartment, change: Change, read: CompartmentRead): Compartment {
+  if (state.episode === undefined) return state;
+  return { ...state, episode: { ...state.episode, closed: change.seen, closedBoot: read.boot, shutAtMs: read.atMs } };
+}
+
+function readItem(state: Compartment, read: CompartmentRead, item: boolean, outputs: CompartmentOutput[]): Compartment {
+  const result = debounce(state.item, { ...read, value: item });
+  const { change } = result;
+  if (change === undefined || change.first) return { ...state, item: result.state };
+  outputs.push({ kind: 'item', occupied: change.value, seen: change.seen });
+  const isShut = state.episode === undefined && state.door.value === true && state.door.candidate === undefined;
+  return { ...state, item: result.state, itemWhileShut: state.itemWhileShut || isShut };
+}
+
+function withScans(episode: Episode, scans: readonly WaitingScan[]): Episode {
+  if (scans.length === 0) return episode;
+  const room = Math.max(0, EPISODE_SCANS_MAX - episode.scans.length);
+  return {
+    ...episode,
+    scans: [...episode.scans, ...scans.slice(0, room)],
+    scansMore: episode.scansMore + Math.max(0, scans.length - room),
+  };
+}

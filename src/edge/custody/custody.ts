@@ -1,0 +1,375 @@
+/**
+ * The room as a whole: takes readings in their order, keeps the state of every compartment, and drafts events.
+ *
+ * Only this file has a timer and an appender; what a reading means is decided by the pure machines beside it. A
+ * compartment without a commissioned polarity claims nothing at all.
+ */
+import type { Scheduler, Timer } from '../../base/clock.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import type { EventBody, JsonObject, ParcelRef } from '../../evidence/event/event.ts';
+import type { Appender } from '../contracts/appender.ts';
+import type { Observed, Observer } from '../contracts/observed.ts';
+import type {
+  BoardReading,
+  ChannelState,
+  DeviceReading,
+  Reading,
+  ReadingSink,
+  ScanReading,
+} from '../contracts/reading.ts';
+import {
+  deviceBody,
+  doorBody,
+  episodeBody,
+  firstLookBody,
+  forcedBody,
+  lineBody,
+  loneScansBody,
+  occupancyBody,
+  scanBody,
+  textHoldsCard,
+} from './bodies.ts';
+import {
+  addScan,
+  type Compartment,
+  type CompartmentOutput,
+  dueClosing,
+  EMPTY_COMPARTMENT,
+  loseCompartment,
+  readCompartment,
+} from './compartment.ts';
+import { type ClosedBy, judgeEpisode } from './outcome.ts';
+import { keyIdOf, type ReferenceMaker } from './references.ts';
+import { ScanRow, type WaitingScan } from './scans.ts';
+import type { CompartmentSettings, CustodySettings } from './settings.ts';
+import { readSnapshot, takeSnapshot } from './snapshot.ts';
+
+const TICK_MS = 1_000;
+
+export interface CustodyOptions {
+  readonly settings: CustodySettings;
+  readonly appender: Pick<Appender, 'append'>;
+  readonly references: ReferenceMaker;
+  /** Start number of the daemon in the open log. */
+  readonly boot: number;
+  /** What `snapshot` gave in the run before, as read from disk. What is no snapshot is logged and ignored. */
+  readonly restored?: unknown;
+  readonly scheduler: Scheduler;
+  readonly observer: Observer;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface CompartmentStatus {
+  readonly name: string;
+  readonly device: string;
+  readonly door: 'open' | 'shut' | 'unknown';
+  readonly occupied?: boolean;
+  readonly held: number;
+  readonly visited: boolean;
+}
+
+export interface Custody {
+  /** Takes readings in the order in which they were observed. Never throws for what a reading holds. */
+  readonly sink: ReadingSink;
+  /** Counts up with every change that `snapshot` should not lose; looks that confirm what is known do not count. */
+  readonly revision: number;
+  /** The journal refused the last event: no new custody should be taken until it is false again. */
+  readonly refusing: boolean;
+  /** Closes what a restart cut, and begins to look at the time. */
+  start(): void;
+  /** Ends the timer. Readings that come later are still taken. */
+  stop(): void;
+  /** What time alone decides: settled and overlong episodes, scans without doors. `start` calls it each second. */
+  tick(observed: Observed): void;
+  /** All that must survive a restart, as canonical JSON will take it: below 1 KiB a compartment. */
+  snapshot(): JsonObject;
+  status(): readonly CompartmentStatus[];
+}
+
+export function createCustody(options: CustodyOptions): Custody {
+  return new CustodyRoom(options);
+}
+
+class CustodyRoom implements Custody {
+  readonly sink: ReadingSink = (reading) => this.#take(reading);
+  readonly #options: CustodyOptions;
+  /** Commissioned compartments by board and channel. */
+  readonly #wired = new Map<string, Map<number, CompartmentSettings>>();
+  readonly #settings = new Map<string, CompartmentSettings>();
+  readonly #states = new Map<string, Compartment>();
+  /** Names of compartments with a running episode. */
+  readonly #visited = new Set<string>();
+  readonly #row = new ScanRow();
+  readonly #windowMs: number;
+  #oldKeys: readonly string[] = [];
+  #heldRefs: ReadonlySet<string> = new Set();
+  #revision = 0;
+  #refusing = false;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(options: CustodyOptions) {
+    this.#options = options;
+    this.#windowMs = options.settings.scan_window_s * 1_000;
+    for (const each of options.settings.compartments) {
+      if (each.polarity === undefined) continue;
+      const channels = this.#wired.get(each.device) ?? new Map<number, CompartmentSettings>();
+      this.#wired.set(each.device, channels.set(each.channel, each));
+      this.#settings.set(each.name, each);
+      this.#states.set(each.name, EMPTY_COMPARTMENT);
+    }
+    this.#restore();
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get refusing(): boolean {
+    return this.#refusing;
+  }
+
+  start(): void {
+    const observed = this.#options.observer.observe();
+    for (const name of this.#visited) {
+      const state = this.#state(name);
+      if (state.episode === undefined) continue;
+      const shutAtMs = state.episode.shutAtMs === undefined ? undefined : observed.upMs;
+      this.#states.set(name, { ...state, episode: { ...state.episode, startedMs: observed.upMs, shutAtMs } });
+      this.#close(name, 'cut', observed);
+    }
+    this.tick(observed);
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  tick(observed: Observed): void {
+    for (const name of this.#visited) this.#closeIfDue(name, observed);
+    this.#reportLoneScans(observed);
+  }
+
+  snapshot(): JsonObject {
+    return takeSnapshot([...this.#settings.values()], this.#states, this.#row.list(), this.#options.boot);
+  }
+
+  status(): readonly CompartmentStatus[] {
+    return this.#options.settings.compartments.map(({ name, device }) => {
+      const { door, item, held, episode } = this.#state(name);
+      const word = door.value === undefined ? 'unknown' : door.value ? 'shut' : 'open';
+      const occupied = item.value === undefined ? {} : { occupied: item.value };
+      return { name, device, door: word, ...occupied, held: held.length, visited: episode !== undefined };
+    });
+  }
+
+  #restore(): void {
+    const { restored, settings, boot, logger } = this.#options;
+    if (restored === undefined) return;
+    const read = readSnapshot(restored, settings.compartments, boot);
+    if (read === undefined) {
+      logger.warn({}, 'the saved custody state is unreadable; compartments begin unknown');
+      return;
+    }
+    for (const [name, state] of read.compartments) {
+      this.#states.set(name, state);
+      if (state.episode !== undefined) this.#visited.add(name);
+    }
+    for (const scan of read.waiting) this.#row.push(scan);
+    this.#indexHeld();
+  }
+
+  #take(reading: Reading): void {
+    switch (reading.kind) {
+      case 'scan':
+        this.#scanned(reading);
+        break;
+      case 'board':
+        this.#polled(reading);
+        break;
+      case 'device':
+        this.#deviceChanged(reading);
+        break;
+      case 'line':
+        this.#append(reading.observed, lineBody(reading));
+        break;
+    }
+  }
+
+  #scanned(reading: ScanReading): void {
+    const card = textHoldsCard(reading);
+    const parcel = card ? undefined : this.#parcelOf(reading);
+    this.#append(reading.observed, scanBody(reading, parcel, this.#options.references.clear, card));
+    const { device, observed, quarantined } = reading;
+    const scan: WaitingScan = { device, boot: this.#options.boot, upMs: observed.upMs, parcel, quarantined };
+    if (this.#visited.size > 0 && this.#claim(scan)) {
+      this.#revision += 1;
+      return;
+    }
+    this.#row.push(scan);
+  }
+
+  /** Gives a scan to the door that stands open; of several, to the one that opened last. */
+  #claim(scan: WaitingScan): boolean {
+    const all = [...this.#visited].filter((name) => this.#serves(name, scan));
+    const open = all.filter((name) => this.#state(name).episode?.shutAtMs === undefined);
+    const from = open.length > 0 ? open : all;
+    const startedMs = (name: string) => this.#state(name).episode?.startedMs ?? 0;
+    const [first, ...others] = from;
+    if (first === undefined) return false;
+    const latest = others.reduce((best, name) => (startedMs(name) >= startedMs(best) ? name : best), first);
+    this.#states.set(latest, addScan(this.#state(latest), scan, open.length > 1));
+    return true;
+  }
+
+  /** The reference of what the scan names; a parcel that lies here keeps the reference of its deposit. */
+  #parcelOf(reading: ScanReading): ParcelRef | undefined {
+    const { code, quarantined } = reading;
+    if (quarantined !== undefined || code.text === undefined) return undefined;
+    const { references } = this.#options;
+    const best = code.identifiers[0];
+    const scheme = best?.scheme ?? 'unknown';
+    const value = best?.value ?? code.text;
+    for (const keyId of this.#oldKeys) {
+      const earlier = references.parcel(scheme, value, keyId);
+      if (earlier !== undefined && this.#heldRefs.has(earlier.ref)) return earlier;
+    }
+    return references.parcel(scheme, value);
+  }
+
+  #polled(reading: BoardReading): void {
+    const channels = this.#wired.get(reading.device);
+    if (channels === undefined) return;
+    for (const channel of reading.channels) {
+      const settings = channels.get(channel.channel);
+      if (settings !== undefined) this.#read(settings, channel, reading);
+    }
+  }
+
+  #read(settings: CompartmentSettings, channel: ChannelState, reading: BoardReading): void {
+    const { observed } = reading;
+    const before = this.#state(settings.name);
+    const read = {
+      boot: this.#options.boot,
+      askedMs: Math.min(reading.askedUpMs ?? observed.upMs, observed.upMs),
+      atMs: observed.upMs,
+      shut: (channel.feedback === 1) === (settings.polarity === 'closed_is_1'),
+      item: settings.item_sensor && channel.item !== undefined ? channel.item === 1 : undefined,
+    };
+    const { state, outputs } = readCompartment(before, read, () => this.#takeWaiting(settings.name, observed));
+    this.#states.set(settings.name, state);
+    if (state.episode !== undefined) this.#visited.add(settings.name);
+    if (outputs.length > 0) this.#revision += 1;
+    for (const output of outputs) this.#say(settings, reading, state, output);
+    if (state.episode !== undefined) this.#closeIfDue(settings.name, observed);
+  }
+
+  #say(settings: CompartmentSettings, reading: BoardReading, state: Compartment, output: CompartmentOutput): void {
+    const { observed } = reading;
+    switch (output.kind) {
+      case 'first_look':
+        this.#append(observed, firstLookBody(settings, state));
+        break;
+      case 'item':
+        this.#append(observed, occupancyBody(settings, state, output));
+        break;
+      case 'door':
+        this.#append(observed, doorBody(settings, reading, output));
+        this.#options.logger.info({ compartment: settings.name, open: output.open }, 'door changed');
+        if (output.open && state.episode?.forced === true)
+          this.#append(observed, forcedBody(settings, output.seen), true);
+    }
+  }
+
+  #takeWaiting(name: string, observed: Observed): readonly WaitingScan[] {
+    return this.#row.take((scan) => this.#waitedMs(scan, observed) <= this.#windowMs && this.#serves(name, scan));
+  }
+
+  /** A scan of the run before waits at least since this start. */
+  #waitedMs(scan: WaitingScan, observed: Observed): number {
+    return scan.boot === this.#options.boot ? observed.upMs - scan.upMs : observed.upMs;
+  }
+
+  #serves(name: string, scan: WaitingScan): boolean {
+    return this.#settings.get(name)?.scanners?.includes(scan.device) ?? true;
+  }
+
+  #deviceChanged(reading: DeviceReading): void {
+    const compartments = this.#options.settings.compartments.filter(({ device }) => device === reading.device);
+    const names = compartments.map(({ name }) => name);
+    this.#append(reading.observed, deviceBody(reading, names));
+    if (reading.state === 'found') return;
+    for (const name of names) {
+      const state = this.#states.get(name);
+      if (state !== undefined) this.#states.set(name, loseCompartment(state, reading.observed.upMs));
+    }
+  }
+
+  #closeIfDue(name: string, observed: Observed): void {
+    const { settings } = this.#options;
+    const hasSensor = this.#settings.get(name)?.item_sensor === true;
+    const timing = { doorOpenMaxMs: settings.door_open_max_s * 1_000, settleMs: hasSensor ? settings.settle_ms : 0 };
+    const closedBy = dueClosing(this.#state(name), observed.upMs, timing);
+    if (closedBy !== undefined) this.#close(name, closedBy, observed);
+  }
+
+  #close(name: string, closedBy: ClosedBy, observed: Observed): void {
+    const state = this.#state(name);
+    const { episode } = state;
+    const settings = this.#settings.get(name);
+    if (episode === undefined || settings === undefined) return;
+    const outcome = judgeEpisode(state, episode, closedBy);
+    this.#append(observed, episodeBody(settings, state.held, episode, outcome, closedBy, this.#options.boot), true);
+    const isOver = closedBy === 'door_shut';
+    const goesOn = isOver ? undefined : { ...episode, leftOpenSaid: episode.leftOpenSaid || closedBy === 'left_open' };
+    this.#states.set(name, { ...state, held: outcome.held, doubted: outcome.doubted, episode: goesOn });
+    if (isOver) this.#visited.delete(name);
+    this.#indexHeld();
+    this.#revision += 1;
+    this.#options.metrics.count('custody_episodes', 1, { outcome: outcome.type, closed_by: closedBy });
+  }
+
+  #reportLoneScans(observed: Observed): void {
+    if (this.#row.size === 0) return;
+    const expired = this.#row.take((scan) => this.#waitedMs(scan, observed) > this.#windowMs);
+    const more = this.#row.takePushedOut(observed.upMs, this.#windowMs);
+    const named = expired.filter(({ parcel }) => parcel !== undefined);
+    // Without a commissioned door there is nothing that a scan could have opened.
+    if (this.#settings.size === 0 || named.length + more === 0) return;
+    this.#append(observed, loneScansBody(named, more, this.#options.boot));
+  }
+
+  #indexHeld(): void {
+    const held = [...this.#states.values()].flatMap((state) => state.held);
+    this.#heldRefs = new Set(held.map(({ ref }) => ref));
+    const keys = new Set(held.map(keyIdOf).filter((id) => id !== undefined));
+    keys.delete(this.#options.references.newestKeyId ?? '');
+    this.#oldKeys = [...keys];
+  }
+
+  #append(observed: Observed, body: EventBody, urgent = false): void {
+    const { appender, logger, metrics } = this.#options;
+    const answer = appender.append(urgent ? { observed, body, urgent } : { observed, body });
+    const refused = answer === 'refused';
+    if (refused) metrics.count('custody_events_refused');
+    if (refused === this.#refusing) return;
+    this.#refusing = refused;
+    logger.warn({ refusing: refused }, 'the journal changed whether it takes custody events');
+  }
+
+  #state(name: string): Compartment {
+    return this.#states.get(name) ?? EMPTY_COMPARTMENT;
+  }
+
+  #arm(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#options.scheduler.after(TICK_MS, () => {
+      this.tick(this.#options.observer.observe());
+      this.#arm();
+    });
+  }
+}

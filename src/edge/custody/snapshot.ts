@@ -1,0 +1,223 @@
+/**
+ * What custody must know again after a restart: last door and item states, what lies where, running episodes, and scans
+ * that waited. Small and bounded; written by the gateway beside the journal, read back with suspicion.
+ */
+import { z } from 'zod';
+import type { JsonObject, Seen } from '../../evidence/event/event.ts';
+import { type Compartment, EMPTY_COMPARTMENT, EPISODE_SCANS_MAX, type Episode, HELD_MAX } from './compartment.ts';
+import { type Debounced, UNNAMED_BOOT, UNREAD } from './debounce.ts';
+import { WAITING_MAX, type WaitingScan } from './scans.ts';
+import { COMPARTMENTS_MAX, type CompartmentSettings } from './settings.ts';
+
+const count = z.int().min(0);
+const parcelSchema = z.strictObject({ ref: z.string().max(256), scheme: z.string().max(32) });
+const lookSchema = z.strictObject({ boot: count, up_ms: count, value: z.boolean() });
+const seenSchema = z.strictObject({ from_boot: count.exactOptional(), from_ms: count, to_ms: count });
+const scanSchema = z.strictObject({
+  boot: count,
+  device: z.string().max(64),
+  parcel: parcelSchema.exactOptional(),
+  quarantined: z.string().max(32).exactOptional(),
+  up_ms: count,
+});
+
+const episodeSchema = z.strictObject({
+  blind_ms: count,
+  boot: count,
+  closed: seenSchema.exactOptional(),
+  closed_boot: count,
+  cut: z.boolean(),
+  first_look: z.boolean(),
+  forced: z.boolean(),
+  item_before: z.boolean().exactOptional(),
+  item_while_shut: z.boolean(),
+  left_open_said: z.boolean(),
+  opened: seenSchema.exactOptional(),
+  scans: z.array(scanSchema).max(EPISODE_SCANS_MAX),
+  scans_more: count,
+  several_doors: z.boolean(),
+  shut: z.boolean(),
+  unwatched: z.boolean(),
+});
+
+const compartmentSchema = z.strictObject({
+  channel: count,
+  device: z.string().max(64),
+  door: lookSchema.exactOptional(),
+  doubted: z.boolean(),
+  episode: episodeSchema.exactOptional(),
+  held: z.array(parcelSchema).max(HELD_MAX),
+  item: lookSchema.exactOptional(),
+  item_before_open: z.boolean().exactOptional(),
+  item_while_shut: z.boolean(),
+  name: z.string().max(64),
+  polarity: z.string().max(16),
+});
+
+const snapshotSchema = z.strictObject({
+  boot: count,
+  compartments: z.array(compartmentSchema).max(COMPARTMENTS_MAX),
+  v: z.literal(1),
+  waiting: z.array(scanSchema).max(WAITING_MAX),
+});
+
+export interface Restored {
+  readonly compartments: ReadonlyMap<string, Compartment>;
+  readonly waiting: readonly WaitingScan[];
+}
+
+export function takeSnapshot(
+  settings: readonly CompartmentSettings[],
+  states: ReadonlyMap<string, Compartment>,
+  waiting: readonly WaitingScan[],
+  boot: number,
+): JsonObject {
+  return {
+    boot,
+    compartments: settings.flatMap((each) => {
+      const state = states.get(each.name);
+      return state === undefined || each.polarity === undefined ? [] : [compartmentJson(each, each.polarity, state)];
+    }),
+    v: 1,
+    waiting: waiting.map(scanJson),
+  };
+}
+
+/**
+ * Undefined when the value is no snapshot. Compartments that are no longer configured are dropped; door and item states
+ * of those that were rewired too. `boot` is the running start; a snapshot of a start that is not before it comes from
+ * another log, whose starts this log cannot name.
+ */
+export function readSnapshot(
+  value: unknown,
+  settings: readonly CompartmentSettings[],
+  boot: number,
+): Restored | undefined {
+  const parsed = snapshotSchema.safeParse(value);
+  if (!parsed.success) return undefined;
+  const { data } = parsed;
+  const nameable = (each: number) => (data.boot < boot && each < boot ? each : UNNAMED_BOOT);
+  const saved = new Map(data.compartments.map((each) => [each.name, each]));
+  const compartments = new Map<string, Compartment>();
+  for (const each of settings) {
+    const one = saved.get(each.name);
+    if (one === undefined || each.polarity === undefined) continue;
+    const isSameWiring = one.device === each.device && one.channel === each.channel && one.polarity === each.polarity;
+    compartments.set(each.name, compartmentOf(one, isSameWiring, nameable));
+  }
+  return { compartments, waiting: data.waiting.map((scan) => scanOf(scan, nameable)) };
+}
+
+type Saved = z.infer<typeof compartmentSchema>;
+type Nameable = (boot: number) => number;
+
+function compartmentOf(saved: Saved, isSameWiring: boolean, nameable: Nameable): Compartment {
+  return {
+    ...EMPTY_COMPARTMENT,
+    door: isSameWiring ? debouncedOf(saved.door, nameable) : UNREAD,
+    item: isSameWiring ? debouncedOf(saved.item, nameable) : UNREAD,
+    itemBeforeOpen: isSameWiring ? saved.item_before_open : undefined,
+    itemWhileShut: saved.item_while_shut,
+    held: saved.held,
+    doubted: saved.doubted,
+    episode: saved.episode === undefined ? undefined : episodeOf(saved.episode, nameable),
+  };
+}
+
+function episodeOf(saved: NonNullable<Saved['episode']>, nameable: Nameable): Episode {
+  return {
+    boot: nameable(saved.boot),
+    // Times of another start: the caller sets them to now.
+    startedMs: 0,
+    opened: seenOf(saved.opened),
+    firstLook: saved.first_look,
+    unwatched: saved.unwatched,
+    forced: saved.forced,
+    closed: seenOf(saved.closed),
+    closedBoot: nameable(saved.closed_boot),
+    shutAtMs: saved.shut ? 0 : undefined,
+    scans: saved.scans.map((scan) => scanOf(scan, nameable)),
+    scansMore: saved.scans_more,
+    severalDoors: saved.several_doors,
+    itemBefore: saved.item_before,
+    itemWhileShut: saved.item_while_shut,
+    blindMs: saved.blind_ms,
+    leftOpenSaid: saved.left_open_said,
+    cut: true,
+  };
+}
+
+function compartmentJson(settings: CompartmentSettings, polarity: string, state: Compartment): JsonObject {
+  return {
+    channel: settings.channel,
+    device: settings.device,
+    ...optional('door', debouncedJson(state.door)),
+    doubted: state.doubted,
+    ...optional('episode', state.episode === undefined ? undefined : episodeJson(state.episode)),
+    held: state.held.map((parcel) => ({ ...parcel })),
+    ...optional('item', debouncedJson(state.item)),
+    ...optional('item_before_open', state.itemBeforeOpen),
+    item_while_shut: state.itemWhileShut,
+    name: settings.name,
+    polarity,
+  };
+}
+
+function episodeJson(episode: Episode): JsonObject {
+  return {
+    blind_ms: episode.blindMs,
+    boot: episode.boot,
+    ...optional('closed', seenJson(episode.closed)),
+    closed_boot: episode.closedBoot,
+    cut: episode.cut,
+    first_look: episode.firstLook,
+    forced: episode.forced,
+    ...optional('item_before', episode.itemBefore),
+    item_while_shut: episode.itemWhileShut,
+    left_open_said: episode.leftOpenSaid,
+    ...optional('opened', seenJson(episode.opened)),
+    scans: episode.scans.map(scanJson),
+    scans_more: episode.scansMore,
+    several_doors: episode.severalDoors,
+    shut: episode.shutAtMs !== undefined,
+    unwatched: episode.unwatched,
+  };
+}
+
+function scanJson(scan: WaitingScan): JsonObject {
+  return {
+    boot: scan.boot,
+    device: scan.device,
+    ...optional('parcel', scan.parcel === undefined ? undefined : { ...scan.parcel }),
+    ...optional('quarantined', scan.quarantined),
+    up_ms: scan.upMs,
+  };
+}
+
+function scanOf(saved: z.infer<typeof scanSchema>, nameable: Nameable): WaitingScan {
+  const { device, parcel, quarantined } = saved;
+  return { device, parcel, quarantined, boot: nameable(saved.boot), upMs: saved.up_ms };
+}
+
+function debouncedJson(state: Debounced): JsonObject | undefined {
+  if (state.value === undefined || state.look === undefined) return undefined;
+  return { boot: state.look.boot, up_ms: state.look.upMs, value: state.value };
+}
+
+function debouncedOf(saved: z.infer<typeof lookSchema> | undefined, nameable: Nameable): Debounced {
+  if (saved === undefined) return UNREAD;
+  const look = { boot: nameable(saved.boot), upMs: saved.up_ms };
+  return { value: saved.value, look, candidate: undefined, unwatched: false };
+}
+
+function seenJson(seen: Seen | undefined): JsonObject | undefined {
+  return seen === undefined ? undefined : { ...seen };
+}
+
+function seenOf(saved: z.infer<typeof seenSchema> | undefined): Seen | undefined {
+  return saved;
+}
+
+function optional<T>(name: string, value: T | undefined): { readonly [name: string]: T } {
+  return value === undefined ? {} : { [name]: value };
+}
