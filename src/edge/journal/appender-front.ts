@@ -1,0 +1,97 @@
+/**
+ * The appender that outlives a log: while one log ends and the next opens, events wait here, in order and bounded. What
+ * finds no place is counted, and signed into a blind window of the next log.
+ */
+import { LatchkeyError } from '../../base/errors.ts';
+import type { AppendAnswer, Appender, EventDraft } from '../contracts/appender.ts';
+import type { BlindWindow } from './blind-window.ts';
+import type { JournalDraft } from './draft-queue.ts';
+import type { LogWriter } from './log-writer.ts';
+
+/** Bodies are at most some KiB, so this bounds the bytes too. */
+const WAITING_MAX = 4_096;
+
+export class AppenderFront implements Appender {
+  readonly #blind: BlindWindow;
+  #writer: LogWriter | undefined;
+  #waiting: JournalDraft[] = [];
+  #ended = false;
+  #wakers: (() => void)[] = [];
+
+  /** `blind` is shared with the writers, which sign what it counts. */
+  constructor(blind: BlindWindow) {
+    this.#blind = blind;
+  }
+
+  append(draft: EventDraft): AppendAnswer {
+    if (this.#writer !== undefined) return this.#writer.append(draft);
+    if (this.#ended || this.#waiting.length >= WAITING_MAX) {
+      this.#blind.count('queue_full', draft.body.type, draft.observed.upMs);
+      return 'refused';
+    }
+    this.#waiting.push(draft);
+    return 'queued';
+  }
+
+  /** Also while logs change: what waits here is flushed in the log that takes it. */
+  async flush(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const writer = await this.#present(signal);
+      try {
+        await writer.flush(signal);
+        return;
+      } catch (error) {
+        // The log may have ended meanwhile; its queue went on to the next one.
+        if (this.#writer === writer || this.#ended || signal.aborted) throw error;
+      }
+    }
+  }
+
+  /** From now on events wait. */
+  hold(): void {
+    this.#writer = undefined;
+  }
+
+  /** Events go to this writer: first those handed back by the one before, then those that waited. */
+  resume(writer: LogWriter, released: readonly JournalDraft[]): void {
+    const waiting = [...released, ...this.#waiting];
+    this.#waiting = [];
+    // What the new queue has no room for is counted there.
+    for (const draft of waiting) writer.append(draft);
+    this.#writer = writer;
+    this.#wake();
+  }
+
+  /** Nothing is taken any more. */
+  end(): void {
+    this.#ended = true;
+    this.#writer = undefined;
+    this.#wake();
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  async #present(signal: AbortSignal): Promise<LogWriter> {
+    while (this.#writer === undefined) {
+      signal.throwIfAborted();
+      if (this.#ended) throw new LatchkeyError('JOURNAL_IO', 'the journal is closed');
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.#wakers.push(wake);
+        signal.addEventListener('abort', wake, { once: true });
+      });
+    }
+    return this.#writer;
+  }
+
+  #wake(): void {
+    const wakers = this.#wakers;
+    this.#wakers = [];
+    for (const wake of wakers) wake();
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * The chain of logs as the outside knows it: statements that are here or were retained, those still owed, and the keys
+ * that may go because nothing waits for them any more.
+ */
+
+import { LatchkeyError } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { parseOrigin } from '../../evidence/log/origin.ts';
+import { type Envelope, formatEnvelope } from '../../evidence/wire/envelope.ts';
+import { isSettled, type KeyHolder, type OwedStatement, owedStatements, type TreeHead } from './continuity.ts';
+import type { HeldLog } from './held-log.ts';
+import type { LogKeeper } from './log-keeper.ts';
+import { foundBody } from './own-entries.ts';
+import { parseEnvelopes, type RetainedMemory, type Statement, spellEnvelopes, verifyChain } from './retained-memory.ts';
+import { enrolmentPayload, largestHead, makeStatement } from './successors.ts';
+
+/** Under this name the statements are kept beside the other rooms' states. */
+export const OWN_STATE = 'enrolment';
+
+export interface ChainOptions {
+  readonly crypto: EvidenceCrypto;
+  readonly operatorDomain: string;
+  readonly gatewayId: string;
+  readonly logger: Logger;
+}
+
+export class Chain {
+  readonly #options: ChainOptions;
+  readonly #keeper: LogKeeper;
+  #statements: readonly Statement[];
+  #heads: ReadonlyMap<string, readonly TreeHead[]> = new Map();
+  #record: Envelope | undefined;
+  #compared = false;
+
+  constructor(options: ChainOptions, keeper: LogKeeper) {
+    this.#options = options;
+    this.#keeper = keeper;
+    this.#statements = verifyChain(options.crypto, this.stored(), keeper.set.vkeys()).statements;
+  }
+
+  /** Statements on this disk: made here, or retained outside and seen at an earlier start. */
+  stored(): readonly Envelope[] {
+    const { saved, set } = this.#keeper;
+    const own = set.logs.map(({ record }) => record.statement ?? '');
+    return parseEnvelopes([saved.get(OWN_STATE) ?? '', ...own].join('\n'));
+  }
+
+  get isCompared(): boolean {
+    return this.#compared;
+  }
+
+  /** What the comparison read, before anything of it has consequences. */
+  learn(memory: RetainedMemory): void {
+    this.#statements = memory.statements;
+    this.#heads = memory.heads;
+    this.#record = memory.record ?? this.#record;
+    this.#keeper.seenOutside = [...memory.vkeys.keys()];
+  }
+
+  /** From now on statements are made, also for logs that open later. */
+  async compared(): Promise<void> {
+    this.#compared = true;
+    await this.makeOwed();
+  }
+
+  /**
+   * Makes the statements that are owed and can be signed. Each is stored before it can leave, and a log is not published
+   * before its own, unless nobody can ever make it.
+   */
+  async makeOwed(): Promise<void> {
+    if (!this.#compared) return;
+    for (const owed of this.#owed()) {
+      const next = this.#keeper.set.find(owed.next);
+      if (next === undefined) continue;
+      if (owed.named !== undefined && next.record.foundPredecessor !== owed.old) {
+        this.#keeper.say(foundBody(owed.old, largestHead(this.#heads.get(owed.old) ?? [])));
+        next.record.setFoundPredecessor(owed.old);
+      }
+      await this.#make(owed, next);
+    }
+    const waiting = new Set(this.#owed().map(({ next }) => next));
+    for (const log of this.#keeper.set.logs) log.isVouched ||= !waiting.has(log.origin) || this.#isHopeless(log);
+    this.#keeper.saved.set(OWN_STATE, spellEnvelopes(this.#statements.map(({ envelope }) => envelope)));
+    this.#keeper.changed();
+  }
+
+  payload(): Uint8Array | undefined {
+    if (!this.#compared) return undefined;
+    return enrolmentPayload(
+      this.#statements.map(({ envelope }) => envelope),
+      this.#record,
+    );
+  }
+
+  /** Destroys the keys of logs that are finished: every entry receipted there or as carried, and no statement owed. */
+  async settle(): Promise<void> {
+    if (!this.#compared) return;
+    const { set } = this.#keeper;
+    const holders = new Map(set.logs.map((log) => [log.origin, this.#holderOf(log)]));
+    const needed = new Set(this.#owed().map(({ old }) => old));
+    for (const log of set.logs) {
+      if (log.settled || needed.has(log.origin) || !isSettled(log.origin, holders)) continue;
+      log.setSettled();
+      await set.destroyKey(log.origin);
+      this.#options.logger.info({ log: log.name }, 'a log is finished: its key was destroyed');
+    }
+    for (const { origin } of set.lost) {
+      const next = this.#statements.find(({ old }) => old === origin)?.next;
+      const isAccepted = next !== undefined && (set.find(next)?.receiptedSize ?? 0) > 0;
+      if (isAccepted && !needed.has(origin)) await set.destroyKey(origin);
+    }
+  }
+
+  #owed(): readonly OwedStatement[] {
+    const logs = this.#keeper.set.logs
+      .filter((log) => log.size > 0)
+      .map(({ origin, record }) => {
+        const after = record.opening?.after?.log;
+        return { origin, ...(after !== undefined && this.#isOfThisGateway(after, origin) && { after }) };
+      });
+    return owedStatements(logs, this.#statements);
+  }
+
+  async #make(owed: OwedStatement, next: HeldLog): Promise<void> {
+    const { crypto, gatewayId, logger } = this.#options;
+    const { set } = this.#keeper;
+    const opening = next.record.opening;
+    const signer = await set.signerOf(owed.old);
+    if (signer === undefined || opening === undefined) {
+      logger.warn(
+        { old: owed.old, next: owed.next },
+        'no key here can vouch for a log: accept it at the consumer by name',
+      );
+      return;
+    }
+    const old = set.find(owed.old);
+    const last = largestHead([
+      ...(this.#heads.get(owed.old) ?? []),
+      opening.after?.log === owed.old ? opening.after.head : undefined,
+      old?.state.kind === 'closed' ? this.#keeper.afterOf(old).head : undefined,
+    ]);
+    try {
+      const request = { gateway: gatewayId, next: next.vkey, cause: opening.cause, ...(last && { last }) };
+      const envelope = await makeStatement(crypto, signer, request);
+      next.record.setStatement(formatEnvelope(envelope));
+      const known = this.#keeper.set.vkeys();
+      for (const { successor } of this.#statements) known.set(successor.successor.name, successor.successor);
+      this.#statements = [...this.#statements, ...verifyChain(crypto, [envelope], known).statements];
+    } catch (error) {
+      if (!(error instanceof LatchkeyError)) throw error;
+      logger.warn({ old: owed.old, reason: error.message }, 'a successor statement waits');
+    }
+  }
+
+  /** Nobody will ever be able to sign the statement that a log is owed: its predecessor's key is not here. */
+  #isHopeless(log: HeldLog): boolean {
+    const old = this.#owed().find(({ next }) => next === log.origin)?.old;
+    const held = old === undefined ? undefined : this.#keeper.set.find(old);
+    return held === undefined || held.keyLost || held.settled;
+  }
+
+  #isOfThisGateway(...origins: readonly string[]): boolean {
+    const { operatorDomain, gatewayId } = this.#options;
+    return origins.every((origin) => {
+      const parsed = parseOrigin(origin);
+      return parsed.ok && parsed.value.domain === operatorDomain && parsed.value.gateway === gatewayId;
+    });
+  }
+
+  #holderOf(log: HeldLog): KeyHolder {
+    const { origin, state, size, receiptedSize } = log;
+    const target = this.#keeper.set.logs.findLast(({ record }) => {
+      return record.carryEnd !== undefined && record.opening?.carry.some((source) => source.log === origin) === true;
+    });
+    const end = target?.record.carryEnd;
+    return {
+      origin,
+      state,
+      size,
+      receiptedSize,
+      ...(target && end !== undefined && { carriedTo: { origin: target.origin, end } }),
+    };
+  }
+}

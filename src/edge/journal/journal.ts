@@ -1,0 +1,346 @@
+/**
+ * The journal: the signed log of everything this gateway observed, and the outbox from which it leaves.
+ *
+ * One directory, one process, at any time exactly one open log. What may happen to a log is in continuity.ts; this file
+ * puts the parts together and is the only one that other rooms see.
+ */
+import { join } from 'node:path';
+import { assert } from '../../base/assert.ts';
+import { hex } from '../../base/bytes.ts';
+import type { Scheduler } from '../../base/clock.ts';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import type { Result } from '../../base/result.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import type { JsonObject } from '../../evidence/event/event.ts';
+import { parseVkey } from '../../evidence/log/note.ts';
+import { makeDirectory } from '../../platform/durable-file.ts';
+import { type FileLock, lockFile } from '../../platform/file-lock.ts';
+import type { Appender } from '../contracts/appender.ts';
+import type { Observer } from '../contracts/observed.ts';
+import type { Outbox } from '../contracts/outbox.ts';
+import type { KeyStore } from '../contracts/signer.ts';
+import { Chain, OWN_STATE } from './chain.ts';
+import { type CheckReport, checkLog } from './check-log.ts';
+import { DiskRoom, type RoomLevel } from './disk-room.ts';
+import { type ExportOptions, type ExportRefusal, type ExportSummary, exportLog } from './export-log.ts';
+import type { HeldLog } from './held-log.ts';
+import type { JournalSettings } from './journal-settings.ts';
+import { LogKeeper } from './log-keeper.ts';
+import { LogSet } from './log-set.ts';
+import type { WriterState } from './log-writer.ts';
+import { JournalOutbox } from './outbox.ts';
+import { type PreviousEnd, previousEnd } from './previous-end.ts';
+import { Retention } from './retention.ts';
+import { startLogs } from './start.ts';
+import { verifyAhead } from './verify-ahead.ts';
+
+export interface JournalOptions {
+  /** Holds `lock`, `journal/` and `keys/`. */
+  readonly dataDir: string;
+  readonly operatorDomain: string;
+  readonly gatewayId: string;
+  readonly keyStore: KeyStore;
+  /** C2SP vkeys (type 4) whose receipts are believed. */
+  readonly receiptKeys: readonly { readonly vkey: string; readonly role: 'store' | 'advisory' }[];
+  readonly crypto: EvidenceCrypto;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly settings: JournalSettings;
+  readonly observer: Observer;
+  /** The gateway's members of a log's entry 0 (`journal.opened`): `version`, and settings, start, kernel_boot. */
+  readonly about: () => JsonObject;
+}
+
+export type JournalExport = Pick<ExportOptions, 'from' | 'to' | 'write' | 'signal' | 'progress'> & {
+  /** The open log by default. */
+  readonly origin?: string;
+};
+
+export interface LogStatus {
+  readonly origin: string;
+  readonly state: 'open' | 'closed' | 'breached';
+  /** Why it ended; absent while it is open. */
+  readonly cause?: string;
+  readonly size: number;
+  /** Size of the newest note. */
+  readonly noteSize: number;
+  readonly receiptedSize: number;
+  readonly progressSize: number;
+  /** Up to here rows of earlier runs were verified; absent when all were. */
+  readonly verifiedSize?: number;
+  /** Every entry is receipted, and the key destroyed. */
+  readonly settled: boolean;
+  readonly key: 'here' | 'locked' | 'lost' | 'destroyed';
+}
+
+export interface JournalStatus {
+  /** Oldest first. */
+  readonly logs: readonly LogStatus[];
+  /** Origin of the open log; absent while the next one cannot be opened. */
+  readonly open?: string;
+  readonly writer: WriterState | 'none';
+  readonly room: RoomLevel;
+  /** Events that are not durable yet. */
+  readonly waiting: number;
+  /** The retained messages were compared in this run. */
+  readonly compared: boolean;
+  /** Files set aside so far, by name. */
+  readonly setAside: readonly string[];
+  /** Logs whose key is here and whose database is gone or unreadable. */
+  readonly gone: readonly string[];
+}
+
+export interface Journal {
+  readonly appender: Appender;
+  readonly outbox: Outbox;
+  /** How the run before this one ended; undefined at the first start, or when nothing of it can be read. */
+  readonly previousEnd: PreviousEnd | undefined;
+  /** Start number of this run in the open log. */
+  boot(): number;
+  /** The open log's origin. Throws JOURNAL_IO while the next one cannot be opened. */
+  origin(): string;
+  status(): JournalStatus;
+  /** Ends the open log in good order and opens the next. Rejects with JOURNAL_IO or JOURNAL_FULL: it stays open then. */
+  rotate(): Promise<void>;
+  /** The log of that origin, or the open one, for reading. Throws JOURNAL_MISSING. */
+  log(origin?: string): HeldLog;
+  /** A log, or a range of it, as batches. Rejects with JOURNAL_MISSING, JOURNAL_DAMAGED for a breached log, KEY_LOCKED. */
+  export(request: JournalExport): Promise<Result<ExportSummary, ExportRefusal>>;
+  /** Checks a log of the running journal without SQLite's own page check, which would block. */
+  check(origin: string | undefined, signal: AbortSignal): Promise<CheckReport>;
+  /** A room's small state (at most 1 MiB of text): durable within 200 ms, and taken along into later logs. */
+  saveState(name: string, text: string): void;
+  loadState(name: string): string | undefined;
+  /** Resolves when everything up to now was verified, appended or handed on; for tests and orderly ends. */
+  settled(): Promise<void>;
+  /** Commits what is queued, stops and gives the lock back. Rejects when something could not be recorded. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the journal of a data directory, or makes it. Rejects with JOURNAL_BUSY when another process holds it, with
+ * KEY_PERMISSIONS, and with JOURNAL_IO or JOURNAL_FULL when not even a new log can be opened. Damage does not stop it.
+ */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const { dataDir, scheduler, settings, logger, metrics } = options;
+  await makeDirectory(dataDir);
+  const receiptKeys = options.receiptKeys.map(({ vkey, role }) => {
+    const parsed = parseVkey(vkey);
+    if (!parsed.ok || parsed.value.type !== 4) {
+      throw new LatchkeyError('CONFIG_INVALID', `expected the vkey of a receipt key (type 4), found ${vkey}`);
+    }
+    return { vkey: parsed.value, role, keyId: hex(parsed.value.keyId) };
+  });
+  const lock = lockFile(join(dataDir, 'lock'), 'JOURNAL_BUSY', `the journal in ${dataDir}`);
+  let set: LogSet | undefined;
+  const directory = join(dataDir, 'journal');
+  await makeDirectory(directory);
+  const usedBytes = lastGood(() => set?.usedBytes() ?? 0);
+  const room = new DiskRoom({ directory, settings, scheduler, logger, metrics, usedBytes });
+  try {
+    room.start();
+    set = await withRoom(room, () => LogSet.open({ ...options, receiptKeys }));
+    const keeper = new LogKeeper({ ...options, receiptKeys, room }, set);
+    const chain = new Chain(options, keeper);
+    const before = set.logs.findLast((log) => log.size > 0);
+    const ended = before === undefined ? undefined : previousEnd(before);
+    await withRoom(room, () => startLogs(options, keeper));
+    keeper.whenOpened = () => keptGoing(logger, () => chain.makeOwed());
+    const outbox = new JournalOutbox({ ...options, receiptKeys }, keeper, chain);
+    const retention = new Retention({ ...options, room, logs: () => keeper.set.logs.filter((log) => !log.salvaged) });
+    retention.start();
+    return new OpenJournal({ options, lock, room, retention, keeper, chain, outbox, ended });
+  } catch (error) {
+    set?.close();
+    room.stop();
+    lock.release();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly options: JournalOptions;
+  readonly lock: FileLock;
+  readonly room: DiskRoom;
+  readonly retention: Retention;
+  readonly keeper: LogKeeper;
+  readonly chain: Chain;
+  readonly outbox: Outbox;
+  readonly ended: PreviousEnd | undefined;
+}
+
+class OpenJournal implements Journal {
+  readonly #parts: Parts;
+  readonly #verified: Promise<void>;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#verified = this.#verifyAll();
+  }
+
+  get appender(): Appender {
+    return this.#parts.keeper.front;
+  }
+
+  get outbox(): Outbox {
+    return this.#parts.outbox;
+  }
+
+  get previousEnd(): PreviousEnd | undefined {
+    return this.#parts.ended;
+  }
+
+  boot(): number {
+    return this.log().record.boot;
+  }
+
+  origin(): string {
+    return this.log().origin;
+  }
+
+  status(): JournalStatus {
+    const { keeper, room, chain } = this.#parts;
+    const { set, current, writer, front } = keeper;
+    return {
+      logs: set.logs.map(statusOf),
+      ...(current !== undefined && { open: current.origin }),
+      writer: writer?.state ?? 'none',
+      room: room.level,
+      waiting: front.waiting + (writer?.waiting ?? 0),
+      compared: chain.isCompared,
+      setAside: set.setAside().map(({ name, nth }) => `${name}.${nth}`),
+      gone: [...set.lost, ...set.unreadable].map(({ origin }) => origin),
+    };
+  }
+
+  rotate(): Promise<void> {
+    const { keeper } = this.#parts;
+    return keeper.exclusive(() => keeper.rotate('command'));
+  }
+
+  log(origin?: string): HeldLog {
+    const { keeper } = this.#parts;
+    const log = origin === undefined ? keeper.current : keeper.set.find(origin);
+    if (log !== undefined) return log;
+    if (origin === undefined) throw new LatchkeyError('JOURNAL_IO', 'no log is open: the next one waits for the disk');
+    throw new LatchkeyError('JOURNAL_MISSING', `no log ${origin} is here`);
+  }
+
+  async export(request: JournalExport): Promise<Result<ExportSummary, ExportRefusal>> {
+    const { keeper } = this.#parts;
+    const { origin, ...range } = request;
+    const log = this.log(origin);
+    if (log.state.kind === 'breached') {
+      throw new LatchkeyError('JOURNAL_DAMAGED', `nothing of ${log.name} leaves any more; its file stays as it is`);
+    }
+    await keeper.set.openKey(log);
+    const signer = log.signer;
+    if (signer === undefined && !log.keyLost && !log.settled) {
+      throw new LatchkeyError('KEY_LOCKED', `the key of ${log.origin} is not available`);
+    }
+    return await exportLog({ ...range, database: log.database, signer, isOpen: log.isOpen });
+  }
+
+  check(origin: string | undefined, signal: AbortSignal): Promise<CheckReport> {
+    return checkLog(this.log(origin).database, { crypto: this.#parts.options.crypto, signal, pages: false });
+  }
+
+  saveState(name: string, text: string): void {
+    assert(name !== OWN_STATE, `${OWN_STATE} is the journal's own state`);
+    this.#parts.keeper.saved.set(name, text);
+  }
+
+  loadState(name: string): string | undefined {
+    return this.#parts.keeper.saved.get(name);
+  }
+
+  async settled(): Promise<void> {
+    await this.#verified;
+    await this.#parts.keeper.exclusive(() => Promise.resolve());
+  }
+
+  async close(): Promise<void> {
+    const { keeper, room, retention, lock } = this.#parts;
+    try {
+      await retention.stop();
+      await keeper.close();
+    } finally {
+      room.stop();
+      lock.release();
+    }
+  }
+
+  /** Oldest first, as they are sent. A log that does not fit its tree is set aside. */
+  async #verifyAll(): Promise<void> {
+    const { keeper, options } = this.#parts;
+    for (const log of keeper.set.logs) {
+      if (log.verifiedSize === Number.MAX_SAFE_INTEGER || (!log.isOpen && !log.isOwing)) continue;
+      try {
+        const verdict = await verifyAhead(log, keeper.signal, () => keeper.changed());
+        if (!verdict.ok) {
+          const { reason, index, detail } = verdict;
+          options.logger.error({ log: log.name, reason, index, detail }, 'the rows of a log do not fit its tree');
+          await keeper.exclusive(() => keeper.quarantine(log));
+        }
+      } catch (error) {
+        if (keeper.signal.aborted || keeper.set.find(log.origin) !== log) continue;
+        options.logger.error(
+          { log: log.name, reason: messageOf(error) },
+          'a log could not be verified; it is not sent',
+        );
+      }
+    }
+  }
+}
+
+function statusOf(log: HeldLog): LogStatus {
+  const { origin, state, size, noteSize, receiptedSize, progressSize, verifiedSize, settled } = log;
+  const key = settled ? 'destroyed' : log.keyLost ? 'lost' : log.signer === undefined ? 'locked' : 'here';
+  return {
+    origin,
+    state: state.kind,
+    ...(state.kind !== 'open' && { cause: state.cause }),
+    size,
+    noteSize,
+    receiptedSize,
+    progressSize,
+    ...(verifiedSize < size && { verifiedSize }),
+    settled,
+    key,
+  };
+}
+
+/** A disk that is full at the start: the reserve is given up for the records that opening writes. */
+async function withRoom<T>(room: DiskRoom, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_FULL' || !room.foundFull()) throw error;
+    return await work();
+  }
+}
+
+async function keptGoing(logger: Logger, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof LatchkeyError)) throw error;
+    logger.warn({ reason: error.message }, 'statements about logs wait for the disk or a key');
+  }
+}
+
+/** The newest answer, or the one before while a file cannot be asked. */
+function lastGood(ask: () => number): () => number {
+  let last = 0;
+  return () => {
+    try {
+      last = ask();
+    } catch (error) {
+      if (!(error instanceof LatchkeyError)) throw error;
+    }
+    return last;
+  };
+}

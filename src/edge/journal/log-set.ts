@@ -1,0 +1,333 @@
+/**
+ * The logs of one data directory: a database each under `journal/`, what was set aside under `journal/quarantine/`, and
+ * the keys. Finds them at the start, opens and closes them, sets damaged ones aside; what that means is decided above.
+ *
+ * A key comes before its database, so a crash in between would look like a lost database: the file `journal/opening`
+ * says which number is being opened, and a key of that number without a database is the one to use.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { utf8 } from '../../base/bytes.ts';
+import { LatchkeyError } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { logVkey, type Vkey } from '../../evidence/log/note.ts';
+import { parseOrigin } from '../../evidence/log/origin.ts';
+import { logName } from '../../evidence/wire/topics.ts';
+import { makeDirectory, syncDirectory, writeFileDurably } from '../../platform/durable-file.ts';
+import type { KeyStore, Signer } from '../contracts/signer.ts';
+import type { ReceiptKeyRole } from './continuity.ts';
+import { HeldLog } from './held-log.ts';
+import { LogDatabase } from './log-database.ts';
+import type { Opening } from './log-record.ts';
+import { followOrphans, listSetAside, type SetAside, salvage, setAside } from './quarantine.ts';
+import type { FoundName } from './start-plan.ts';
+
+export interface LogSetOptions {
+  readonly dataDir: string;
+  readonly operatorDomain: string;
+  readonly gatewayId: string;
+  readonly keyStore: KeyStore;
+  readonly receiptKeys: readonly ReceiptKeyRole[];
+  readonly crypto: EvidenceCrypto;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+const DATABASE = /^([1-9][0-9]{0,15}-[0-9a-f]{8})\.db$/;
+const OPENING = 'opening';
+
+/** A log of which only the key is left, or a file that cannot be read. */
+export interface GoneLog extends FoundName {
+  readonly signer?: Signer;
+}
+
+export class LogSet {
+  readonly directory: string;
+  readonly #options: LogSetOptions;
+  readonly #logs = new Map<string, HeldLog>();
+  readonly #lost = new Map<string, GoneLog>();
+  readonly #unreadable = new Map<string, GoneLog>();
+  /** The key of an opening that a crash cut off. */
+  #spare: Signer | undefined;
+
+  private constructor(options: LogSetOptions) {
+    this.#options = options;
+    this.directory = join(options.dataDir, 'journal');
+  }
+
+  /** Finds and opens everything. Rejects with JOURNAL_IO, JOURNAL_FULL, JOURNAL_VERSION, KEY_PERMISSIONS. */
+  static async open(options: LogSetOptions): Promise<LogSet> {
+    const set = new LogSet(options);
+    await makeDirectory(set.directory);
+    const orphans = followOrphans(set.directory);
+    if (orphans > 0) options.logger.warn({ orphans }, 'moved a WAL after its database, which was set aside before');
+    const origins = await options.keyStore.list();
+    try {
+      await set.#openDatabases(origins);
+      await set.#reviewKeys(origins);
+    } catch (error) {
+      set.close();
+      throw error;
+    }
+    return set;
+  }
+
+  /** By number, oldest first. */
+  get logs(): readonly HeldLog[] {
+    return [...this.#logs.values()].sort((a, b) => a.number - b.number);
+  }
+
+  /** Keys whose database is gone. */
+  get lost(): readonly GoneLog[] {
+    return [...this.#lost.values()];
+  }
+
+  get unreadable(): readonly GoneLog[] {
+    return [...this.#unreadable.values()];
+  }
+
+  find(origin: string): HeldLog | undefined {
+    return this.#logs.get(origin);
+  }
+
+  findByName(name: string): HeldLog | undefined {
+    return this.logs.find((log) => log.name === name);
+  }
+
+  setAside(): readonly SetAside[] {
+    return listSetAside(this.directory);
+  }
+
+  /** Whether this disk ever had that log: as a database, a key, a file set aside, or a name in an entry 0. */
+  knows(origin: string): boolean {
+    if (this.#logs.has(origin) || this.#lost.has(origin) || this.#unreadable.has(origin)) return true;
+    return this.logs.some(({ record }) => {
+      const opening = record.opening;
+      return opening?.after?.log === origin || opening?.carry.some(({ log }) => log === origin) === true;
+    });
+  }
+
+  /** Keys of all logs that are known here. */
+  vkeys(): Map<string, Vkey> {
+    const vkeys = new Map(this.logs.map((log) => [log.origin, log.vkey]));
+    for (const { origin, signer } of [...this.#lost.values(), ...this.#unreadable.values()]) {
+      if (signer !== undefined) vkeys.set(origin, logVkey(this.#options.crypto, origin, signer.publicKey));
+    }
+    return vkeys;
+  }
+
+  /** The signer of any log whose key is here; undefined when it is lost, locked or destroyed. */
+  async signerOf(origin: string): Promise<Signer | undefined> {
+    const log = this.#logs.get(origin);
+    if (log === undefined) return this.#lost.get(origin)?.signer ?? this.#unreadable.get(origin)?.signer;
+    await this.openKey(log);
+    return log.signer;
+  }
+
+  /** Asks the key store for the log's key, unless it is here or known to be lost. */
+  async openKey(log: HeldLog): Promise<void> {
+    if (log.signer !== undefined || log.keyLost || log.settled) return;
+    try {
+      log.signer = await this.#options.keyStore.open(log.origin);
+    } catch (error) {
+      if (!(error instanceof LatchkeyError) || error.code === 'KEY_PERMISSIONS') throw error;
+      if (error.code === 'KEY_LOST') log.keyLost = true;
+      this.#options.logger.warn({ log: log.name, code: error.code }, 'the key of a log is not here');
+    }
+  }
+
+  /** The log's key goes: nothing of it needs a signature any more. */
+  async destroyKey(origin: string): Promise<void> {
+    await this.#options.keyStore.destroy(origin);
+    const log = this.#logs.get(origin);
+    if (log !== undefined) log.signer = undefined;
+    this.#lost.delete(origin);
+  }
+
+  /**
+   * The key of the next log. A crash afterwards leaves a key that the next start finds again, by its number. `above` are
+   * origins seen elsewhere, whose numbers are passed over so that people are not confused.
+   */
+  async prepare(above: readonly string[]): Promise<Signer> {
+    if (this.#spare !== undefined) return this.#spare;
+    const { operatorDomain, gatewayId, keyStore } = this.#options;
+    const numbers = above.flatMap((origin) => {
+      const parsed = parseOrigin(origin);
+      return parsed.ok ? [parsed.value.number] : [];
+    });
+    const here = [...this.#logs.values(), ...this.#lost.values(), ...this.#unreadable.values()];
+    const number = 1 + Math.max(0, ...numbers, ...here.map((each) => each.number));
+    await writeFileDurably(join(this.directory, OPENING), utf8(`${number}\n`));
+    this.#spare = await keyStore.create(operatorDomain, gatewayId, number);
+    return this.#spare;
+  }
+
+  /** The next log's database, empty but for its record. The caller writes entry 0. */
+  async create(signer: Signer, opening: Opening, saved: ReadonlyMap<string, string>): Promise<HeldLog> {
+    const { origin, publicKey } = signer;
+    const { crypto, receiptKeys } = this.#options;
+    const path = this.#pathOf(origin);
+    // A crash may have left the file without its record: it is empty then, and as good as new.
+    const database = existsSync(path)
+      ? LogDatabase.open(path, crypto, 'write')
+      : LogDatabase.create(path, { origin, publicKey }, crypto);
+    const log = new HeldLog(database, receiptKeys);
+    log.signer = signer;
+    log.record.setOpening(opening, saved);
+    this.#logs.set(origin, log);
+    await this.#dropMarker();
+    return log;
+  }
+
+  /**
+   * Sets a damaged log's database aside and answers with what still verifies of it, as a log that gets no new note;
+   * undefined when nothing can be read. Throws JOURNAL_IO or JOURNAL_FULL.
+   */
+  quarantine(log: HeldLog): HeldLog | undefined {
+    if (log.salvaged) {
+      // Damaged further while it lay aside: decided anew from what is left, nothing more of it is sent.
+      log.setState({ kind: 'breached', cause: 'quarantined', sendEnd: log.receiptedSize });
+      return log;
+    }
+    log.database.close();
+    const { path } = log.database;
+    // A try before this one may have moved it already.
+    const file = existsSync(path) ? setAside(path) : this.setAside().findLast(({ name }) => name === log.name);
+    this.#logs.delete(log.origin);
+    if (file === undefined) return undefined;
+    const rest = this.#adopt(file, { origin: log.origin, publicKey: log.vkey.publicKey });
+    if (rest === undefined) this.#rememberUnreadable(log.origin, log.signer);
+    else if (log.signer !== undefined) rest.signer = log.signer;
+    return rest;
+  }
+
+  /** Bytes that all logs use, those set aside left out. */
+  usedBytes(): number {
+    return this.logs.reduce((sum, log) => sum + log.database.usedBytes(), 0);
+  }
+
+  close(): void {
+    for (const log of this.#logs.values()) log.database.close();
+    this.#logs.clear();
+  }
+
+  async #openDatabases(origins: readonly string[]): Promise<void> {
+    const { crypto, receiptKeys, logger } = this.#options;
+    for (const file of readdirSync(this.directory)) {
+      const name = DATABASE.exec(file)?.[1];
+      if (name === undefined) continue;
+      const path = join(this.directory, file);
+      try {
+        const log = new HeldLog(LogDatabase.open(path, crypto, 'write'), receiptKeys);
+        this.#logs.set(log.origin, log);
+      } catch (error) {
+        if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_DAMAGED') throw error;
+        logger.error({ log: name, found: error.message }, 'a log is damaged and was set aside');
+        setAside(path);
+      }
+    }
+    for (const file of newestOfEach(listSetAside(this.directory))) {
+      if (this.findByName(file.name) !== undefined) continue;
+      const origin = origins.find((each) => each.endsWith(`/${file.name}`));
+      const signer = origin === undefined ? undefined : await this.#tryKey(origin);
+      const identity = signer === undefined ? undefined : { origin: signer.origin, publicKey: signer.publicKey };
+      if (this.#adopt(file, identity) === undefined)
+        this.#rememberUnreadable(origin ?? this.#originOf(file.name), signer);
+    }
+  }
+
+  #adopt(
+    file: SetAside,
+    identity: { readonly origin: string; readonly publicKey: Uint8Array } | undefined,
+  ): HeldLog | undefined {
+    const log = salvage(this.#options.crypto, file, this.#options.receiptKeys, identity);
+    if (log !== undefined) this.#logs.set(log.origin, log);
+    return log;
+  }
+
+  async #reviewKeys(origins: readonly string[]): Promise<void> {
+    for (const log of this.#logs.values()) {
+      // A crash may have come between the decision and the deed.
+      if (log.settled && origins.includes(log.origin)) await this.#options.keyStore.destroy(log.origin);
+      await this.openKey(log);
+    }
+    this.#setUnbegunApart();
+    const opening = await this.#marker();
+    for (const origin of origins) {
+      if (this.#logs.has(origin) || this.#unreadable.has(origin) || origin === this.#spare?.origin) continue;
+      const parsed = parseOrigin(origin);
+      const signer = await this.#tryKey(origin);
+      if (!parsed.ok || signer === undefined) continue;
+      const { number } = parsed.value;
+      if (number === opening) this.#spare = signer;
+      else this.#lost.set(origin, { origin, number, signer });
+    }
+    if (opening !== undefined && this.#spare === undefined) await this.#dropMarker();
+  }
+
+  /** A database whose record was never written is no log yet: its key is used for the next one. */
+  #setUnbegunApart(): void {
+    for (const log of this.logs) {
+      if (!log.isOpen || log.size > 0 || log.record.opening !== undefined || log.signer === undefined) continue;
+      this.#spare = log.signer;
+      this.#logs.delete(log.origin);
+      log.database.close();
+    }
+  }
+
+  /** An opening that was cut off and is not needed any more: its key never signed anything. */
+  async dropSpare(): Promise<void> {
+    if (this.#spare === undefined) return;
+    await this.#options.keyStore.destroy(this.#spare.origin);
+    await this.#dropMarker();
+  }
+
+  async #tryKey(origin: string): Promise<Signer | undefined> {
+    try {
+      return await this.#options.keyStore.open(origin);
+    } catch (error) {
+      if (error instanceof LatchkeyError && (error.code === 'KEY_LOST' || error.code === 'KEY_LOCKED'))
+        return undefined;
+      throw error;
+    }
+  }
+
+  #rememberUnreadable(origin: string, signer: Signer | undefined): void {
+    const parsed = parseOrigin(origin);
+    const number = parsed.ok ? parsed.value.number : 0;
+    this.#unreadable.set(origin, { origin, number, ...(signer !== undefined && { signer }) });
+  }
+
+  #originOf(name: string): string {
+    return `${this.#options.operatorDomain}/${this.#options.gatewayId}/${name}`;
+  }
+
+  #pathOf(origin: string): string {
+    const parsed = parseOrigin(origin);
+    if (!parsed.ok) throw new LatchkeyError('INTERNAL', parsed.detail);
+    return join(this.directory, `${logName(parsed.value)}.db`);
+  }
+
+  async #marker(): Promise<number | undefined> {
+    try {
+      const text = await readFile(join(this.directory, OPENING), 'utf8');
+      return /^[1-9][0-9]{0,15}\n$/.test(text) ? Number(text) : undefined;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw new LatchkeyError('JOURNAL_IO', `${OPENING} cannot be read`, { cause: error });
+    }
+  }
+
+  async #dropMarker(): Promise<void> {
+    this.#spare = undefined;
+    await rm(join(this.directory, OPENING), { force: true });
+    await syncDirectory(this.directory);
+  }
+}
+
+function newestOfEach(files: readonly SetAside[]): readonly SetAside[] {
+  return [...new Map(files.map((file) => [file.name, file])).values()];
+}

@@ -1,0 +1,48 @@
+/** How the run before this one ended, as the newest log's last entries tell. */
+import type { CustodyEvent } from '../../evidence/event/event.ts';
+import { parseLeaf } from '../../evidence/event/leaf.ts';
+import type { HeldLog } from './held-log.ts';
+
+export interface PreviousEnd {
+  readonly origin: string;
+  readonly index: number;
+  /** `gateway.stopped` is followed by nothing but `anchor.made`. */
+  readonly clean: boolean;
+  /** Of the last entry: start number in its log, monotonic time in that start, wall clock as claimed. */
+  readonly boot: number;
+  readonly upMs: number;
+  readonly at: string;
+}
+
+/** Anchors come at most every ten seconds and end with the stop, so a clean end shows within a few entries. */
+const LOOK_BACK = 64;
+
+/** Undefined when the log holds no entry of its own that can be read. */
+export function previousEnd(log: HeldLog): PreviousEnd | undefined {
+  const events = lastEvents(log).filter((event) => event.carried === undefined);
+  const last = events.at(-1);
+  if (last === undefined) return undefined;
+  const said = events.findLast((event) => event.type !== 'anchor.made');
+  const { boot, up_ms: upMs, at } = last;
+  const clean = said?.type === 'gateway.stopped' && said.boot === boot && !log.salvaged;
+  return { origin: log.origin, index: last.n, clean, boot, upMs, at };
+}
+
+export function isRotated(log: HeldLog): boolean {
+  return lastEvents(log, 1).at(-1)?.type === 'key.rotated';
+}
+
+function lastEvents(log: HeldLog, count = LOOK_BACK): readonly CustodyEvent[] {
+  const { database } = log;
+  const size = database.size();
+  const events: CustodyEvent[] = [];
+  try {
+    for (const { leaf } of database.leaves(Math.max(0, size - count), size)) {
+      const parsed = leaf === undefined ? undefined : parseLeaf(leaf);
+      if (parsed?.ok === true && parsed.value.kind !== 'unknown_version') events.push(parsed.value.event);
+    }
+  } catch {
+    // A damaged end says nothing; it is found and set aside when the rows are verified.
+  }
+  return events;
+}
