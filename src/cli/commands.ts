@@ -101,7 +101,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Check settings files and report all problems at once',
     positionals: ['FILE...'],
     options: {
-      kind: { type: 'string', value: 'KIND', help: 'gateway or receive; guessed from the content unless given' },
+      kind: { type: 'string', value: 'KIND', help: 'gateway, receive or site; guessed from the content unless given' },
       json: JSON_OUT,
     },
     load: async () => (await import('./commands/config-check.ts')).configCheckCommand,

@@ -1,0 +1,58 @@
+/** `latchkey journal export`: a log as a file that anyone can verify. */
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import { exportOffline } from '../../edge/gateway/journal-tools.ts';
+import type { GatewaySettings } from '../../edge/gateway/settings.ts';
+import type { ExportSummary } from '../../edge/journal/export-log.ts';
+import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
+import { askGateway, gatewaySettings, whenNoGateway } from '../locate.ts';
+
+type Write = (bytes: Uint8Array) => Promise<void>;
+
+export const journalExportCommand: CommandRun = async (args, io) => {
+  const settings = gatewaySettings(args);
+  const out = args.text('out');
+  const summary =
+    out === undefined ? await exportTo(io.write, settings, args, io) : await exportFile(out, settings, args, io);
+  if (args.flag('json')) io.err(JSON.stringify(summary));
+  else io.err(`${summary.entries} entries of ${summary.origin} up to size ${summary.size}, ${summary.bytes} bytes`);
+  return 0;
+};
+
+function exportTo(write: Write, settings: GatewaySettings, args: CommandArgs, io: CommandIo): Promise<ExportSummary> {
+  const origin = args.text('log');
+  const from = args.count('from', 0);
+  const ask = askGateway(settings, io, {
+    verb: 'export',
+    args: { from, ...(origin === undefined ? {} : { log: origin }) },
+    onData: write,
+  }) as Promise<ExportSummary>;
+  return whenNoGateway(ask, () => exportOffline(settings.gateway.data_dir, { origin, from, signal: io.signal }, write));
+}
+
+/** A file of that name appears only when the export is whole and on the disk. */
+async function exportFile(
+  path: string,
+  settings: GatewaySettings,
+  args: CommandArgs,
+  io: CommandIo,
+): Promise<ExportSummary> {
+  const partial = `${path}.partial`;
+  let file: number;
+  try {
+    file = openSync(partial, 'w', 0o600);
+  } catch (error) {
+    throw new LatchkeyError('USAGE', `cannot write ${partial}: ${messageOf(error)}`);
+  }
+  try {
+    const summary = await exportTo(async (bytes) => void writeSync(file, bytes), settings, args, io);
+    fsyncSync(file);
+    renameSync(partial, path);
+    return summary;
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}

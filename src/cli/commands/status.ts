@@ -1,0 +1,39 @@
+/** `latchkey status`: how the running gateway fares. */
+import { ERRORS } from '../../base/errors.ts';
+import type { GatewayStatus } from '../../edge/gateway/status.ts';
+import type { CommandRun } from '../command.ts';
+import { askGateway, gatewaySettings } from '../locate.ts';
+
+export const statusCommand: CommandRun = async (args, io) => {
+  const status = (await askGateway(gatewaySettings(args), io, { verb: 'status' })) as GatewayStatus;
+  if (args.flag('json')) io.out(JSON.stringify(status));
+  else for (const line of describeStatus(status)) io.out(line);
+  return status.healthy ? 0 : ERRORS.SOCKET_REFUSED.exitCode;
+};
+
+export function describeStatus(status: GatewayStatus): readonly string[] {
+  const { log, uplink, clock } = status;
+  const error = clock.err_ms === undefined ? '' : `, within ${clock.err_ms} ms`;
+  const receipt =
+    uplink.receiptAgeMs === undefined ? 'none in this run' : `${(uplink.receiptAgeMs / 1_000).toFixed(1)} s ago`;
+  return [
+    `${status.gateway}: ${status.healthy ? 'healthy' : 'NOT healthy'}, latchkey ${status.version}, up ${spanText(status.up_ms)}`,
+    ...status.problems.map((problem) => `  ! ${problem}`),
+    `assurance  ${status.assurance} (software key: what is proved rests on this box's disk)`,
+    `log        ${log.origin}`,
+    `           ${log.entries} entries, ${log.receipted} receipted, ${log.entries - log.receipted} waiting; start ${log.boot}`,
+    `uplink     ${uplink.connected ? 'connected' : 'not connected'}, ${uplink.phase}; newest receipt ${receipt}`,
+    `clock      ${clock.src}${error}`,
+    ...status.lines.flatMap((line) => [
+      `port       ${line.port}: ${line.state}${line.state === 'open' ? '' : ` (${line.reason})`}`,
+      ...line.devices.map((device) => `           ${device.name} (${device.driver}): ${device.state} ${device.reason}`),
+    ]),
+  ];
+}
+
+function spanText(ms: number): string {
+  const seconds = Math.floor(ms / 1_000);
+  const days = Math.floor(seconds / 86_400);
+  const clock = new Date((seconds % 86_400) * 1_000).toISOString().slice(11, 19);
+  return days > 0 ? `${days} d ${clock}` : clock;
+}

@@ -1,0 +1,118 @@
+/** What a running gateway answers on its control socket: status, tail, export, check. It reads; nothing here acts. */
+
+import { utf8Text } from '../../base/bytes.ts';
+import { LatchkeyError } from '../../base/errors.ts';
+import { formatVkey } from '../../evidence/log/note.ts';
+import type { ControlHandler, ControlOut } from '../control/server.ts';
+import type { Gateway } from './gateway.ts';
+import { checkJournal, exportJournal } from './journal-tools.ts';
+import type { GatewaySettings } from './settings.ts';
+import { type GatewayStatus, journalProblems, problemsOf } from './status.ts';
+
+const TAIL_LINES_MAX = 1_000_000;
+/** Entries read at once: bounded memory and short reads. */
+const TAIL_STEP = 500;
+
+export interface ControlParts {
+  readonly gateway: Gateway;
+  readonly settings: GatewaySettings;
+  readonly version: string;
+}
+
+export function controlHandlers(parts: ControlParts): Readonly<Record<string, ControlHandler>> {
+  const { journal } = parts.gateway;
+  return {
+    status: async () => statusOf(parts),
+    tail: (args, out, signal) => tail(parts.gateway, args, out, signal),
+    export: (args, out, signal) =>
+      exportJournal(journal, { origin: textArg(args, 'log'), from: countArg(args, 'from', 0), signal }, (bytes) =>
+        out.data(bytes),
+      ),
+    check: (_args, out, signal) => checkJournal(journal, signal, (progress) => out.progress(progress)),
+  };
+}
+
+export function statusOf({ gateway, settings, version }: ControlParts): GatewayStatus {
+  const { journal, observer } = gateway;
+  const status = journal.status();
+  const uplink = gateway.uplink.health();
+  const lines = gateway.lines.map((line) => line.status());
+  const log = journal.log();
+  const observed = observer.observe();
+  const problems = problemsOf({ uplink, lines, journalProblems: journalProblems(status) });
+  return {
+    gateway: settings.gateway.id,
+    version,
+    assurance: 'A0',
+    healthy: problems.length === 0,
+    problems,
+    up_ms: observed.upMs,
+    clock: observed.clock,
+    log: {
+      origin: log.origin,
+      vkey: formatVkey(log.vkey),
+      entries: log.size,
+      receipted: log.receiptedSize,
+      boot: journal.boot(),
+    },
+    journal: status,
+    uplink,
+    lines,
+  };
+}
+
+/** Durable entries of the open log; when a new log opens, its entries from 0 on. */
+async function tail(
+  gateway: Gateway,
+  args: Readonly<Record<string, unknown>>,
+  out: ControlOut,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const { journal } = gateway;
+  const lines = Math.min(countArg(args, 'lines', 10), TAIL_LINES_MAX);
+  let log = journal.log();
+  let next = Math.max(0, log.size - lines);
+  for (;;) {
+    const changed = nextChange(gateway, signal);
+    while (next < log.size) {
+      const end = Math.min(log.size, next + TAIL_STEP);
+      for (const entry of [...log.database.leaves(next, end)]) {
+        await out.item(entry.leaf === undefined ? `{"n":${entry.index},"reduced":true}` : utf8Text(entry.leaf));
+      }
+      next = end;
+    }
+    if (args['follow'] !== true) return { origin: log.origin, size: log.size };
+    await changed;
+    if (signal.aborted) return {};
+    const newest = journal.log();
+    if (newest.origin !== log.origin) {
+      log = newest;
+      next = 0;
+    }
+  }
+}
+
+/** Taken before reading, so that what changes meanwhile is not slept through. */
+function nextChange(gateway: Gateway, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stop();
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const stop = gateway.journal.outbox.onChange(done);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
+
+function countArg(args: Readonly<Record<string, unknown>>, name: string, otherwise: number): number {
+  const value = args[name] ?? otherwise;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new LatchkeyError('USAGE', `${name}: expected a whole number, found ${JSON.stringify(value)}`);
+}
+
+function textArg(args: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  const value = args[name];
+  if (value === undefined || typeof value === 'string') return value;
+  throw new LatchkeyError('USAGE', `${name}: expected text, found ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,76 @@
+/** Custody with its memory: what must survive a restart is kept by the journal, beside the events that led to it. */
+import type { Scheduler } from '../../base/clock.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import { canonicalJson } from '../../evidence/event/json.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import type { Observer } from '../contracts/observed.ts';
+import type { ReadingSink } from '../contracts/reading.ts';
+import { createCustody } from '../custody/custody.ts';
+import { clearReferences, pseudonymousReferences } from '../custody/references.ts';
+import type { Journal } from '../journal/journal.ts';
+import { loadReferenceKeys } from './references.ts';
+import type { GatewaySettings } from './settings.ts';
+
+const STATE_NAME = 'custody';
+
+export interface CustodyKeeperParts {
+  readonly settings: GatewaySettings;
+  readonly journal: Journal;
+  readonly observer: Observer;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface CustodyKeeper {
+  readonly sink: ReadingSink;
+  stop(): void;
+}
+
+/** Throws like `loadReferenceKeys`. */
+export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
+  const { settings, journal, observer, scheduler, logger, metrics } = parts;
+  const keys = loadReferenceKeys(settings.references);
+  const restored = parseState(journal.loadState(STATE_NAME));
+  const custody = createCustody({
+    settings: settings.custody,
+    appender: journal.appender,
+    references: keys.length === 0 ? clearReferences() : pseudonymousReferences(nodeCrypto, keys),
+    boot: journal.boot(),
+    ...(restored === undefined ? {} : { restored }),
+    scheduler,
+    observer,
+    logger: logger.child({ room: 'custody' }),
+    metrics,
+  });
+  let savedRevision = custody.revision;
+  const save = (): void => {
+    if (custody.revision === savedRevision) return;
+    savedRevision = custody.revision;
+    journal.saveState(STATE_NAME, canonicalJson(custody.snapshot()));
+  };
+  // Time alone closes episodes too: what its tick decided is kept with the next change, or at the latest here.
+  custody.start();
+  save();
+  return {
+    sink: (reading) => {
+      custody.sink(reading);
+      save();
+    },
+    stop: () => {
+      custody.stop();
+      save();
+    },
+  };
+}
+
+/** What is no JSON is no state: custody says so itself when it cannot read one. */
+function parseState(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * The gateway put together: devices to custody to journal to uplink. The only edge room that knows all the others.
+ *
+ * Order of the start: the journal opens and says so, the start is durable, then devices are read, then the uplink
+ * speaks. The stop goes the other way, and waits, bounded, until the last entry is receipted.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { base64url } from '../../base/bytes.ts';
+import type { Scheduler } from '../../base/clock.ts';
+import { explain } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { MemoryMetrics } from '../../base/metrics.ts';
+import type { JsonObject } from '../../evidence/event/event.ts';
+import { createMqttConnection } from '../../platform/mqtt/client.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { createClockSource } from '../clock/clock-source.ts';
+import { type ClockStep, createClockWatch } from '../clock/clock-watch.ts';
+import { createObserver } from '../clock/observer.ts';
+import type { Observer } from '../contracts/observed.ts';
+import type { ReadingSink } from '../contracts/reading.ts';
+import type { Line } from '../drivers/line.ts';
+import { type Journal, openJournal } from '../journal/journal.ts';
+import { SoftwareKeyStore } from '../keys/software-key-store.ts';
+import { createUplink, type Uplink, uplinkWill } from '../uplink/uplink.ts';
+import { startCustody } from './custody-keeper.ts';
+import { Life } from './life.ts';
+import { createLines } from './lines.ts';
+import type { GatewaySettings } from './settings.ts';
+import { clockSteppedData, openedData } from './words.ts';
+
+const FLUSH_LIMIT_MS = 30_000;
+
+export interface GatewayParts {
+  readonly settings: GatewaySettings;
+  readonly version: string;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: MemoryMetrics;
+  /** Devices other than those of the settings: benchmarks inject readings here. */
+  readonly makeLines?: ((sink: ReadingSink, observer: Observer) => readonly Line[]) | undefined;
+}
+
+export interface Gateway {
+  readonly journal: Journal;
+  readonly uplink: Uplink;
+  readonly lines: readonly Line[];
+  readonly observer: Observer;
+  /** Stops in good order; resolves with what was left without a receipt. Called once. */
+  stop(reason: 'signal' | 'failure'): Promise<{ readonly waiting: number }>;
+}
+
+/** Starts everything, or rejects with nothing left running: no half a gateway. */
+export async function startGateway(parts: GatewayParts): Promise<Gateway> {
+  const { settings, scheduler, logger, metrics } = parts;
+  const source = createClockSource({ scheduler, logger });
+  const undo: (() => Promise<void> | void)[] = [() => source.stop()];
+  try {
+    await source.start();
+    const observer = createObserver(scheduler, source);
+    const start = base64url(randomBytes(16));
+    const kernelBoot = readKernelBoot();
+    const about = (): JsonObject => openedData({ settings, version: parts.version, start, kernelBoot });
+    const journal = await open(parts, observer, about);
+    undo.push(() => journal.close());
+    const life = new Life({
+      appender: journal.appender,
+      observer,
+      scheduler,
+      aliveIntervalMs: settings.alive_interval_s * 1_000,
+      aliveFacts: () => aliveFacts(journal, lines),
+    });
+    let lines: readonly Line[] = [];
+    const { ports, custody } = settings;
+    const devices = ports.reduce((sum, port) => sum + port.devices.length, 0);
+    const facts = { start, kernelBoot, version: parts.version, ports: ports.length, devices };
+    life.started({ ...facts, compartments: custody.compartments.length }, journal.previousEnd);
+    await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS));
+    const keeper = startCustody({ settings, journal, observer, scheduler, logger, metrics });
+    undo.push(() => keeper.stop());
+    const onStep = (step: ClockStep): void => {
+      journal.appender.append({
+        observed: observer.observe(),
+        body: { type: 'clock.stepped', data: clockSteppedData(step) },
+      });
+      void source.refresh();
+    };
+    const watch = createClockWatch({ scheduler, claim: () => source.claim(), onStep });
+    watch.start();
+    undo.push(() => watch.stop());
+    lines = parts.makeLines?.(keeper.sink, observer) ?? createLines(parts, keeper.sink, observer);
+    undo.push(() => stopLines(lines));
+    for (const line of lines) line.start();
+    // A port that another daemon holds ends this one; a port that is merely away does not.
+    await Promise.all(lines.map((line) => line.firstAttempt()));
+    const uplink = connect(parts, journal);
+    uplink.start();
+    const stop = async (reason: 'signal' | 'failure'): Promise<{ readonly waiting: number }> => {
+      await stopLines(lines);
+      keeper.stop();
+      watch.stop();
+      life.stopped(reason);
+      await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS)).catch((error: unknown) => {
+        logger.error({ reason: explain(error) }, 'the last entries could not be recorded');
+      });
+      const { waiting } = await uplink.stop(settings.stop_wait_s * 1_000);
+      await journal.close();
+      source.stop();
+      return { waiting };
+    };
+    return { journal, uplink, lines, observer, stop };
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+async function open(parts: GatewayParts, observer: Observer, about: () => JsonObject): Promise<Journal> {
+  const { settings, scheduler, logger, metrics } = parts;
+  const { id, operator_domain: operatorDomain, data_dir: dataDir } = settings.gateway;
+  logger.warn(
+    { assurance: 'A0' },
+    'software keys: assurance level A0; whoever can read this disk as this user can sign as this gateway',
+  );
+  return openJournal({
+    dataDir,
+    operatorDomain,
+    gatewayId: id,
+    keyStore: await SoftwareKeyStore.open(join(dataDir, 'keys'), nodeCrypto),
+    receiptKeys: settings.receivers,
+    crypto: nodeCrypto,
+    scheduler,
+    logger: logger.child({ room: 'journal' }),
+    metrics,
+    settings: settings.journal,
+    observer,
+    about,
+  });
+}
+
+function connect(parts: GatewayParts, journal: Journal): Uplink {
+  const { settings, scheduler, metrics } = parts;
+  const { id } = settings.gateway;
+  const logger = parts.logger.child({ room: 'uplink' });
+  const boot = journal.boot();
+  const will = uplinkWill(nodeCrypto, settings.prefix, id, boot);
+  const connection = createMqttConnection({ settings: settings.mqtt, clientId: id, will, scheduler, logger, metrics });
+  return createUplink({
+    outbox: journal.outbox,
+    connection,
+    gateway: id,
+    prefix: settings.prefix,
+    boot,
+    crypto: nodeCrypto,
+    settings: settings.uplink,
+    scheduler,
+    logger,
+    metrics,
+  });
+}
+
+async function stopLines(lines: readonly Line[]): Promise<void> {
+  await Promise.all(lines.map((line) => line.stop()));
+}
+
+function aliveFacts(journal: Journal, lines: readonly Line[]): JsonObject {
+  const status = journal.status();
+  const states = lines.map((line) => line.status());
+  const open = states.filter((line) => line.state === 'open').length;
+  const log = status.logs.find((one) => one.origin === status.open);
+  return {
+    rss_kib: Math.round(process.memoryUsage.rss() / 1_024),
+    queued: status.waiting,
+    receipted_size: log?.receiptedSize ?? 0,
+    ports_open: open,
+    ports_lost: states.length - open,
+    devices_lost: states.flatMap((line) => line.devices).filter((device) => device.state === 'lost').length,
+  };
+}
+
+function readKernelBoot(): string | undefined {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+/** The daemon's life as a process: gateway and control socket from start to signal. */
+
+import type { Logger } from '../../base/logger.ts';
+import { MemoryMetrics } from '../../base/metrics.ts';
+import { systemScheduler } from '../../base/system-scheduler.ts';
+import { startControlServer } from '../control/server.ts';
+import { controlHandlers } from './control-handlers.ts';
+import { type GatewayParts, startGateway } from './gateway.ts';
+import { type GatewaySettings, socketPathOf } from './settings.ts';
+
+export interface RunParts {
+  readonly settings: GatewaySettings;
+  readonly logger: Logger;
+  readonly version: string;
+  /** Fires when the process is to stop. */
+  readonly signal: AbortSignal;
+  readonly makeLines?: GatewayParts['makeLines'];
+}
+
+/** Runs until the signal fires and everything has stopped. Rejects when the gateway cannot start. */
+export async function runGateway(parts: RunParts): Promise<void> {
+  const { settings, logger, version, signal } = parts;
+  const metrics = new MemoryMetrics();
+  const scheduler = systemScheduler();
+  const gateway = await startGateway({ ...parts, scheduler, metrics });
+  const handlers = controlHandlers({ gateway, settings, version });
+  try {
+    const control = await startControlServer({ socketPath: socketPathOf(settings), handlers, logger });
+    logger.info({ log: gateway.journal.origin() }, 'the gateway runs');
+    await fired(signal);
+    logger.info({ wait_s: settings.stop_wait_s }, 'stopping: waiting for the receipt of the last entry');
+    const { waiting } = await gateway.stop('signal');
+    await control.close();
+    if (waiting > 0) logger.warn({ waiting }, 'stopped; entries without a receipt wait in the journal');
+    else logger.info({}, 'stopped; everything is receipted');
+  } catch (error) {
+    await gateway.stop('failure');
+    throw error;
+  }
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

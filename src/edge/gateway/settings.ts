@@ -1,0 +1,136 @@
+/**
+ * The whole of gateway.yaml: each room's schema, put together, and the checks that need several rooms.
+ */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { parseVkey } from '../../evidence/log/note.ts';
+import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
+import { type CustodySettings, custodySettingsSchema } from '../custody/settings.ts';
+import { lineBaud, lineShape } from '../drivers/settings.ts';
+import { journalSettingsSchema } from '../journal/journal-settings.ts';
+import { portShape } from '../ports/settings.ts';
+import { uplinkSettingsSchema } from '../uplink/settings.ts';
+import { referenceSettingsSchema } from './references.ts';
+
+/** Longest path of a Unix socket (sun_path, unix(7)), with its closing zero. */
+const SOCKET_PATH_BYTES_MAX = 107;
+const PORTS_MAX = 64;
+const RECEIVERS_MAX = 16;
+
+const absolutePath = z
+  .string()
+  .max(4_096)
+  .regex(/^\/[^\0]*$/, 'an absolute path');
+
+const receiverSchema = z.strictObject({
+  vkey: z
+    .string()
+    .max(256)
+    .refine((text) => {
+      const parsed = parseVkey(text);
+      return parsed.ok && parsed.value.type === 4;
+    }, 'a verifier key of type 0x04, as "latchkey receive --show-key" prints it')
+    .describe('verifier key of a consumer whose receipts count'),
+  role: z
+    .enum(['store', 'advisory'])
+    .describe('store: keeps every entry, so that its receipt allows pruning. advisory: only shows progress'),
+});
+
+const portSchema = z.strictObject({ ...portShape, ...lineShape }).superRefine((port, context) => {
+  if (port.link.baud !== undefined || lineBaud(port.devices) !== undefined) return;
+  const message = 'a speed, since the devices on this port usually speak at different ones';
+  context.addIssue({ code: 'custom', path: ['link', 'baud'], message, input: undefined });
+});
+
+export const gatewaySettingsSchema = z
+  .strictObject({
+    gateway: z.strictObject({
+      id: z
+        .string()
+        .regex(/^[a-z0-9-]{1,64}$/, '1 to 64 of a-z 0-9 -')
+        .describe('unique per broker'),
+      operator_domain: z
+        .string()
+        .max(40)
+        .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'a domain name of at most 40 characters')
+        .describe('begins the name of every log'),
+      data_dir: absolutePath.describe('journal, keys and control socket; on a disk, not in memory'),
+    }),
+    keys: z.literal('software').describe('where log keys live; software is assurance level A0'),
+    mqtt: mqttSettingsSchema,
+    prefix: z
+      .string()
+      .regex(/^[a-z0-9-]{1,32}$/, '1 to 32 of a-z 0-9 -')
+      .default('latchkey')
+      .describe('first topic level'),
+    receivers: z.array(receiverSchema).max(RECEIVERS_MAX).default([]),
+    ports: z.array(portSchema).max(PORTS_MAX).default([]),
+    custody: custodySettingsSchema.prefault({}),
+    references: referenceSettingsSchema,
+    journal: journalSettingsSchema.prefault({}),
+    uplink: uplinkSettingsSchema.prefault({}),
+    control: z.strictObject({ socket: absolutePath.optional() }).prefault({}),
+    alive_interval_s: z.int().min(1).max(86_400).default(60).describe('how often the signed gateway.alive is written'),
+    stop_wait_s: z.int().min(0).max(3_600).default(20).describe('a clean stop waits this long for the last receipt'),
+    log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  })
+  .superRefine((settings, context) => {
+    checkNames(settings, context);
+    if (Buffer.byteLength(socketPathOf(settings)) > SOCKET_PATH_BYTES_MAX) {
+      const message = `a path of at most ${SOCKET_PATH_BYTES_MAX} bytes for the control socket (set control.socket)`;
+      context.addIssue({ code: 'custom', path: ['control', 'socket'], message, input: socketPathOf(settings) });
+    }
+  });
+
+export type GatewaySettings = z.output<typeof gatewaySettingsSchema>;
+
+export function socketPathOf(settings: {
+  readonly gateway: { readonly data_dir: string };
+  readonly control: { readonly socket?: string | undefined };
+}): string {
+  return settings.control.socket ?? join(settings.gateway.data_dir, 'control.sock');
+}
+
+/** Names that events carry: each device once in the whole gateway, each compartment on a device that is there. */
+function checkNames(
+  settings: { readonly ports: readonly PortEntry[]; readonly custody: CustodySettings },
+  context: z.RefinementCtx,
+): void {
+  const devices = new Map<string, number>();
+  const ports = new Set<string>();
+  for (const [p, port] of settings.ports.entries()) {
+    if (ports.has(port.name)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['ports', p, 'name'],
+        message: 'a name that no other port has',
+        input: port.name,
+      });
+    }
+    ports.add(port.name);
+    for (const [d, device] of port.devices.entries()) {
+      const path = ['ports', p, 'devices', d, 'name'];
+      if (devices.has(device.name)) {
+        context.addIssue({ code: 'custom', path, message: 'a name that no other device has', input: device.name });
+      }
+      devices.set(device.name, 'channels' in device ? device.channels : 0);
+    }
+  }
+  for (const [c, compartment] of settings.custody.compartments.entries()) {
+    const channels = devices.get(compartment.device);
+    const path = ['custody', 'compartments', c];
+    if (channels === undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: [...path, 'device'],
+        message: 'the name of a lock board under ports',
+        input: compartment.device,
+      });
+    } else if (compartment.channel > channels) {
+      const message = `a channel that the board has (1 to ${channels})`;
+      context.addIssue({ code: 'custom', path: [...path, 'channel'], message, input: compartment.channel });
+    }
+  }
+}
+
+type PortEntry = z.output<typeof portSchema>;

@@ -1,0 +1,40 @@
+/** Data members of the gateway's own events, from what the rooms report. */
+import { wallText } from '../../base/clock.ts';
+import type { JsonObject } from '../../evidence/event/event.ts';
+import type { ClockStep } from '../clock/clock-watch.ts';
+import type { GatewaySettings } from './settings.ts';
+
+export interface AboutParts {
+  readonly settings: GatewaySettings;
+  readonly version: string;
+  readonly start: string;
+  readonly kernelBoot: string | undefined;
+}
+
+/** The gateway's members of `journal.opened`: version, start, and the settings that a reader of the log needs. */
+export function openedData({ settings, version, start, kernelBoot }: AboutParts): JsonObject {
+  return {
+    version,
+    start,
+    ...(kernelBoot === undefined ? {} : { kernel_boot: kernelBoot }),
+    settings: {
+      keys: settings.keys,
+      alive_interval_ms: settings.alive_interval_s * 1_000,
+      group_commit_ms: settings.journal.groupCommitMs,
+      references: settings.references.kind,
+      scan_window_ms: settings.custody.scan_window_s * 1_000,
+      door_open_max_ms: settings.custody.door_open_max_s * 1_000,
+      settle_ms: settings.custody.settle_ms,
+    },
+  };
+}
+
+export function clockSteppedData(step: ClockStep): JsonObject {
+  return {
+    by_ms: step.byMs,
+    from_src: step.fromSrc,
+    to_src: step.toSrc,
+    before: wallText(step.beforeWallMs),
+    after: wallText(step.afterWallMs),
+  };
+}
