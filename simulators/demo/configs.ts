@@ -5,16 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Site } from '../site.ts';
-import {
-  COMPARTMENTS,
-  DESK,
-  EAST_ADDRESS,
-  EAST_CHANNELS,
-  EAST_LINE,
-  WEST_ADDRESS,
-  WEST_CHANNELS,
-  WEST_LINE,
-} from './stage.ts';
+import { COMPARTMENTS, DESK, DOCK, EAST, EAST_LINE, WEST, WEST_LINE } from './stage.ts';
 
 export const GATEWAY_ID = 'demo-0001';
 export const DOMAIN = 'lockers.example';
@@ -29,7 +20,8 @@ export interface DemoFiles {
   readonly policy: string;
   readonly gatewayData: string;
   readonly storeDir: string;
-  readonly referenceKey: string;
+  /** Folder with the key of the pseudonyms. */
+  readonly referenceKeys: string;
   readonly linksDir: string;
 }
 
@@ -41,15 +33,25 @@ export function demoFiles(dir: string): DemoFiles {
     policy: join(dir, 'policy.json'),
     gatewayData: join(dir, 'gateway'),
     storeDir: join(dir, 'consumer'),
-    referenceKey: join(dir, 'reference.key'),
+    referenceKeys: join(dir, 'reference-keys'),
     linksDir: join(dir, 'dev'),
   };
+}
+
+function board(driver: string, { name, address, channels }: typeof WEST): object {
+  return { driver, name, address, channels };
+}
+
+function scanner(name: string): object {
+  return { driver: 'text_scanner', name, suffix: 'crlf', aim: true, debounce_ms: 1_000 };
 }
 
 const MQTT_TIMES = { reconnect: { first_ms: 100, max_ms: 500 }, ack_timeout_ms: 5_000 };
 
 export function writeGatewayConfig(files: DemoFiles, site: Site, brokerUrl: string, witnessVkey: string): void {
   const serial = (line: string): object => ({ kind: 'serial', path: site.address(line) });
+  const [host = '', port = ''] = site.address(DOCK).split(':');
+  const poll = { cycle_ms: 100 };
   const settings = {
     gateway: { id: GATEWAY_ID, operator_domain: DOMAIN, data_dir: files.gatewayData },
     mqtt: { url: brokerUrl, protocol: '3.1.1', ...MQTT_TIMES },
@@ -61,27 +63,27 @@ export function writeGatewayConfig(files: DemoFiles, site: Site, brokerUrl: stri
     },
     receivers: [{ vkey: witnessVkey, role: 'store' }],
     ports: [
-      {
-        name: WEST_LINE,
-        link: serial(WEST_LINE),
-        devices: [{ driver: 'xor_8a80', name: 'west', address: WEST_ADDRESS, channels: WEST_CHANNELS }],
-      },
+      { name: WEST_LINE, link: serial(WEST_LINE), poll, devices: [board('xor_8a80', WEST)] },
       {
         name: EAST_LINE,
         link: serial(EAST_LINE),
-        devices: [
-          { driver: 'kerong_cu16', name: 'east', address: EAST_ADDRESS, channels: EAST_CHANNELS, item_sensors: true },
-        ],
+        poll,
+        devices: [{ ...board('kerong_cu16', EAST), item_sensors: true }],
       },
-      { name: DESK, link: serial(DESK), devices: [{ driver: 'text_scanner', name: DESK, suffix: 'crlf', aim: true }] },
+      { name: DESK, link: serial(DESK), devices: [scanner(DESK)] },
+      { name: DOCK, link: { kind: 'tcp', host, port: Number(port) }, devices: [scanner(DOCK)] },
     ],
-    compartments: COMPARTMENTS.map(({ name, board, channel, sensor }) => ({
-      name,
-      device: board,
-      channel,
-      polarity: board === 'west' ? 'closed_is_1' : 'closed_is_0',
-      ...(sensor ? { item_sensor: true } : {}),
-    })),
+    custody: {
+      compartments: COMPARTMENTS.map(({ name, board: device, channel, sensor }) => ({
+        name,
+        device,
+        channel,
+        polarity: device === WEST.name ? 'closed_is_1' : 'closed_is_0',
+        item_sensor: sensor,
+        scanners: [DESK],
+      })),
+      settle_ms: 400,
+    },
   };
   writeFileSync(files.gatewayConfig, stringify(settings));
 }
@@ -98,11 +100,11 @@ export function writeReceiveConfig(files: DemoFiles, brokerUrl: string): void {
 }
 
 /** What the consumer and every verifier believe: this log, by its key, and this witness. */
-export function writePolicy(files: DemoFiles, vkey: string | undefined, witnessVkey: string | undefined): void {
+export function writePolicy(files: DemoFiles, vkey: string, witnessVkey: string): void {
   const policy = {
     v: 1,
-    logs: vkey === undefined ? [] : [{ origin: vkey.split('+')[0], vkey }],
-    witnesses: witnessVkey === undefined ? [] : [{ vkey: witnessVkey, role: 'store' }],
+    logs: [{ vkey }],
+    witnesses: [{ vkey: witnessVkey, roles: ['store'] }],
     least_level: 'A0',
   };
   writeFileSync(files.policy, `${JSON.stringify(policy, undefined, 2)}\n`);

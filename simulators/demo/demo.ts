@@ -63,13 +63,15 @@ async function perform(
   const files = demoFiles(mkdtempSync(join(tmpdir(), 'latchkey-demo-')));
   mkdirSync(files.gatewayData, { mode: 0o700 });
   const referenceKey = randomBytes(32);
-  writeFileSync(files.referenceKey, `${referenceKey.toString('base64')}\n`, { mode: 0o600 });
+  mkdirSync(files.referenceKeys, { mode: 0o700 });
+  const referenceFile = join(files.referenceKeys, `${REFERENCE_KEY_ID}.key`);
+  writeFileSync(referenceFile, `${referenceKey.toString('hex')}\n`, { mode: 0o600 });
 
   const broker = await startBroker();
   cleanups.push(() => broker.close());
   const site = await startSite({ site: stageSettings(files.linksDir) });
   cleanups.push(() => site.close());
-  say(`a site that is not there: two cabinets and a scanner on pseudo-terminals in ${files.linksDir}`);
+  say(`a site that is not there: two cabinets and a scanner on pseudo-terminals, one more scanner on TCP`);
 
   const feed = new Feed(({ type, n, compartment }) => {
     if (type.startsWith('parcel.') || type === 'compartment.disturbed')
@@ -80,7 +82,6 @@ async function perform(
   cleanups.push(() => gateway.abandon());
   cleanups.push(() => consumer.abandon());
   writeReceiveConfig(files, broker.url);
-  writePolicy(files, undefined, undefined);
   const witnessVkey = await consumer.witnessVkey();
   writeGatewayConfig(files, site, broker.url, witnessVkey);
   const { vkey, origin } = await gateway.start();

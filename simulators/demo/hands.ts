@@ -32,8 +32,12 @@ export class Hands {
     return this.#through(compartment, () => this.#site.put(compartment), true);
   }
 
-  /** The recipient opens the door, takes the parcel out, shuts the door. */
-  collect(compartment: string): Promise<CustodyEvent> {
+  /**
+   * The recipient opens the door, takes the parcel out, shuts the door. Where no sensor sees that it is gone, its label
+   * is scanned: an open door alone proves nothing.
+   */
+  async collect(parcel: Parcel, compartment: string): Promise<CustodyEvent> {
+    if (!hasSensor(compartment)) await this.scan(parcel);
     return this.#through(compartment, () => this.#site.take(compartment), false);
   }
 
@@ -65,12 +69,15 @@ export class Hands {
     await this.open(compartment);
     const mark = this.#feed.size;
     act();
-    const sensor = COMPARTMENTS.some(({ name, sensor }) => name === compartment && sensor);
-    if (sensor && occupied !== undefined) {
+    if (hasSensor(compartment) && occupied !== undefined) {
       await this.#feed.after(mark, `item change in ${compartment}`, about('occupancy.changed', compartment));
     }
     return this.shut(compartment);
   }
+}
+
+function hasSensor(compartment: string): boolean {
+  return COMPARTMENTS.some(({ name, sensor }) => name === compartment && sensor);
 }
 
 /** The entry that ends a visit to a compartment. */

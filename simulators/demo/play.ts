@@ -2,14 +2,15 @@
  * The play in acts. Each waits for what the gateway recorded, so that it is as quick as the product.
  */
 
+import { present } from '../../src/base/assert.ts';
 import { ssccLabel } from '../scanners/codes.ts';
 import type { Site } from '../site.ts';
 import type { DemoBroker } from './broker.ts';
-import type { Feed } from './feed.ts';
+import { about, type Feed } from './feed.ts';
 import { Hands, type Parcel, parcelOf } from './hands.ts';
 import { killMidWrite } from './mid-write.ts';
 import type { Gateway } from './product.ts';
-import { DESK, EAST_LINE } from './stage.ts';
+import { DOCK, EAST_LINE } from './stage.ts';
 
 export interface PlayParts {
   readonly site: Site;
@@ -29,39 +30,56 @@ export interface Tally {
 
 const RECEIPT_LIMIT_MS = 20_000;
 const WRITE_LIMIT_MS = 10_000;
-const BURST_SCANS = 60;
-const BURST_PAUSE_MS = 10;
+const SACK_SCANS = 400;
+const SACK_PAUSE_MS = 5;
+/** Scans after which the power may go. */
+const SACK_BEFORE_CUT = 100;
+
+interface Scene extends PlayParts {
+  readonly hands: Hands;
+  readonly tally: Tally;
+  /** A parcel that was not there before. */
+  readonly parcel: () => Parcel;
+}
 
 export async function play(parts: PlayParts): Promise<Tally> {
   const tally: Tally = { powerCuts: 0, brokerOutages: 0, parcels: [] };
-  const hands = new Hands(parts.site, parts.feed);
   const parcel = (): Parcel => {
     const next = parcelOf(tally.parcels.length + 1);
     tally.parcels.push(next);
     return next;
   };
-  await quietMorning(parts, hands, parcel);
-  await brokerOutage(parts, hands, parcel, tally);
-  await cutInMidWrite(parts, hands, parcel, tally);
-  await afternoon(parts, hands, parcel);
+  const scene: Scene = { ...parts, hands: new Hands(parts.site, parts.feed), tally, parcel };
+  const [first, second, third, fourth] = await morning(scene);
+  await brokerOutage(scene, first, third);
+  await cutInMidWrite(scene);
+  await afternoon(scene, second, fourth);
   return tally;
 }
 
-async function quietMorning({ gateway, say }: PlayParts, hands: Hands, parcel: () => Parcel): Promise<void> {
+async function morning({ hands, parcel, gateway, say }: Scene): Promise<readonly [Parcel, Parcel, Parcel, Parcel]> {
   say('a courier brings parcels');
-  for (const compartment of ['w1', 'w2', 'e1', 'e2']) await hands.deposit(parcel(), compartment);
+  const parcels = [parcel(), parcel(), parcel(), parcel()] as const;
+  await hands.deposit(parcels[0], 'w1');
+  await hands.deposit(parcels[1], 'w2');
+  await hands.deposit(parcels[2], 'e1');
+  await hands.deposit(parcels[3], 'e2');
   const { receipted } = await gateway.receipted(RECEIPT_LIMIT_MS);
   say(`the consumer has receipted ${receipted} entries`);
+  return parcels;
 }
 
-async function brokerOutage(parts: PlayParts, hands: Hands, parcel: () => Parcel, tally: Tally): Promise<void> {
-  const { broker, gateway, say } = parts;
+async function brokerOutage(
+  { hands, parcel, broker, gateway, tally, say }: Scene,
+  west: Parcel,
+  east: Parcel,
+): Promise<void> {
   await broker.goAway();
   tally.brokerOutages += 1;
   say('the broker is gone; the locker goes on');
   await hands.deposit(parcel(), 'e3');
-  await hands.collect('w1');
-  await hands.collect('e1');
+  await hands.collect(west, 'w1');
+  await hands.collect(east, 'e1');
   const { entries, receipted } = await gateway.view();
   say(`${entries - receipted} entries wait on the gateway's disk`);
   await broker.comeBack();
@@ -69,46 +87,59 @@ async function brokerOutage(parts: PlayParts, hands: Hands, parcel: () => Parcel
   say('the broker is back; everything has arrived');
 }
 
-/** A door is open and scans pour in when the power goes; the door is shut while nobody looks. */
-async function cutInMidWrite(parts: PlayParts, hands: Hands, parcel: () => Parcel, tally: Tally): Promise<void> {
-  const { site, broker, gateway, feed, journalDir, say } = parts;
-  await hands.scan(parcel());
-  await hands.open('e4');
+/** A door is open and a sack of parcels is read in when the power goes; the door is shut while nobody looks. */
+async function cutInMidWrite(scene: Scene): Promise<void> {
+  const { hands, parcel, site, broker, gateway, feed, tally, say } = scene;
   await broker.goAway();
   tally.brokerOutages += 1;
-  const killed = killMidWrite(gateway.pid, journalDir, WRITE_LIMIT_MS);
-  let dead = false;
-  void killed.finally(() => {
-    dead = true;
-  });
-  for (let i = 0; i < BURST_SCANS && !dead; i += 1) {
-    site.scan(DESK, ssccLabel(parcelOf(9_000 + i).sscc));
-    await new Promise((resolve) => setTimeout(resolve, BURST_PAUSE_MS));
-  }
-  const { file } = await killed;
+  await hands.scan(parcel());
+  await hands.open('e4');
+  say('the broker is gone again; a door stands open, and at the dock a sack of parcels is read in');
+  const file = await readInUntilDead(scene);
   const { signal } = await gateway.buried();
   tally.powerCuts += 1;
-  say(`${signal} while ${file} was being written; broker gone, a door open, scans on the line`);
+  say(`${signal} to the gateway while it writes ${file}`);
   site.put('e4');
   site.shut('e4');
   say('the parcel is put in and the door shut while nobody looks');
   const mark = feed.size;
   await gateway.start();
   const started = await feed.after(mark, 'start', ({ type }) => type === 'gateway.started');
-  say(
-    `the gateway is back (start ${started.boot}): ${started.data['clean'] === false ? 'it knows that it crashed' : 'clean'}`,
-  );
+  const knows = started.data['clean'] === false ? 'and knows that it crashed' : 'and believes that all was well';
+  say(`the gateway is back (start ${started.boot}) ${knows}`);
+  await feed.after(mark, 'deposit in e4', about('parcel.deposited', 'e4'));
   await broker.comeBack();
   await gateway.receipted(RECEIPT_LIMIT_MS);
   say('the broker is back; everything has arrived');
 }
 
-async function afternoon(parts: PlayParts, hands: Hands, parcel: () => Parcel): Promise<void> {
-  const { site, feed, gateway, say } = parts;
-  const mark = feed.size;
+/** Scans until the gateway was killed in the middle of a write; resolves with the file that it was writing. */
+async function readInUntilDead({ site, gateway, journalDir }: Scene): Promise<string> {
+  let killed: Promise<{ readonly file: string }> | undefined;
+  let dead = false;
+  for (let i = 0; i < SACK_SCANS && !dead; i += 1) {
+    site.scan(DOCK, ssccLabel(parcelOf(100_000 + i).sscc));
+    if (i === SACK_BEFORE_CUT) {
+      killed = killMidWrite(gateway.pid, journalDir, WRITE_LIMIT_MS).finally(() => {
+        dead = true;
+      });
+      // Awaited below; until then a failure must not count as unheard.
+      killed.catch(() => undefined);
+    }
+    await new Promise((resolve) => setTimeout(resolve, SACK_PAUSE_MS));
+  }
+  return (await present(killed, 'the kill')).file;
+}
+
+async function afternoon(
+  { hands, parcel, site, feed, gateway, say }: Scene,
+  west: Parcel,
+  east: Parcel,
+): Promise<void> {
+  const before = feed.size;
   await site.unplug(EAST_LINE);
   await feed.after(
-    mark,
+    before,
     'loss of the east cabinet',
     (entry) => entry.type === 'device.lost' && entry.device === 'east',
   );
@@ -121,8 +152,8 @@ async function afternoon(parts: PlayParts, hands: Hands, parcel: () => Parcel): 
   );
   say("the east cabinet's cable was pulled and is back under another device name");
   await hands.deposit(parcel(), 'w3');
-  await hands.collect('w2');
-  await hands.collect('e2');
+  await hands.collect(west, 'w2');
+  await hands.collect(east, 'e2');
   await hands.lookInto('e6');
   say('recipients collect; somebody looks into an empty compartment');
   await gateway.receipted(RECEIPT_LIMIT_MS);

@@ -1,5 +1,5 @@
 /**
- * The site of the demo: two cabinets of different make and a scanner at the desk, on lines that are not perfect.
+ * The site of the demo: two cabinets of different make, a scanner at the desk and one at the dock, on lines that are not perfect.
  */
 import type { SiteSettings, SiteSettingsInput } from '../site/settings.ts';
 import { siteSchema } from '../site/settings.ts';
@@ -12,6 +12,8 @@ export interface StageCompartment {
 }
 
 export const DESK = 'desk';
+/** Reads in whole sacks at the back door, over an Ethernet serial server; opens no compartment. */
+export const DOCK = 'dock';
 export const WEST_LINE = 'bus-west';
 export const EAST_LINE = 'bus-east';
 
@@ -21,10 +23,8 @@ export const COMPARTMENTS: readonly StageCompartment[] = [
   ...Array.from({ length: 6 }, (_, i) => ({ name: `e${i + 1}`, board: 'east', channel: i + 1, sensor: true })),
 ];
 
-export const WEST_ADDRESS = 1;
-export const EAST_ADDRESS = 0;
-export const WEST_CHANNELS = 24;
-export const EAST_CHANNELS = 16;
+export const WEST = { name: 'west', address: 1, channels: 24 };
+export const EAST = { name: 'east', address: 0, channels: 16 };
 
 export function stageSettings(linksDir: string): SiteSettings {
   const input: SiteSettingsInput = {
@@ -36,23 +36,14 @@ export function stageSettings(linksDir: string): SiteSettings {
         name: WEST_LINE,
         pty: { link: 'usb-simulated-west' },
         family: 'xor_8a80',
-        boards: [{ name: 'west', address: WEST_ADDRESS, channels: WEST_CHANNELS, shut_reads: 1, unwired_reads: 1 }],
+        boards: [{ ...WEST, shut_reads: 1, unwired_reads: 1 }],
         faults: { rates: { split: 0.2, noise: 0.03, no_reply: 0.02, bit_flip: 0.02, echo: 0.02, merge: 0.01 } },
       },
       {
         name: EAST_LINE,
         pty: { link: 'usb-simulated-east' },
         family: 'kerong_cu16',
-        boards: [
-          {
-            name: 'east',
-            address: EAST_ADDRESS,
-            channels: EAST_CHANNELS,
-            shut_reads: 0,
-            unwired_reads: 0,
-            item_sensors: true,
-          },
-        ],
+        boards: [{ ...EAST, shut_reads: 0, unwired_reads: 0, item_sensors: true }],
         faults: { rates: { split: 0.2, noise: 0.03, lost_bytes: 0.02, late_reply: 0.01 }, late_ms: 400 },
       },
       {
@@ -61,6 +52,7 @@ export function stageSettings(linksDir: string): SiteSettings {
         scanner: { suffix: '\r\n', aim: true },
         faults: { rates: { split: 0.5 } },
       },
+      { name: DOCK, tcp: {}, scanner: { suffix: '\r\n', aim: true }, faults: { rates: { split: 0.2 } } },
     ],
     compartments: COMPARTMENTS.map(({ name, board, channel }) => ({ name, board, channel })),
   };
