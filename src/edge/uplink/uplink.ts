@@ -80,6 +80,7 @@ class RunningUplink implements Uplink {
   #logs: readonly OutboxLog[] = [];
   readonly #inputs: Input[] = [];
   #stepping = false;
+  #steppedAtMs = 0;
   #timer: { readonly atMs: number; readonly handle: Timer } | undefined;
   #alarms: readonly string[] = [];
   #unsubscribe: (() => void) | undefined;
@@ -267,6 +268,7 @@ class RunningUplink implements Uplink {
     const at = { nowMs: this.#parts.scheduler.monotonicMs(), random: this.#random() };
     const { state, outputs } = step(this.#state, input, at);
     this.#state = state;
+    this.#steppedAtMs = at.nowMs;
     for (const output of outputs) this.#courier.perform(output);
     this.#courier.keepOnly(state);
   }
@@ -287,7 +289,8 @@ class RunningUplink implements Uplink {
 
   #schedule(): void {
     const { scheduler } = this.#parts;
-    const atMs = this.#ended ? undefined : nextWakeMs(this.#state, scheduler.monotonicMs());
+    // As seen by the last step: what fell due since then was not looked at yet.
+    const atMs = this.#ended ? undefined : nextWakeMs(this.#state, this.#steppedAtMs);
     if (atMs === this.#timer?.atMs) return;
     this.#timer?.handle.cancel();
     this.#timer = undefined;
