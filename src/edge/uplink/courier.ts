@@ -2,7 +2,7 @@
 import { AssertionError } from '../../base/assert.ts';
 import { equalBytes } from '../../base/bytes.ts';
 import type { Scheduler } from '../../base/clock.ts';
-import { explain } from '../../base/errors.ts';
+import { explain, LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
@@ -124,6 +124,7 @@ export class Courier {
       (error: unknown) => {
         if (asked !== this.#connection) return;
         logger.warn({ error: explain(error) }, 'cannot subscribe to receipts');
+        if (error instanceof LatchkeyError && error.code === 'BROKER_REFUSED') feed({ kind: 'subscription_refused' });
         connection.drop('cannot subscribe to receipts');
       },
     );

@@ -29,6 +29,7 @@ export interface UplinkHealth {
 /** What is wrong, as far as the machine knows: sorted, stable words. */
 export function alarmsOf(state: UplinkState): readonly string[] {
   const alarms: string[] = [];
+  if (state.subscriptionRefused) alarms.push('subscription_refused');
   if (state.memoryWasLost) alarms.push('memory_lost');
   for (const origin of state.breached) alarms.push(`log_breached ${origin}`);
   if (state.enrolment.name === 'refused') alarms.push(`enrolment_refused ${state.enrolment.code}`);

@@ -127,6 +127,7 @@ export interface UplinkState {
   readonly limits: UplinkLimits;
   readonly phase: Phase;
   readonly receiveMaximum: number;
+  readonly subscriptionRefused: boolean;
   readonly compared: boolean;
   /** The broker lost these logs' checkpoints; nothing is published before their receipts came or the time is up. */
   readonly lost: { readonly origins: readonly string[]; readonly untilMs: number } | undefined;
@@ -150,6 +151,8 @@ export type Input =
   | { readonly kind: 'connected'; readonly receiveMaximum: number }
   | { readonly kind: 'lost' }
   | { readonly kind: 'subscribed' }
+  /** The broker refused our subscriptions; the connection is dropped. */
+  | { readonly kind: 'subscription_refused' }
   /** A retained message of our own memory arrived. */
   | { readonly kind: 'remembered' }
   | {

@@ -27,6 +27,7 @@ export function initialState(limits: UplinkLimits): UplinkState {
     limits,
     phase: { name: 'offline' },
     receiveMaximum: 1,
+    subscriptionRefused: false,
     compared: false,
     lost: undefined,
     memoryWasLost: false,
@@ -60,7 +61,9 @@ function apply(state: UplinkState, input: Input, at: At): Step {
     case 'lost':
       return quiet(lost(state));
     case 'subscribed':
-      return quiet(subscribed(state, at));
+      return quiet(subscribed({ ...state, subscriptionRefused: false }, at));
+    case 'subscription_refused':
+      return quiet({ ...state, subscriptionRefused: true });
     case 'remembered':
       return quiet(remembered(state, at));
     case 'compared':

@@ -134,17 +134,20 @@ class RunningUplink implements Uplink {
   }
 
   health(): UplinkHealth {
-    const { scheduler, settings, connection } = this.#parts;
+    const { scheduler, settings, connection, metrics } = this.#parts;
     const nowMs = scheduler.monotonicMs();
     const stalled = this.#watch.stalled(nowMs, settings.stall_ms);
     const alarms = alarmsOf(this.#state);
+    const receiptAgeMs = this.#watch.receiptAgeMs(nowMs);
+    if (receiptAgeMs !== undefined) metrics.gauge('uplink_receipt_age_ms', Math.round(receiptAgeMs));
+    metrics.gauge('uplink_stalled', stalled ? 1 : 0);
     return {
       healthy: !stalled && alarms.length === 0,
       connected: connection.connected,
       phase: this.#state.phase.name,
       waiting: this.#watch.waiting,
       stalled,
-      receiptAgeMs: this.#watch.receiptAgeMs(nowMs),
+      receiptAgeMs,
       windowBatches: this.#state.flights.length,
       windowBytes: this.#state.flightBytes,
       aheadBytes: this.#state.lanes.reduce((sum, lane) => sum + lane.aheadBytes, 0),

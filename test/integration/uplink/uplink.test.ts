@@ -151,6 +151,22 @@ describe('70,000 events', () => {
   });
 });
 
+test('a long line costs one round trip for a window, not for each batch', async () => {
+  const broker = await realBroker();
+  const proxy = await startProxy(broker.port, { delayMs: 75 });
+  cleanups.push(() => proxy.stop());
+  const consumer = await consumerOn(broker.url);
+  const outbox = new FakeOutbox();
+  outbox.append(ORIGIN, 2_000, 2);
+  const { metrics } = startUplink(`mqtt://127.0.0.1:${proxy.port}`, outbox, {
+    uplink: { stall_ms: 30_000, stall_max_ms: 30_000 },
+  });
+  // One at a time these 1,000 batches would take 150 seconds.
+  await until('all receipts', () => receipted(outbox) === 2_000, 15_000);
+  expect(metrics.value('uplink_batches_sent')).toBe(1_000);
+  expect({ duplicates: consumer.duplicates, gaps: consumer.gaps }).toEqual({ duplicates: 0, gaps: 0 });
+});
+
 describe('a broker that acknowledges and forgets', () => {
   test('loses nothing: nothing is pruned, the run-ahead is bounded, and all arrives later', async () => {
     const broker = await realBroker();
@@ -202,7 +218,7 @@ describe('a broker that acknowledges and forgets', () => {
     const outbox = new FakeOutbox();
     outbox.append(ORIGIN, 20_000);
     const consumer = await consumerOn(broker.url, { receiptMs: 120 });
-    const { metrics } = startUplink(broker.url, outbox, { uplink: { ahead_bytes: 262_144 } });
+    const { metrics } = startUplink(broker.url, outbox, { uplink: { ahead_bytes: 262_144, stall_ms: 10_000 } });
     await until('all receipts', () => receipted(outbox) === 20_000, 20_000);
     expect({ duplicates: consumer.duplicates, gaps: consumer.gaps }).toEqual({ duplicates: 0, gaps: 0 });
     expect(metrics.value('uplink_rewinds', { why: 'stalled' })).toBe(0);
@@ -284,6 +300,20 @@ describe('what the broker answers', () => {
     expect(names).toEqual(['status', 'enrolment', 'checkpoint/1-9f2c01aa', 'batch']);
     expect(outbox.marks.get(ORIGIN)).toBe(10);
   });
+});
+
+test('a broker that refuses the subscriptions is named, dropped and asked again', async () => {
+  let allowed = false;
+  const broker = await scripted({ grant: () => (allowed ? 1 : 135) });
+  const outbox = new FakeOutbox();
+  outbox.append(ORIGIN, 10);
+  const { uplink } = startUplink(broker.url, outbox, { protocol: '5' });
+  await until('another try', () => broker.count('subscribe') >= 3);
+  expect(uplink.health()).toMatchObject({ healthy: false, alarms: ['subscription_refused'] });
+  expect(broker.received).toEqual([]);
+  allowed = true;
+  await until('the batch', () => broker.received.some(({ topic }) => topic.endsWith('/batch')));
+  expect(uplink.health().alarms).toEqual([]);
 });
 
 describe('the memory outside the disk', () => {
@@ -370,7 +400,7 @@ test('closed logs go first and the open one goes on beside a log that nobody rec
   outbox.append(ORIGIN, 2_000);
   outbox.open(SECOND_ORIGIN);
   outbox.append(SECOND_ORIGIN, 1_000);
-  const { uplink } = startUplink(broker.url, outbox);
+  const { uplink } = startUplink(broker.url, outbox, { uplink: { stall_ms: 10_000 } });
   await until('both logs', () => receipted(outbox, SECOND_ORIGIN) === 1_000 && receipted(outbox) === 2_000);
   const order = outbox.batchesRead.map(({ log }) => log);
   expect(order.indexOf(SECOND_ORIGIN)).toBeGreaterThanOrEqual(4);
