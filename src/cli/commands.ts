@@ -106,4 +106,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     },
     load: async () => (await import('./commands/config-check.ts')).configCheckCommand,
   },
+  {
+    name: 'config schema',
+    summary: 'Print the JSON Schema of a kind of settings file, for editors',
+    positionals: ['KIND'],
+    options: {},
+    details: 'KIND is gateway, receive or site.',
+    load: async () => (await import('./commands/config-schema.ts')).configSchemaCommand,
+  },
 ];

@@ -1,18 +1,10 @@
 /** `latchkey config check`: all problems of settings files at once. */
-import type { z } from 'zod';
-import { siteSchema } from '../../../simulators/site/settings.ts';
 import { ERRORS, LatchkeyError } from '../../base/errors.ts';
-import { gatewaySettingsSchema } from '../../edge/gateway/settings.ts';
 import { describeProblem, parseSettings, readSettingsText, type SettingsProblem } from '../../platform/settings.ts';
-import { receiveSettingsSchema } from '../../risk/receive/settings.ts';
 import type { CommandRun } from '../command.ts';
+import { SETTINGS_KINDS, type SettingsKind } from '../settings-kinds.ts';
 
-/** A member that only this kind of file has at its top. */
-const KINDS: Readonly<Record<string, { readonly schema: z.ZodType; readonly mark: RegExp }>> = {
-  gateway: { schema: gatewaySettingsSchema, mark: /^gateway:/m },
-  receive: { schema: receiveSettingsSchema, mark: /^(store_dir|policy|trust_first_use):/m },
-  site: { schema: siteSchema, mark: /^lines:/m },
-};
+const kinds = Object.keys(SETTINGS_KINDS).filter(isKind);
 
 interface Checked {
   readonly file: string;
@@ -36,12 +28,17 @@ export const configCheckCommand: CommandRun = async (args, io) => {
 function check(file: string, wanted: string | undefined): Checked {
   const text = readSettingsText(file);
   if (!text.ok) throw new LatchkeyError('CONFIG_UNREADABLE', text.detail);
-  const kind = wanted ?? Object.keys(KINDS).find((name) => KINDS[name]?.mark.test(text.value)) ?? 'gateway';
-  const row = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
-  if (row === undefined) {
-    const known = Object.keys(KINDS).join(', ');
-    throw new LatchkeyError('USAGE', `option --kind: expected one of ${known}, found ${JSON.stringify(kind)}`);
+  const kind = wanted ?? kinds.find((name) => SETTINGS_KINDS[name].mark.test(text.value)) ?? 'gateway';
+  if (!isKind(kind)) {
+    throw new LatchkeyError(
+      'USAGE',
+      `option --kind: expected one of ${kinds.join(', ')}, found ${JSON.stringify(kind)}`,
+    );
   }
-  const parsed = parseSettings(text.value, row.schema);
+  const parsed = parseSettings(text.value, SETTINGS_KINDS[kind].schema);
   return { file, kind, problems: parsed.ok ? [] : parsed.problems };
+}
+
+function isKind(name: string): name is SettingsKind {
+  return Object.hasOwn(SETTINGS_KINDS, name);
 }

@@ -6,6 +6,8 @@ import { gatewaySettings } from '../locate.ts';
 import { packageVersion } from '../version.ts';
 
 export const runCommand: CommandRun = async (args, io) => {
+  // Whatever this process writes is for its user alone; the control socket opens itself to the group.
+  process.umask(0o077);
   const settings = gatewaySettings(args);
   const logger = pinoLogger(settings.log_level, 'latchkey').child({ gateway: settings.gateway.id });
   await runGateway({ settings, logger, version: packageVersion(), signal: io.signal });

@@ -3,8 +3,9 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { parseVkey } from '../../evidence/log/note.ts';
+import { formatVkey, parseVkey, witnessVkey } from '../../evidence/log/note.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { type CustodySettings, custodySettingsSchema } from '../custody/settings.ts';
 import { lineBaud, lineShape } from '../drivers/settings.ts';
 import { journalSettingsSchema } from '../journal/journal-settings.ts';
@@ -22,14 +23,18 @@ const absolutePath = z
   .max(4_096)
   .regex(/^\/[^\0]*$/, 'an absolute path');
 
+/** The key id is a hash of name and key: a mistyped key does not pass. */
+function isWitnessVkey(text: string): boolean {
+  const parsed = parseVkey(text);
+  if (!parsed.ok) return false;
+  return formatVkey(witnessVkey(nodeCrypto, parsed.value.name, parsed.value.publicKey)) === text;
+}
+
 const receiverSchema = z.strictObject({
   vkey: z
     .string()
     .max(256)
-    .refine((text) => {
-      const parsed = parseVkey(text);
-      return parsed.ok && parsed.value.type === 4;
-    }, 'a verifier key of type 0x04, as "latchkey receive --show-key" prints it')
+    .refine(isWitnessVkey, 'a verifier key of type 0x04, as "latchkey receive --show-key" prints it')
     .describe('verifier key of a consumer whose receipts count'),
   role: z
     .enum(['store', 'advisory'])

@@ -1,0 +1,13 @@
+/** The kinds of settings files, and a member by which each is recognised. */
+import type { z } from 'zod';
+import { siteSchema } from '../../simulators/site/settings.ts';
+import { gatewaySettingsSchema } from '../edge/gateway/settings.ts';
+import { receiveSettingsSchema } from '../risk/receive/settings.ts';
+
+export type SettingsKind = 'gateway' | 'receive' | 'site';
+
+export const SETTINGS_KINDS: Readonly<Record<SettingsKind, { readonly schema: z.ZodType; readonly mark: RegExp }>> = {
+  gateway: { schema: gatewaySettingsSchema, mark: /^gateway:/m },
+  receive: { schema: receiveSettingsSchema, mark: /^(data_dir|policy|trust_first_use|witness):/m },
+  site: { schema: siteSchema, mark: /^lines:/m },
+};
