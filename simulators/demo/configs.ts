@@ -54,13 +54,11 @@ export function writeGatewayConfig(files: DemoFiles, site: Site, brokerUrl: stri
   const poll = { cycle_ms: 100 };
   const settings = {
     gateway: { id: GATEWAY_ID, operator_domain: DOMAIN, data_dir: files.gatewayData },
+    keys: 'software',
     mqtt: { url: brokerUrl, protocol: '3.1.1', ...MQTT_TIMES },
-    uplink: {
-      prefix: PREFIX,
-      memory_quiet_ms: 500,
-      memory_lost_wait_ms: 2_000,
-      retry: { first_ms: 200, max_ms: 1_000 },
-    },
+    prefix: PREFIX,
+    references: { kind: 'pseudonym', keys_dir: files.referenceKeys },
+    uplink: { memory_quiet_ms: 500, memory_lost_wait_ms: 2_000, retry: { first_ms: 200, max_ms: 1_000 } },
     receivers: [{ vkey: witnessVkey, role: 'store' }],
     ports: [
       { name: WEST_LINE, link: serial(WEST_LINE), poll, devices: [board('xor_8a80', WEST)] },

@@ -8,10 +8,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { LatchkeyError } from '../../src/base/errors.ts';
 import { pseudonym } from '../../src/evidence/event/reference.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
-import { startSite } from '../site.ts';
+import { listenTo } from '../site/play.ts';
+import { type Site, startSite } from '../site.ts';
 import { type DemoBroker, startBroker } from './broker.ts';
 import {
   type DemoFiles,
@@ -36,7 +38,9 @@ export interface DemoOptions {
   readonly say: (line: string) => void;
   /** The last line, with `json`. */
   readonly out: (line: string) => void;
-  /** Ends `--keep`. */
+  /** What a person types while the site is kept up. */
+  readonly input?: Readable;
+  /** Ends the demo, and with `keep` what is left up. */
   readonly signal: AbortSignal;
 }
 
@@ -106,7 +110,7 @@ async function perform(
   const summary = summaryOf(findings, played);
   for (const line of storyOf(findings, played)) options.say(line);
   if (options.json) options.out(JSON.stringify(summary));
-  if (options.keep) await keepUp(options, gateway, broker, files);
+  if (options.keep) await keepUp(options, { gateway, broker, site, files });
   await consumer.stop();
   return isGood(summary) ? 0 : 1;
 }
@@ -136,16 +140,26 @@ function interruption({ signal, keep }: DemoOptions): Promise<never> {
   });
 }
 
-/** The site goes on until somebody ends it: to look around with the command line. */
-async function keepUp(options: DemoOptions, gateway: Gateway, broker: DemoBroker, files: DemoFiles): Promise<void> {
+interface Kept {
+  readonly gateway: Gateway;
+  readonly broker: DemoBroker;
+  readonly site: Site;
+  readonly files: DemoFiles;
+}
+
+/** The site goes on until somebody ends it: to look around with the command line, and to act by typing. */
+async function keepUp(options: DemoOptions, { gateway, broker, site, files }: Kept): Promise<void> {
+  const { say, input, signal } = options;
   await gateway.start();
-  options.say(`The site is up (broker ${broker.url}); Ctrl-C ends it. Look around:`);
+  say(`The site is up (broker ${broker.url}); Ctrl-C ends it. Look around in another terminal:`);
   for (const command of ['status', 'tail --follow', 'journal check']) {
-    options.say(`  node dist/src/cli/main.js ${command} --config ${files.gatewayConfig}`);
+    say(`  node dist/src/cli/main.js ${command} --config ${files.gatewayConfig}`);
   }
+  const typed = input === undefined ? undefined : listenTo(site, input, { out: say, err: say, json: false });
   await new Promise<void>((resolve) => {
-    if (options.signal.aborted) resolve();
-    else options.signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+  typed?.close();
   await gateway.stop();
 }

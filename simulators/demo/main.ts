@@ -17,7 +17,8 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  return runDemo({ json, keep, say: json ? toErr : toOut, out: toOut, signal: stop.signal });
+  const typed = process.stdin.isTTY ? { input: process.stdin } : {};
+  return runDemo({ json, keep, say: json ? toErr : toOut, out: toOut, signal: stop.signal, ...typed });
 }
 
 function options(argv: readonly string[]): { json: boolean; keep: boolean; help: boolean } {

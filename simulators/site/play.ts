@@ -23,7 +23,7 @@ export async function runSite(settings: SiteSettings, io: PlayIo, signal: AbortS
     for (const { line, kind, address } of site.links) {
       io.out(io.json ? JSON.stringify({ line, kind, address }) : `${line}: ${kind} ${address}`);
     }
-    const input = io.input === undefined ? undefined : listen(site, io.input, io);
+    const input = io.input === undefined ? undefined : listenTo(site, io.input, io);
     const stories = settings.stories.map((story) => tell(site, story, io, signal));
     const failed = Promise.all(stories).then(() => aborted(signal));
     await Promise.race([failed, aborted(signal)]);
@@ -53,7 +53,8 @@ async function tell(
   io.err(`story ${story.name} is told`);
 }
 
-function listen(site: Site, input: Readable, io: PlayIo): { close(): void } {
+/** Does what is typed, line by line, until closed. */
+export function listenTo(site: Site, input: Readable, io: PlayIo): { close(): void } {
   const lines = createInterface({ input });
   lines.on('line', (text) => {
     if (text.trim() === '') return;
