@@ -59,10 +59,6 @@ export const custodySettingsSchema = z.strictObject({
         channels.set(`${device} ${channel}`, index);
       }
     }),
-  clear_references: z
-    .boolean()
-    .default(false)
-    .describe('write parcel numbers and scan texts in clear instead of pseudonyms'),
   scan_window_s: z
     .int()
     .min(1)
