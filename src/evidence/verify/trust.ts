@@ -1,0 +1,110 @@
+/**
+ * Which log keys count for a verdict: those that the policy names, and those for which a believed log's key vouches in
+ * a successor statement. A statement also says where the old log ended, and so permits batches without a signature.
+ */
+import type { EvidenceCrypto } from '../crypto.ts';
+import type { Envelope } from '../wire/envelope.ts';
+import { type Successor, verifySuccessor } from '../wire/successor.ts';
+import { type CheckpointRef, isLogVkey, type PolicyLog, type TrustPolicy } from './policy.ts';
+
+/** A log that a verified successor names as ended: by a statement, or by entry 0 of the log that went on. */
+export interface ClosedLog {
+  readonly origin: string;
+  /** Its last checkpoint, when the successor knew it. */
+  readonly last?: CheckpointRef;
+}
+
+export interface BelievedLog extends PolicyLog {
+  readonly closed?: ClosedLog;
+  /** Origin of the log whose key vouched for this one; absent when the policy names it. */
+  readonly vouchedBy?: string;
+  /** Two statements name different successors of one log, and the policy does not decide between them. */
+  readonly disputed?: true;
+}
+
+export interface Believed {
+  readonly logs: ReadonlyMap<string, BelievedLog>;
+  /** Statements that name a believed log as old and do not verify. */
+  readonly badStatements: number;
+}
+
+/** Names of the logs that statements call the successor, by old log: more than one is a dispute. */
+type SuccessorsSeen = Map<string, Set<string>>;
+
+/** Longest chain of successors that is followed. */
+const CHAIN_MAX = 1_000;
+
+export function believedLogs(
+  crypto: EvidenceCrypto,
+  policy: TrustPolicy,
+  more: { readonly statements?: readonly Envelope[]; readonly closed?: readonly ClosedLog[] } = {},
+): Believed {
+  const logs = new Map<string, BelievedLog>(policy.logs);
+  let open = [...policy.successors, ...(more.statements ?? [])];
+  const seen: SuccessorsSeen = new Map();
+  let badStatements = 0;
+  for (let round = 0; round < CHAIN_MAX && open.length > 0; round += 1) {
+    const waiting: Envelope[] = [];
+    for (const statement of open) {
+      const believed = verifyByAny(crypto, statement, logs);
+      if (believed === 'waits') waiting.push(statement);
+      else if (believed === 'bad') badStatements += 1;
+      else apply(logs, seen, believed);
+    }
+    if (waiting.length === open.length) break;
+    open = waiting;
+  }
+  for (const closed of more.closed ?? []) {
+    const log = logs.get(closed.origin);
+    if (log !== undefined && log.closed === undefined) logs.set(closed.origin, { ...log, closed });
+  }
+  return { logs, badStatements };
+}
+
+function verifyByAny(
+  crypto: EvidenceCrypto,
+  statement: Envelope,
+  logs: ReadonlyMap<string, BelievedLog>,
+): Successor | 'waits' | 'bad' {
+  let answer: 'waits' | 'bad' = 'waits';
+  for (const { vkey, revokedAt } of logs.values()) {
+    // Whoever stole the key could name himself.
+    if (revokedAt !== undefined) continue;
+    const verified = verifySuccessor(crypto, statement, vkey);
+    if (verified.ok && isLogVkey(crypto, verified.value.successor)) return verified.value;
+    // Only the log whose key id it carries can call it false.
+    if (verified.ok || verified.reason !== 'key') answer = 'bad';
+  }
+  return answer;
+}
+
+function apply(logs: Map<string, BelievedLog>, seen: SuccessorsSeen, statement: Successor): void {
+  const { old, last, successor } = statement;
+  const log = logs.get(old);
+  if (log === undefined) return;
+  if (log.closed?.last === undefined) {
+    logs.set(old, { ...log, closed: { origin: old, ...(last !== undefined && { last }) } });
+  }
+  const named = seen.get(old) ?? new Set<string>();
+  seen.set(old, named.add(successor.name));
+  // What the policy names itself, it has decided.
+  if (!logs.has(successor.name)) logs.set(successor.name, { vkey: successor, vouchedBy: old });
+  for (const name of named) {
+    const next = logs.get(name);
+    const disputed = named.size > 1 || log.disputed === true;
+    if (disputed && next?.vouchedBy === old) logs.set(name, { ...next, disputed: true });
+  }
+}
+
+/** Any origin, wherever it stands in a text. */
+const ORIGINS = /[a-z0-9][a-z0-9.-]*\/[a-z0-9-]{1,64}\/[1-9][0-9]{0,8}-[0-9a-f]{8}/g;
+
+/**
+ * Whether bytes that cannot be read speak of a believed log: then they are refuted as what they pretend to be. Looks at
+ * the first megabyte.
+ */
+export function mentionsBelieved(bytes: Uint8Array, logs: ReadonlyMap<string, BelievedLog>): boolean {
+  const text = new TextDecoder('utf-8').decode(bytes.subarray(0, 1_048_576));
+  for (const [origin] of text.matchAll(ORIGINS)) if (logs.has(origin)) return true;
+  return false;
+}

@@ -1,0 +1,143 @@
+/**
+ * What a verifier says in the end, and how it comes to a level (FORMAT.md sections 8 and 9).
+ */
+import type { Checkpoint } from '../log/checkpoint.ts';
+import { LEVELS, type Level, type TrustPolicy, type WitnessRole } from './policy.ts';
+import { EXIT_CODES, type Outcome, VERIFY_REASONS, type VerifyReason } from './reasons.ts';
+import type { ClosedLog } from './trust.ts';
+
+export type FileKind = 'batch' | 'export' | 'bundle';
+
+/** A witness's cosignature that verified, on a checkpoint that the verified tree contains. */
+export interface SeenReceipt {
+  readonly witness: string;
+  readonly roles: readonly WitnessRole[];
+  readonly size: number;
+  /** The witness's own clock, POSIX seconds. */
+  readonly timestampS: number;
+}
+
+/** An entry that was accepted and may not be used as it stands. */
+export interface NotedEntry {
+  readonly index: number;
+  readonly use: 'opaque' | 'withheld';
+  readonly why: string;
+}
+
+export const NOTED_MAX = 16;
+
+export interface LogFinding {
+  readonly origin: string;
+  /** Entries that were verified: [first, end) of an export; for a bundle the end of its newest checkpoint. */
+  readonly first: number;
+  readonly end: number;
+  /** Root at `end`, base64. */
+  readonly root: string;
+  readonly entries: { readonly accepted: number; readonly opaque: number; readonly withheld: number };
+  /** The first 16 entries that are not plainly usable. */
+  readonly noted: readonly NotedEntry[];
+  readonly level: Level;
+  /** Why the level is not higher, in words. */
+  readonly whyNotHigher: readonly string[];
+  readonly receipts: readonly SeenReceipt[];
+  /** Every entry below is stored durably, says a witness with role `store`; 0 when none says so. */
+  readonly receiptedSize: number;
+  /** Entries below `end` that no verified anchor covers. */
+  readonly tail: number;
+  /** Smallest and largest wall clock that the events claim. */
+  readonly claimedTime?: { readonly from: string; readonly to: string };
+  /** What is not here, in words. */
+  readonly missing: readonly string[];
+  /** The log before this one, as entry 0 names it. */
+  readonly predecessor?: ClosedLog;
+  /** A verified successor names this log as ended. */
+  readonly closed?: true;
+  readonly vouchedBy?: string;
+}
+
+export interface Verdict {
+  readonly outcome: Outcome;
+  readonly exitCode: 0 | 1 | 2;
+  readonly kind?: FileKind;
+  /** Absent only when verified. */
+  readonly reason?: VerifyReason;
+  /** What was expected and what was found. */
+  readonly detail?: string;
+  /** Index of the batch in an export, or of the log in a bundle, at which it failed. */
+  readonly at?: number;
+  /** What was verified, also up to the place of a failure. */
+  readonly logs: readonly LogFinding[];
+  /** For a bundle: what its maker says that it answers. A claim. */
+  readonly question?: string;
+}
+
+/** A failure on the way to a verdict. */
+export interface Failure {
+  readonly reason: VerifyReason;
+  readonly detail: string;
+  readonly at?: number;
+}
+
+export function failed(failure: Failure, logs: readonly LogFinding[] = [], kind?: FileKind): Verdict {
+  const { outcome } = VERIFY_REASONS[failure.reason];
+  return { outcome, exitCode: EXIT_CODES[outcome], logs, ...failure, ...(kind !== undefined && { kind }) };
+}
+
+/** Verified, unless the level of a log is below the least level of the policy. */
+export function concluded(
+  kind: FileKind,
+  logs: readonly LogFinding[],
+  policy: TrustPolicy,
+  question?: string,
+): Verdict {
+  const low = logs.find((log) => LEVELS.indexOf(log.level) < LEVELS.indexOf(policy.leastLevel));
+  if (low !== undefined) {
+    const detail = `${low.origin} reaches ${low.level}, the policy asks for ${policy.leastLevel}`;
+    return {
+      ...failed({ reason: 'below_least_level', detail }, logs, kind),
+      ...(question !== undefined && { question }),
+    };
+  }
+  return { outcome: 'verified', exitCode: 0, kind, logs, ...(question !== undefined && { question }) };
+}
+
+/**
+ * The level of a log, and why it is not higher. Enrolment records and anchors are not evaluated yet, so it is A0: what
+ * a software key can reach. Each missing step is named, lowest first.
+ */
+export function assuranceOf(
+  policy: TrustPolicy,
+  origin: string,
+  receipts: readonly SeenReceipt[],
+): { readonly level: Level; readonly whyNotHigher: readonly string[] } {
+  const log = policy.logs.get(origin);
+  const why = [
+    log?.enrolment === undefined
+      ? 'A1: the policy names no enrolment that proves a key sealed in a hardware TPM; a software key reaches A0'
+      : 'A1: this verifier does not evaluate enrolment records yet',
+    'A2: no verified TPM anchor covers these entries',
+  ];
+  const independent = receipts.some((receipt) => receipt.roles.includes('independent'));
+  if (!independent) why.push('A3: no cosignature of a witness that the policy calls independent');
+  return { level: 'A0', whyNotHigher: why };
+}
+
+export function receiptedSizeOf(receipts: readonly SeenReceipt[]): number {
+  return receipts.reduce((size, each) => (each.roles.includes('store') ? Math.max(size, each.size) : size), 0);
+}
+
+/** The newest receipt of each witness, in the order of the witnesses' names. */
+export function newestReceipts(receipts: readonly SeenReceipt[]): readonly SeenReceipt[] {
+  const newest = new Map<string, SeenReceipt>();
+  for (const receipt of receipts) {
+    const known = newest.get(receipt.witness);
+    const newer = known === undefined || receipt.size > known.size;
+    const later = known?.size === receipt.size && receipt.timestampS > known.timestampS;
+    if (newer || later) newest.set(receipt.witness, receipt);
+  }
+  return [...newest.values()].sort((a, b) => (a.witness < b.witness ? -1 : 1));
+}
+
+export function sameCheckpoint(a: Checkpoint, size: number, root: Uint8Array): boolean {
+  return a.size === size && a.root.length === root.length && a.root.every((byte, i) => byte === root[i]);
+}

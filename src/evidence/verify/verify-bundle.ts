@@ -1,0 +1,164 @@
+/**
+ * The verdict over a bundle: every checkpoint signed, neighbours consistent, every entry included and at its place.
+ */
+import { base64, utf8 } from '../../base/bytes.ts';
+import type { Checkpoint } from '../log/checkpoint.ts';
+import { verifyLogNote } from '../log/note.ts';
+import { verifyConsistency, verifyInclusion } from '../log/proofs.ts';
+import { leafHash } from '../log/tree.ts';
+import { type Bundle, type BundleEntry, type BundleLog, parseBundle } from './bundle.ts';
+import { ExpectedCheckpoints } from './checkpoints.ts';
+import { EntryTally } from './entry-tally.ts';
+import { VERIFY_REASONS } from './reasons.ts';
+import { parseTlogProof } from './tlog-proof.ts';
+import { type BelievedLog, believedLogs, mentionsBelieved } from './trust.ts';
+import {
+  assuranceOf,
+  concluded,
+  type Failure,
+  failed,
+  type LogFinding,
+  newestReceipts,
+  receiptedSizeOf,
+  type Verdict,
+} from './verdict.ts';
+import type { VerifyContext } from './verify-export.ts';
+
+export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict {
+  const parsed = parseBundle(bytes);
+  if (!parsed.ok) {
+    const isOurs = context.single !== undefined || mentionsBelieved(bytes, context.logs);
+    const reason = isOurs ? parsed.reason : 'unattributed';
+    return failed({ reason, detail: parsed.detail }, [], 'bundle');
+  }
+  const bundle = parsed.value;
+  const believed = trustWith(context, bundle);
+  if ('reason' in believed) return failed(believed, [], 'bundle');
+  const findings: LogFinding[] = [];
+  const failures: Failure[] = [];
+  bundle.logs.forEach((section, at) => {
+    const result = verifySection(context, believed, section);
+    if ('reason' in result) failures.push({ ...result, at });
+    else {
+      findings.push(result.finding);
+      if (result.open !== undefined) failures.push({ ...result.open, at });
+    }
+  });
+  // A refutation weighs more than what cannot be told of another log.
+  const worst = failures.find((each) => VERIFY_REASONS[each.reason].outcome === 'refuted') ?? failures[0];
+  if (worst !== undefined) return { ...failed(worst, findings, 'bundle'), question: bundle.question };
+  return concluded('bundle', findings, context.policy, bundle.question);
+}
+
+function trustWith(context: VerifyContext, bundle: Bundle): ReadonlyMap<string, BelievedLog> | Failure {
+  if (bundle.successors.length === 0 || context.single !== undefined) return context.logs;
+  const { logs, badStatements } = believedLogs(context.crypto, context.policy, { statements: bundle.successors });
+  if (badStatements === 0) return logs;
+  return { reason: 'bundle_statement', detail: `${badStatements} statements of believed logs do not verify` };
+}
+
+interface SectionResult {
+  readonly finding: LogFinding;
+  /** What remains open although all verified. */
+  readonly open?: Failure;
+}
+
+function verifySection(
+  context: VerifyContext,
+  logs: ReadonlyMap<string, BelievedLog>,
+  section: BundleLog,
+): SectionResult | Failure {
+  const log = logs.get(section.log);
+  if (log === undefined || (context.single !== undefined && log !== context.single)) {
+    const reason = context.single === undefined ? 'unknown_log' : 'bundle_log';
+    return { reason, detail: `the bundle speaks of ${section.log.slice(0, 120)}` };
+  }
+  const expected = new ExpectedCheckpoints(context.crypto, log, context.policy.witnesses);
+  for (const receipt of context.receipts) expected.addReceipt(receipt);
+  const checkpoints = verifyCheckpoints(context, log, section, expected);
+  if ('reason' in checkpoints) return checkpoints;
+  const newest = checkpoints.at(-1);
+  if (newest === undefined) return { reason: 'bundle', detail: 'no checkpoint' };
+  const tally = new EntryTally(section.log);
+  const failure = verifyEntries(context, section, checkpoints, tally);
+  if (failure !== undefined) return failure;
+  const receipts = newestReceipts(expected.receipts);
+  const { first, end } = section.searched;
+  const finding: LogFinding = {
+    origin: section.log,
+    first: 0,
+    end: newest.size,
+    root: base64(newest.root),
+    ...tally.finding(),
+    ...assuranceOf(context.policy, section.log, receipts),
+    receipts,
+    receiptedSize: receiptedSizeOf(receipts),
+    tail: newest.size,
+    missing: [`entries other than those in the bundle; its maker says that he searched ${first} to ${end}`],
+    ...(log.closed !== undefined && { closed: true as const }),
+    ...(log.vouchedBy !== undefined && { vouchedBy: log.vouchedBy }),
+  };
+  const open = expected.conclude(newest.size);
+  return open === undefined ? { finding } : { finding, open };
+}
+
+function verifyCheckpoints(
+  { crypto }: VerifyContext,
+  log: BelievedLog,
+  section: BundleLog,
+  expected: ExpectedCheckpoints,
+): readonly Checkpoint[] | Failure {
+  const checkpoints: Checkpoint[] = [];
+  for (const { note, consistency } of section.checkpoints) {
+    const verified = verifyLogNote(crypto, utf8(note), log.vkey);
+    if (!verified.ok) return { reason: 'bundle_checkpoint', detail: verified.detail };
+    const { checkpoint } = verified.value;
+    const before = checkpoints.at(-1);
+    if (before !== undefined && before.size >= checkpoint.size) {
+      return { reason: 'bundle_consistency', detail: 'the checkpoints are not ascending' };
+    }
+    const claim = before && { oldSize: before.size, oldRoot: before.root, newSize: checkpoint.size };
+    if (claim && !verifyConsistency(crypto, { ...claim, newRoot: checkpoint.root, proof: consistency })) {
+      return { reason: 'bundle_consistency', detail: `no proof from size ${claim.oldSize} to ${checkpoint.size}` };
+    }
+    const failure = expected.found(checkpoint.size, checkpoint.root) ?? expected.note(verified.value.note);
+    if (failure !== undefined) return failure;
+    checkpoints.push(checkpoint);
+  }
+  return checkpoints;
+}
+
+function verifyEntries(
+  { crypto }: VerifyContext,
+  section: BundleLog,
+  checkpoints: readonly Checkpoint[],
+  tally: EntryTally,
+): Failure | undefined {
+  let next = 0;
+  for (const entry of section.entries) {
+    const proof = parseTlogProof(entry.proof);
+    if (!proof.ok) return { reason: 'bundle_proof', detail: proof.detail };
+    const { index, hashes, note } = proof.value;
+    const checkpoint = checkpoints[section.checkpoints.findIndex((each) => each.note === note)];
+    if (checkpoint === undefined)
+      return { reason: 'bundle_proof', detail: 'a proof leads to a note that is not in the bundle' };
+    if (index < next) return { reason: 'bundle_proof', detail: 'the entries are not ascending' };
+    next = index + 1;
+    const leaf = utf8(entry.leaf);
+    const claim = { index, size: checkpoint.size, root: checkpoint.root, proof: hashes };
+    if (!verifyInclusion(crypto, { ...claim, leafHash: leafHash(crypto, leaf) })) {
+      return { reason: 'bundle_proof', detail: `entry ${index} is not proved to be in the tree of ${checkpoint.size}` };
+    }
+    const failure = checkPlace(tally, index, entry, leaf);
+    if (failure !== undefined) return failure;
+  }
+  return undefined;
+}
+
+function checkPlace(tally: EntryTally, index: number, entry: BundleEntry, leaf: Uint8Array): Failure | undefined {
+  // A leaf of more than 4,096 bytes is refused here as it is in a batch.
+  const checked = tally.add(index, leaf);
+  return checked.ok
+    ? undefined
+    : { reason: checked.reason, detail: `${checked.detail} (${entry.leaf.length} characters)` };
+}
