@@ -22,6 +22,8 @@ const DRAIN_LIMIT_MS = 1_000;
 /** Drains in a row without quiet before the line is said to babble. */
 export const RESTLESS_TO_BABBLE = 3;
 const LIVENESS_MAX_MS = 300_000;
+/** So long after a question without an answer its answer may still come: then the window does not close early. */
+const OWED_MS = 3_000;
 /** A timer so late says that the event loop stood still: the answer may lie unread in the kernel. */
 const LAG_MS = 50;
 const LAG_GRACE_MS = 20;
@@ -69,7 +71,7 @@ export function busStep(plan: BusPlan, state: BusState, input: BusInput, at: Mom
 function portOpen(run: Run): void {
   const { nowMs } = run.at;
   const boards = run.state.boards.map((board): PolledBoard => {
-    return { ...board, resync: true, owed: true, notBeforeMs: 0, silentWaitMs: 0, wanted: false };
+    return { ...board, resync: true, owedUntilMs: 0, notBeforeMs: 0, silentWaitMs: 0, wanted: false };
   });
   set(run, {
     boards,
@@ -103,6 +105,7 @@ function hear(run: Run, sizeBytes: number, cuts: readonly Cut[]): void {
     set(run, { strayBytes: run.state.strayBytes + sizeBytes });
     for (const cut of cuts) if (cut.kind === 'frame') hearStray(run, boardOf(run, run.state.asked), cut.frame);
     if (phase.kind === 'draining') wakeWhenQuiet(run);
+    else if (run.state.boards.some((polled) => polled.wanted)) set(run, { wakeAtMs: run.at.nowMs });
     return;
   }
   let { window } = phase;
@@ -116,11 +119,10 @@ function hear(run: Run, sizeBytes: number, cuts: readonly Cut[]): void {
       if (heard.beside !== undefined) hearBeside(run, board, heard.beside);
     }
   }
-  if (sizeBytes > 0 && (window.answers > 0 || window.wrongChannels)) {
-    window = { ...window, dueMs: Math.min(window.limitMs, run.at.nowMs + run.plan.timing.turnaroundMs) };
-  } else if (sizeBytes > 0) {
-    const dueMs = Math.max(window.dueMs, run.at.nowMs + run.plan.timing.turnaroundMs);
-    window = { ...window, dueMs: Math.min(window.limitMs, dueMs) };
+  if (sizeBytes > 0) {
+    const quietMs = run.at.nowMs + run.plan.timing.turnaroundMs;
+    const early = (window.answers > 0 || window.wrongChannels) && !window.owed;
+    window = { ...window, dueMs: Math.min(window.limitMs, early ? quietMs : Math.max(window.dueMs, quietMs)) };
   }
   set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
 }
@@ -149,9 +151,8 @@ function hearUnasked(run: Run, family: string, address: number): void {
   const board = index === undefined ? undefined : run.state.boards[index];
   if (index === undefined || board === undefined) {
     count(run, 'unasked');
-  } else if (board.owed) {
+  } else if (run.at.nowMs < board.owedUntilMs) {
     count(run, 'late');
-    setBoard(run, index, { owed: false });
   } else if (run.at.nowMs - board.askedAtMs <= 2 * run.plan.timing.replyTimeoutMs) {
     // Its question was answered a moment ago: this is the second answer to it.
     count(run, 'doubles');
@@ -185,6 +186,7 @@ function closeWindow(run: Run): void {
   const polled = polledOf(run, window.board);
   const end = endOfWindow(window, boardOf(run, window.board), {
     resync: polled.resync,
+    mayBeLate: polled.resync || window.owed,
     quietBefore: run.state.strayBytes === 0,
   });
   for (const what of end.counts) count(run, what);
@@ -196,8 +198,7 @@ function closeWindow(run: Run): void {
   judgeBoard(run, window.board, end.outcome);
   const { health } = polledOf(run, window.board);
   if (end.outcome.kind === 'answer') {
-    const owed = polled.owed && end.askAgain && window.answers === 1;
-    setBoard(run, window.board, { resync: false, owed, silentWaitMs: 0, wanted: polled.wanted || end.askAgain });
+    setBoard(run, window.board, { resync: false, silentWaitMs: 0, wanted: polled.wanted || end.askAgain });
     // Should that have been the late one, the fresh one must not fall into the next window.
     if (end.askAgain) setBoard(run, window.board, { notBeforeMs: window.sentAtMs + answerMs(run.plan) });
   }
@@ -215,13 +216,19 @@ function unanswered(run: Run, index: number, sentAtMs: number): void {
   const board = polledOf(run, index);
   if (board.health.damaged > 0) {
     // Its answer came, and broken: it can be asked again as soon as nothing of it can be on the line any more.
-    setBoard(run, index, { resync: true, notBeforeMs: sentAtMs + 2 * answerMs(run.plan) });
+    const owedUntilMs = Math.max(board.owedUntilMs, sentAtMs + LATE_ANSWER_MS);
+    setBoard(run, index, { resync: true, owedUntilMs, notBeforeMs: sentAtMs + 2 * answerMs(run.plan) });
   } else {
     const lateMs = Math.max(LATE_ANSWER_MS, 3 * answerMs(run.plan));
     const lost = board.health.state === 'lost';
     const waitMs = lost ? Math.min(Math.max(SILENT_WAIT_MAX_MS, lateMs), board.silentWaitMs * 2) : lateMs;
     const silentWaitMs = Math.max(lateMs, waitMs);
-    setBoard(run, index, { resync: true, owed: true, silentWaitMs, notBeforeMs: sentAtMs + silentWaitMs });
+    setBoard(run, index, {
+      resync: true,
+      owedUntilMs: sentAtMs + OWED_MS,
+      silentWaitMs,
+      notBeforeMs: sentAtMs + silentWaitMs,
+    });
   }
   drain(run, DRAIN_QUIET_MS);
 }
@@ -278,7 +285,8 @@ function askNext(run: Run, despiteNoise = false): void {
   }
   run.state = next.state;
   const board = boardOf(run, next.board);
-  const window = openWindow(next.board, board, plan.timing, at);
+  const owed = at.nowMs < polledOf(run, next.board).owedUntilMs;
+  const window = { ...openWindow(next.board, board, plan.timing, at), owed };
   setBoard(run, next.board, { wanted: false, cycle: run.state.cycle, askedAtMs: at.nowMs });
   set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
   run.outputs.push({ kind: 'send', board: next.board });

@@ -28,8 +28,8 @@ export interface PolledBoard {
    * and is not passed on. Frames carry no number that would tell.
    */
   readonly resync: boolean;
-  /** The answer to an old question may still come. */
-  readonly owed: boolean;
+  /** Until then the answer to an old question may still come. */
+  readonly owedUntilMs: number;
   /** Not asked before. */
   readonly notBeforeMs: number;
   readonly silentWaitMs: number;
@@ -48,6 +48,8 @@ export interface Window {
   readonly written: boolean;
   /** When it ends, as things stand. */
   readonly dueMs: number;
+  /** An old answer may come first: the window stays open for the fresh one, instead of ending after the first. */
+  readonly owed: boolean;
   /** It ends then at the latest, whatever still comes. */
   readonly limitMs: number;
   /** The event loop was late, so the line got one more chance to be read. */
@@ -74,8 +76,8 @@ export interface BusState {
   readonly cycle: number;
   readonly cycleStartMs: number;
   readonly lastCycleMs: number;
-  /** Board asked last in turn: the next of the cycle follows it. */
-  readonly turn: number;
+  /** Silent board asked last: the next of them follows it. */
+  readonly silentTurn: number;
   /** Board asked last: what comes between questions is read as if for it. */
   readonly asked: number;
   /** The last question was out of turn: the next is in turn, so that hints cannot starve the cycle. */
@@ -150,7 +152,7 @@ export function initialBus(plan: BusPlan): BusState {
     boards: plan.boards.map(() => ({
       health: INITIAL_HEALTH,
       resync: true,
-      owed: false,
+      owedUntilMs: 0,
       notBeforeMs: 0,
       silentWaitMs: 0,
       wanted: false,
@@ -160,7 +162,7 @@ export function initialBus(plan: BusPlan): BusState {
     cycle: 0,
     cycleStartMs: 0,
     lastCycleMs: 0,
-    turn: plan.boards.length - 1,
+    silentTurn: 0,
     asked: 0,
     outOfTurn: false,
     silentAsked: false,

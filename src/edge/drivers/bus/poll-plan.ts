@@ -1,9 +1,9 @@
 /**
- * Who is asked next: round robin, each answering board once per cycle. Pure.
+ * Who is asked next: each answering board once per cycle, in the order of the settings. Pure.
  *
- * A silent board costs a whole reply timeout, so at most one of them is asked per cycle and each waits ever longer;
- * the cycle of the others does not grow with the number of dead boards. A board that spoke by itself is asked out of
- * turn, between two in turn.
+ * A silent board costs a whole reply timeout, so the silent ones come last in a cycle, one each time in rotation, and
+ * each waits ever longer: the cycle of the others does not grow with the number of dead boards. A board that spoke by
+ * itself is asked out of turn, between two in turn.
  */
 import type { BusState, PolledBoard } from './bus-state.ts';
 import type { BusTiming } from './settings.ts';
@@ -22,7 +22,7 @@ export function nextQuestion(state: BusState, timing: BusTiming, nowMs: number):
   const wanted = findWanted(state, nowMs);
   if (wanted !== undefined) return ask(state, wanted, true);
   const endMs = state.cycleStartMs + timing.cycleMs;
-  if (nowMs < endMs) return { kind: 'wait', untilMs: endMs, state };
+  if (nowMs < endMs) return { kind: 'wait', untilMs: Math.min(endMs, wantedFromMs(state)), state };
   return firstOfCycle(state, timing, nowMs);
 }
 
@@ -52,24 +52,30 @@ function ask(state: BusState, board: number, outOfTurn: boolean): NextQuestion {
       ...state,
       asked: board,
       outOfTurn,
-      turn: outOfTurn ? state.turn : board,
+      silentTurn: silent ? board : state.silentTurn,
       silentAsked: state.silentAsked || silent,
     },
   };
 }
 
 function findInTurn(state: BusState, nowMs: number): number | undefined {
-  const { boards, cycle } = state;
+  const { boards, cycle, silentTurn } = state;
+  const due = (board: PolledBoard): boolean => board.cycle < cycle && board.notBeforeMs <= nowMs;
+  const living = boards.findIndex((board) => !isSilent(board) && due(board));
+  if (living !== -1) return living;
   // Where nobody answers there is no cycle to protect.
-  const silentAsked = state.silentAsked && boards.some((board) => !isSilent(board));
+  if (state.silentAsked && boards.some((board) => !isSilent(board))) return undefined;
   for (let step = 1; step <= boards.length; step += 1) {
-    const index = (state.turn + step) % boards.length;
+    const index = (silentTurn + step) % boards.length;
     const board = boards[index];
-    if (board === undefined || board.cycle >= cycle || board.notBeforeMs > nowMs) continue;
-    if (isSilent(board) && silentAsked) continue;
-    return index;
+    if (board !== undefined && isSilent(board) && due(board)) return index;
   }
   return undefined;
+}
+
+/** When the first board out of turn may be asked. */
+function wantedFromMs(state: BusState): number {
+  return Math.min(...state.boards.map((board) => (board.wanted ? board.notBeforeMs : Number.POSITIVE_INFINITY)));
 }
 
 function findWanted(state: BusState, nowMs: number): number | undefined {

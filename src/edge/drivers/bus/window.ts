@@ -21,6 +21,7 @@ export function openWindow(index: number, board: Board, timing: BusTiming, at: M
     askedUpMs: at.observed.upMs,
     written: false,
     dueMs: at.nowMs,
+    owed: false,
     limitMs: at.nowMs,
     graced: false,
     noiseBytes: 0,
@@ -77,8 +78,10 @@ export interface WindowEnd {
 }
 
 export interface WindowContext {
-  /** The next answer may belong to an older question. */
+  /** The last question had no answer: this answer only shows that the board lives. */
   readonly resync: boolean;
+  /** Of two answers the first may belong to an older question. */
+  readonly mayBeLate: boolean;
   /** Nothing came on the line between the question before and this one. */
   readonly quietBefore: boolean;
 }
@@ -94,8 +97,7 @@ export function endOfWindow(window: Window, board: Board, context: WindowContext
   }
   const life: Outcome = { kind: 'answer', upMs: sound.observed.upMs };
   if (answers > 1 || window.wrongChannels) {
-    // After a timeout the first of them may be the late one.
-    if (context.resync) return { outcome: life, counts: ['late', 'resyncs'], askAgain: true };
+    if (context.mayBeLate) return { outcome: life, counts: ['late', 'resyncs'], askAgain: true };
     return { outcome: { kind: 'double' }, counts: ['doubles'], askAgain: false };
   }
   if (crowded) {

@@ -33,7 +33,8 @@ export function readText(cut: Exclude<TextCut, { kind: 'skipped' }>, framing: Te
   const start = prefix.length === 0 ? 0 : indexOf(cut.bytes, prefix, 0);
   const body = start === -1 ? cut.bytes : cut.bytes.subarray(start + prefix.length);
   const noiseBytes = Math.max(0, start);
-  if (!framing.binary && body.some(isStrangeControl)) return { kind: 'noise', noiseBytes: cut.bytes.length };
+  if (!framing.binary && body.some((byte) => isStrangeControl(byte) && !prefix.includes(byte)))
+    return { kind: 'noise', noiseBytes: cut.bytes.length };
   if (isOneOf(body, framing.heartbeats)) return { kind: 'heartbeat' };
   if (isOneOf(body, framing.noRead)) return { kind: 'scan', raw: body.slice(), quarantined: 'no_read', noiseBytes };
   const identified = framing.aim && isAim(body, 0);

@@ -59,6 +59,7 @@ export class TextCutter {
       } else if (this.#size === this.#held.length) {
         cuts.push({ kind: 'too_long', bytes: this.#held.slice(0, this.#textBytesMax) });
         this.#skipping = true;
+        skippedBytes += this.#size - this.#textBytesMax;
         this.#keepTail();
       }
     }
