@@ -60,6 +60,8 @@ export class World {
   readonly stored = new Map<string, number>();
   /** What the consumer saw beyond what it holds. */
   gaps = 0;
+  /** Commits that the journal joins in one batch, as far as it has them when it is asked. */
+  joins = 1;
   opened = 1;
   readonly seen = new Map<string, number>();
   readonly outputs: Output[] = [];
@@ -173,7 +175,7 @@ export class World {
       return;
     }
     const first = log.ends[at - 1] ?? 0;
-    const end = log.ends[at] ?? 0;
+    const end = log.ends[Math.min(at + this.joins, log.ends.length) - 1] ?? 0;
     this.#read.set(read.id, { origin: read.origin, first, end, left: read.withLeft });
     this.feed({ kind: 'read', id: read.id, batch: { first, end, bytes: BATCH_BYTES } });
   }
