@@ -1,0 +1,104 @@
+/**
+ * `latchkey verify`: the verdict over a file, offline. Loads no native code, so it runs wherever Node does.
+ */
+import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import { portableCrypto } from '../../evidence/portable-crypto.ts';
+import { POLICY_BYTES_MAX, parsePolicy, policyOfVkey, type TrustPolicy } from '../../evidence/verify/policy.ts';
+import type { LogFinding, Verdict } from '../../evidence/verify/verdict.ts';
+import { verifyFile } from '../../evidence/verify/verify-file.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import type { CommandArgs, CommandRun } from '../command.ts';
+
+export const verifyCommand: CommandRun = async (args, io) => {
+  const file = args.positionals[0] ?? '';
+  const { policy, single } = trustOf(args);
+  const verdict = await read(file, (source) =>
+    verifyFile(source, { cryptos: [nodeCrypto, portableCrypto()], policy, single }),
+  );
+  if (args.flag('json')) io.out(JSON.stringify(verdict));
+  else for (const line of describeVerdict(file, verdict)) io.out(line);
+  return verdict.exitCode;
+};
+
+function trustOf(args: CommandArgs): { readonly policy: TrustPolicy; readonly single: boolean } {
+  const path = args.text('policy');
+  const vkey = args.text('vkey');
+  if ((path === undefined) === (vkey === undefined)) {
+    throw new LatchkeyError(
+      'INPUT_UNREADABLE',
+      'expected either --policy FILE or --vkey KEY: without trust nothing can be told',
+    );
+  }
+  if (path !== undefined) return { policy: policyIn(path), single: false };
+  const policy = policyOfVkey(nodeCrypto, vkey ?? '');
+  if (policy !== undefined) return { policy, single: true };
+  throw new LatchkeyError(
+    'INPUT_UNREADABLE',
+    '--vkey: expected <origin>+<8 hex digits>+<base64> of a log key (type 0x01)',
+  );
+}
+
+function policyIn(path: string): TrustPolicy {
+  const parsed = parsePolicy(nodeCrypto, policyBytes(path));
+  if (parsed.ok) return parsed.value;
+  throw new LatchkeyError('INPUT_UNREADABLE', `${path}: ${parsed.detail}`);
+}
+
+function policyBytes(path: string): Uint8Array {
+  try {
+    const { size } = statSync(path);
+    if (size <= POLICY_BYTES_MAX) return readFileSync(path);
+    throw new LatchkeyError('INPUT_UNREADABLE', `${path}: expected at most ${POLICY_BYTES_MAX} bytes, found ${size}`);
+  } catch (error) {
+    if (error instanceof LatchkeyError) throw error;
+    throw new LatchkeyError('INPUT_UNREADABLE', `cannot read the trust policy: ${messageOf(error)}`);
+  }
+}
+
+async function read(path: string, verify: (source: AsyncIterable<Uint8Array>) => Promise<Verdict>): Promise<Verdict> {
+  try {
+    return await verify(createReadStream(path, { highWaterMark: 1 << 20 }));
+  } catch (error) {
+    throw new LatchkeyError('INPUT_UNREADABLE', `cannot read ${path}: ${messageOf(error)}`);
+  }
+}
+
+const HEADLINES = { verified: 'VERIFIED', refuted: 'REFUTED', cannot_tell: 'CANNOT TELL' } as const;
+
+export function describeVerdict(file: string, verdict: Verdict): readonly string[] {
+  const what = verdict.kind === undefined ? '' : ` (${verdict.kind})`;
+  const lines = [`${HEADLINES[verdict.outcome]}: ${file}${what}`];
+  if (verdict.reason !== undefined) {
+    const where = verdict.at === undefined ? '' : `, at ${verdict.at}`;
+    lines.push(`  ${verdict.reason}: ${verdict.detail ?? ''}${where}`);
+  }
+  if (verdict.question !== undefined) lines.push(`  question, as its maker put it: ${verdict.question}`);
+  return [...lines, ...verdict.logs.flatMap(describeLog)];
+}
+
+function describeLog(log: LogFinding): readonly string[] {
+  const { accepted, opaque, withheld } = log.entries;
+  const time = log.claimedTime;
+  const stored =
+    log.receiptedSize === 0 ? 'by nobody that the policy names' : `below ${log.receiptedSize}, says ${storesOf(log)}`;
+  return [
+    `  log        ${log.origin}`,
+    `  entries    ${log.first} to ${log.end - 1}: ${accepted} accepted, ${opaque} of unknown kind, ${withheld} withheld`,
+    `  root       ${log.root} at size ${log.end}`,
+    `  stored     ${stored}`,
+    `  level      ${log.level}; not higher because`,
+    ...log.whyNotHigher.map((why) => `               ${why}`),
+    `  tail       ${log.tail} entries after the last anchor`,
+    ...(time === undefined ? [] : [`  claimed    ${time.from} to ${time.to} (wall clocks are claims)`]),
+    ...(log.predecessor === undefined ? [] : [`  follows    ${log.predecessor.origin}`]),
+    ...log.missing.map((what) => `  missing    ${what}`),
+  ];
+}
+
+function storesOf(log: LogFinding): string {
+  const stores = log.receipts.filter((receipt) => receipt.roles.includes('store'));
+  return stores
+    .map(({ witness, timestampS }) => `${witness} at ${new Date(timestampS * 1_000).toISOString()}`)
+    .join(', ');
+}
