@@ -9,19 +9,13 @@ import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { LatchkeyError, messageOf } from '../base/errors.ts';
 import { accept, type Refused, type Result, refuse } from '../base/result.ts';
+import { describeProblem, type SettingsProblem } from './problem.ts';
 
 /** A settings file is written by hand; whatever is larger is not one. */
 const SETTINGS_BYTES_MAX = 1024 * 1024;
 const PROBLEMS_SHOWN_MAX = 100;
 /** Aliases can blow a small file up to gigabytes; no honest settings file needs many. */
 const ALIASES_MAX = 100;
-
-export interface SettingsProblem {
-  /** `ports[0].devices[1].address`, or `line 12` where the text is not YAML. */
-  readonly path: string;
-  readonly found: string;
-  readonly expected: string;
-}
 
 export interface InvalidSettings extends Refused<'invalid'> {
   readonly problems: readonly SettingsProblem[];
@@ -54,10 +48,6 @@ export function readSettingsText(path: string): Result<string, 'unreadable'> {
   } catch (error) {
     return refuse('unreadable', `cannot read the settings: ${messageOf(error)}`);
   }
-}
-
-export function describeProblem(problem: SettingsProblem): string {
-  return `${problem.path}: expected ${problem.expected}, found ${problem.found}`;
 }
 
 function invalid(problems: readonly SettingsProblem[]): InvalidSettings {

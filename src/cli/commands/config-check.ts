@@ -1,6 +1,7 @@
 /** `latchkey config check`: all problems of settings files at once. */
 import { ERRORS, LatchkeyError } from '../../base/errors.ts';
-import { describeProblem, parseSettings, readSettingsText, type SettingsProblem } from '../../platform/settings.ts';
+import { describeProblem, type SettingsProblem } from '../../platform/problem.ts';
+import { parseSettings, readSettingsText } from '../../platform/settings.ts';
 import type { CommandRun } from '../command.ts';
 import { SETTINGS_KINDS, type SettingsKind } from '../settings-kinds.ts';
 

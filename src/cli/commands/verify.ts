@@ -8,6 +8,7 @@ import { POLICY_BYTES_MAX, parsePolicy, policyOfVkey, type TrustPolicy } from '.
 import type { LogFinding, Verdict } from '../../evidence/verify/verdict.ts';
 import { verifyFile } from '../../evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { describeProblem } from '../../platform/problem.ts';
 import type { CommandArgs, CommandRun } from '../command.ts';
 
 export const verifyCommand: CommandRun = async (args, io) => {
@@ -42,7 +43,8 @@ function trustOf(args: CommandArgs): { readonly policy: TrustPolicy; readonly si
 function policyIn(path: string): TrustPolicy {
   const parsed = parsePolicy(nodeCrypto, policyBytes(path));
   if (parsed.ok) return parsed.value;
-  throw new LatchkeyError('INPUT_UNREADABLE', `${path}: ${parsed.detail}`);
+  const problems = parsed.problems.map(describeProblem).map((line) => `\n  ${line}`);
+  throw new LatchkeyError('INPUT_UNREADABLE', `${path} is no trust policy:${problems.join('')}`);
 }
 
 function policyBytes(path: string): Uint8Array {
