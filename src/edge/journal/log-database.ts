@@ -6,17 +6,19 @@
  * is locked exclusively from open to close, and all calls are synchronous.
  */
 import { assert, present } from '../../base/assert.ts';
+import { LatchkeyError } from '../../base/errors.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
 import type { SubtreeHash } from '../../evidence/log/proofs.ts';
 import { decodeFrontier, encodeFrontier, type Frontier, rootOf } from '../../evidence/log/tree.ts';
-import { packHashes, packLeaves, plain } from './commit-rows.ts';
+import { packHashes, packLeaves } from './commit-rows.ts';
 import {
   checkIdentity,
   identityRows,
   LogHandle,
   type LogIdentity,
   type LogOpenMode,
+  SIZE_KEY,
   type SizedNote,
 } from './log-handle.ts';
 import {
@@ -30,6 +32,7 @@ import {
 } from './log-reads.ts';
 import { MetaRows } from './meta-rows.ts';
 import { lastOf, paced } from './paced.ts';
+import { readReceipts, receiptRow, type StoredReceipt } from './receipt-rows.ts';
 import { reduceEntries, removeBodies } from './reduce-rows.ts';
 import { createFile, passWal, truncateWal, walBytes } from './sqlite-file.ts';
 import type { RowsVerdict } from './stored-tree.ts';
@@ -46,14 +49,8 @@ export interface Commit {
   readonly note?: Uint8Array;
 }
 
-export interface StoredReceipt extends SizedNote {
-  /** Eight hex digits: key id of the cosigning key. */
-  readonly keyId: string;
-}
-
 /** Keys of `meta` that this file keeps for itself. */
-const OWN_KEYS = /^(schema|origin|public_key|receipt\/.*)$/;
-const RECEIPT_KEY = /^receipt\/([0-9a-f]{8})$/;
+const OWN_KEYS = /^(schema|origin|public_key|size|receipt\/.*)$/;
 /** WAL bytes after which a checkpoint is due: SQLite's own default of 1,000 pages. */
 const WAL_BYTES_DUE = 4_096_000;
 const PAGE_BYTES = 4_096;
@@ -298,23 +295,14 @@ export class LogDatabase {
 
   /** Keeps the newest receipt of a key; one of a smaller or equal size is ignored. Durable on return. */
   saveReceipt(keyId: string, size: number, note: Uint8Array): void {
-    assert(/^[0-9a-f]{8}$/.test(keyId), 'a key id is eight hex digits');
     const held = this.receipts().find((receipt) => receipt.keyId === keyId);
     if (held !== undefined && held.size >= size) return;
-    const bytes = Buffer.concat([Buffer.from(`${size}\n`), note]);
-    this.#log.write(() => this.#log.meta.set({ [`receipt/${keyId}`]: bytes }));
+    this.#log.write(() => this.#log.meta.set(receiptRow({ keyId, size, note })));
   }
 
   /** The newest receipt of each key, in the order of key ids. */
   receipts(): readonly StoredReceipt[] {
-    return this.#log.meta.keys().flatMap((key) => {
-      const keyId = RECEIPT_KEY.exec(key)?.[1];
-      const bytes = this.#log.meta.bytes(key);
-      if (keyId === undefined || bytes === undefined) return [];
-      const end = bytes.indexOf(0x0a);
-      const size = Number(Buffer.from(bytes.subarray(0, end)).toString());
-      return [{ keyId, size, note: plain(bytes.subarray(end + 1)) }];
-    });
+    return readReceipts(this.#log.meta);
   }
 
   /**
@@ -369,12 +357,14 @@ export class LogDatabase {
 
   /** Takes the WAL over into the file: two fsyncs and some milliseconds. Throws like `commit`. */
   walCheckpoint(): void {
+    this.#noteSize();
     this.#log.write(() => passWal(this.#log.connection));
     this.#walBytes = 0;
   }
 
   /** A full checkpoint with fsync, after which the WAL is empty. Throws like `commit`. */
   walCheckpointTruncate(): void {
+    this.#noteSize();
     this.#log.write(() => truncateWal(this.#log.connection, this.path));
     this.#walBytes = 0;
   }
@@ -389,6 +379,17 @@ export class LogDatabase {
 
   /** Releases the file. Closing twice is closing once. */
   close(): void {
+    try {
+      if (this.#log.isWritable) this.#noteSize();
+    } catch (error) {
+      // Only a later notice of vanished rows depends on it.
+      if (!(error instanceof LatchkeyError)) throw error;
+    }
     this.#log.close();
+  }
+
+  #noteSize(): void {
+    const size = String(this.size());
+    if (this.#log.meta.text(SIZE_KEY) !== size) this.#log.write(() => this.#log.meta.set({ [SIZE_KEY]: size }));
   }
 }

@@ -25,6 +25,9 @@ import {
 } from './sqlite-file.ts';
 import { isSoundHead, StoredTree } from './stored-tree.ts';
 
+/** The size as of the last walCheckpoint or close: rows of the main file that vanished are noticed by it. */
+export const SIZE_KEY = 'size';
+
 export type LogOpenMode = 'write' | 'read' | 'salvage';
 
 export interface LogIdentity {
@@ -97,6 +100,10 @@ export class LogHandle {
     return this.#attached.connection;
   }
 
+  get isWritable(): boolean {
+    return this.#mode === 'write' && !this.#failed && this.connection.open;
+  }
+
   get failed(): boolean {
     return this.#failed;
   }
@@ -141,6 +148,9 @@ export class LogHandle {
   #readTail(): LogTail {
     return guarded(this.path, () => {
       const newest = this.rows.newest();
+      const atLeast = Number(this.meta.text(SIZE_KEY) ?? 0);
+      if ((newest?.size ?? 0) < atLeast)
+        throw damaged(this.path, `entries are missing from the end: expected ${atLeast}`);
       if (newest === undefined) return { frontier: EMPTY_FRONTIER };
       const frontier = isSoundHead(newest) ? decodeFrontier(newest.size, newest.frontier) : undefined;
       if (frontier === undefined) throw damaged(this.path, `the newest row, at ${newest.first}, is not sound`);
@@ -180,7 +190,7 @@ function attach(path: string, crypto: EvidenceCrypto, mode: LogOpenMode): Attach
   return guarded(path, () => {
     const connection = openFile(path, mode === 'write' ? 'write' : 'read');
     try {
-      if (mode !== 'salvage') checkForm(connection, path);
+      if (mode !== 'salvage') checkVersion(connection, path, crypto);
       const meta = new MetaRows(connection, path, crypto, mode === 'salvage');
       if (mode === 'write') {
         assertDurable(connection, path);
@@ -192,6 +202,17 @@ function attach(path: string, crypto: EvidenceCrypto, mode: LogOpenMode): Attach
       throw error;
     }
   });
+}
+
+/** A version number that contradicts the one under a check sum is a flipped bit, not another version. */
+function checkVersion(connection: Connection, path: string, crypto: EvidenceCrypto): void {
+  try {
+    checkForm(connection, path);
+  } catch (error) {
+    if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_VERSION') throw error;
+    const made = new MetaRows(connection, path, crypto, true).text('schema');
+    throw made === String(SCHEMA_VERSION) ? damaged(path, 'its version number was altered') : error;
+  }
 }
 
 /** What a new file says of itself. */

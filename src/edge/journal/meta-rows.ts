@@ -1,6 +1,7 @@
 /**
  * Small durable values of a log's owner, each with a check sum over key and value: SQLite checks its pages' form, not
- * their content, and nothing else signs these.
+ * their content, and nothing else signs these. One more row names all keys, because a flipped bit in a page's count
+ * makes rows vanish without a trace.
  */
 import { assert } from '../../base/assert.ts';
 import { concatBytes, equalBytes, utf8, utf8Text } from '../../base/bytes.ts';
@@ -9,6 +10,8 @@ import { type Connection, damaged } from './sqlite-file.ts';
 
 export const META_VALUE_BYTES_MAX = 65_536;
 const SUM_BYTES = 8;
+/** The row that names the others, one a line. */
+const KEYS_KEY = 'keys';
 
 interface MetaRow {
   readonly key: string;
@@ -38,6 +41,10 @@ export class MetaRows {
       }
       this.#values.set(row.key, row.value);
     }
+    const named = this.text(KEYS_KEY);
+    this.#values.delete(KEYS_KEY);
+    if (lenient || (named === undefined && this.#values.size === 0)) return;
+    if (named !== this.keys().join('\n')) throw damaged(path, 'a stored setting is missing');
   }
 
   bytes(key: string): Uint8Array | undefined {
@@ -57,19 +64,32 @@ export class MetaRows {
   set(values: Readonly<Record<string, string | Uint8Array | undefined>>): void {
     const rows = Object.entries(values).map(([key, value]) => {
       const bytes = typeof value === 'string' ? utf8(value) : value;
+      assert(/^[a-z][a-z0-9_/]*$/.test(key) && key !== KEYS_KEY, `${key} is no name of a setting`);
       assert((bytes?.length ?? 0) <= META_VALUE_BYTES_MAX, `${key} is longer than ${META_VALUE_BYTES_MAX} bytes`);
       return { key, bytes };
     });
+    const keys = new Set(this.#values.keys());
+    for (const { key, bytes } of rows) {
+      if (bytes === undefined) keys.delete(key);
+      else keys.add(key);
+    }
+    const named = [...keys].sort().join('\n');
+    const isSameSet = named === this.keys().join('\n');
     this.#connection.transaction(() => {
       for (const { key, bytes } of rows) {
         if (bytes === undefined) this.#delete.run(key);
-        else this.#upsert.run(key, bytes, this.#sum(key, bytes));
+        else this.#put(key, bytes);
       }
+      if (!isSameSet) this.#put(KEYS_KEY, utf8(named));
     })();
     for (const { key, bytes } of rows) {
       if (bytes === undefined) this.#values.delete(key);
       else this.#values.set(key, bytes);
     }
+  }
+
+  #put(key: string, bytes: Uint8Array): void {
+    this.#upsert.run(key, bytes, this.#sum(key, bytes));
   }
 
   #sum(key: string, value: Uint8Array): Uint8Array {
