@@ -93,6 +93,10 @@ const cosigned = (size: number, salt = ''): Cosigned => ({
   note: utf8(`note ${size}`),
 });
 
+async function cosign(store: IntakeStore, expected: Cosigned | undefined, next: Cosigned): Promise<string | undefined> {
+  return (await store.cosign([{ origin: ORIGIN, expected, next }]))[0];
+}
+
 export function intakeStoreContract(name: string, subject: () => StoreSubject): void {
   test(`${name}: a gateway that nobody heard of holds nothing`, async () => {
     const store = await subject().open();
@@ -201,16 +205,23 @@ export function intakeStoreContract(name: string, subject: () => StoreSubject): 
     const { open } = subject();
     const store = await open();
     await store.append([range(0, 8)]);
-    expect(await store.cosign(ORIGIN, undefined, cosigned(3))).toBe('stored');
-    expect(await store.cosign(ORIGIN, undefined, cosigned(8))).toBe('conflict');
-    expect(await store.cosign(ORIGIN, cosigned(3), cosigned(3))).toBe('stored');
-    expect(await store.cosign(ORIGIN, cosigned(3), cosigned(3, 'other'))).toBe('conflict');
-    expect(await store.cosign(ORIGIN, cosigned(3, 'other'), cosigned(8))).toBe('conflict');
+    expect(await cosign(store, undefined, cosigned(3))).toBe('stored');
+    expect(await cosign(store, undefined, cosigned(8))).toBe('conflict');
+    expect(await cosign(store, cosigned(3), cosigned(3))).toBe('stored');
+    expect(await cosign(store, cosigned(3), cosigned(3, 'other'))).toBe('conflict');
+    expect(await cosign(store, cosigned(3, 'other'), cosigned(8))).toBe('conflict');
     const later = await open();
     expect((await logOf(later))?.cosigned).toEqual(cosigned(3));
-    expect(await later.cosign(ORIGIN, cosigned(3), cosigned(2))).toBe('conflict');
-    expect(await later.cosign(ORIGIN, cosigned(3), cosigned(8))).toBe('stored');
-    expect((await logOf(await open()))?.cosigned).toEqual(cosigned(8));
+    expect(await cosign(later, cosigned(3), cosigned(2))).toBe('conflict');
+    expect(await cosign(later, cosigned(3), cosigned(8))).toBe('stored');
+    const last = await open();
+    expect((await logOf(last))?.cosigned).toEqual(cosigned(8));
+    const group = [
+      { origin: ORIGIN, expected: cosigned(8), next: cosigned(9) },
+      { origin: OTHER, expected: undefined, next: cosigned(2) },
+      { origin: ORIGIN, expected: cosigned(8), next: cosigned(10) },
+    ];
+    expect(await last.cosign(group)).toEqual(['stored', 'stored', 'conflict']);
   });
 
   test(`${name}: uses are kept as they were decided, and withheld bodies are not kept at all`, async () => {

@@ -8,6 +8,7 @@ import { type Frontier, TreeBuilder } from '../../src/evidence/log/tree.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
 import {
   type AppendAnswer,
+  type CosignChange,
   type Cosigned,
   type EntryPlace,
   FORK_BYTES_MAX,
@@ -90,15 +91,17 @@ export class MemoryStore implements IntakeStore {
     });
   }
 
-  async cosign(origin: string, expected: Cosigned | undefined, next: Cosigned): Promise<'stored' | 'conflict'> {
+  async cosign(changes: readonly CosignChange[]): Promise<readonly ('stored' | 'conflict')[]> {
     await this.#write();
-    const log = this.#log(origin);
-    const { cosigned: last } = log;
-    if (!sameTree(last, expected)) return 'conflict';
-    if (last !== undefined && next.size <= last.size) return sameTree(last, next) ? 'stored' : 'conflict';
-    log.cosigned = next;
-    this.#disk.cosigned.push({ origin, cosigned: next });
-    return 'stored';
+    return changes.map(({ origin, expected, next }) => {
+      const log = this.#log(origin);
+      const { cosigned: last } = log;
+      if (!sameTree(last, expected)) return 'conflict';
+      if (last !== undefined && next.size <= last.size) return sameTree(last, next) ? 'stored' : 'conflict';
+      log.cosigned = next;
+      this.#disk.cosigned.push({ origin, cosigned: next });
+      return 'stored';
+    });
   }
 
   async frontierAt(origin: string, size: number): Promise<Frontier | undefined> {

@@ -70,6 +70,13 @@ export interface Cosigned {
   readonly note: Uint8Array;
 }
 
+export interface CosignChange {
+  readonly origin: string;
+  /** What the caller takes for the last one noted. */
+  readonly expected: Cosigned | undefined;
+  readonly next: Cosigned;
+}
+
 export interface HeldLog {
   readonly origin: string;
   /** Ascending by `first`, disjoint; neighbours that touch are one. More than one means a gap. */
@@ -85,7 +92,11 @@ export interface HeldLog {
 export type TrustRecord =
   | { readonly kind: 'first_use'; readonly vkey: string }
   /** A successor statement that verified, as its DSSE envelope's JSON text. */
-  | { readonly kind: 'successor'; readonly old: string; readonly statement: string };
+  | { readonly kind: 'successor'; readonly old: string; readonly statement: string }
+  /** Entries of this log were seen above the size at which a successor took over. */
+  | { readonly kind: 'grew'; readonly origin: string }
+  /** Entry 0 of `by` says that it was opened after `origin` ended, at `size` as far as it knows. */
+  | { readonly kind: 'closed'; readonly origin: string; readonly by: string; readonly size?: number };
 
 export interface HeldGateway {
   readonly gateway: string;
@@ -146,11 +157,11 @@ export interface IntakeStore {
   append(ranges: readonly RangeAppend[]): Promise<readonly AppendAnswer[]>;
 
   /**
-   * Notes durably that `next` may be cosigned from now on. `conflict` when the last one noted is not `expected`, or
-   * `next` is neither larger than it nor the same tree: the caller must not sign. So no two roots ever carry a
-   * cosignature for one size. Rejects like `append`.
+   * Notes durably that these trees may be cosigned from now on: one answer each, in order. `conflict` when the last one
+   * noted is not `expected`, or `next` is neither larger than it nor the same tree: the caller must not sign. So no two
+   * roots ever carry a cosignature for one size. Rejects like `append`, and then nothing of the group may be signed.
    */
-  cosign(origin: string, expected: Cosigned | undefined, next: Cosigned): Promise<'stored' | 'conflict'>;
+  cosign(changes: readonly CosignChange[]): Promise<readonly ('stored' | 'conflict')[]>;
 
   /** The tree of the first `size` entries, or undefined when `size` lies in no held segment. Rejects with STORE_IO. */
   frontierAt(origin: string, size: number): Promise<Frontier | undefined>;

@@ -20,7 +20,7 @@ import { makeDirectory } from '../../../platform/durable-file.ts';
 import { type FileLock, lockFile } from '../../../platform/file-lock.ts';
 import {
   type AppendAnswer,
-  type Cosigned,
+  type CosignChange,
   type EntryPlace,
   FORK_BYTES_MAX,
   type ForkProof,
@@ -102,11 +102,20 @@ export class FileStore implements IntakeStore {
     });
   }
 
-  cosign(origin: string, expected: Cosigned | undefined, next: Cosigned): Promise<'stored' | 'conflict'> {
+  cosign(changes: readonly CosignChange[]): Promise<readonly ('stored' | 'conflict')[]> {
     return this.#writing(async () => {
-      const log = (await this.#gateway(gatewayOfOrigin(origin))).log(origin);
-      this.#touch(log);
-      return log.cosign(expected, next);
+      const answers: ('stored' | 'conflict')[] = [];
+      // Changes of one log follow each other; logs go side by side.
+      const groups = new Map<string, { readonly change: CosignChange; readonly at: number }[]>();
+      changes.forEach((change, at) => {
+        groups.set(change.origin, [...(groups.get(change.origin) ?? []), { change, at }]);
+      });
+      await inParallel([...groups], async ([origin, group]) => {
+        const log = (await this.#gateway(gatewayOfOrigin(origin))).log(origin);
+        this.#touch(log);
+        for (const { change, at } of group) answers[at] = await log.cosign(change.expected, change.next);
+      });
+      return answers;
     });
   }
 

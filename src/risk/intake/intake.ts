@@ -1,0 +1,328 @@
+/**
+ * Intake: what gateways publish becomes verified, stored, receipted entries (FORMAT.md sections 4, 6 and 7).
+ *
+ * It knows topics and bytes but no connection: whoever runs it hands messages in and publishes what comes out. Nothing
+ * that was not receipted is promised, so at any moment everything in memory may be lost.
+ */
+
+import { present } from '../../base/assert.ts';
+import type { Scheduler, Timer } from '../../base/clock.ts';
+import { LatchkeyError } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { parseOrigin } from '../../evidence/log/origin.ts';
+import { formatRequest } from '../../evidence/wire/messages.ts';
+import {
+  gatewayRoot,
+  JSON_CONTENT_TYPE,
+  NOTE_CONTENT_TYPE,
+  parseTopic,
+  receiptName,
+} from '../../evidence/wire/topics.ts';
+import { Alarms } from './alarms.ts';
+import { INTAKE_LIMITS, type IntakeContext, type IntakeLimits } from './context.ts';
+import { GatewayIntake } from './gateway-intake.ts';
+import type { LogIntake } from './log-intake.ts';
+import { Mailbox } from './mailbox.ts';
+import type { Outcome } from './outcome.ts';
+import { ParkingTotal } from './parking.ts';
+import { type IntakeLink, Publisher } from './publisher.ts';
+import { makeReceipt } from './receipts.ts';
+import type { IntakeStore } from './store.ts';
+import type { IntakePolicy } from './trust.ts';
+import type { WitnessKey } from './witness-key.ts';
+import { Writer } from './writer.ts';
+
+export interface IntakeParts {
+  readonly crypto: EvidenceCrypto;
+  readonly store: IntakeStore;
+  readonly key: WitnessKey;
+  readonly link: IntakeLink;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Topic prefix. */
+  readonly prefix: string;
+  readonly policy: IntakePolicy;
+  readonly trustFirstUse?: boolean;
+  readonly acceptedGaps?: ReadonlyMap<string, number>;
+  readonly limits?: Partial<IntakeLimits>;
+  /** Gateways that this receiver is for, by partition; all when absent. Others' stored logs are left alone. */
+  readonly isMine?: (gateway: string) => boolean;
+}
+
+interface Tracked {
+  readonly intake: GatewayIntake;
+  readonly mailbox: Mailbox;
+}
+
+const TICK_MS = 1_000;
+/** The same receipt is not sent more often than this. */
+const RECEIPT_REPEAT_MS = 1_000;
+
+export class Intake {
+  readonly alarms: Alarms;
+  readonly #parts: IntakeParts;
+  readonly #limits: IntakeLimits;
+  readonly #context: IntakeContext;
+  readonly #writer: Writer;
+  readonly #publisher: Publisher;
+  readonly #gateways = new Map<string, Tracked>();
+  #policy: IntakePolicy;
+  /** Gateways that policy or store know. */
+  #known = new Set<string>();
+  #waitingBytes = 0;
+  #room: (() => void)[] = [];
+  #tick: Timer | undefined;
+  #closed = false;
+
+  private constructor(parts: IntakeParts) {
+    const { crypto, store, scheduler, logger, metrics } = parts;
+    this.#parts = parts;
+    this.#limits = { ...INTAKE_LIMITS, ...parts.limits };
+    this.#policy = parts.policy;
+    this.alarms = new Alarms(scheduler, logger, metrics);
+    this.#publisher = new Publisher(parts.link, logger, metrics);
+    this.#writer = new Writer({ crypto, store, scheduler, logger, metrics }, this.#writerEvents());
+    this.#context = {
+      crypto,
+      store,
+      scheduler,
+      logger,
+      metrics,
+      alarms: this.alarms,
+      writer: this.#writer,
+      limits: this.#limits,
+      parkingTotal: new ParkingTotal(this.#limits.totalBytesMax),
+      trustFirstUse: parts.trustFirstUse ?? false,
+      acceptedGaps: parts.acceptedGaps ?? new Map(),
+      policy: () => this.#policy,
+      request: (log, first) => this.#request(log, first),
+    };
+  }
+
+  /** Loads what the store holds. Rejects with the store's codes. */
+  static async open(parts: IntakeParts): Promise<Intake> {
+    const intake = new Intake(parts);
+    for (const gateway of await parts.store.gateways()) {
+      if (parts.isMine?.(gateway) === false) continue;
+      intake.#known.add(gateway);
+      const tracked = intake.#fresh(gateway);
+      await intake.#load(tracked.intake);
+    }
+    intake.#nameGateways();
+    if (parts.trustFirstUse === true) {
+      parts.logger.warn({}, 'trust on first use is on: the first log key of each gateway is believed unseen');
+    }
+    intake.#later();
+    return intake;
+  }
+
+  get storeFailure(): LatchkeyError | undefined {
+    return this.#writer.failure;
+  }
+
+  /** Loaded gateways, for status. */
+  get gateways(): readonly GatewayIntake[] {
+    return [...this.#gateways.values()].map(({ intake }) => intake);
+  }
+
+  get waitingBytes(): number {
+    return this.#waitingBytes + this.#writer.bytes;
+  }
+
+  /**
+   * One message from the broker. The answer is a promise when too much waits: read nothing more until it resolves. It
+   * never waits for what is published. `payload` is intake's from here on.
+   */
+  message(topic: string, payload: Uint8Array): Promise<void> | undefined {
+    const { crypto, metrics, prefix } = this.#parts;
+    const parsed = parseTopic(crypto, prefix, topic);
+    if (!parsed.ok || this.#closed || this.#parts.isMine?.(parsed.value.gateway) === false) {
+      metrics.count('intake_messages_refused', 1, { kind: 'topic' });
+      return undefined;
+    }
+    const { gateway, name } = parsed.value;
+    metrics.count('intake_messages', 1, { kind: name });
+    if (!this.#known.has(gateway) && !this.#gateways.has(gateway) && !this.#admit(gateway, name === 'batch')) {
+      return undefined;
+    }
+    this.#post(gateway, payload.length, (tracked) => tracked.message(parsed.value, payload));
+    return this.waitingBytes > this.#limits.waitingBytesMax ? this.#untilRoom() : undefined;
+  }
+
+  /** Hands in one batch of an export: what it holds is taken, also where it leaves a gap below. */
+  importBatch(bytes: Uint8Array, gateway: string): Promise<Outcome> {
+    this.#known.add(gateway);
+    return new Promise((resolve, reject) => {
+      this.#post(gateway, bytes.length, async (intake) => {
+        await intake.batch(bytes, { imported: true }).then(resolve, reject);
+      });
+    });
+  }
+
+  /** What was accepted before the call is durable, or given up because the store is down. */
+  async settled(): Promise<void> {
+    for (const { mailbox } of this.#gateways.values()) await mailbox.idle();
+    await this.#writer.settled();
+  }
+
+  /** A connection stands and the subscriptions are made: every newest receipt is sent again. */
+  connected(): void {
+    this.#publisher.connected();
+    for (const { intake } of this.#gateways.values()) {
+      for (const log of intake.logs.values()) log.receiptSentMs = Number.NEGATIVE_INFINITY;
+      intake.receiptsDue();
+    }
+  }
+
+  lost(): void {
+    this.#publisher.lost();
+  }
+
+  setPolicy(policy: IntakePolicy): void {
+    this.#policy = policy;
+    this.#nameGateways();
+    for (const { intake, mailbox } of this.#gateways.values()) mailbox.post(() => intake.policyChanged());
+  }
+
+  /** Takes no more messages; resolves when what was taken is durable and its receipts are handed to the link. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#tick?.cancel();
+    for (const { mailbox } of this.#gateways.values()) await mailbox.idle();
+    await this.#writer.close();
+  }
+
+  get isPublished(): boolean {
+    return this.#publisher.isIdle;
+  }
+
+  /** A stranger is let in with a batch only, and not without end. */
+  #admit(gateway: string, isBatch: boolean): boolean {
+    if (!isBatch) return false;
+    if (this.#gateways.size - this.#known.size < this.#limits.strangersMax) return true;
+    for (const [name, { intake, mailbox }] of this.#gateways) {
+      if (!this.#known.has(name) && mailbox.isIdle && intake.isEmpty) this.#gateways.delete(name);
+    }
+    if (this.#gateways.size - this.#known.size < this.#limits.strangersMax) return true;
+    this.alarms.raise('gateways_full', gateway);
+    return false;
+  }
+
+  #post(gateway: string, bytes: number, work: (intake: GatewayIntake) => Promise<void>): void {
+    const { intake, mailbox } = this.#gateways.get(gateway) ?? this.#fresh(gateway);
+    this.#waitingBytes += bytes;
+    mailbox.post(async () => {
+      try {
+        if (!intake.isLoaded) await this.#load(intake);
+        await work(intake);
+      } catch (error) {
+        // Reading failed: nothing was taken, and it comes again.
+        if (!(error instanceof LatchkeyError)) throw error;
+        this.alarms.raise('store_down', gateway, undefined, error.message);
+      } finally {
+        this.#waitingBytes -= bytes;
+        this.#makeRoom();
+      }
+    });
+  }
+
+  #fresh(gateway: string): Tracked {
+    const tracked = { intake: new GatewayIntake(this.#context, gateway), mailbox: new Mailbox() };
+    this.#gateways.set(gateway, tracked);
+    return tracked;
+  }
+
+  async #load(intake: GatewayIntake): Promise<void> {
+    intake.load(await this.#parts.store.load(intake.gateway));
+  }
+
+  #nameGateways(): void {
+    for (const origin of this.#policy.logs.keys()) {
+      const parsed = parseOrigin(origin);
+      if (parsed.ok && this.#parts.isMine?.(parsed.value.gateway) !== false) this.#known.add(parsed.value.gateway);
+    }
+  }
+
+  #untilRoom(): Promise<void> {
+    return new Promise((resolve) => this.#room.push(resolve));
+  }
+
+  #makeRoom(): void {
+    if (this.#room.length === 0 || this.waitingBytes > this.#limits.waitingBytesMax / 2) return;
+    const room = this.#room;
+    this.#room = [];
+    for (const resolve of room) resolve();
+  }
+
+  #later(): void {
+    this.#tick = this.#parts.scheduler.after(TICK_MS, () => {
+      const nowMs = this.#parts.scheduler.monotonicMs();
+      if (this.#writer.failure === undefined) {
+        for (const gateway of this.#gateways.keys()) this.#post(gateway, 0, (intake) => intake.tick(nowMs));
+      }
+      this.#makeRoom();
+      this.#later();
+    });
+  }
+
+  #writerEvents(): ConstructorParameters<typeof Writer>[1] {
+    return {
+      receiptable: (log) => this.#sendReceipt(log),
+      forked: (log) => {
+        log.forks += 1;
+        this.alarms.raise('fork', log.gateway, log.origin);
+      },
+      conflict: async (log) => {
+        const held = await this.#parts.store.load(log.gateway);
+        log.load(held.logs.find((each) => each.origin === log.origin));
+        this.#parts.metrics.count('intake_conflicts');
+      },
+      contradicted: (log) => this.alarms.raise('receipt_contradicted', log.gateway, log.origin),
+      stored: () => this.#makeRoom(),
+      down: (error) => {
+        this.alarms.raise('store_down', '', undefined, error.message);
+        for (const { intake } of this.#gateways.values()) for (const log of intake.logs.values()) log.rollBack();
+        this.#makeRoom();
+      },
+      up: async () => {
+        this.#parts.logger.warn({}, 'the store is back');
+        for (const { intake } of this.#gateways.values()) {
+          await this.#load(intake);
+          intake.receiptsDue();
+        }
+      },
+    };
+  }
+
+  #sendReceipt(log: LogIntake): void {
+    const { key, metrics, scheduler } = this.#parts;
+    const { cosigned } = log;
+    if (cosigned === undefined) return;
+    const nowMs = scheduler.monotonicMs();
+    const isNew = log.receiptSize !== cosigned.size;
+    if (!isNew && nowMs - log.receiptSentMs < RECEIPT_REPEAT_MS) return;
+    if (isNew || log.receipt === undefined) {
+      log.receipt = makeReceipt(key, cosigned.note, Math.floor(scheduler.wallMs() / 1_000));
+      log.receiptSize = cosigned.size;
+      metrics.count('intake_receipts');
+    }
+    log.receiptSentMs = nowMs;
+    const parsed = parseOrigin(log.origin);
+    const name = receiptName(present(parsed.ok ? parsed.value : undefined, 'origin of a log'), key.vkey.keyId);
+    this.#publish(log.gateway, name, log.receipt, true, NOTE_CONTENT_TYPE);
+  }
+
+  #request(log: LogIntake, first: number): void {
+    this.#parts.metrics.count('intake_requests');
+    this.#parts.logger.info({ gateway: log.gateway, log: log.origin, first }, 'asking for entries again');
+    this.#publish(log.gateway, 'request', formatRequest({ origin: log.origin, first }), false, JSON_CONTENT_TYPE);
+  }
+
+  #publish(gateway: string, name: string, payload: Uint8Array, retain: boolean, contentType: string): void {
+    const root = gatewayRoot(this.#parts.crypto, this.#parts.prefix, gateway);
+    this.#publisher.put(`${root}/${name}`, { payload, retain, contentType });
+  }
+}
