@@ -3,7 +3,8 @@
  */
 import { base64url } from '../../base/bytes.ts';
 import type { EventBody, Json, JsonObject, ParcelRef, Seen } from '../../evidence/event/event.ts';
-import { scanHoldsCardNumber } from '../../evidence/event/recognise-code.ts';
+import { codeHoldsCardNumber } from '../../evidence/event/recognise-code.ts';
+import type { ScanCode } from '../../evidence/event/scan-code.ts';
 import type { BoardReading, DeviceReading, LineReading, ScanReading } from '../contracts/reading.ts';
 import type { Compartment, CompartmentOutput, Episode } from './compartment.ts';
 import { UNNAMED_BOOT } from './debounce.ts';
@@ -41,7 +42,7 @@ export function scanBody(
   }
   const best = code.identifiers[0];
   if (best !== undefined) {
-    data['candidates'] = [...new Set(code.identifiers.map(({ scheme }) => scheme))].slice(0, 8);
+    data['candidates'] = code.identifiers.length === 1 ? [best.scheme] : schemesOf(code);
     data['certainty'] = best.certainty;
   }
   const { text } = code;
@@ -58,9 +59,8 @@ export function scanBody(
 }
 
 /** True when no reference may be made of the scan, not even a keyed one. */
-export function textHoldsCard(reading: ScanReading): boolean {
-  const { text, aim } = reading.code;
-  return text !== undefined && scanHoldsCardNumber(text, aim);
+export function holdsCard(reading: ScanReading): boolean {
+  return codeHoldsCardNumber(reading.code);
 }
 
 export function doorBody(
@@ -159,6 +159,10 @@ export function lineBody(reading: LineReading): EventBody {
     timeouts: count(reading.timeouts),
   };
   return { data, type: 'line.noisy' };
+}
+
+function schemesOf(code: ScanCode): readonly string[] {
+  return [...new Set(code.identifiers.map(({ scheme }) => scheme))].slice(0, 8);
 }
 
 function changeBody(type: string, settings: CompartmentSettings, data: JsonObject, seen: Seen | undefined): EventBody {

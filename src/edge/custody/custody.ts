@@ -24,11 +24,11 @@ import {
   episodeBody,
   firstLookBody,
   forcedBody,
+  holdsCard,
   lineBody,
   loneScansBody,
   occupancyBody,
   scanBody,
-  textHoldsCard,
 } from './bodies.ts';
 import {
   addScan,
@@ -201,7 +201,7 @@ class CustodyRoom implements Custody {
   }
 
   #scanned(reading: ScanReading): void {
-    const card = textHoldsCard(reading);
+    const card = holdsCard(reading);
     const parcel = card ? undefined : this.#parcelOf(reading);
     this.#append(reading.observed, scanBody(reading, parcel, this.#options.references.clear, card));
     const { device, observed, quarantined } = reading;

@@ -40,6 +40,16 @@ export function scanHoldsCardNumber(text: string, aim?: string): boolean {
   return read(text, aim).rest.some(holdsCardNumber);
 }
 
+/** `scanHoldsCardNumber` of a code that is recognised already. */
+export function codeHoldsCardNumber(code: ScanCode): boolean {
+  const { text, elements, identifiers } = code;
+  if (text === undefined) return false;
+  const best = identifiers[0];
+  if (best?.certainty === 'check_digit' && (best.value === text || elements?.length === 1)) return false;
+  if (elements === undefined) return scanHoldsCardNumber(text, code.aim);
+  return readElements(text, elements).rest.some(holdsCardNumber);
+}
+
 function read(text: string, aim: string | undefined): Reading {
   if (isGs1Carrier(aim)) {
     const elements = parseElements(text);

@@ -31,8 +31,19 @@ export function pseudonym(
 ): string {
   assert(REFERENCE_KEY_ID.test(key.id), 'a reference key id is [a-z0-9][a-z0-9-]{0,11}');
   assert(!kind.includes('\n') && !scheme.includes('\n'), 'kind and scheme hold no newline');
-  const tag = crypto.hmacSha256(key.key, utf8(`latchkey/ref/v1\n${kind}\n${scheme}\n${normalised}`));
+  const tag = crypto.hmacSha256(key.key, utf8Quickly(`latchkey/ref/v1\n${kind}\n${scheme}\n${normalised}`));
   return `${key.id}.${base64url(tag.subarray(0, TAG_BYTES))}`;
+}
+
+/** Identifiers are short and ASCII nearly always: a third of the encoder's time. */
+function utf8Quickly(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return utf8(text);
+    bytes[i] = unit;
+  }
+  return bytes;
 }
 
 /** The key id of a pseudonym, or undefined when the text is none. */
