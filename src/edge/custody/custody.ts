@@ -206,11 +206,7 @@ class CustodyRoom implements Custody {
     this.#append(reading.observed, scanBody(reading, parcel, this.#options.references.clear, card));
     const { device, observed, quarantined } = reading;
     const scan: WaitingScan = { device, boot: this.#options.boot, upMs: observed.upMs, parcel, quarantined };
-    if (this.#visited.size > 0 && this.#claim(scan)) {
-      this.#revision += 1;
-      return;
-    }
-    this.#row.push(scan);
+    if (this.#visited.size === 0 || !this.#claim(scan)) this.#row.push(scan);
   }
 
   /** Gives a scan to the door that stands open; of several, to the one that opened last. */
@@ -222,7 +218,11 @@ class CustodyRoom implements Custody {
     const [first, ...others] = from;
     if (first === undefined) return false;
     const latest = others.reduce((best, name) => (startedMs(name) >= startedMs(best) ? name : best), first);
-    this.#states.set(latest, addScan(this.#state(latest), scan, open.length > 1));
+    const before = this.#state(latest);
+    const after = addScan(before, scan, open.length > 1);
+    this.#states.set(latest, after);
+    // An episode that holds all the scans that it can only counts the next: a flood must not write a state for each.
+    if (after.episode?.scans.length !== before.episode?.scans.length) this.#revision += 1;
     return true;
   }
 
