@@ -5,6 +5,8 @@
  * Every bound has its answer: what does not fit is dropped and counted, the newest first for strangers, the farthest
  * ahead for known logs.
  */
+import { equalBytes } from '../../base/bytes.ts';
+
 export interface ParkingLimits {
   /** Bytes of one gateway. */
   readonly gatewayBytesMax: number;
@@ -63,7 +65,7 @@ export class Parking {
   /** What a parked item is kept as: `known` is there already, `full` was dropped. */
   park(origin: string, item: Parked): 'parked' | 'known' | 'full' {
     const items = this.#byOrigin.get(origin) ?? [];
-    const twin = items.some((each) => each.first === item.first && each.bytes.length === item.bytes.length);
+    const twin = items.some((each) => each.first === item.first && equalBytes(each.bytes, item.bytes));
     if (twin) return 'known';
     if (item.kind === 'unknown' && items.length === 0 && this.unknownOrigins.length >= this.#limits.unknownOriginsMax) {
       return 'full';

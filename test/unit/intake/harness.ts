@@ -43,6 +43,8 @@ export interface Published {
   readonly topic: string;
   readonly payload: Uint8Array;
   readonly retain: boolean;
+  /** Monotonic time. */
+  readonly atMs: number;
 }
 
 /** Everything that was logged, as text: for what must not be in it. */
@@ -77,7 +79,7 @@ export class Harness {
       key: this.key,
       link: {
         publish: async (topic, payload, { retain }) => {
-          this.published.push({ topic, payload, retain });
+          this.published.push({ topic, payload, retain, atMs: this.scheduler.monotonicMs() });
           return 0;
         },
       },
