@@ -4,7 +4,7 @@
 import { base64url } from '../../src/base/bytes.ts';
 import type { CustodyEvent, JsonObject } from '../../src/evidence/event/event.ts';
 import { encodeLeaf } from '../../src/evidence/event/leaf.ts';
-import { type TestLog, seedOf } from './test-log.ts';
+import { seedOf, type TestLog } from './test-log.ts';
 
 export function eventOf(log: TestLog, n: number, type: string, data: JsonObject, more: object = {}): CustodyEvent {
   const seconds = String(n % 60).padStart(2, '0');

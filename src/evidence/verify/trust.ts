@@ -54,6 +54,7 @@ export function believedLogs(
     if (waiting.length === open.length) break;
     open = waiting;
   }
+  spreadDisputes(logs);
   for (const closed of more.closed ?? []) {
     const log = logs.get(closed.origin);
     if (log !== undefined && log.closed === undefined) logs.set(closed.origin, { ...log, closed });
@@ -91,8 +92,15 @@ function apply(logs: Map<string, BelievedLog>, seen: SuccessorsSeen, statement: 
   if (!logs.has(successor.name)) logs.set(successor.name, { vkey: successor, vouchedBy: old });
   for (const name of named) {
     const next = logs.get(name);
-    const disputed = named.size > 1 || log.disputed === true;
-    if (disputed && next?.vouchedBy === old) logs.set(name, { ...next, disputed: true });
+    if (named.size > 1 && next?.vouchedBy === old) logs.set(name, { ...next, disputed: true });
+  }
+}
+
+/** Whom a disputed log vouches for is disputed too. A map keeps its order, and a successor stands after its voucher. */
+function spreadDisputes(logs: Map<string, BelievedLog>): void {
+  for (const [origin, log] of logs) {
+    const voucher = log.vouchedBy === undefined ? undefined : logs.get(log.vouchedBy);
+    if (voucher?.disputed === true) logs.set(origin, { ...log, disputed: true });
   }
 }
 
