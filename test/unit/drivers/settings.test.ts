@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { lineBaud, lineShape } from '../../../src/edge/drivers/settings.ts';
+
+const schema = z.strictObject(lineShape);
+
+function problems(settings: unknown): string[] {
+  const parsed = schema.safeParse(settings);
+  return parsed.success ? [] : parsed.error.issues.map((issue) => issue.path.join('.'));
+}
+
+describe('settings of a line', () => {
+  test('defaults make the shortest entry whole', () => {
+    const parsed = schema.parse({ devices: [{ driver: 'xor_8a80', name: 'board-1', address: 1 }] });
+    expect(parsed.poll).toEqual({ cycle_ms: 500, reply_timeout_ms: 200, turnaround_ms: 20, liveness_ms: 15_000 });
+    expect(parsed.devices[0]).toEqual({ driver: 'xor_8a80', name: 'board-1', address: 1, channels: 24 });
+    const kerong = schema.parse({ devices: [{ driver: 'kerong_cu16', name: 'b', address: 0 }] });
+    expect(kerong.devices[0]).toMatchObject({ channels: 16, item_sensors: false });
+  });
+
+  test('every wrong member is named at its path', () => {
+    expect(
+      problems({
+        poll: { cycle_ms: 1 },
+        devices: [
+          { driver: 'xor_8a80', name: 'board 1', address: 0, channels: 8 },
+          { driver: 'kerong_cu16', name: 'b', address: 16, colour: 'red' },
+          { driver: 'unheard_of', name: 'c' },
+        ],
+      }).sort(),
+    ).toEqual([
+      'devices.0.address',
+      'devices.0.channels',
+      'devices.0.name',
+      'devices.1',
+      'devices.1.address',
+      'devices.2.driver',
+      'poll.cycle_ms',
+    ]);
+    expect(problems({ devices: [] })).toEqual(['devices']);
+  });
+
+  test('two boards of one family share no address; of two families they may', () => {
+    const xor = { driver: 'xor_8a80', name: 'a', address: 3 };
+    expect(problems({ devices: [xor, { ...xor, name: 'b' }] })).toEqual(['devices.1.address']);
+    expect(problems({ devices: [xor, { driver: 'kerong_cu16', name: 'b', address: 3 }] })).toEqual([]);
+  });
+
+  test('a scanner has its port to itself', () => {
+    const scanner = { driver: 'text_scanner', name: 's' };
+    expect(problems({ devices: [scanner] })).toEqual([]);
+    expect(problems({ devices: [{ driver: 'xor_8a80', name: 'a', address: 3 }, scanner] })).toEqual([
+      'devices.1.driver',
+    ]);
+  });
+
+  test('the usual speed of a line is that of its devices, when they agree', () => {
+    const xor = { driver: 'xor_8a80', name: 'a', address: 3 };
+    const kerong = { driver: 'kerong_cu16', name: 'b', address: 3 };
+    expect(lineBaud(schema.parse({ devices: [xor] }).devices)).toBe(9_600);
+    expect(lineBaud(schema.parse({ devices: [kerong] }).devices)).toBe(19_200);
+    expect(lineBaud(schema.parse({ devices: [xor, kerong] }).devices)).toBeUndefined();
+  });
+
+  test('the schema can be written as JSON Schema', () => {
+    const json = z.toJSONSchema(schema, { io: 'input' });
+    expect(JSON.stringify(json)).toContain('item_sensors');
+  });
+});
