@@ -1,77 +1,19 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect as createConnectionTo, createServer as createTcpServer } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createServer as createTlsServer } from 'node:tls';
 import { generate } from 'mqtt-packet';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { utf8, utf8Text } from '../../../src/base/bytes.ts';
-import type { LogFields, Logger } from '../../../src/base/logger.ts';
-import { MemoryMetrics } from '../../../src/base/metrics.ts';
-import { systemScheduler } from '../../../src/base/system-scheduler.ts';
-import { createMqttConnection } from '../../../src/platform/mqtt/client.ts';
-import type { MqttConnectedInfo, MqttConnection, MqttMessageInfo } from '../../../src/platform/mqtt/connection.ts';
-import { type MqttWill, mqttSettingsSchema } from '../../../src/platform/mqtt/settings.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { utf8 } from '../../../src/base/bytes.ts';
 import { startBroker } from '../../support/broker.ts';
-import { type ScriptedOptions, startScriptedBroker } from '../../support/scripted-broker.ts';
 import { startProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
-
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-interface Seen {
-  readonly connection: MqttConnection;
-  readonly metrics: MemoryMetrics;
-  readonly connected: MqttConnectedInfo[];
-  readonly lost: string[];
-  readonly messages: { topic: string; text: string; info: MqttMessageInfo }[];
-  readonly log: string[];
-}
-
-function open(settings: Readonly<Record<string, unknown>>, more: { will?: MqttWill; subscribe?: string[] } = {}): Seen {
-  const metrics = new MemoryMetrics();
-  const log: string[] = [];
-  const line = (fields: LogFields, message: string): void => void log.push(`${message} ${JSON.stringify(fields)}`);
-  const logger: Logger = { debug: line, info: line, warn: line, error: line, child: () => logger };
-  const connection = createMqttConnection({
-    settings: mqttSettingsSchema.parse({ reconnect: { first_ms: 5, max_ms: 20 }, ack_timeout_ms: 5_000, ...settings }),
-    clientId: 'gw-0001',
-    ...(more.will === undefined ? {} : { will: more.will }),
-    scheduler: systemScheduler(),
-    logger,
-    metrics,
-  });
-  const seen: Seen = { connection, metrics, connected: [], lost: [], messages: [], log };
-  connection.start({
-    connected: (info) => {
-      seen.connected.push(info);
-      if (more.subscribe !== undefined) void connection.subscribe(more.subscribe).catch(() => undefined);
-    },
-    lost: (reason) => void seen.lost.push(reason),
-    message: (topic, payload, info) => void seen.messages.push({ topic, text: utf8Text(payload) ?? '?', info }),
-  });
-  cleanups.push(() => connection.close());
-  return seen;
-}
-
-async function scripted(options: ScriptedOptions = {}) {
-  const broker = await startScriptedBroker(options);
-  cleanups.push(() => broker.stop());
-  return broker;
-}
-
-async function ready(seen: Seen, count = 1): Promise<void> {
-  await until(`connection ${count}`, () => seen.connected.length >= count && seen.connection.connected);
-}
+import { open, ready, scripted } from './connecting.ts';
 
 describe('over a broker that speaks 3.1.1', () => {
   test('messages go out and come back, retained ones to who subscribes later', async () => {
     const broker = await startBroker();
-    cleanups.push(() => broker.stop());
+    onTestFinished(() => broker.stop());
     const one = open({ url: broker.url, protocol: '3.1.1', client_id: 'one' });
     await ready(one);
     expect(await one.connection.publish('a/kept', utf8('kept'), { retain: true, contentType: 'text/plain' })).toBe(0);
@@ -87,7 +29,7 @@ describe('over a broker that speaks 3.1.1', () => {
 
   test('it comes back to a broker that died, and the will speaks for it meanwhile', async () => {
     const broker = await startBroker();
-    cleanups.push(() => broker.stop());
+    onTestFinished(() => broker.stop());
     const will = { topic: 'gw/status', payload: utf8('offline'), retain: true };
     const seen = open({ url: broker.url, protocol: '3.1.1' }, { will });
     await ready(seen);
@@ -105,9 +47,9 @@ describe('over a broker that speaks 3.1.1', () => {
 
   test('a wrong password is refused by name, and stands in no log line', async () => {
     const broker = await startBroker({ users: { 'gw-0001': 'correct horse' } });
-    cleanups.push(() => broker.stop());
+    onTestFinished(() => broker.stop());
     const dir = mkdtempSync(join(tmpdir(), 'latchkey-mqtt-'));
-    cleanups.push(() => rmSync(dir, { recursive: true }));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
     const password = join(dir, 'password');
     writeFileSync(password, 'battery staple\n');
     const settings = { url: broker.url, protocol: '3.1.1', username: 'gw-0001', password_file: password };
@@ -123,7 +65,7 @@ describe('over a broker that speaks 3.1.1', () => {
 
   test('an oversize message is swallowed and counted, and those after it arrive', async () => {
     const broker = await startBroker();
-    cleanups.push(() => broker.stop());
+    onTestFinished(() => broker.stop());
     const settings = { url: broker.url, protocol: '3.1.1', packet_size_max: 4_096 };
     const seen = open(settings, { subscribe: ['a/#'] });
     await broker.publish('a/huge', new Uint8Array(1_000_000).fill(0x41), true);
@@ -137,7 +79,7 @@ describe('over a broker that speaks 3.1.1', () => {
 
   test('a broker without MQTT 5 is refused with words that help', async () => {
     const broker = await startBroker();
-    cleanups.push(() => broker.stop());
+    onTestFinished(() => broker.stop());
     const seen = open({ url: broker.url, protocol: '5' });
     await until('a failure', () => seen.log.some((line) => line.includes('cannot connect')));
     expect(seen.log.join('\n')).toContain('Unacceptable protocol version');
@@ -298,7 +240,7 @@ describe('over a broker that speaks MQTT 5', () => {
     await ready(seen);
     await seen.connection.close({ topic: 't', payload: utf8('x'), retain: false });
     const nobody = createTcpServer().listen(0, '127.0.0.1');
-    cleanups.push(() => nobody.close());
+    onTestFinished(() => void nobody.close());
     await until('an address', () => nobody.address() !== null);
     const { port } = nobody.address() as AddressInfo;
     const waiting = open({ url: `mqtt://127.0.0.1:${port}`, ack_timeout_ms: 100 });
@@ -309,7 +251,7 @@ describe('over a broker that speaks MQTT 5', () => {
   test('a line that goes silent with its sockets open is noticed and replaced', async () => {
     const broker = await scripted();
     const proxy = await startProxy(broker.port);
-    cleanups.push(() => proxy.stop());
+    onTestFinished(() => proxy.stop());
     const seen = open({ url: `mqtt://127.0.0.1:${proxy.port}`, keepalive_s: 1, ack_timeout_ms: 60_000 });
     await ready(seen);
     proxy.stall(true);
@@ -318,90 +260,4 @@ describe('over a broker that speaks MQTT 5', () => {
     proxy.stall(false);
     await ready(seen, 2);
   });
-});
-
-describe('TLS', () => {
-  let dir = '';
-  beforeAll(() => {
-    dir = mkdtempSync(join(tmpdir(), 'latchkey-tls-'));
-    for (const [name, subject] of [
-      ['good', 'DNS:localhost,IP:127.0.0.1'],
-      ['other', 'DNS:elsewhere.example'],
-    ]) {
-      const args = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test -addext subjectAltName=${subject}`;
-      execFileSync(
-        'openssl',
-        [...args.split(' '), '-keyout', join(dir, `${name}.key`), '-out', join(dir, `${name}.crt`)],
-        {
-          stdio: 'ignore',
-        },
-      );
-    }
-    return () => rmSync(dir, { recursive: true });
-  });
-
-  async function tlsFront(name: string): Promise<string> {
-    const broker = await scripted();
-    const key = readFileSync(join(dir, `${name}.key`));
-    const cert = readFileSync(join(dir, `${name}.crt`));
-    const server = createTlsServer({ key, cert }, (near) => {
-      const far = createConnectionTo(broker.port);
-      near.pipe(far).pipe(near);
-      near.on('error', () => far.destroy());
-      far.on('error', () => near.destroy());
-    });
-    server.on('tlsClientError', () => undefined);
-    server.listen(0, '127.0.0.1');
-    await until('the TLS server', () => server.address() !== null);
-    cleanups.push(() => server.close());
-    return `mqtts://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  }
-
-  test('a broker whose certificate the CA file vouches for is accepted', async () => {
-    const seen = open({ url: await tlsFront('good'), ca_file: join(dir, 'good.crt') });
-    await ready(seen);
-    expect(await seen.connection.publish('t', utf8('x'))).toBe(0);
-  });
-
-  test.each([
-    ['nobody vouches for', 'good', undefined],
-    ['another name is in', 'other', 'other.crt'],
-  ])(
-    'a broker with a certificate that %s is refused, even if the environment says otherwise',
-    async (_why, name, ca) => {
-      const before = process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
-      process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
-      cleanups.push(() => {
-        if (before === undefined) delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
-        else process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = before;
-      });
-      const seen = open({ url: await tlsFront(name), ...(ca === undefined ? {} : { ca_file: join(dir, ca) }) });
-      await until('refusals', () => seen.metrics.value('mqtt_connections_failed') > 1);
-      expect(seen.connected).toEqual([]);
-      expect(seen.log.join('\n')).toMatch(/certificate|altnames|self-signed/i);
-    },
-  );
-
-  test('plain text to another machine is announced loudly', () => {
-    const seen = open({ url: 'mqtt://192.0.2.1' });
-    expect(seen.log.join('\n')).toContain('PLAIN TEXT');
-    expect(seen.metrics.value('mqtt_plain_text')).toBe(1);
-  });
-});
-
-test('the settings refuse what would weaken them', () => {
-  const base = { url: 'mqtts://broker.example' };
-  expect(mqttSettingsSchema.safeParse(base).success).toBe(true);
-  for (const wrong of [
-    { ...base, reject_unauthorized: false },
-    { url: 'mqtts://user:secret@broker.example' },
-    { url: 'http://broker.example' },
-    { url: 'mqtt://broker.example:99999' },
-    { ...base, cert_file: '/a' },
-    { ...base, password_file: '/a' },
-    { url: 'mqtt://broker.example', ca_file: '/a' },
-    { ...base, password: 'secret' },
-  ]) {
-    expect(mqttSettingsSchema.safeParse(wrong).success, JSON.stringify(wrong)).toBe(false);
-  }
 });
