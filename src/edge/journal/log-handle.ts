@@ -10,7 +10,7 @@ import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { logVkey, type Vkey } from '../../evidence/log/note.ts';
 import { parseOrigin, tagOf } from '../../evidence/log/origin.ts';
 import { decodeFrontier, EMPTY_FRONTIER, type Frontier } from '../../evidence/log/tree.ts';
-import { CommitRows, plain } from './commit-rows.ts';
+import { type CommitHead, CommitRows, plain } from './commit-rows.ts';
 import { MetaRows } from './meta-rows.ts';
 import { lastOf } from './paced.ts';
 import {
@@ -171,24 +171,43 @@ export class LogHandle {
     });
   }
 
+  /** Of a damaged file: the newest row that can be read, from the end or, when that is gone, from the beginning. */
   #readTailLeniently(): LogTail {
-    try {
-      const newest = this.rows.newest();
-      const noted = this.rows.newestWithNote(Number.MAX_SAFE_INTEGER);
-      const frontier = newest === undefined ? EMPTY_FRONTIER : decodeFrontier(newest.size, newest.frontier);
-      return {
-        frontier: frontier ?? EMPTY_FRONTIER,
-        ...(noted?.note instanceof Uint8Array && { newestNote: { size: noted.size, note: plain(noted.note) } }),
-      };
-    } catch {
-      return { frontier: EMPTY_FRONTIER };
+    const newest = attempt(() => this.rows.newest());
+    const frontier = (newest && soundFrontier(newest)) ?? this.#lastReadable();
+    const noted = attempt(() => this.rows.newestWithNote(frontier.size));
+    return {
+      frontier,
+      ...(noted?.note instanceof Uint8Array && { newestNote: { size: noted.size, note: plain(noted.note) } }),
+    };
+  }
+
+  #lastReadable(): Frontier {
+    let last = EMPTY_FRONTIER;
+    for (;;) {
+      const row = attempt(() => this.rows.headsFrom(last.size, 1)[0]);
+      const frontier = row === undefined ? undefined : soundFrontier(row);
+      if (frontier === undefined) return last;
+      last = frontier;
     }
+  }
+}
+
+function soundFrontier(row: CommitHead): Frontier | undefined {
+  return isSoundHead(row) ? decodeFrontier(row.size, row.frontier) : undefined;
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
   }
 }
 
 function attach(path: string, crypto: EvidenceCrypto, mode: LogOpenMode): Attached {
   return guarded(path, () => {
-    const connection = openFile(path, mode === 'write' ? 'write' : 'read');
+    const connection = openFile(path, mode === 'write' ? 'write' : 'read', mode === 'salvage');
     try {
       if (mode !== 'salvage') checkVersion(connection, path, crypto);
       const meta = new MetaRows(connection, path, crypto, mode === 'salvage');

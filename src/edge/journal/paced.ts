@@ -11,21 +11,23 @@ export function lastOf<T, R>(steps: Generator<T, R>): R {
   }
 }
 
-/** The generator's result. Rejects with the abort reason between two slices. */
+/** The generator's result; `progress` gets its newest value after each slice. Rejects with the abort reason. */
 export async function paced<T, R>(
   steps: Generator<T, R>,
   options: { readonly signal: AbortSignal; readonly progress?: (value: T) => void },
 ): Promise<R> {
   for (;;) {
+    options.signal.throwIfAborted();
     const endMs = performance.now() + SLICE_MS;
     let newest: T | undefined;
-    do {
-      const step = steps.next();
-      if (step.done === true) return step.value;
+    let step = steps.next();
+    while (step.done !== true && performance.now() < endMs) {
       newest = step.value;
-    } while (performance.now() < endMs);
+      step = steps.next();
+    }
+    if (step.done !== true) newest = step.value;
     if (newest !== undefined) options.progress?.(newest);
+    if (step.done === true) return step.value;
     await turn();
-    options.signal.throwIfAborted();
   }
 }

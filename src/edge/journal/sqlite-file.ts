@@ -71,13 +71,17 @@ export function createFile(path: string, fill: (connection: Connection) => void)
   });
 }
 
-/** Opens the file as this module's head says. Nothing in it is believed yet but that it is SQLite's. */
-export function openFile(path: string, mode: OpenMode): Connection {
+/**
+ * Opens the file as this module's head says. Nothing in it is believed yet but that it is SQLite's. `truncated`: what is
+ * left of a file that lost its end can be read.
+ */
+export function openFile(path: string, mode: OpenMode, truncated = false): Connection {
   if (!existsSync(path)) throw new LatchkeyError('JOURNAL_MISSING', `expected a log at ${path}, found no file`);
   if (statSync(path).size === 0) throw damaged(path, 'the file is empty');
   return guarded(path, () => {
     const connection = new Database(path, { fileMustExist: true, readonly: mode === 'read', timeout: 0 });
     try {
+      if (truncated) allowTruncated(connection);
       if (mode === 'write') {
         connection.pragma('locking_mode = EXCLUSIVE');
         connection.pragma('journal_mode = WAL');
@@ -95,6 +99,12 @@ export function openFile(path: string, mode: OpenMode): Connection {
       throw error;
     }
   });
+}
+
+/** SQLite refuses every page of a file that is shorter than its header says, unless the schema may be repaired. */
+function allowTruncated(connection: Connection): void {
+  connection.unsafeMode(true);
+  connection.pragma('writable_schema = ON');
 }
 
 /** That the file is a log of this version, with exactly its tables. Throws JOURNAL_DAMAGED or JOURNAL_VERSION. */
