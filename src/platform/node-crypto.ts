@@ -4,6 +4,7 @@
  */
 import { createHmac, createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
 import { hex } from '../base/bytes.ts';
+import type { EvidenceCrypto } from '../evidence/crypto.ts';
 import { soundEncodings } from './ed25519-encoding.ts';
 
 /** Parsed public keys kept: a receiver sees one key per open log; parsing one costs about a tenth of a verification. */
@@ -12,7 +13,7 @@ const KEYS_KEPT_MAX = 1024;
 /** RFC 8410: SubjectPublicKeyInfo of an Ed25519 key, up to the key itself. */
 const SPKI_PREFIX = '302a300506032b6570032100';
 
-class NodeCrypto {
+class NodeCrypto implements EvidenceCrypto {
   /** Least recently used first. Only a memo: it changes no answer. */
   readonly #keys = new Map<string, KeyObject>();
 
@@ -56,7 +57,7 @@ class NodeCrypto {
   }
 }
 
-export const nodeCrypto = new NodeCrypto();
+export const nodeCrypto: EvidenceCrypto = new NodeCrypto();
 
 /** SHA-512 (FIPS 180-4): 64 bytes. */
 export function nodeSha512(bytes: Uint8Array): Uint8Array {
