@@ -2,7 +2,7 @@
  * The count after the play: everything of one moment, after the daemon stopped cleanly. Read from files, and judged by
  * `latchkey verify`.
  */
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { present } from '../../src/base/assert.ts';
 import { LatchkeyError } from '../../src/base/errors.ts';
@@ -14,7 +14,7 @@ import { gatewayRoot, receiptName } from '../../src/evidence/wire/topics.ts';
 import { type Exported, readExport } from './exported.ts';
 import { latchkey, latchkeyDone } from './product.ts';
 import { readStored, sameAtBothEnds } from './stored.ts';
-import { flipOneByte, removeBatch, type Tampering } from './tamper.ts';
+import { flipOneByte, removeEntry, type Tampering } from './tamper.ts';
 
 export interface FindingsInput {
   readonly crypto: EvidenceCrypto;
@@ -33,6 +33,14 @@ export interface Refusal extends Tampering {
   readonly refused: boolean;
   /** What `latchkey verify` said. */
   readonly said: string;
+}
+
+/** What the demo reads in `latchkey verify --json`. */
+interface Said {
+  readonly outcome: string;
+  readonly reason?: string;
+  readonly detail?: string;
+  readonly at?: number;
 }
 
 export interface Findings {
@@ -78,7 +86,7 @@ export async function findOut(input: FindingsInput): Promise<Findings> {
     sameBytes: sameAtBothEnds(stored, lines),
     receiptedAtS: receipt.timestampS,
     verified: byPolicy.code === 0 && byKey.code === 0 && exported.size === events,
-    refusals: await tryTampering(input, exported, exportFile),
+    refusals: await tryTampering(input, vkey, exported, exportFile),
   };
 }
 
@@ -103,17 +111,21 @@ function readReceipt(
   return { size: note.value.checkpoint.size, timestampS: cosigned.value.timestampS };
 }
 
-async function tryTampering(input: FindingsInput, exported: Exported, exportFile: string): Promise<readonly Refusal[]> {
-  const original = join(input.dir, 'tampered-copy.ndjson');
-  copyFileSync(exportFile, original);
+async function tryTampering(
+  input: FindingsInput,
+  vkey: Vkey,
+  exported: Exported,
+  exportFile: string,
+): Promise<readonly Refusal[]> {
   const attempts = [
-    flipOneByte(exportFile, exported, original),
-    removeBatch(exported, join(input.dir, 'tampered-gap.ndjson')),
-  ].filter((attempt) => attempt !== undefined);
+    flipOneByte(exportFile, exported, join(input.dir, 'tampered-byte.ndjson')),
+    removeEntry(exported, vkey, join(input.dir, 'tampered-entry.ndjson')),
+  ];
   const refusals: Refusal[] = [];
   for (const attempt of attempts) {
-    const { code, out, err } = await latchkey(['verify', attempt.file, '--vkey', input.vkey], VERIFY_LIMIT_MS);
-    refusals.push({ ...attempt, refused: code === 1, said: `${out}\n${err}`.trim() });
+    const { code, out } = await latchkey(['verify', attempt.file, '--vkey', input.vkey, '--json'], VERIFY_LIMIT_MS);
+    const { outcome, reason, detail, at } = JSON.parse(out) as Said;
+    refusals.push({ ...attempt, refused: code === 1, said: `${outcome}, ${reason}: ${detail} (batch ${at})` });
   }
   return refusals;
 }

@@ -131,7 +131,7 @@ function toBreak(findings: Findings): string[] {
   return [
     ...findings.refusals.flatMap(({ what, said, refused }) => [
       `  tried: ${what}`,
-      `    ${refused ? 'refused' : 'NOT REFUSED'}: ${said.split('\n')[0] ?? ''}`,
+      `    ${refused ? 'refused' : 'NOT REFUSED'}: ${said}`,
     ]),
     '  To change, drop or insert one entry unseen, somebody would need all of these:',
     "    1. the log's Ed25519 key, which lies on the gateway alone: every batch and every note carries its signature",

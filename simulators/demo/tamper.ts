@@ -1,9 +1,15 @@
 /**
  * What somebody with write access to the evidence could try: copies of an export that say something else.
  */
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { present } from '../../src/base/assert.ts';
-import type { Exported } from './exported.ts';
+import { assert, present } from '../../src/base/assert.ts';
+import { concatBytes, utf8 } from '../../src/base/bytes.ts';
+import { BATCH_TYPE, batchPayload, finishBatch, parseHead } from '../../src/evidence/batch/batch.ts';
+import { pae } from '../../src/evidence/batch/pae.ts';
+import { encodeLeaf } from '../../src/evidence/event/leaf.ts';
+import type { Vkey } from '../../src/evidence/log/note.ts';
+import type { Exported, ExportedBatch } from './exported.ts';
 
 export interface Tampering {
   /** What was done, as a clause. */
@@ -29,12 +35,28 @@ export function flipOneByte(source: string, exported: Exported, file: string): T
   return { what: `byte ${at} changed from ${character(old)} to ${character(old ^ 0x02)} (entry ${event.n})`, file };
 }
 
-/** Takes a whole signed batch out of the middle: each remaining signature is still good. */
-export function removeBatch(exported: Exported, file: string): Tampering | undefined {
-  const { batches, lines } = exported;
-  const removed = batches[Math.floor(batches.length / 2)];
-  if (removed === undefined || batches.length < 3) return undefined;
-  const kept = lines.filter((_, i) => i < removed.headerLine || i >= removed.headerLine + removed.count + 2);
-  writeFileSync(file, `${kept.join('\n')}\n`);
-  return { what: `the batch with entries ${removed.first} to ${removed.first + removed.count - 1} taken out`, file };
+/** Makes an entry disappear, closes the numbers up, and signs the batch anew with a key of the tamperer's own. */
+export function removeEntry(exported: Exported, logKey: Vkey, file: string): Tampering {
+  const batchOf = (n: number): ExportedBatch | undefined =>
+    exported.batches.find(({ first, count }) => n >= first && n < first + count);
+  // A batch has one entry at least, so the removed one must not be alone in its own.
+  const candidates = exported.events.filter(({ event }) => (batchOf(event.n)?.count ?? 0) > 1);
+  const found = candidates.findLast(({ event }) => event.type === 'parcel.collected') ?? candidates.at(-1);
+  const removed = present(found, 'an entry to remove').event;
+  const { first, count, headerLine } = present(batchOf(removed.n), 'its batch');
+  const head = parseHead(utf8(present(exported.lines[headerLine], 'its header')));
+  assert(head.ok, 'an export that verified has readable headers');
+  const kept = exported.events
+    .filter(({ event }) => event.n >= first && event.n < first + count && event.n !== removed.n)
+    .map(({ event }) => encodeLeaf(event.n < removed.n ? event : { ...event, n: event.n - 1 }));
+  const payload = batchPayload({ ...head.value, count: count - 1, size: head.value.size - 1 }, kept);
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const signature = new Uint8Array(sign(null, pae(BATCH_TYPE, payload), privateKey));
+  const forged = finishBatch(payload, { keyId: logKey.keyId, signature });
+  const before = exported.lines.slice(0, headerLine).map((line) => utf8(`${line}\n`));
+  writeFileSync(file, concatBytes(...before, forged));
+  return {
+    what: `entry ${removed.n} (${removed.type}) removed, numbers closed up, signed anew with another key`,
+    file,
+  };
 }

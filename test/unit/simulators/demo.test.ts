@@ -7,7 +7,7 @@ import { about, Feed } from '../../../simulators/demo/feed.ts';
 import { killMidWrite } from '../../../simulators/demo/mid-write.ts';
 import { isGood, type Summary } from '../../../simulators/demo/report.ts';
 import { readStored, sameAtBothEnds } from '../../../simulators/demo/stored.ts';
-import { flipOneByte, removeBatch } from '../../../simulators/demo/tamper.ts';
+import { flipOneByte, removeEntry } from '../../../simulators/demo/tamper.ts';
 import { utf8Text } from '../../../src/base/bytes.ts';
 import type { CustodyEvent, EventBody } from '../../../src/evidence/event/event.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
@@ -75,11 +75,13 @@ describe('the demo reads evidence', () => {
     expect(what).toMatch(/changed from "4" to "6" \(entry 4\)/);
   });
 
-  test('or takes a whole batch out', () => {
-    const { file } = exportedLog();
-    const taken = removeBatch(readExport(file), dir.file('gap'));
-    expect(taken?.what).toContain('entries 6 to 8');
-    expect(readExport(dir.file('gap')).events.map(({ event }) => event.n)).toEqual([0, 1, 2, 3, 4, 5, 9]);
+  test('or makes an entry disappear, as well as somebody without the key of the log can', () => {
+    const { log, file } = exportedLog();
+    const { what, file: forged } = removeEntry(readExport(file), log.vkey, dir.file('forged'));
+    expect(what).toContain('entry 8 (door.opened) removed');
+    const after = readExport(forged);
+    expect(after.events.map(({ event }) => event.n)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(after.batches.at(-1)).toMatchObject({ first: 6, count: 2 });
   });
 
   test('counts what the consumer stored, and what twice, from whole commits alone', () => {
