@@ -41,19 +41,23 @@ export async function makeDirectory(path: string): Promise<void> {
  * per path. Rejects with the system's error; the old content stands then, unless only the last fsync failed.
  */
 export async function writeFileDurably(path: string, bytes: Uint8Array, mode: number = FILE_MODE): Promise<void> {
-  await replaceFile(path, bytes, mode);
+  await replace(path, bytes, mode, true);
   await syncDirectory(dirname(path));
 }
 
-/** Replaces the file as one step for readers; after a power cut it may be the older one. For what is shown, not kept. */
+/** Replaces the file as one step for its readers. For what is shown, not kept: a power cut may bring the older one back. */
 export async function replaceFile(path: string, bytes: Uint8Array, mode: number = FILE_MODE): Promise<void> {
+  await replace(path, bytes, mode, false);
+}
+
+async function replace(path: string, bytes: Uint8Array, mode: number, sync: boolean): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
     const handle = await open(temporary, 'w', mode);
     try {
       await handle.chmod(mode);
       await handle.writeFile(bytes);
-      await handle.sync();
+      if (sync) await handle.sync();
     } finally {
       await handle.close();
     }

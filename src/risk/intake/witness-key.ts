@@ -10,7 +10,7 @@
  */
 import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { link, open, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { base64, unbase64, utf8, utf8Text } from '../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
@@ -18,7 +18,7 @@ import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { cosignature, cosignatureMessage } from '../../evidence/log/cosignature.ts';
 import { isKeyName } from '../../evidence/log/key-name.ts';
 import { type NoteSignature, type Vkey, witnessVkey } from '../../evidence/log/note.ts';
-import { makeDirectory, writeFileDurably } from '../../platform/durable-file.ts';
+import { makeDirectory, syncDirectory, writeFileDurably } from '../../platform/durable-file.ts';
 
 const VERSION_LINE = 'latchkey-witness-key v1';
 const FILE_BYTES_MAX = 1_024;
@@ -42,18 +42,33 @@ export async function openWitnessKey(
   name: string,
 ): Promise<{ readonly key: WitnessKey; readonly made: boolean }> {
   if (!isKeyName(name)) throw new LatchkeyError('CONFIG_INVALID', 'the witness name is empty or holds a space or plus');
+  const made = await makeKeyFile(path, name);
   const found = await readKeyFile(path);
-  const seed = found?.seed ?? randomBytes(SEED_BYTES);
-  if (found !== undefined && found.name !== name) {
+  if (found.name !== name) {
     throw new LatchkeyError('CONFIG_INVALID', `${path}: expected the key of ${name}, found that of ${found.name}`);
   }
-  if (found === undefined) {
-    await makeDirectory(dirname(path));
-    await writeFileDurably(path, utf8(`${VERSION_LINE}\n${name}\n${base64(seed)}\n`));
-  }
+  const { seed } = found;
   const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
   seed.fill(0);
-  return { key: witnessKey(crypto, name, privateKey), made: found === undefined };
+  return { key: witnessKey(crypto, name, privateKey), made };
+}
+
+/** Makes the file unless there is one. Two processes that try at once end up with one key: the name is linked, not moved. */
+async function makeKeyFile(path: string, name: string): Promise<boolean> {
+  if ((await stat(path).catch(() => undefined)) !== undefined) return false;
+  const fresh = `${path}.${process.pid}`;
+  await makeDirectory(dirname(path));
+  await writeFileDurably(fresh, utf8(`${VERSION_LINE}\n${name}\n${base64(randomBytes(SEED_BYTES))}\n`));
+  try {
+    await link(fresh, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(fresh, { force: true });
+    await syncDirectory(dirname(path));
+  }
 }
 
 function witnessKey(crypto: EvidenceCrypto, name: string, privateKey: KeyObject): WitnessKey {
@@ -66,12 +81,10 @@ function witnessKey(crypto: EvidenceCrypto, name: string, privateKey: KeyObject)
   };
 }
 
-async function readKeyFile(path: string): Promise<{ readonly name: string; readonly seed: Uint8Array } | undefined> {
+async function readKeyFile(path: string): Promise<{ readonly name: string; readonly seed: Uint8Array }> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new LatchkeyError('KEY_PERMISSIONS', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
   });
-  if (handle === undefined) return undefined;
   try {
     const stat = await handle.stat();
     if (!stat.isFile() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0) {

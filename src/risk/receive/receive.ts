@@ -1,0 +1,255 @@
+/**
+ * `latchkey receive`: broker, intake and files put together, from start to signal.
+ *
+ * It has no control socket: what it knows lies in `<data_dir>/status.json`. SIGHUP reads the trust policy again, takes in
+ * the exports in `<data_dir>/import/`, and asks the broker for what it retains.
+ */
+import { join } from 'node:path';
+import { withTimeout } from '../../base/abort.ts';
+import type { Scheduler } from '../../base/clock.ts';
+import { explain, LatchkeyError, messageOf } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import { MemoryMetrics } from '../../base/metrics.ts';
+import { systemScheduler } from '../../base/system-scheduler.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { formatVkey } from '../../evidence/log/note.ts';
+import { fleetFilter, partitionOf, type TopicName } from '../../evidence/wire/topics.ts';
+import { makeDirectory } from '../../platform/durable-file.ts';
+import { createMqttConnection } from '../../platform/mqtt/client.ts';
+import type { MqttConnection } from '../../platform/mqtt/connection.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { FileStore } from '../intake/file-store/file-store.ts';
+import { Intake, type IntakeParts } from '../intake/intake.ts';
+import { STATEMENTS } from '../intake/receipts.ts';
+import { intakeStatus } from '../intake/status.ts';
+import { openWitnessKey, type WitnessKey } from '../intake/witness-key.ts';
+import { importFolder } from './import-folder.ts';
+import { loadPolicy } from './policy-file.ts';
+import type { ReceiveSettings } from './settings.ts';
+import { StatusFile } from './status-file.ts';
+
+export interface ReceiveDeps {
+  readonly logger: Logger;
+  /** Calls the listener when settings files are to be read again; returns the unsubscribe. SIGHUP unless given. */
+  readonly onReload?: (listener: () => void) => () => void;
+  /** Called once when the first subscription stands. */
+  readonly onReady?: () => void;
+  readonly scheduler?: Scheduler;
+  readonly crypto?: EvidenceCrypto;
+}
+
+const MIB = 1_048_576;
+const NAMES: readonly TopicName[] = ['batch', 'checkpoint', 'enrolment', 'status'];
+/** Filters in one SUBSCRIBE. */
+const FILTERS_AT_ONCE = 64;
+const PUBLISH_POLL_MS = 20;
+
+/** C2SP verifier key of this receiver's receipts; the key is made when there is none. */
+export async function receiverVkey(settings: ReceiveSettings, crypto: EvidenceCrypto = nodeCrypto): Promise<string> {
+  const { key } = await openKey(settings, crypto);
+  return formatVkey(key.vkey);
+}
+
+/**
+ * Runs until the signal fires and everything taken is stored and receipted (bounded). Rejects when it cannot start:
+ * CONFIG_UNREADABLE, CONFIG_INVALID, KEY_PERMISSIONS, KEY_LOST, STORE_BUSY, STORE_IO.
+ */
+export async function runReceive(settings: ReceiveSettings, deps: ReceiveDeps, signal: AbortSignal): Promise<void> {
+  const crypto = deps.crypto ?? nodeCrypto;
+  const policy = await loadPolicy(crypto, settings.policy);
+  await makeDirectory(settings.data_dir).catch((error: unknown) => {
+    throw new LatchkeyError('STORE_IO', `cannot make ${settings.data_dir}: ${messageOf(error)}`, { cause: error });
+  });
+  const store = await FileStore.open({ crypto, directory: settings.data_dir });
+  try {
+    const { key, made } = await openKey(settings, crypto);
+    const receiver = await Receiver.open({ settings, deps, crypto, store, key, policy });
+    if (made) deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for receipts: gateways must be told');
+    await receiver.run(signal);
+  } finally {
+    await store.close();
+  }
+}
+
+function openKey(settings: ReceiveSettings, crypto: EvidenceCrypto) {
+  const path = settings.witness.key_file ?? join(settings.data_dir, 'keys', 'witness.key');
+  return openWitnessKey(crypto, path, settings.witness.name);
+}
+
+interface ReceiverParts {
+  readonly settings: ReceiveSettings;
+  readonly deps: ReceiveDeps;
+  readonly crypto: EvidenceCrypto;
+  readonly store: FileStore;
+  readonly key: WitnessKey;
+  readonly policy: IntakeParts['policy'];
+}
+
+class Receiver {
+  readonly #parts: ReceiverParts;
+  readonly #scheduler: Scheduler;
+  readonly #logger: Logger;
+  readonly #metrics = new MemoryMetrics();
+  readonly #connection: MqttConnection;
+  readonly #status: StatusFile;
+  #intake!: Intake;
+  #state: 'starting' | 'running' | 'stopping' | 'stopped' = 'starting';
+  #policyError: string | undefined;
+  #policyLogs: number;
+  #isReady = false;
+  #reloading: Promise<void> = Promise.resolve();
+
+  private constructor(parts: ReceiverParts) {
+    const { settings, deps, key } = parts;
+    this.#parts = parts;
+    this.#policyLogs = parts.policy.logs.size;
+    this.#scheduler = deps.scheduler ?? systemScheduler();
+    this.#logger = deps.logger;
+    this.#connection = createMqttConnection({
+      settings: settings.mqtt,
+      clientId: `receive-${key.vkey.name.replace(/[^A-Za-z0-9_.-]/g, '_')}`.slice(0, 64),
+      scheduler: this.#scheduler,
+      logger: this.#logger,
+      metrics: this.#metrics,
+    });
+    this.#status = new StatusFile({
+      directory: settings.data_dir,
+      scheduler: this.#scheduler,
+      logger: this.#logger,
+      intervalMs: settings.status_interval_s * 1_000,
+      snapshot: () => this.#snapshot(),
+    });
+  }
+
+  static async open(parts: ReceiverParts): Promise<Receiver> {
+    const receiver = new Receiver(parts);
+    const { settings, crypto } = parts;
+    const { partitions, limits } = settings;
+    receiver.#intake = await Intake.open({
+      ...parts,
+      link: receiver.#connection,
+      scheduler: receiver.#scheduler,
+      logger: receiver.#logger,
+      metrics: receiver.#metrics,
+      prefix: settings.prefix,
+      trustFirstUse: settings.trust_first_use,
+      acceptedGaps: new Map(settings.accepted_gaps.map(({ log, below }) => [log, below])),
+      limits: {
+        gatewayBytesMax: limits.parked_gateway_mib * MIB,
+        totalBytesMax: limits.parked_mib * MIB,
+        unknownOriginsMax: limits.unknown_origins,
+        strangersMax: limits.unknown_gateways,
+        carriedMax: limits.carried,
+      },
+      ...(partitions === 'all' ? {} : { isMine: (gateway) => partitions.includes(partitionOf(crypto, gateway)) }),
+    });
+    return receiver;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { deps, settings, key } = this.#parts;
+    const unsubscribe = (deps.onReload ?? onHangup)(() => this.#reload());
+    this.#status.start();
+    await importFolder(this.#intake, join(settings.data_dir, 'import'), this.#logger);
+    this.#connection.start({
+      connected: () => void this.#subscribe(true),
+      lost: () => this.#intake.lost(),
+      message: (topic, payload) => this.#intake.message(topic, payload),
+    });
+    this.#state = 'running';
+    const { role } = settings.witness;
+    this.#logger.info({ vkey: formatVkey(key.vkey), role, states: STATEMENTS[role] }, 'the receiver runs');
+    await fired(signal);
+    unsubscribe();
+    await this.#stop();
+  }
+
+  async #subscribe(isNew: boolean): Promise<void> {
+    const { settings, deps } = this.#parts;
+    const partitions = settings.partitions === 'all' ? ['+'] : settings.partitions;
+    const filters = partitions.flatMap((each) => NAMES.map((name) => fleetFilter(settings.prefix, each, name)));
+    try {
+      for (let at = 0; at < filters.length; at += FILTERS_AT_ONCE) {
+        await this.#connection.subscribe(filters.slice(at, at + FILTERS_AT_ONCE));
+      }
+    } catch (error) {
+      this.#logger.warn({ error: explain(error) }, 'cannot subscribe');
+      this.#connection.drop('cannot subscribe');
+      return;
+    }
+    if (isNew) this.#intake.connected();
+    if (!this.#isReady) deps.onReady?.();
+    this.#isReady = true;
+  }
+
+  #reload(): void {
+    this.#reloading = this.#reloading.then(async () => {
+      const { crypto, settings } = this.#parts;
+      try {
+        const policy = await loadPolicy(crypto, settings.policy);
+        this.#policyLogs = policy.logs.size;
+        this.#policyError = undefined;
+        this.#intake.setPolicy(policy);
+        this.#logger.info({ logs: policy.logs.size }, 'read the trust policy again');
+      } catch (error) {
+        this.#policyError = explain(error);
+        this.#logger.error({ error: explain(error) }, 'the trust policy was not changed');
+      }
+      await importFolder(this.#intake, join(settings.data_dir, 'import'), this.#logger);
+      // Statements of gateways that were unknown until now are retained by the broker.
+      if (this.#connection.connected) await this.#subscribe(false);
+      await this.#status.write();
+    });
+  }
+
+  async #stop(): Promise<void> {
+    const limitMs = this.#parts.settings.stop_wait_s * 1_000;
+    this.#state = 'stopping';
+    this.#logger.info({}, 'stopping: what was taken is being stored and receipted');
+    await this.#reloading;
+    const done = async (): Promise<void> => {
+      await this.#intake.close();
+      while (this.#connection.connected && !this.#intake.isPublished) {
+        await new Promise<void>((resolve) => this.#scheduler.after(PUBLISH_POLL_MS, resolve));
+      }
+    };
+    await withTimeout(this.#scheduler, Math.max(1, limitMs), 'storing and receipting', done()).catch(
+      (error: unknown) => {
+        if (!(error instanceof LatchkeyError)) throw error;
+        this.#logger.warn({ error: explain(error) }, 'stopped before everything was receipted; it comes again');
+      },
+    );
+    await this.#connection.close();
+    this.#state = 'stopped';
+    await this.#status.stop();
+    this.#logger.info({}, 'stopped');
+  }
+
+  #snapshot(): object {
+    const { settings, key } = this.#parts;
+    const { role } = settings.witness;
+    return {
+      state: this.#state,
+      pid: process.pid,
+      connected: this.#connection.connected,
+      witness: { vkey: formatVkey(key.vkey), role, states: STATEMENTS[role] },
+      trust_first_use: settings.trust_first_use,
+      policy: { logs: this.#policyLogs, ...(this.#policyError === undefined ? {} : { error: this.#policyError }) },
+      partitions: settings.partitions,
+      ...intakeStatus(this.#intake),
+      metrics: this.#metrics.snapshot(),
+    };
+  }
+}
+
+function onHangup(listener: () => void): () => void {
+  process.on('SIGHUP', listener);
+  return () => process.off('SIGHUP', listener);
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

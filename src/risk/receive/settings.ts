@@ -1,0 +1,90 @@
+/** The whole of receive.yaml. */
+import { z } from 'zod';
+import { isKeyName } from '../../evidence/log/key-name.ts';
+import { parseOrigin } from '../../evidence/log/origin.ts';
+import { isTopicPrefix, PREFIX_DEFAULT } from '../../evidence/wire/topics.ts';
+import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
+import { STATEMENTS } from '../intake/receipts.ts';
+
+const absolutePath = z
+  .string()
+  .max(4_096)
+  .regex(/^\/[^\0]*$/, { error: 'expected an absolute path' });
+
+const witnessSchema = z.strictObject({
+  name: z
+    .string()
+    .min(1)
+    .max(120)
+    .refine(isKeyName, { error: 'expected a name without spaces and plus signs' })
+    .describe('name of the key that signs receipts, for example refunds.example/receipts'),
+  role: z
+    .enum(['store', 'advisory'])
+    .default('store')
+    .describe(`what a receipt states. store: ${STATEMENTS.store}. advisory: ${STATEMENTS.advisory}`),
+  key_file: absolutePath.optional().describe('data_dir/keys/witness.key unless given; made at the first start'),
+});
+
+const acceptedGapSchema = z.strictObject({
+  log: z
+    .string()
+    .refine((text) => parseOrigin(text).ok, { error: 'expected <domain>/<gateway id>/<number>-<tag>' })
+    .describe('the log whose missing entries are accepted'),
+  below: z
+    .int()
+    .min(1)
+    .max(Number.MAX_SAFE_INTEGER)
+    .describe('receipts go on although entries below this size are missing'),
+});
+
+const limitsSchema = z.strictObject({
+  parked_gateway_mib: z.int().min(1).max(1_024).default(16).describe('bytes that wait, of one gateway'),
+  parked_mib: z.int().min(1).max(65_536).default(256).describe('bytes that wait, of all gateways'),
+  unknown_origins: z.int().min(1).max(1_024).default(64).describe('logs that nobody vouches for, of one gateway'),
+  unknown_gateways: z.int().min(1).max(1_000_000).default(1_000).describe('gateways that the policy does not know'),
+  carried: z.int().min(1).max(10_000_000).default(200_000).describe('entries that one gateway may have carried over'),
+});
+
+export const receiveSettingsSchema = z
+  .strictObject({
+    data_dir: absolutePath.describe('entries, receipts, the witness key, status.json; on a disk, not in memory'),
+    policy: absolutePath.optional().describe('trust policy (JSON): whose logs are believed. Read again at SIGHUP'),
+    trust_first_use: z
+      .boolean()
+      .default(false)
+      .describe('believe the first log key of each gateway unseen: for trials only'),
+    mqtt: mqttSettingsSchema,
+    prefix: z
+      .string()
+      .refine(isTopicPrefix, { error: 'expected 1 to 8 topic levels without wildcards' })
+      .default(PREFIX_DEFAULT)
+      .describe('topic levels before /v1/'),
+    partitions: z
+      .union([
+        z.literal('all'),
+        z
+          .array(z.string().regex(/^[0-3][0-9a-f]$/, { error: 'expected two hex digits from 00 to 3f' }))
+          .min(1)
+          .max(64),
+      ])
+      .default('all')
+      .describe('the part of the fleet that this receiver is for'),
+    witness: witnessSchema,
+    accepted_gaps: z.array(acceptedGapSchema).max(10_000).default([]),
+    limits: limitsSchema.prefault({}),
+    status_interval_s: z.int().min(1).max(3_600).default(2).describe('how often data_dir/status.json is renewed'),
+    stop_wait_s: z
+      .int()
+      .min(0)
+      .max(600)
+      .default(10)
+      .describe('a clean stop waits this long for the disk and the broker'),
+    log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  })
+  .superRefine((settings, context) => {
+    if (settings.policy !== undefined || settings.trust_first_use) return;
+    const message = 'expected a trust policy (or trust_first_use: true), found neither';
+    context.addIssue({ code: 'custom', path: ['policy'], message, input: undefined });
+  });
+
+export type ReceiveSettings = z.output<typeof receiveSettingsSchema>;
