@@ -88,11 +88,11 @@ export function writeGatewayConfig(files: DemoFiles, site: Site, brokerUrl: stri
 
 export function writeReceiveConfig(files: DemoFiles, brokerUrl: string): void {
   const settings = {
-    name: CONSUMER_NAME,
-    store_dir: files.storeDir,
+    data_dir: files.storeDir,
+    policy: files.policy,
     mqtt: { url: brokerUrl, protocol: '3.1.1', ...MQTT_TIMES },
     prefix: PREFIX,
-    policy: files.policy,
+    witness: { name: CONSUMER_NAME, role: 'store' },
   };
   writeFileSync(files.receiveConfig, stringify(settings));
 }
