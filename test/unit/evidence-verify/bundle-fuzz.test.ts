@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { utf8 } from '../../../src/base/bytes.ts';
+import type { EvidenceCrypto } from '../../../src/evidence/crypto.ts';
+import { portableCrypto } from '../../../src/evidence/portable-crypto.ts';
+import { formatBundle } from '../../../src/evidence/verify/bundle.ts';
+import { formatTlogProof, parseTlogProof } from '../../../src/evidence/verify/tlog-proof.ts';
+import { verifyBytes } from '../../../src/evidence/verify/verify-file.ts';
+import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import { mutate, Random } from '../../support/mutate.ts';
+import { noteText, TestLog } from '../../support/test-log.ts';
+import { policyOf, statement } from '../../support/test-trust.ts';
+import { bundleOf, source } from '../../support/verdict-bench.ts';
+
+describe('the decoder of bundles', () => {
+  test('100,000 mutated bundles are refused or are the bundle itself, none throws', () => {
+    const small = new TestLog('small').append(...['1', '2', '3'].map((v) => utf8(`{"v":${v}}`)));
+    const tiny = source(small, {
+      checkpoints: [2, 3].map((size) => ({ size, note: noteText(small.note(size)) })),
+      entries: [{ index: 1, leaf: small.leaves[1] ?? utf8('') }],
+    });
+    const successor = statement(small, new TestLog('next', 'gw-0001', 2).vkey);
+    const inputs = [formatBundle(bundleOf(tiny)), formatBundle({ ...bundleOf(tiny), successors: [successor] })];
+    const random = new Random(51);
+    const credulous: EvidenceCrypto = { ...portableCrypto(), sha256: nodeCrypto.sha256, verifyEd25519: () => true };
+    const cryptos = [credulous];
+    const policy = policyOf([small]);
+    const seen = new Map<string, number>();
+    for (let i = 0; i < 100_000; i += 1) {
+      const bytes = mutate(random, inputs[i % 2] ?? utf8(''), inputs);
+      const given = verifyBytes(bytes, { cryptos, policy, single: i % 4 === 0 });
+      if (given.reason === 'internal') throw new Error(given.detail);
+      seen.set(given.reason ?? 'verified', (seen.get(given.reason ?? 'verified') ?? 0) + 1);
+    }
+    for (const name of ['verified', 'bundle', 'framing', 'bundle_proof', 'bundle_checkpoint', 'unknown_log']) {
+      expect(seen.get(name) ?? 0, name).toBeGreaterThan(0);
+    }
+  });
+});
+
+describe('tlog-proof', () => {
+  test('has the form of C2SP tlog-proof, without the unauthenticated extra line', () => {
+    // The example of c2sp.org/tlog-proof without its extra line and its abbreviated signatures.
+    const text =
+      'c2sp.org/tlog-proof@v1\nindex 73894\ngSKyXoYZUgZ6jduWYrkDOARinOMGJveXjgMkBTcdPlQ=\nB95lDa8R83lS8n0eG+o0buTxRKQTYFi//1U8anccXmA=\n\nexample.com/fancylog\n109482\n';
+    const proof = parseTlogProof(text);
+    expect(proof).toMatchObject({ ok: true, value: { index: 73_894, note: 'example.com/fancylog\n109482\n' } });
+    expect(proof.ok && formatTlogProof(proof.value)).toBe(text);
+    for (const changed of [
+      '',
+      text.replace('@v1', '@v2'),
+      text.replace('index 73894', 'index 073894'),
+      text.replace('index 73894', 'index -1'),
+      text.replace('index 73894\n', ''),
+      text.replace('index', 'extra YWI=\nindex'),
+      text.replace('PlQ=', 'PlR='),
+      text.replace('\n\n', '\n'),
+      text.replace('index 73894', 'index 9007199254740992'),
+      text.replace(/index 73894\n/, `index 1\n${'gSKyXoYZUgZ6jduWYrkDOARinOMGJveXjgMkBTcdPlQ=\n'.repeat(54)}`),
+    ]) {
+      expect(parseTlogProof(changed)).toMatchObject({ ok: false, reason: 'proof' });
+    }
+  });
+});
