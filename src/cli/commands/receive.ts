@@ -1,0 +1,20 @@
+/** `latchkey receive`: the consumer. */
+import { pinoLogger } from '../../platform/pino-logger.ts';
+import { loadSettings } from '../../platform/settings.ts';
+import { receiverVkey, runReceive } from '../../risk/receive/receive.ts';
+import { receiveSettingsSchema } from '../../risk/receive/settings.ts';
+import type { CommandRun } from '../command.ts';
+
+const RECEIVE_CONFIG_DEFAULT = '/etc/latchkey/receive.yaml';
+
+export const receiveCommand: CommandRun = async (args, io) => {
+  // Whatever this process writes is for its user alone.
+  process.umask(0o077);
+  const settings = loadSettings(args.text('config') ?? RECEIVE_CONFIG_DEFAULT, receiveSettingsSchema);
+  if (args.flag('show-key')) {
+    io.out(await receiverVkey(settings));
+    return 0;
+  }
+  await runReceive(settings, { logger: pinoLogger(settings.log_level, 'latchkey-receive') }, io.signal);
+  return 0;
+};

@@ -1,0 +1,162 @@
+/** The command line as its users meet it: from the build, as a process. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { ERRORS } from '../../../src/base/errors.ts';
+import { settingsSchemaText } from '../../../src/cli/commands/config-schema.ts';
+import { COMMANDS } from '../../../src/cli/commands.ts';
+import { runLatchkey } from '../../support/child.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+const dir = makeTempDir('cli');
+afterAll(() => dir.remove());
+
+function fileOf(name: string, text: string): string {
+  const path = dir.file(name);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe('help', () => {
+  test('names every command, and each has a text of its own with all its options', async () => {
+    const overview = await runLatchkey(['help']);
+    expect(overview.code).toBe(0);
+    for (const command of COMMANDS) {
+      expect(overview.out).toContain(`  ${command.name} `);
+      const own = await runLatchkey(['help', ...command.name.split(' ')]);
+      expect(own.out).toContain(command.summary);
+      for (const option of Object.keys(command.options)) expect(own.out).toContain(`--${option}`);
+    }
+  });
+
+  test('tells every exit code of the table', async () => {
+    const { out } = await runLatchkey(['help', 'exit-codes']);
+    for (const [code, row] of Object.entries(ERRORS)) expect(out).toContain(`${row.exitCode}\t${code}:`);
+  });
+
+  test('the help of a command is there however it is asked for', async () => {
+    const asked = await runLatchkey(['journal', 'export', '--help']);
+    const helped = await runLatchkey(['help', 'journal', 'export']);
+    expect(asked.out).toBe(helped.out);
+  });
+});
+
+describe('wrong usage', () => {
+  test.for([
+    [['frobnicate'], 'there is no command "latchkey frobnicate"'],
+    [['journal'], 'did you mean "latchkey journal export" or "latchkey journal check"?'],
+    [['status', '--colour'], "Unknown option '--colour'"],
+    [['ports', 'now'], 'expected no arguments, found 1'],
+    [['config', 'check'], 'expected FILE..., found 0'],
+    [['tail', '--config', join(root, 'config/gateway.yaml'), '--lines', 'ten'], 'expected a whole number, found "ten"'],
+    [['simulate'], 'option --site is needed'],
+  ] as const)('%j is exit code 64 and says why', async ([args, why]) => {
+    const { code, err } = await runLatchkey(args);
+    expect(err).toContain(why);
+    expect(code).toBe(64);
+    expect(err).not.toContain('at file:');
+  });
+});
+
+describe('config', () => {
+  test('the examples are accepted', async () => {
+    const files = ['gateway', 'receive', 'site'].map((kind) => join(root, `config/${kind}.yaml`));
+    const { code, out } = await runLatchkey(['config', 'check', ...files]);
+    expect(out).toContain('sound (gateway)');
+    expect(out).toContain('sound (receive)');
+    expect(out).toContain('sound (site)');
+    expect(code).toBe(0);
+  });
+
+  test.for(['gateway', 'receive', 'site'])('the JSON Schema of %s in config/ is fresh', (kind) => {
+    expect(readFileSync(join(root, `config/${kind}.schema.json`), 'utf8')).toBe(settingsSchemaText(kind));
+  });
+
+  test('all problems come at once, and nothing starts half', async () => {
+    const bad = fileOf(
+      'bad.yaml',
+      [
+        'gateway: {id: GW, operator_domain: lockers, data_dir: relative}',
+        'keys: tpm',
+        'mqtt: {url: "http://broker"}',
+        'references: {kind: clear, keys_dir: /x}',
+        'colour: red',
+        'ports: [{name: a, link: {kind: serial, path: /dev/null}, devices: [{driver: xor_8a80, name: b, address: 900}]}]',
+        'custody: {compartments: [{name: A1, device: nobody, channel: 1}]}',
+      ].join('\n'),
+    );
+    const checked = await runLatchkey(['config', 'check', bad, '--json']);
+    expect(checked.code).toBe(ERRORS.CONFIG_INVALID.exitCode);
+    const { files } = JSON.parse(checked.out) as {
+      files: { problems: { path: string; found: string; expected: string }[] }[];
+    };
+    const paths = files[0]?.problems.map((problem) => problem.path) ?? [];
+    for (const path of [
+      'gateway.id',
+      'gateway.operator_domain',
+      'gateway.data_dir',
+      'keys',
+      'mqtt.url',
+      'references.keys_dir',
+      'colour',
+      'ports[0].devices[0].address',
+    ]) {
+      expect(paths).toContain(path);
+    }
+    const started = await runLatchkey(['run', '--config', bad]);
+    expect(started.code).toBe(ERRORS.CONFIG_INVALID.exitCode);
+    for (const path of paths) expect(started.err).toContain(path);
+  });
+
+  test('a file that is not there is told as such', async () => {
+    const { code, err } = await runLatchkey(['config', 'check', dir.file('nowhere.yaml')]);
+    expect([code, err]).toEqual([ERRORS.CONFIG_UNREADABLE.exitCode, expect.stringContaining('ENOENT')]);
+  });
+});
+
+describe('commands for a gateway that does not run', () => {
+  const config = (): string =>
+    fileOf(
+      'gateway.yaml',
+      `gateway: {id: gw-1, operator_domain: lockers.example, data_dir: ${dir.path}/none}\nkeys: software\nmqtt: {url: "mqtt://127.0.0.1:1"}\nreferences: {kind: clear}\n`,
+    );
+
+  test('status and tail say that nobody answers', async () => {
+    for (const command of ['status', 'tail']) {
+      const { code, err } = await runLatchkey([command, '--config', config()]);
+      expect([code, err]).toEqual([ERRORS.SOCKET_REFUSED.exitCode, expect.stringContaining('SOCKET_REFUSED')]);
+    }
+  });
+
+  test('export and check look for the journal, and say that there is none', async () => {
+    for (const command of ['export', 'check']) {
+      const { code, err } = await runLatchkey(['journal', command, '--config', config()]);
+      expect([code, err]).toEqual([ERRORS.JOURNAL_MISSING.exitCode, expect.stringContaining('JOURNAL_MISSING')]);
+    }
+  });
+});
+
+test('verify needs no native code', async () => {
+  const file = fileOf('nothing.ndjson', 'no evidence\n');
+  const vkey = 'lockers.example/gw-0001/1-746d6f68+16ffdca4+AQWc0K+SHsefNYdEsjLWOl68Rl7HOLJlW9ZwwbZYrofj';
+  const { code, out, err } = await runLatchkey(['verify', file, '--vkey', vkey], {
+    env: { NODE_OPTIONS: '--no-addons' },
+  });
+  expect([code, err]).toEqual([1, '']);
+  expect(out).toContain('REFUTED');
+});
+
+test('verify without trust, or without a file, cannot tell', async () => {
+  const file = fileOf('nothing.ndjson', 'no evidence\n');
+  expect((await runLatchkey(['verify', file])).code).toBe(2);
+  expect((await runLatchkey(['verify', file, '--vkey', 'nonsense'])).code).toBe(2);
+  expect((await runLatchkey(['verify', file, '--policy', dir.file('no-policy.json')])).code).toBe(2);
+  expect((await runLatchkey(['verify', dir.file('no-file'), '--policy', file])).code).toBe(2);
+});
+
+test('ports answers on a machine without any', async () => {
+  const { code, out } = await runLatchkey(['ports', '--json']);
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toHaveProperty('ports');
+});
