@@ -23,9 +23,9 @@ describe('storing and receipting', () => {
     for (let first = 0; first < 40; first += 1)
       h.intake.message('latchkey/v1/0e/gw-0001/batch', log.batch(first, first + 1));
     await h.settle();
-    expect(h.memory.appends - before).toBeLessThan(5);
+    expect(h.memory.appends - before).toBeLessThan(20);
     expect(h.receipts(log).at(-1)).toBe(40);
-    expect(h.receipts(log).length).toBeLessThan(5);
+    expect(h.receipts(log).length).toBeLessThan(20);
   });
 
   test('a range that is held already is answered with its receipt again, but not in a flood', async () => {
