@@ -81,6 +81,9 @@ function allowed(room: string): readonly string[] {
   return [room, ...(ROOMS[room] ?? ROOMS['src/edge'] ?? [])];
 }
 
+/** A contract that stands before its first room: keys in a TPM are built behind it. */
+const AWAITED = [/^src\/edge\/contracts\/anchor-store\.ts$/];
+
 describe('the house', () => {
   test('every source stands in a room', () => {
     const homeless = sources.filter(
@@ -115,6 +118,7 @@ describe('the house', () => {
       /^simulators\/demo\/main\.ts$/,
       /^test\//,
       /\.config\.ts$/,
+      ...AWAITED,
     ];
     const targets = new Set(imports.filter((entry) => entry.local).map((entry) => entry.to));
     const orphans = sources.filter((name) => !targets.has(name) && !entries.some((entry) => entry.test(name)));
@@ -130,6 +134,7 @@ describe('the house', () => {
       /^src\/evidence\/index\.ts$/,
       /^simulators\/demo\/main\.ts$/,
       /^src\/base\/manual-scheduler\.ts$/,
+      ...AWAITED,
     ];
     const unused = sources.filter(
       (name) =>
