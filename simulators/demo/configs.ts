@@ -46,19 +46,21 @@ function scanner(name: string): object {
   return { driver: 'text_scanner', name, suffix: 'crlf', aim: true, debounce_ms: 1_000 };
 }
 
-const MQTT_TIMES = { reconnect: { first_ms: 100, max_ms: 500 }, ack_timeout_ms: 5_000 };
+/** The consumer is quicker than the gateway, so that what is sent after an outage is heard the first time. */
+const GATEWAY_TIMES = { reconnect: { first_ms: 1_200, max_ms: 1_200 }, ack_timeout_ms: 5_000 };
+const CONSUMER_TIMES = { reconnect: { first_ms: 50, max_ms: 200 }, ack_timeout_ms: 5_000 };
 
 export function writeGatewayConfig(files: DemoFiles, site: Site, brokerUrl: string, witnessVkey: string): void {
   const serial = (line: string): object => ({ kind: 'serial', path: site.address(line) });
   const [host = '', port = ''] = site.address(DOCK).split(':');
-  const poll = { cycle_ms: 100 };
+  const poll = { cycle_ms: 100, reply_timeout_ms: 80, turnaround_ms: 5 };
   const settings = {
     gateway: { id: GATEWAY_ID, operator_domain: DOMAIN, data_dir: files.gatewayData },
     keys: 'software',
-    mqtt: { url: brokerUrl, protocol: '3.1.1', ...MQTT_TIMES },
+    mqtt: { url: brokerUrl, protocol: '3.1.1', ...GATEWAY_TIMES },
     prefix: PREFIX,
     references: { kind: 'pseudonym', keys_dir: files.referenceKeys },
-    uplink: { memory_quiet_ms: 500, memory_lost_wait_ms: 2_000, retry: { first_ms: 200, max_ms: 1_000 } },
+    uplink: { memory_quiet_ms: 500, memory_lost_wait_ms: 2_000, stall_ms: 2_500 },
     receivers: [{ vkey: witnessVkey, role: 'store' }],
     ports: [
       { name: WEST_LINE, link: serial(WEST_LINE), poll, devices: [board('xor_8a80', WEST)] },
@@ -90,7 +92,7 @@ export function writeReceiveConfig(files: DemoFiles, brokerUrl: string): void {
   const settings = {
     data_dir: files.storeDir,
     policy: files.policy,
-    mqtt: { url: brokerUrl, protocol: '3.1.1', ...MQTT_TIMES },
+    mqtt: { url: brokerUrl, protocol: '3.1.1', ...CONSUMER_TIMES },
     prefix: PREFIX,
     witness: { name: CONSUMER_NAME, role: 'store' },
   };

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { LatchkeyError } from '../../src/base/errors.ts';
+import type { CustodyEvent } from '../../src/evidence/event/event.ts';
 import { pseudonym } from '../../src/evidence/event/reference.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
 import { listenTo } from '../site/play.ts';
@@ -77,10 +78,7 @@ async function perform(
   cleanups.push(() => site.close());
   say(`a site that is not there: two cabinets and a scanner on pseudo-terminals, one more scanner on TCP`);
 
-  const feed = new Feed(({ type, n, compartment }) => {
-    if (type.startsWith('parcel.') || type === 'compartment.disturbed')
-      say(`  entry ${n}: ${type} ${compartment ?? ''}`);
-  });
+  const feed = new Feed((entry) => announce(entry, say));
   const gateway = new Gateway(files.gatewayConfig, feed);
   const consumer = new Consumer(files.receiveConfig);
   cleanups.push(() => gateway.abandon());
@@ -106,7 +104,7 @@ async function perform(
     retained: broker.retained,
     prefix: PREFIX,
   });
-  const played = playedOf(files, tally, referenceKey, vkey, witnessVkey);
+  const played = { ...playedOf(files, tally, referenceKey), vkey, witnessVkey, lineFaults: lineFaultsOf(site) };
   const summary = summaryOf(findings, played);
   for (const line of storyOf(findings, played)) options.say(line);
   if (options.json) options.out(JSON.stringify(summary));
@@ -115,7 +113,18 @@ async function perform(
   return isGood(summary) ? 0 : 1;
 }
 
-function playedOf(files: DemoFiles, tally: Tally, key: Uint8Array, vkey: string, witnessVkey: string): Played {
+/** Progress while it runs: what closes a visit, and a start after a crash. */
+function announce({ type, n, boot, compartment, data }: CustodyEvent, say: (text: string) => void): void {
+  if (type.startsWith('parcel.') || type === 'compartment.disturbed') say(`  entry ${n}: ${type} ${compartment ?? ''}`);
+  if (type !== 'gateway.started' || boot === 1) return;
+  say(`the gateway is back (start ${boot}), and ${data['clean'] === false ? 'knows that it crashed' : 'had stopped'}`);
+}
+
+function playedOf(
+  files: DemoFiles,
+  tally: Tally,
+  key: Uint8Array,
+): Pick<Played, 'powerCuts' | 'brokerOutages' | 'titles' | 'dataDir'> {
   const reference = { id: REFERENCE_KEY_ID, key };
   const titles = tally.parcels.map(
     ({ sscc, title }) => [pseudonym(nodeCrypto, reference, 'parcel', 'sscc', sscc), title] as const,
@@ -124,10 +133,16 @@ function playedOf(files: DemoFiles, tally: Tally, key: Uint8Array, vkey: string,
     powerCuts: tally.powerCuts,
     brokerOutages: tally.brokerOutages,
     titles: new Map(titles),
-    vkey,
-    witnessVkey,
     dataDir: files.gatewayData,
   };
+}
+
+function lineFaultsOf(site: Site): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const { faults } of site.report().lines) {
+    for (const [kind, count] of Object.entries(faults)) sums.set(kind, (sums.get(kind) ?? 0) + count);
+  }
+  return sums;
 }
 
 /** Rejects when somebody ends the demo before its end; with `keep` the end is when somebody says so. */

@@ -104,9 +104,6 @@ async function cutInMidWrite(scene: Scene): Promise<void> {
   say('the parcel is put in and the door shut while nobody looks');
   const mark = feed.size;
   await gateway.start();
-  const started = await feed.after(mark, 'start', ({ type }) => type === 'gateway.started');
-  const knows = started.data['clean'] === false ? 'and knows that it crashed' : 'and believes that all was well';
-  say(`the gateway is back (start ${started.boot}) ${knows}`);
   await feed.after(mark, 'deposit in e4', about('parcel.deposited', 'e4'));
   await broker.comeBack();
   await gateway.receipted(RECEIPT_LIMIT_MS);

@@ -12,6 +12,8 @@ export interface Played {
   readonly vkey: string;
   readonly witnessVkey: string;
   readonly dataDir: string;
+  /** What the simulated lines did to the bytes. */
+  readonly lineFaults: ReadonlyMap<string, number>;
 }
 
 export interface Summary {
@@ -81,7 +83,10 @@ const TOLD: Readonly<Record<string, (event: CustodyEvent) => string>> = {
   'parcel.collected': () => 'was taken out',
   'parcel.returned': () => 'came back',
   'parcel.removed': () => 'was removed',
-  'compartment.disturbed': () => 'was opened, and no parcel changed hands',
+  'compartment.disturbed': ({ data }) =>
+    data['closed_by'] === 'cut'
+      ? 'stood open when nobody could look any more'
+      : 'was opened, and no parcel changed hands',
   'door.forced': () => 'was opened while nobody could read its board',
   'device.lost': ({ data }) => `does not answer (${String(data['reason'])})`,
   'device.found': ({ data }) => `answers (${String(data['reason'])})`,
@@ -90,28 +95,35 @@ const TOLD: Readonly<Record<string, (event: CustodyEvent) => string>> = {
 };
 
 function happened(events: readonly CustodyEvent[], played: Played): string[] {
-  return events.flatMap((event) => {
+  const rest = new Map<string, number>();
+  const told = events.flatMap((event) => {
     const tell = TOLD[event.type];
+    if (tell === undefined) rest.set(event.type, (rest.get(event.type) ?? 0) + 1);
     if (tell === undefined) return [];
     const parcel = event.parcel === undefined ? undefined : (played.titles.get(event.parcel.ref) ?? 'a parcel');
     const where = event.compartment ?? event.device ?? 'the gateway';
-    const who = parcel === undefined ? where : `${parcel} in ${where}`;
+    const visit = event.type.startsWith('parcel.') && parcel !== undefined;
+    const who = visit ? `${where}: ${parcel}` : where;
     return `  entry ${String(event.n).padStart(4)}  ${event.at.slice(11, 23)}  ${who} ${tell(event)}${doubts(event)}`;
   });
+  const others = [...rest].map(([type, times]) => `${times} ${type}`).join(', ');
+  return [...told, `  and ${others}`];
 }
 
 /** What the box itself says it did not see, or does not believe. */
 function doubts(event: CustodyEvent): string {
   const { contradictions, not_seen: notSeen, cut } = event.data;
+  const unseen = Array.isArray(notSeen) ? notSeen.map((word) => String(word).replace(/_(before|after)$/, '')) : [];
   const words = [
     ...(cut === true ? ['cut by a restart'] : []),
     ...(Array.isArray(contradictions) ? contradictions.map((word) => String(word).replaceAll('_', ' ')) : []),
-    ...(Array.isArray(notSeen) ? notSeen.map((word) => `${String(word).replaceAll('_', ' ')} not seen`) : []),
+    ...[...new Set(unseen)].map((word) => `${word} not seen`),
   ];
   return words.length === 0 ? '' : ` (${words.join(', ')})`;
 }
 
 function proved(findings: Findings, played: Played): string[] {
+  const faults = [...played.lineFaults].map(([kind, times]) => `${times} ${kind.replaceAll('_', ' ')}`).join(', ');
   const when = new Date(findings.receiptedAtS * 1_000).toISOString().slice(11, 19);
   return [
     `  ${findings.events} entries in the gateway's log, ${findings.delivered} of them in the consumer's files:`,
@@ -121,6 +133,7 @@ function proved(findings: Findings, played: Played): string[] {
       'outage',
       'outages',
     )} of the broker`,
+    `  over lines with ${faults || 'no faults'}`,
     `  signed notes after ${findings.exported.batches.length} batches, each over the whole tree so far; the last one at ${findings.exported.size}`,
     `  the consumer's receipt of ${when} UTC covers all ${findings.receipted}: they are on its disk`,
     `  latchkey verify: ${findings.verified ? 'verified' : 'NOT VERIFIED'}, by policy and by key`,
@@ -133,10 +146,11 @@ function toBreak(findings: Findings): string[] {
       `  tried: ${what}`,
       `    ${refused ? 'refused' : 'NOT REFUSED'}: ${said}`,
     ]),
-    '  To change, drop or insert one entry unseen, somebody would need all of these:',
-    "    1. the log's Ed25519 key, which lies on the gateway alone: every batch and every note carries its signature",
-    '    2. a second preimage of SHA-256: each note commits to every entry before it (RFC 6962)',
-    "    3. the consumer's copy, and the receipt with which it put its own key under the same tree",
+    '  To change, drop or insert an entry unseen, somebody would have to find a second preimage of SHA-256, since each',
+    '  note commits to every entry before it (RFC 6962), or to hold all three of these at once:',
+    "    1. the log's Ed25519 key, which signs every batch and note and lies on the gateway alone",
+    "    2. the consumer's disk, with its own copy of every entry",
+    "    3. the consumer's key, which put a dated signature under the same tree",
     '  Said openly: this demo keeps the key in a file (level A0). Whoever is root on the box can sign lies about what',
     '  it has not sent yet; what the consumer holds, they cannot change.',
   ];

@@ -37,14 +37,14 @@ export function stageSettings(linksDir: string): SiteSettings {
         pty: { link: 'usb-simulated-west' },
         family: 'xor_8a80',
         boards: [{ ...WEST, shut_reads: 1, unwired_reads: 1 }],
-        faults: { rates: { split: 0.2, noise: 0.03, no_reply: 0.02, bit_flip: 0.02, echo: 0.02, merge: 0.01 } },
+        faults: { rates: { split: 0.2, noise: 0.01, no_reply: 0.01, bit_flip: 0.01, echo: 0.02 } },
       },
       {
         name: EAST_LINE,
         pty: { link: 'usb-simulated-east' },
         family: 'kerong_cu16',
         boards: [{ ...EAST, shut_reads: 0, unwired_reads: 0, item_sensors: true }],
-        faults: { rates: { split: 0.2, noise: 0.03, lost_bytes: 0.02, late_reply: 0.01 }, late_ms: 400 },
+        faults: { rates: { split: 0.2, noise: 0.01, lost_bytes: 0.01, late_reply: 0.01 }, late_ms: 150 },
       },
       {
         name: DESK,

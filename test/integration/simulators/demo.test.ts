@@ -1,0 +1,64 @@
+/** `npm run demo -- --json` as somebody else's script sees it: exit code, last line, and the files that it names. */
+import { readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { runToEnd } from '../../../simulators/demo/child-process.ts';
+import { runLatchkey } from '../../support/child.ts';
+
+const MAIN = join(import.meta.dirname, '../../../dist/simulators/demo/main.js');
+const LIMIT_MS = 150_000;
+
+interface Summary {
+  readonly events: number;
+  readonly data_dir: string;
+  readonly vkey: string;
+  readonly export: string;
+  readonly receipt: string;
+  readonly witness_vkey: string;
+}
+
+describe('the demo', () => {
+  test(
+    'loses nothing through outages and a kill, and its evidence outlives it',
+    async () => {
+      const done = await runToEnd(process.execPath, [MAIN, '--json'], { limitMs: LIMIT_MS });
+      expect(done.err).toContain('WHAT A TAMPERER WOULD HAVE TO BREAK');
+      expect(done.code, done.err).toBe(0);
+      const summary = JSON.parse(done.out.split('\n').at(-1) ?? '') as Summary;
+      const { events } = summary;
+      expect(summary).toMatchObject({
+        delivered: events,
+        receipted: events,
+        lost: 0,
+        duplicates: 0,
+        power_cuts: 1,
+        broker_outages: 2,
+        verified: true,
+        tamper_detected: true,
+      });
+      expect(events).toBeGreaterThan(100);
+
+      const lines = readFileSync(summary.export, 'utf8').split('\n');
+      const indices = lines
+        .filter((line) => line.includes('"salt"'))
+        .map((line) => (JSON.parse(line) as { n: number }).n);
+      expect(indices).toEqual(Array.from({ length: events }, (_, n) => n));
+      const [origin, size, , , ...signatures] = readFileSync(summary.receipt, 'utf8').trimEnd().split('\n');
+      expect([origin, size]).toEqual([summary.vkey.split('+')[0], String(events)]);
+      expect(signatures.map((line) => line.split(' ')[1])).toEqual([origin, summary.witness_vkey.split('+')[0]]);
+      expect(statSync(summary.data_dir).isDirectory()).toBe(true);
+
+      const verified = await runLatchkey(['verify', summary.export, '--vkey', summary.vkey]);
+      expect(verified.code).toBe(0);
+      rmSync(dirname(summary.data_dir), { recursive: true });
+    },
+    LIMIT_MS + 10_000,
+  );
+
+  test('refuses what it does not know, and helps', async () => {
+    expect((await runToEnd(process.execPath, [MAIN, '--nonsense'])).code).toBe(64);
+    const help = await runToEnd(process.execPath, [MAIN, '--help']);
+    expect(help.code).toBe(0);
+    expect(help.out).toContain('--keep');
+  });
+});
