@@ -3,6 +3,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { utf8Text } from '../../base/bytes.ts';
+import { LatchkeyError } from '../../base/errors.ts';
 import {
   type BatchHead,
   batchPayload,
@@ -43,7 +44,7 @@ export function gatherBatch(log: BatchLog, first: number, end: number): BatchRan
     const whole = range === undefined ? leaves : [...range.leaves, ...leaves];
     if (range !== undefined && (whole.length > COMMIT_EVENTS_MAX || bytes > COMMIT_BYTES_MAX)) break;
     range = { first: range?.first ?? commit.first, end: commit.size, leaves: whole, note: commit.note };
-    if (whole.length >= COMMIT_EVENTS_MAX || bytes >= COMMIT_BYTES_MAX) break;
+    if (whole.length >= COMMIT_EVENTS_MAX || bytes >= COMMIT_BYTES_MAX || commit.size >= end) break;
   }
   return range;
 }
@@ -51,12 +52,22 @@ export function gatherBatch(log: BatchLog, first: number, end: number): BatchRan
 /** A few rows at a time: most batches are one or two commits, and some are hundreds. */
 function* commitsFrom(log: BatchLog, first: number): Generator<StoredCommit> {
   let at = first;
-  for (let limit = 2; ; limit = Math.min(64, limit * 2)) {
-    const commits = log.database.commits(at, limit);
+  for (let limit = 1; ; limit = Math.min(64, limit * 2)) {
+    const commits = readCommits(log, at, limit);
     yield* commits;
     const last = commits.at(-1);
-    if (last === undefined || commits.length < limit) return;
+    if (last === undefined) return;
     at = last.size;
+  }
+}
+
+/** Where the next rows are damaged, the one that is asked for may still be sound. */
+function readCommits(log: BatchLog, from: number, limit: number): readonly StoredCommit[] {
+  try {
+    return log.database.commits(from, limit);
+  } catch (error) {
+    if (limit === 1 || !(error instanceof LatchkeyError) || error.code !== 'JOURNAL_DAMAGED') throw error;
+    return log.database.commits(from, 1);
   }
 }
 

@@ -12,7 +12,14 @@ import { isSettled, type KeyHolder, type OwedStatement, owedStatements, type Tre
 import type { HeldLog } from './held-log.ts';
 import type { LogKeeper } from './log-keeper.ts';
 import { foundBody } from './own-entries.ts';
-import { parseEnvelopes, type RetainedMemory, type Statement, spellEnvelopes, verifyChain } from './retained-memory.ts';
+import {
+  parseEnvelopes,
+  type RetainedMemory,
+  type Statement,
+  type StoredStatements,
+  spellEnvelopes,
+  verifyChain,
+} from './retained-memory.ts';
 import { enrolmentPayload, largestHead, makeStatement } from './successors.ts';
 
 /** Under this name the statements are kept beside the other rooms' states. */
@@ -36,14 +43,14 @@ export class Chain {
   constructor(options: ChainOptions, keeper: LogKeeper) {
     this.#options = options;
     this.#keeper = keeper;
-    this.#statements = verifyChain(options.crypto, this.stored(), keeper.set.vkeys()).statements;
+    const { own, seen } = this.stored();
+    this.#statements = verifyChain(options.crypto, [...seen, ...own], keeper.set.vkeys()).statements;
   }
 
-  /** Statements on this disk: made here, or retained outside and seen at an earlier start. */
-  stored(): readonly Envelope[] {
+  stored(): StoredStatements {
     const { saved, set } = this.#keeper;
-    const own = set.logs.map(({ record }) => record.statement ?? '');
-    return parseEnvelopes([saved.get(OWN_STATE) ?? '', ...own].join('\n'));
+    const own = set.logs.map(({ record }) => record.statement ?? '').join('\n');
+    return { own: parseEnvelopes(own), seen: parseEnvelopes(saved.get(OWN_STATE) ?? '') };
   }
 
   get isCompared(): boolean {

@@ -50,8 +50,9 @@ export function contradiction(held: HeldTree, outside: TreeHead): Contradiction 
   const root = held.rootAt(size);
   assert(root !== undefined, `the tree of ${held.size} entries has a root at ${size}`);
   const found = { size, root };
-  if (outside.size > held.size) return { cause: 'rolled_back', expected: outside, found };
-  return equalBytes(root, outside.root) ? undefined : { cause: 'forked', expected: outside, found };
+  const expected = { size: outside.size, root: outside.root };
+  if (outside.size > held.size) return { cause: 'rolled_back', expected, found };
+  return equalBytes(root, outside.root) ? undefined : { cause: 'forked', expected, found };
 }
 
 export interface ReceiptKeyRole {

@@ -3,14 +3,16 @@
  */
 
 import { assert } from '../../base/assert.ts';
-import { hex } from '../../base/bytes.ts';
+import { hex, utf8 } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
+import { parseCheckpoint } from '../../evidence/log/checkpoint.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
 import { type Origin, parseOrigin } from '../../evidence/log/origin.ts';
 import { logName } from '../../evidence/wire/topics.ts';
 import type { Signer } from '../contracts/signer.ts';
 import { type HeldTree, type LogState, type ReceiptKeyRole, type Standing, standing } from './continuity.ts';
 import type { LogDatabase } from './log-database.ts';
+import type { SizedNote } from './log-handle.ts';
 import { LogRecord, type RecordStore } from './log-record.ts';
 
 export class HeldLog {
@@ -74,7 +76,24 @@ export class HeldLog {
     return { size, rootAt: (at) => this.#rootAt(at) };
   }
 
+  /** The note at exactly that size. Where a damaged file's rows end, it was kept beside it. */
+  noteAt(size: number): Uint8Array | undefined {
+    const kept = this.record.endNote;
+    if (kept !== undefined && this.#isOfSize(kept, size)) return utf8(kept);
+    const newest = this.database.newestNote();
+    return newest?.size === size ? newest.note : this.database.noteAt(size);
+  }
+
+  #isOfSize(note: string, size: number): boolean {
+    return note.startsWith(`${this.origin}\n${size}\n`);
+  }
+
   #rootAt(size: number): Uint8Array {
+    const kept = this.record.endNote;
+    if (kept !== undefined && this.#isOfSize(kept, size)) {
+      const checkpoint = parseCheckpoint(kept.slice(0, kept.indexOf('\n\n') + 1));
+      if (checkpoint.ok) return checkpoint.value.root;
+    }
     const root = this.database.rootAt(size);
     if (root === undefined) throw new LatchkeyError('JOURNAL_DAMAGED', `${this.name} has no sound row at ${size}`);
     return root;
@@ -106,7 +125,16 @@ export class HeldLog {
 
   /** Size of the newest note, 0 while there is none. */
   get noteSize(): number {
-    return this.database.newestNote()?.size ?? 0;
+    return this.newestNote()?.size ?? 0;
+  }
+
+  /** Of a damaged file the newest that can be read, whether or not the rows below it can. */
+  newestNote(): SizedNote | undefined {
+    const newest = this.database.newestNote();
+    const kept = this.record.endNote;
+    const size = kept === undefined ? 0 : Number(kept.split('\n')[1]);
+    if (kept === undefined || (newest?.size ?? 0) >= size) return newest;
+    return { size, note: utf8(kept) };
   }
 
   /** Up to which size notes and batches may leave. Every commit below the newest note has its own note. */

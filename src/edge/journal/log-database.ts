@@ -11,7 +11,7 @@ import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
 import type { SubtreeHash } from '../../evidence/log/proofs.ts';
 import { decodeFrontier, encodeFrontier, type Frontier, rootOf } from '../../evidence/log/tree.ts';
-import { packHashes, packLeaves } from './commit-rows.ts';
+import { packHashes, packLeaves, plain } from './commit-rows.ts';
 import {
   checkIdentity,
   identityRows,
@@ -270,12 +270,20 @@ export class LogDatabase {
     return paced(this.verifySteps(0, this.size()), options);
   }
 
-  /** The size of the last note to which the rows verify, beginning at the boundary at or below `from`; 0 when none. */
+  /** The last note to which the rows verify, beginning at the boundary at or below `from`; undefined when none. */
+  soundNote(from: number): SizedNote | undefined {
+    let last: SizedNote | undefined;
+    // Kept on the way: where the rows end in a damaged page, nothing beside it can be asked for.
+    const keep = (size: number, note: Uint8Array): void => {
+      last = { size, note: plain(note) };
+    };
+    lastOf(this.#log.tree.run(from, Number.MAX_SAFE_INTEGER, keep));
+    return last;
+  }
+
+  /** Size of `soundNote`, 0 when none. */
   soundEnd(from: number): number {
-    let end = 0;
-    const steps = this.#log.tree.run(from, Number.MAX_SAFE_INTEGER);
-    for (let step = steps.next(); step.done !== true; step = steps.next()) end = step.value;
-    return this.noteAtOrBelow(end)?.size ?? 0;
+    return this.soundNote(from)?.size ?? 0;
   }
 
   /** Small durable strings of the log's owner: at most 64 KiB each. */

@@ -235,7 +235,7 @@ export class LogKeeper {
   }
 
   afterOf(log: HeldLog): { readonly log: string; readonly head?: TreeHead } {
-    const note = log.database.newestNote();
+    const note = log.newestNote();
     const verified = note === undefined ? undefined : verifyLogNote(this.#options.crypto, note.note, log.vkey);
     if (verified === undefined || !verified.ok) return { log: log.origin };
     const { size, root } = verified.value.checkpoint;

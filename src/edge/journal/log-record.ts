@@ -131,6 +131,15 @@ export class LogRecord {
     this.store.setMeta({ statement: envelope });
   }
 
+  /** Of a file set aside: the note at the end of what verifies. */
+  get endNote(): string | undefined {
+    return this.store.meta('end_note');
+  }
+
+  setEndNote(note: string): void {
+    this.store.setMeta({ end_note: note });
+  }
+
   /** The predecessor that the chain outside led to and that was appended as `predecessor.found`. */
   get foundPredecessor(): string | undefined {
     return this.store.meta('found_predecessor');

@@ -75,10 +75,15 @@ export class JournalOutbox implements Outbox {
   checkpoint(origin: string): { readonly size: number; readonly note: Uint8Array } | undefined {
     const log = this.#sendable(origin);
     if (log === undefined || log.database.failed()) return undefined;
-    const end = log.sendableSize;
-    if (end === 0) return undefined;
-    const newest = log.database.newestNote();
-    return newest?.size === end ? newest : log.database.noteAtOrBelow(end);
+    const size = log.sendableSize;
+    try {
+      const note = size === 0 ? undefined : log.noteAt(size);
+      return note === undefined ? undefined : { size, note };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#keeper.inBackground('quarantine', () => this.#keeper.quarantine(log));
+      return undefined;
+    }
   }
 
   async batch(origin: string, first: number, withLeft: boolean): Promise<OutboxBatch | undefined> {

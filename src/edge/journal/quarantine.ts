@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { base64, unbase64, utf8 } from '../../base/bytes.ts';
+import { base64, unbase64, utf8, utf8Text } from '../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { LogState, ReceiptKeyRole } from './continuity.ts';
@@ -111,10 +111,13 @@ export function salvage(
 }
 
 function decideState(log: HeldLog): void {
-  const soundEnd = Math.max(log.receiptedSize, log.database.soundEnd(log.receiptedSize));
+  const sound = log.database.soundNote(log.receiptedSize);
+  const soundEnd = Math.max(log.receiptedSize, sound?.size ?? 0);
   const carryEnd = log.record.carryEnd;
   // What was carried into the part that is gone must be carried again.
   if (carryEnd !== undefined && carryEnd > soundEnd) log.record.store.setMeta({ carry_end: undefined });
+  const note = sound === undefined ? undefined : utf8Text(sound.note);
+  if (note !== undefined) log.record.setEndNote(note);
   log.setState(stateOf(log, soundEnd));
 }
 

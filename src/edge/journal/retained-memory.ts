@@ -55,14 +55,23 @@ export function verifyChain(
   return { statements, vkeys, refused: waiting.length };
 }
 
+/** Statements on this disk. */
+export interface StoredStatements {
+  /** Made here, for logs that are here. */
+  readonly own: readonly Envelope[];
+  /** Retained outside when an earlier start looked. */
+  readonly seen: readonly Envelope[];
+}
+
 export function readMemory(
   crypto: EvidenceCrypto,
   retained: readonly RetainedMessage[],
   known: ReadonlyMap<string, Vkey>,
-  stored: readonly Envelope[],
+  stored: StoredStatements,
 ): RetainedMemory {
   const enrolment = readEnrolment(retained);
-  const chain = verifyChain(crypto, withoutTwins([...stored, ...enrolment.successors]), known);
+  const chain = verifyChain(crypto, withoutTwins([...stored.seen, ...stored.own, ...enrolment.successors]), known);
+  const own = new Set(stored.own.map(formatEnvelope));
   const { vkeys } = chain;
   const heads = new Map<string, TreeHead[]>();
   const checkpoints = new Map<string, number>();
@@ -83,11 +92,14 @@ export function readMemory(
       refused += 1;
       continue;
     }
-    add(note.origin, note);
+    add(note.origin, { size: note.size, root: note.root });
     if (kind === 'receipt') receipts.push(message);
     else checkpoints.set(note.origin, note.size);
   }
-  for (const { old, successor } of chain.statements) if (successor.last !== undefined) add(old, successor.last);
+  for (const { old, successor, envelope } of chain.statements) {
+    // What this disk said itself, knowingly, of a log that it had lost in part contradicts it not.
+    if (successor.last !== undefined && !own.has(formatEnvelope(envelope))) add(old, successor.last);
+  }
   const { statements } = chain;
   return { heads, checkpoints, links: statements, statements, vkeys, record: enrolment.record, receipts, refused };
 }

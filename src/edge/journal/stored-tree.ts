@@ -118,7 +118,7 @@ export class StoredTree {
   }
 
   /** See `LogDatabase.verifySteps`. */
-  *run(from: number, to: number): Generator<number, RowsVerdict> {
+  *run(from: number, to: number, onNote?: (size: number, note: Uint8Array) => void): Generator<number, RowsVerdict> {
     let at = from;
     let entries = 0;
     let reduced = 0;
@@ -138,6 +138,7 @@ export class StoredTree {
         reduced += gone;
         if (note === null) unsigned = true;
         else notes += 1;
+        if (note !== null) onNote?.(size, note);
         at = size;
         yield at;
       }
