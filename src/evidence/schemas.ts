@@ -96,20 +96,23 @@ const WIRE: JsonObject = {
   ),
 };
 
+/** One envelope for all types; `data` by type. */
 function events(): JsonObject {
-  const types = Object.fromEntries(EVENT_TYPES.map((type) => [type, withoutDialect(leafSchema(type))]));
+  const envelopes = EVENT_TYPES.map((type) => leafSchema(type));
+  const { type: _type, data: _data, ...shared } = (envelopes[0]?.['properties'] ?? {}) as JsonObject;
+  const data = EVENT_TYPES.map(
+    (type, i) => [type, ((envelopes[i]?.['properties'] ?? {}) as JsonObject)['data'] ?? {}] as const,
+  );
   return {
     $schema: DIALECT,
     title: 'A custody event, version 1',
     type: 'object',
-    required: ['type'],
-    oneOf: EVENT_TYPES.map((type) => ({ $ref: `#/$defs/${type}` })),
-    $defs: types,
+    required: envelopes[0]?.['required'] ?? [],
+    properties: { ...shared, type: { enum: EVENT_TYPES }, data: { type: 'object' } },
+    additionalProperties: false,
+    oneOf: EVENT_TYPES.map((type) => ({ properties: { type: { const: type }, data: { $ref: `#/$defs/${type}` } } })),
+    $defs: Object.fromEntries(data),
   };
-}
-
-function withoutDialect({ $schema: _dialect, ...schema }: JsonObject): JsonObject {
-  return schema;
 }
 
 /** File names under config/. */
