@@ -31,6 +31,14 @@ export const journalSettingsSchema = z
     /** Days for which bodies are kept after their receipt; 0 removes them as soon as they are receipted. */
     keep_days: z.int().min(0).max(36_500).default(90),
   })
+  .refine((raw) => raw.low_stop_percent <= raw.custody_stop_percent, {
+    path: ['low_stop_percent'],
+    message: 'expected at most custody_stop_percent',
+  })
+  .refine((raw) => raw.retry_first_ms <= raw.retry_max_ms, {
+    path: ['retry_first_ms'],
+    message: 'expected at most retry_max_ms',
+  })
   .transform((raw) => ({
     groupCommitMs: raw.group_commit_ms,
     queueEventsMax: raw.queue_events_max,

@@ -26,6 +26,7 @@ export interface CommitNews {
   readonly first: number;
   /** Tree size after it. */
   readonly size: number;
+  /** Views of larger memory: whoever keeps one for long copies it. */
   readonly leaves: readonly Uint8Array[];
   /** Size of the newest durable note: what may be published. 0 while there is none. */
   readonly noteSize: number;

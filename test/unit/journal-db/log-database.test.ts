@@ -1,11 +1,12 @@
-import { appendFileSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { AssertionError } from '../../../src/base/assert.ts';
 import { equalBytes, utf8 } from '../../../src/base/bytes.ts';
 import { LatchkeyError } from '../../../src/base/errors.ts';
+import { CommitRows } from '../../../src/edge/journal/commit-rows.ts';
 import { LogDatabase } from '../../../src/edge/journal/log-database.ts';
 import { MetaRows } from '../../../src/edge/journal/meta-rows.ts';
 import { assertDurable } from '../../../src/edge/journal/sqlite-file.ts';
@@ -92,12 +93,15 @@ describe('a log file', () => {
 
   test('another version is refused by name, and not called damaged', () => {
     const { path } = closed([3]);
-    const raw = new Database(path);
-    raw.pragma('user_version = 2');
-    expect(codeOf(() => openDatabase(path))).toBe('JOURNAL_DAMAGED');
-    new MetaRows(raw, path, nodeCrypto, false).set({ schema: '2' });
-    raw.close();
-    expect(codeOf(() => openDatabase(path))).toBe('JOURNAL_VERSION');
+    const changed = (change: (raw: Database.Database) => void): string => {
+      const raw = new Database(path);
+      change(raw);
+      raw.close();
+      return codeOf(() => openDatabase(path));
+    };
+    // A flipped bit is not another version.
+    expect(changed((raw) => raw.pragma('user_version = 2'))).toBe('JOURNAL_DAMAGED');
+    expect(changed((raw) => new MetaRows(raw, path, nodeCrypto, false).set({ schema: '2' }))).toBe('JOURNAL_VERSION');
   });
 
   test('foreign, empty, zero-length, cut and missing files are refused by name', () => {
@@ -253,6 +257,62 @@ describe('durability', () => {
     const copy = copyFiles(database.path);
     appendFileSync(`${copy}-wal`, Buffer.alloc(20_000, 7));
     expect(openDatabase(copy).size()).toBe(3);
+  });
+});
+
+describe('an I/O error', () => {
+  function failOnce(method: 'insert' | 'setNote', stored: boolean): void {
+    const original = CommitRows.prototype[method] as (...values: readonly unknown[]) => void;
+    vi.spyOn(CommitRows.prototype, method).mockImplementationOnce(function (this: CommitRows, ...values: unknown[]) {
+      if (stored) original.apply(this, values);
+      throw new Database.SqliteError('disk I/O error', 'SQLITE_IOERR_FSYNC');
+    });
+  }
+
+  test('spends the handle: nothing more is asked of it until it was reopened with a full checkpoint', () => {
+    const database = newDatabase();
+    fill(database, [5]);
+    failOnce('insert', false);
+    expect(codeOf(() => fill(database, [5]))).toBe('JOURNAL_IO');
+    expect(database.failed()).toBe(true);
+    expect(codeOf(() => fill(database, [5]))).toBe('JOURNAL_IO');
+    expect(codeOf(() => database.commits(0, 1))).toBe('JOURNAL_IO');
+    expect(codeOf(() => database.setMeta({ a: 'b' }))).toBe('JOURNAL_IO');
+    database.reopen();
+    expect(database.failed()).toBe(false);
+    expect(statSync(`${database.path}-wal`).size).toBe(0);
+    fill(database, [5]);
+    expect(database.verifyRange(0, 10)).toMatchObject({ ok: true, size: 10 });
+  });
+
+  test('leaves open whether the commit was stored, and reopening tells', () => {
+    const database = newDatabase();
+    fill(database, [5]);
+    failOnce('insert', true);
+    expect(codeOf(() => fill(database, [3]))).toBe('JOURNAL_IO');
+    database.reopen();
+    expect(database.size()).toBe(8);
+    expect(database.newestNote()?.size).toBe(8);
+    fill(database, [1], false);
+    failOnce('setNote', false);
+    const note = noteOf(new TreeBuilder(nodeCrypto, database.frontier()));
+    expect(codeOf(() => database.storeNotes([{ size: 9, note }]))).toBe('JOURNAL_IO');
+    database.reopen();
+    expect(database.oldestWithoutNote()).toBe(9);
+  });
+
+  test('that stays lets every try of reopening fail by name', () => {
+    const database = newDatabase();
+    fill(database, [5]);
+    failOnce('insert', false);
+    expect(codeOf(() => fill(database, [5]))).toBe('JOURNAL_IO');
+    const aside = `${database.path}.aside`;
+    renameSync(database.path, aside);
+    expect(codeOf(() => database.reopen())).toBe('JOURNAL_MISSING');
+    expect(database.failed()).toBe(true);
+    renameSync(aside, database.path);
+    database.reopen();
+    expect(database.size()).toBe(5);
   });
 });
 

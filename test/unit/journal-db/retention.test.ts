@@ -102,7 +102,7 @@ describe('removing bodies', () => {
           database.close();
         },
       ),
-      { numRuns: 20 },
+      { numRuns: 10 },
     );
   }, 30_000);
 });

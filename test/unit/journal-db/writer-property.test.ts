@@ -95,7 +95,7 @@ test('whatever fails, indices are unique, the tree is consistent, and nothing re
       expect(bench.database.oldestWithoutNote()).toBeUndefined();
       bench.database.close();
     }),
-    { numRuns: 30 },
+    { numRuns: 20 },
   );
   for (const [name, count] of Object.entries(reached)) expect([name, count > 5]).toEqual([name, true]);
 }, 120_000);
