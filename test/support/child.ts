@@ -6,8 +6,13 @@ import { join } from 'node:path';
 import { Child, type ChildOptions, type Finished, runToEnd } from '../../simulators/demo/child-process.ts';
 import { type StraceOptions, straceArgs } from './strace.ts';
 
-/** From the sources (test/support) and from the build (dist/test/support) alike. */
+/**
+ * From the sources (test/support) and from the build (dist/test/support) alike. LATCHKEY_TEST_MAIN names another build:
+ * for checking that the tests notice a product with a fault in it.
+ */
 export function mainPath(): string {
+  const other = process.env['LATCHKEY_TEST_MAIN'];
+  if (other !== undefined) return other;
   const candidates = [
     join(import.meta.dirname, '../../dist/src/cli/main.js'),
     join(import.meta.dirname, '../../src/cli/main.js'),

@@ -15,7 +15,13 @@ export interface TcpProxy {
   stop(): Promise<void>;
 }
 
-export async function startProxy(targetPort: number, options: { readonly delayMs?: number } = {}): Promise<TcpProxy> {
+export interface ProxyOptions {
+  readonly delayMs?: number;
+  /** Called for each connection; what it returns sees the client's bytes before they are passed on. */
+  readonly watch?: (connection: number) => (chunk: Uint8Array) => void;
+}
+
+export async function startProxy(targetPort: number, options: ProxyOptions = {}): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   const delayMs = options.delayMs ?? 0;
   let stalled = false;
@@ -43,6 +49,8 @@ export async function startProxy(targetPort: number, options: { readonly delayMs
       return;
     }
     connections += 1;
+    const watcher = options.watch?.(connections);
+    if (watcher !== undefined) near.on('data', watcher);
     const far = connect({ host: '127.0.0.1', port: targetPort, noDelay: true });
     const pair = [near, far] as const;
     near.setNoDelay(true);

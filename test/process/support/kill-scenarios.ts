@@ -1,0 +1,78 @@
+/** Hundreds of kills, or a few of them: the same code for `npm test` and the campaign. */
+import type { Dice } from '../../../simulators/dice.ts';
+import { until } from '../../support/until.ts';
+import { findKillPoints, type KillPoint, killAt, refuse, type Victim } from './kill-points.ts';
+import type { Rig } from './rig.ts';
+
+export interface KillReport {
+  readonly killed: number;
+  /** Runs that came to their end before the call: its number was not reached. */
+  readonly missed: number;
+  /** Kinds of calls of a whole run, and those of them that were not hit. */
+  readonly kinds: number;
+  readonly kindsMissed: readonly string[];
+}
+
+/** Kills the victim at the chosen calls of a run, one run each, and has each kill put right and judged. */
+export async function killAtCalls(
+  rig: Rig,
+  victim: Victim,
+  choose: (points: readonly KillPoint[]) => readonly KillPoint[],
+): Promise<KillReport> {
+  await victim.child().stop();
+  const points = await findKillPoints(rig, victim);
+  const hit = new Set<string>();
+  let killed = 0;
+  let missed = 0;
+  for (const point of choose(points)) {
+    const outcome = await within(`SIGKILL at ${point.kind} ${point.nth}`, () => killAt(rig, victim, point));
+    if (outcome === 'killed') {
+      killed += 1;
+      hit.add(point.kind);
+    } else missed += 1;
+  }
+  await victim.start();
+  const kinds = [...new Set(points.map(({ kind }) => kind))];
+  return { killed, missed, kinds: kinds.length, kindsMissed: kinds.filter((kind) => !hit.has(kind)) };
+}
+
+const SCANS_EACH = 5;
+const SCANS_EVERY_MS = 10;
+const KILLS_BETWEEN_JUDGEMENTS = 10;
+/** Long enough for a start and a while under load. */
+const LIFE_MAX_MS = 1_200;
+
+/** Kills the victim `count` times under load, at moments by the dice, also while it starts. It runs afterwards. */
+export async function killAtRandom(rig: Rig, victim: Victim, count: number, dice: Dice): Promise<void> {
+  for (let done = 0; done < count; ) {
+    const stopScanning = rig.feed.keepScanning(SCANS_EACH, SCANS_EVERY_MS);
+    const group = Math.min(KILLS_BETWEEN_JUDGEMENTS, count - done);
+    const connections = rig.feed.connections;
+    for (let i = 0; i < group; i += 1) {
+      const lifeMs = dice.int(LIFE_MAX_MS);
+      // Chance is the point here: there is nothing to wait for.
+      await new Promise((resolve) => setTimeout(resolve, lifeMs));
+      const child = victim.child();
+      child.signal('SIGKILL');
+      await child.exit();
+      if (victim.name === 'consumer') refuse(`kill ${done + i + 1}`, rig.oracle.unstoredReceipts(rig.stored()));
+      victim.spawn();
+    }
+    done += group;
+    await within(`after ${done} kills`, async () => {
+      if (victim.name === 'gateway') await rig.gateway.line('the gateway runs');
+      await until('the scanner is connected', () => victim.name === 'consumer' || rig.feed.connections > connections);
+      stopScanning();
+      await rig.settle();
+      rig.judge();
+    });
+  }
+}
+
+async function within<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
