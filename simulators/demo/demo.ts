@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { utf8Text } from '../../src/base/bytes.ts';
 import { LatchkeyError } from '../../src/base/errors.ts';
 import type { CustodyEvent } from '../../src/evidence/event/event.ts';
 import { pseudonym } from '../../src/evidence/event/reference.ts';
@@ -79,7 +80,7 @@ async function perform(
   say(`a site that is not there: two cabinets and a scanner on pseudo-terminals, one more scanner on TCP`);
 
   const feed = new Feed((entry) => announce(entry, say));
-  const gateway = new Gateway(files.gatewayConfig, feed);
+  const gateway = new Gateway(files.gatewayConfig, feed, () => newestReceiptSize(broker.retained));
   const consumer = new Consumer(files.receiveConfig);
   cleanups.push(() => gateway.abandon());
   cleanups.push(() => consumer.abandon());
@@ -111,6 +112,17 @@ async function perform(
   if (options.keep) await keepUp(options, { gateway, broker, site, files });
   await consumer.stop();
   return isGood(summary) ? 0 : 1;
+}
+
+/** A glance only: whether it is signed is looked at in the end. */
+function newestReceiptSize(retained: ReadonlyMap<string, Uint8Array>): number {
+  const sizes = [...retained].filter(([topic]) => topic.includes('/receipt/')).map(([, note]) => checkpointSize(note));
+  return Math.max(0, ...sizes);
+}
+
+function checkpointSize(note: Uint8Array): number {
+  const size = Number(utf8Text(note)?.split('\n')[1]);
+  return Number.isSafeInteger(size) ? size : 0;
 }
 
 /** Progress while it runs: what closes a visit, and a start after a crash. */

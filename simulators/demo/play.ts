@@ -3,6 +3,7 @@
  */
 
 import { present } from '../../src/base/assert.ts';
+import type { CustodyEvent } from '../../src/evidence/event/event.ts';
 import { ssccLabel } from '../scanners/codes.ts';
 import type { Site } from '../site.ts';
 import type { DemoBroker } from './broker.ts';
@@ -10,7 +11,7 @@ import { about, type Feed } from './feed.ts';
 import { Hands, type Parcel, parcelOf } from './hands.ts';
 import { killMidWrite } from './mid-write.ts';
 import type { Gateway } from './product.ts';
-import { DOCK, EAST_LINE } from './stage.ts';
+import { COMPARTMENTS, DOCK, EAST, EAST_LINE, WEST } from './stage.ts';
 
 export interface PlayParts {
   readonly site: Site;
@@ -57,14 +58,22 @@ export async function play(parts: PlayParts): Promise<Tally> {
   return tally;
 }
 
-async function morning({ hands, parcel, gateway, say }: Scene): Promise<readonly [Parcel, Parcel, Parcel, Parcel]> {
-  say('a courier brings parcels');
+async function morning({
+  hands,
+  parcel,
+  feed,
+  gateway,
+  say,
+}: Scene): Promise<readonly [Parcel, Parcel, Parcel, Parcel]> {
+  // A door that moves before the first look at it was never seen to move.
+  for (const { name } of COMPARTMENTS) await feed.after(0, `first look at ${name}`, about('compartment.counted', name));
+  say('every compartment was looked at once; a courier brings parcels');
   const parcels = [parcel(), parcel(), parcel(), parcel()] as const;
   await hands.deposit(parcels[0], 'w1');
   await hands.deposit(parcels[1], 'w2');
   await hands.deposit(parcels[2], 'e1');
   await hands.deposit(parcels[3], 'e2');
-  const { receipted } = await gateway.receipted(RECEIPT_LIMIT_MS);
+  const receipted = await gateway.receipted(RECEIPT_LIMIT_MS);
   say(`the consumer has receipted ${receipted} entries`);
   return parcels;
 }
@@ -104,6 +113,7 @@ async function cutInMidWrite(scene: Scene): Promise<void> {
   say('the parcel is put in and the door shut while nobody looks');
   const mark = feed.size;
   await gateway.start();
+  await feed.after(mark, 'answer of the west cabinet', found(WEST.name));
   await feed.after(mark, 'deposit in e4', about('parcel.deposited', 'e4'));
   await broker.comeBack();
   await gateway.receipted(RECEIPT_LIMIT_MS);
@@ -138,15 +148,11 @@ async function afternoon(
   await feed.after(
     before,
     'loss of the east cabinet',
-    (entry) => entry.type === 'device.lost' && entry.device === 'east',
+    ({ type, device }) => type === 'device.lost' && device === EAST.name,
   );
   const lost = feed.size;
   await site.plug(EAST_LINE);
-  await feed.after(
-    lost,
-    'return of the east cabinet',
-    (entry) => entry.type === 'device.found' && entry.device === 'east',
-  );
+  await feed.after(lost, 'return of the east cabinet', found(EAST.name));
   say("the east cabinet's cable was pulled and is back under another device name");
   await hands.deposit(parcel(), 'w3');
   await hands.collect(west, 'w2');
@@ -154,4 +160,8 @@ async function afternoon(
   await hands.lookInto('e6');
   say('recipients collect; somebody looks into an empty compartment');
   await gateway.receipted(RECEIPT_LIMIT_MS);
+}
+
+function found(board: string): (entry: CustodyEvent) => boolean {
+  return ({ type, device }) => type === 'device.found' && device === board;
 }
