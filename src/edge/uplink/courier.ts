@@ -230,6 +230,7 @@ export class Courier {
     const options = { contentType: BATCH_CONTENT_TYPE, userProperties: batchProperties(batch) };
     this.#publish('batch', batch.bytes, options, (code) => {
       metrics.count('uplink_batches_answered', 1, { answer: answerOf(code) });
+      if (code === 0) metrics.count('uplink_entries_acknowledged', batch.count);
       feed({ kind: 'batch_answered', id, code });
     });
   }

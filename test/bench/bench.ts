@@ -1,0 +1,86 @@
+/** What all stages share, and what they find. */
+import type { Mosquitto } from '../support/mosquitto.ts';
+
+export interface Bench {
+  /** A folder on a disk; everything of the run lies in it. */
+  readonly folder: string;
+  readonly broker: Mosquitto;
+  /** Events of the backlog and of the export. */
+  readonly events: number;
+  readonly ingestS: number;
+  progress(line: string): void;
+}
+
+export interface SyscallFigures {
+  readonly commits: number;
+  readonly fsyncs: number;
+  readonly events: number;
+}
+
+export interface IngestFigures {
+  readonly what: string;
+  readonly perS: number;
+  readonly durablePerS: number;
+  readonly events: number;
+  readonly perCommit: number;
+  /** Processor time of the daemon for one event. */
+  readonly cpuUs: number;
+  /** Of the whole machine while it ran: 2 is both of two cores. */
+  readonly busyCores: number;
+  readonly refused: number;
+  readonly rewinds: number;
+}
+
+export interface FloorFigures {
+  /** In the order in which they ran. */
+  readonly perS: readonly number[];
+  readonly leafBytes: number;
+}
+
+export interface LatencyFigures {
+  readonly samples: number;
+  readonly durableP50Ms: number;
+  readonly durableP99Ms: number;
+  readonly ackP50Ms: number;
+  readonly ackP99Ms: number;
+  readonly fsyncP50Ms: number;
+  readonly fsyncP99Ms: number;
+  readonly groupCommitMs: number;
+}
+
+export interface WireFigures {
+  readonly entries: number;
+  /** Bytes of the batch's PUBLISH packet for each event, and with the checkpoints that went along. */
+  readonly bytes: number;
+  readonly withCheckpoints: number;
+}
+
+export interface DrainFigures {
+  readonly events: number;
+  readonly fillPerS: number;
+  readonly startupMs: number;
+  readonly liveMs: number;
+  readonly perS: number;
+  readonly rssMaxMb: number;
+  readonly rssMeanMb: number;
+  readonly receiverRssMaxMb: number;
+}
+
+export interface VerifyFigures {
+  readonly events: number;
+  readonly exportPerS: number;
+  readonly exportMb: number;
+  readonly perS: number;
+  /** Events for each second of processor time. */
+  readonly perCoreS: number;
+  readonly rssMaxMb: number;
+}
+
+export interface IdleFigures {
+  readonly boards: number;
+  readonly seconds: number;
+  readonly cpuPct: number;
+  /** The longest round of polls of a bus. */
+  readonly cycleMs: number;
+  readonly rssMb: number;
+}

@@ -1,0 +1,92 @@
+/**
+ * The benchmark: `npm run bench [-- --json] [--write] [--dir FOLDER] [--events N] [--seconds S]`.
+ *
+ * Ours and the floor side by side, in one run. It says what it does on standard error. With `--json` its last line on
+ * standard output is one object; with `--write` it renews RESULTS.md.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startMosquitto } from '../support/mosquitto.ts';
+import type { Bench } from './bench.ts';
+import { diskFolder } from './disk.ts';
+import { machine } from './proc.ts';
+import { type Findings, figuresOf, resultsText, rowsOf, tableOf } from './report.ts';
+import { drain, fillBacklog, verifyExport } from './stage-drain.ts';
+import { measureIdle } from './stage-idle.ts';
+import { compareIngest, traceSyscalls } from './stage-ingest.ts';
+import { measureLatency } from './stage-latency.ts';
+
+const EVENTS = 1_000_000;
+const INGEST_S = 30;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
+      dir: { type: 'string' },
+      events: { type: 'string', default: String(EVENTS) },
+      seconds: { type: 'string', default: String(INGEST_S) },
+    },
+  });
+  const startMs = performance.now();
+  const say = (line: string): void => {
+    process.stderr.write(`${((performance.now() - startMs) / 1_000).toFixed(0).padStart(4)} s  ${line}\n`);
+  };
+  const loadBefore = loadavg()[0] ?? 0;
+  const { path: folder, fsType } = diskFolder(values.dir);
+  const broker = await startMosquitto();
+  const size = { events: Number(values.events), ingestS: Number(values.seconds) };
+  const bench: Bench = { folder, broker, ...size, progress: say };
+  try {
+    say(`in ${folder} (${fsType}), broker ${brokerVersion()}`);
+    const traced = await traceSyscalls(bench);
+    say(`strace: ${traced.figures.fsyncs} fsyncs for ${traced.figures.commits} commits`);
+    const { floor, ingest } = await compareIngest(bench, traced.leavesFile);
+    const { latency, wire } = await measureLatency(bench);
+    const backlog = await fillBacklog(bench);
+    const drained = await drain(bench, backlog);
+    const verify = await verifyExport(bench, backlog);
+    const idle = await measureIdle(bench);
+    const found: Findings = {
+      brokerVersion: brokerVersion(),
+      fsType,
+      machine: machine(),
+      syscalls: traced.figures,
+      floor,
+      ingest,
+      latency,
+      wire,
+      drain: drained,
+      verify,
+      idle,
+      tookS: (performance.now() - startMs) / 1_000,
+      loadBefore,
+      date: new Date().toISOString().slice(0, 10),
+    };
+    if (values.write) writeFileSync(resultsPath(), resultsText(found, bench));
+    process.stdout.write(`${tableOf(rowsOf(found))}\n`);
+    if (values.json) process.stdout.write(`${JSON.stringify(figuresOf(found))}\n`);
+  } finally {
+    await broker.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function brokerVersion(): string {
+  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin` };
+  const { stdout } = spawnSync('mosquitto', ['-h'], { env, encoding: 'utf8' });
+  return /mosquitto version [\d.]+/.exec(stdout ?? '')?.[0] ?? 'mosquitto';
+}
+
+/** Beside the sources, wherever the build lies. */
+function resultsPath(): string {
+  const folder = join(process.cwd(), 'test', 'bench');
+  if (!existsSync(folder)) throw new Error('--write: run it in the repository');
+  return join(folder, 'RESULTS.md');
+}
+
+await main();
