@@ -83,13 +83,19 @@ export class AppendFile {
 
   /**
    * Opens or makes the file (mode 0600, its name durable). What is there may come from a process that was killed before
-   * its fsync, so it is synced here: whatever `read` shows afterwards is durable.
+   * its fsync, so it is synced here, unless the caller knows better (`isDurable`): what `read` shows is durable.
    */
-  static async open(path: string): Promise<AppendFile> {
-    const handle = await open(path, constants.O_RDWR | constants.O_CREAT, FILE_MODE);
+  static async open(path: string, options: { readonly isDurable?: boolean } = {}): Promise<AppendFile> {
+    const found = await open(path, constants.O_RDWR).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    const handle = found ?? (await open(path, constants.O_RDWR | constants.O_CREAT, FILE_MODE));
     try {
-      await handle.sync();
-      await syncDirectory(dirname(path));
+      if (found === undefined || options.isDurable !== true) {
+        await handle.sync();
+        await syncDirectory(dirname(path));
+      }
       const { size } = await handle.stat();
       return new AppendFile(path, handle, size);
     } catch (error) {
@@ -167,6 +173,11 @@ export class AppendFile {
 function joined(chunks: readonly Uint8Array[]): readonly Uint8Array[] {
   if (chunks.length < 2) return chunks;
   return [Buffer.concat(chunks)];
+}
+
+/** Whether a file operation failed because there is no such file. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /** Removes what a killed `writeFileDurably` left in a directory. */

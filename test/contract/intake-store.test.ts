@@ -8,7 +8,11 @@ import { intakeStoreContract } from './intake-store.contract.ts';
 import { MemoryDisk, MemoryStore } from './memory-intake-store.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'latchkey-store-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+const opened = new Set<FileStore>();
+afterAll(async () => {
+  for (const store of opened) await store.close();
+  rmSync(root, { recursive: true, force: true });
+});
 let count = 0;
 
 intakeStoreContract('memory', () => {
@@ -27,7 +31,9 @@ for (const [name, segmentBytes] of [
     return {
       open: async () => {
         await last?.close();
+        if (last !== undefined) opened.delete(last);
         last = await FileStore.open({ crypto: nodeCrypto, directory, segmentBytes });
+        opened.add(last);
         return last;
       },
     };

@@ -138,7 +138,7 @@ describe('latchkey receive', () => {
     const receiver = await fleet.receive();
     await until('the tail is stored', () => fleet.logStatus(log)?.entries === 30);
     expect(fleet.logStatus(log)).toMatchObject({ gaps: [[0, 30]], receipted: 0, contiguous: 0 });
-    expect(readdirSync(join(fleet.dataDir, 'import'))).toEqual(['tail.ndjson.done']);
+    expect(readdirSync(join(fleet.dataDir, 'import'))).toEqual([]);
     const broken = new Uint8Array(log.export(10));
     broken[broken.length - 20] = (broken[broken.length - 20] ?? 0) ^ 1;
     fleet.layIn('broken.ndjson', broken.subarray(0, -5));
@@ -146,11 +146,7 @@ describe('latchkey receive', () => {
     receiver.reload();
     await fleet.untilReceipted(log, 60);
     await until('all files are dealt with', () => !existsSync(join(fleet.dataDir, 'import', 'head.ndjson')));
-    expect(readdirSync(join(fleet.dataDir, 'import')).sort()).toEqual([
-      'broken.ndjson.refused',
-      'head.ndjson.done',
-      'tail.ndjson.done',
-    ]);
+    expect(readdirSync(join(fleet.dataDir, 'import')).sort()).toEqual(['broken.ndjson.refused']);
     await until('the status follows', () => fleet.logStatus(log)?.gaps.length === 0);
   });
 

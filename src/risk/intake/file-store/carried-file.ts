@@ -21,9 +21,9 @@ export class CarriedFile {
   }
 
   /** Reads the file; lines whose entry is not held are dropped, from the file as well. */
-  static async recover(path: string, isHeld: (n: number) => boolean): Promise<CarriedFile> {
+  static async recover(path: string, isDurable: boolean, isHeld: (n: number) => boolean): Promise<CarriedFile> {
     const carried = new CarriedFile(path);
-    const file = await AppendFile.open(path);
+    const file = await AppendFile.open(path, { isDurable });
     let lines: readonly string[];
     try {
       lines = (utf8Text(await file.read(0, file.size)) ?? '').split('\n');
@@ -54,7 +54,7 @@ export class CarriedFile {
   /** Durable when it resolves. */
   async append(lines: readonly CarriedLine[]): Promise<void> {
     if (lines.length === 0) return;
-    this.#file ??= await AppendFile.open(this.#path);
+    this.#file ??= await AppendFile.open(this.#path, { isDurable: true });
     await this.#file.append(lines.map((line) => utf8(`${JSON.stringify({ leaf: base64(line.leaf), n: line.n })}\n`)));
     for (const line of lines) this.#byLeaf.set(base64(line.leaf), line.n);
   }

@@ -2,12 +2,13 @@
  * The last tree of a log that may carry our cosignature: one line appended and synced before each new cosignature
  * leaves. The newest whole line counts.
  */
+import { stat } from 'node:fs/promises';
 import { base64, equalBytes, unbase64, utf8, utf8Text } from '../../../base/bytes.ts';
 import { AppendFile, writeFileDurably } from '../../../platform/durable-file.ts';
 import type { Cosigned } from '../store.ts';
 
 /** Beyond this the file is written anew with its newest line alone. */
-const COMPACT_BYTES = 262_144;
+const COMPACT_BYTES = 65_536;
 
 export class CosignedFile {
   readonly #path: string;
@@ -22,8 +23,8 @@ export class CosignedFile {
   }
 
   /** Reads the file, and cuts off a line that was not written to its end. */
-  static async recover(path: string): Promise<CosignedFile> {
-    const file = await AppendFile.open(path);
+  static async recover(path: string, isDurable: boolean): Promise<CosignedFile> {
+    const file = await AppendFile.open(path, { isDurable });
     try {
       const bytes = await file.read(0, file.size);
       const whole = bytes.lastIndexOf(0x0a) + 1;
@@ -54,7 +55,7 @@ export class CosignedFile {
       await writeFileDurably(this.#path, line);
       this.#sizeBytes = line.length;
     } else {
-      this.#file ??= await AppendFile.open(this.#path);
+      this.#file ??= await AppendFile.open(this.#path, { isDurable: true });
       await this.#file.append([line]);
       this.#sizeBytes = this.#file.size;
     }
@@ -64,6 +65,7 @@ export class CosignedFile {
   /** After a failure: takes back what may stand beyond the last durable line. */
   async cutBack(): Promise<void> {
     await this.release();
+    if ((await stat(this.#path).catch(() => undefined)) === undefined) return;
     const file = await AppendFile.open(this.#path);
     try {
       if (file.size > this.#sizeBytes) await file.truncate(this.#sizeBytes);

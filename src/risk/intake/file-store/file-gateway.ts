@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { present } from '../../../base/assert.ts';
 import { utf8, utf8Text } from '../../../base/bytes.ts';
 import { parseOrigin } from '../../../evidence/log/origin.ts';
-import { AppendFile, makeDirectory } from '../../../platform/durable-file.ts';
+import { AppendFile, isMissing, makeDirectory } from '../../../platform/durable-file.ts';
 import type { EntryPlace, HeldGateway, TrustRecord } from '../store.ts';
 import { FileLog, type FileLogSettings } from './file-log.ts';
 
@@ -23,17 +23,22 @@ export class FileGateway {
     this.#path = path;
   }
 
-  static async recover(settings: FileLogSettings, gateway: string, path: string): Promise<FileGateway> {
+  static async recover(
+    settings: FileLogSettings,
+    gateway: string,
+    path: string,
+    isDurable: boolean,
+  ): Promise<FileGateway> {
     const found = new FileGateway(settings, gateway, path);
     const names: readonly string[] = await readdir(path).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      if (isMissing(error)) return [];
       throw error;
     });
     for (const name of names) {
       const [, logName, domain] = LOG_FOLDER.exec(name) ?? [];
       const origin = `${domain}/${gateway}/${logName}`;
       if (logName === undefined || !parseOrigin(origin).ok) continue;
-      await found.log(origin).recover();
+      await found.log(origin).recover(isDurable);
     }
     if (names.includes('trust.ndjson')) await found.#recoverTrust();
     return found;

@@ -18,6 +18,10 @@ import { mergeByPosition } from './merge-positions.ts';
 import { isSegmentName, type NewCommit, SegmentFile, type SegmentTail, segmentName } from './segment-file.ts';
 import { formatCommit } from './segment-format.ts';
 
+const COSIGNED = 'cosigned.ndjson';
+const CARRIED = 'carried.ndjson';
+const FORKS = 'forks';
+
 export interface FileLogSettings {
   readonly crypto: EvidenceCrypto;
   /** A segment file that has reached this size is followed by a new one. */
@@ -47,26 +51,34 @@ export class FileLog {
     this.#settings = settings;
     this.origin = origin;
     this.#directory = directory;
-    this.#carried = new CarriedFile(join(directory, 'carried.ndjson'));
-    this.#cosigned = CosignedFile.fresh(join(directory, 'cosigned.ndjson'));
-    this.forks = new ForkFolder(settings.crypto, join(directory, 'forks'));
+    this.#carried = new CarriedFile(join(directory, CARRIED));
+    this.#cosigned = CosignedFile.fresh(join(directory, COSIGNED));
+    this.forks = new ForkFolder(settings.crypto, join(directory, FORKS));
   }
 
-  /** Reads a folder that a former process left, and mends what its end left torn. */
-  async recover(): Promise<void> {
-    await makeDirectory(join(this.#directory, 'entries'));
-    this.#isMade = true;
-    await removeTemporary(this.#directory, await readdir(this.#directory));
-    this.#cosigned = await CosignedFile.recover(join(this.#directory, 'cosigned.ndjson'));
+  /**
+   * Reads a folder that a former process left, and mends what its end left torn. `isDurable`: that process closed its
+   * store in order, so that everything was synced.
+   */
+  async recover(isDurable: boolean): Promise<void> {
+    const { crypto } = this.#settings;
     const entries = join(this.#directory, 'entries');
-    const receipted = this.#cosigned.last?.size ?? 0;
+    await makeDirectory(entries);
+    this.#isMade = true;
+    const names: readonly string[] = await readdir(this.#directory);
+    await removeTemporary(this.#directory, names);
+    if (names.includes(COSIGNED))
+      this.#cosigned = await CosignedFile.recover(join(this.#directory, COSIGNED), isDurable);
+    const options = { receiptedSize: this.#cosigned.last?.size ?? 0, isDurable };
     for (const name of (await readdir(entries)).filter(isSegmentName).sort()) {
-      const { segment, cutBytes } = await SegmentFile.recover(this.#settings.crypto, join(entries, name), receipted);
+      const { segment, cutBytes } = await SegmentFile.recover(crypto, join(entries, name), options);
       if (segment !== undefined) this.#segments.push(segment);
       this.#cutBytes += cutBytes;
     }
-    this.#carried = await CarriedFile.recover(join(this.#directory, 'carried.ndjson'), (n) => this.#holds(n));
-    await this.forks.recover();
+    if (names.includes(CARRIED)) {
+      this.#carried = await CarriedFile.recover(join(this.#directory, CARRIED), isDurable, (n) => this.#holds(n));
+    }
+    if (names.includes(FORKS)) await this.forks.recover();
   }
 
   get carriedCount(): number {

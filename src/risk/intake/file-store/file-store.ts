@@ -2,6 +2,7 @@
  * The intake store in files.
  *
  *     <directory>/lock                                 held while the store is open
+ *     <directory>/clean                                there while it is closed, if it was closed in order
  *     <directory>/logs/<gateway>/trust.ndjson          successor statements, first-use keys
  *     <directory>/logs/<gateway>/<number>-<tag>@<domain>/
  *         entries/<first>.ndjson (.idx)                segment-format.ts
@@ -9,14 +10,14 @@
  *
  * Files are 0600 and folders 0700. A group of ranges costs one write and one fsync per log that it touches, side by side.
  */
-import { readdir } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '../../../base/assert.ts';
 import { base64, utf8 } from '../../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../../base/errors.ts';
 import type { EvidenceCrypto } from '../../../evidence/crypto.ts';
 import type { Frontier } from '../../../evidence/log/tree.ts';
-import { makeDirectory } from '../../../platform/durable-file.ts';
+import { isMissing, makeDirectory, syncDirectory, writeFileDurably } from '../../../platform/durable-file.ts';
 import { type FileLock, lockFile } from '../../../platform/file-lock.ts';
 import {
   type AppendAnswer,
@@ -41,6 +42,7 @@ export interface FileStoreSettings {
 }
 
 const SEGMENT_BYTES = 67_108_864;
+const CLEAN_MARK = 'clean';
 /** Files that stay open for writing; beyond, the least recently used are closed between groups. */
 const OPEN_LOGS_MAX = 128;
 /** Logs written and synced side by side: libuv has four threads for files. */
@@ -56,9 +58,13 @@ export class FileStore implements IntakeStore {
   #suspect = new Set<FileLog>();
   #failure: LatchkeyError | undefined;
 
-  private constructor(settings: Required<FileStoreSettings>, lock: FileLock) {
+  /** The process before closed its store in order: what is there was synced. */
+  #isDurable: boolean;
+
+  private constructor(settings: Required<FileStoreSettings>, lock: FileLock, isDurable: boolean) {
     this.#settings = settings;
     this.#lock = lock;
+    this.#isDurable = isDurable;
   }
 
   /** Throws STORE_BUSY when another process holds the directory, and STORE_IO when it cannot be made. */
@@ -68,7 +74,12 @@ export class FileStore implements IntakeStore {
       throw failureOf(error, `cannot make ${directory}`);
     });
     const lock = lockFile(join(directory, 'lock'), 'STORE_BUSY', `the store in ${directory}`);
-    return new FileStore({ segmentBytes: SEGMENT_BYTES, ...settings }, lock);
+    try {
+      return new FileStore({ segmentBytes: SEGMENT_BYTES, ...settings }, lock, await takeCleanMark(directory));
+    } catch (error) {
+      lock.release();
+      throw failureOf(error, `cannot open ${directory}`);
+    }
   }
 
   async gateways(): Promise<readonly string[]> {
@@ -94,6 +105,7 @@ export class FileStore implements IntakeStore {
         const log = (await this.#gateway(gatewayOfOrigin(origin))).log(origin);
         this.#touch(log);
         const each = await log.append(group.ranges);
+        if (groups.size > OPEN_LOGS_MAX) await this.#letGo(log);
         group.at.forEach((at, i) => {
           answers[at] = each[i] ?? 'conflict';
         });
@@ -114,6 +126,7 @@ export class FileStore implements IntakeStore {
         const log = (await this.#gateway(gatewayOfOrigin(origin))).log(origin);
         this.#touch(log);
         for (const { change, at } of group) answers[at] = await log.cosign(change.expected, change.next);
+        if (groups.size > OPEN_LOGS_MAX) await this.#letGo(log);
       });
       return answers;
     });
@@ -186,6 +199,7 @@ export class FileStore implements IntakeStore {
     }
     this.#open.clear();
     this.#gateways.clear();
+    this.#isDurable = false;
     this.#failure = undefined;
   }
 
@@ -193,6 +207,10 @@ export class FileStore implements IntakeStore {
     for (const log of this.#open.values()) await log.release();
     for (const gateway of this.#gateways.values()) await (await gateway.catch(() => undefined))?.release();
     this.#gateways.clear();
+    // Only if nothing failed: a missing mark costs a slow start, a false one would cost data.
+    if (this.#failure === undefined) {
+      await writeFileDurably(join(this.#settings.directory, CLEAN_MARK), new Uint8Array(0)).catch(() => undefined);
+    }
     this.#failure = new LatchkeyError('STORE_IO', 'the store is closed');
     this.#lock.release();
   }
@@ -206,7 +224,7 @@ export class FileStore implements IntakeStore {
     let found = this.#gateways.get(gateway);
     if (found === undefined) {
       const path = join(this.#settings.directory, 'logs', gateway);
-      found = FileGateway.recover(this.#settings, gateway, path);
+      found = FileGateway.recover(this.#settings, gateway, path, this.#isDurable);
       // A failed recovery is tried again by the next caller.
       found.catch(() => this.#gateways.delete(gateway));
       this.#gateways.set(gateway, found);
@@ -245,12 +263,29 @@ export class FileStore implements IntakeStore {
   }
 
   async #closeOldest(): Promise<void> {
-    for (const [origin, log] of this.#open) {
+    for (const log of this.#open.values()) {
       if (this.#open.size <= OPEN_LOGS_MAX) return;
-      await log.release();
-      this.#open.delete(origin);
+      await this.#letGo(log);
     }
   }
+
+  /** Its next write opens the files again. */
+  async #letGo(log: FileLog): Promise<void> {
+    this.#open.delete(log.origin);
+    await log.release();
+  }
+}
+
+/** The mark says that every file was synced, until something is written: so it goes before anything else happens. */
+async function takeCleanMark(directory: string): Promise<boolean> {
+  try {
+    await unlink(join(directory, CLEAN_MARK));
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+  await syncDirectory(directory);
+  return true;
 }
 
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

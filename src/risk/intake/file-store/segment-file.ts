@@ -67,9 +67,10 @@ export class SegmentFile {
   static async recover(
     crypto: EvidenceCrypto,
     path: string,
-    receiptedSize: number,
+    options: { readonly receiptedSize: number; readonly isDurable: boolean },
   ): Promise<{ readonly segment?: SegmentFile; readonly cutBytes: number }> {
-    const file = await AppendFile.open(path);
+    const { receiptedSize } = options;
+    const file = await AppendFile.open(path, options);
     try {
       const head = parseHead(await file.read(0, 8_192));
       const found = head === undefined ? undefined : await findEnd(crypto, path, head.sizeBytes, file.size);
@@ -107,7 +108,7 @@ export class SegmentFile {
   /** Makes commits durable, as one. On rejection nothing of them counts; `cutBack` must succeed before the next append. */
   async append(commits: readonly NewCommit[], tail: SegmentTail): Promise<void> {
     const isNew = this.#sizeBytes === 0;
-    this.#file ??= await AppendFile.open(this.path);
+    this.#file ??= await AppendFile.open(this.path, { isDurable: true });
     if (this.#file.size !== this.#sizeBytes) {
       throw new Error(
         `${this.path}: expected ${this.#sizeBytes} bytes, found ${this.#file.size}: another hand wrote it`,
