@@ -12,7 +12,13 @@ function problems(settings: unknown): string[] {
 describe('settings of a line', () => {
   test('defaults make the shortest entry whole', () => {
     const parsed = schema.parse({ devices: [{ driver: 'xor_8a80', name: 'board-1', address: 1 }] });
-    expect(parsed.poll).toEqual({ cycle_ms: 500, reply_timeout_ms: 200, turnaround_ms: 20, liveness_ms: 15_000 });
+    expect(parsed.poll).toEqual({
+      cycle_ms: 500,
+      reply_timeout_ms: 200,
+      turnaround_ms: 20,
+      late_answer_ms: 2_000,
+      liveness_ms: 15_000,
+    });
     expect(parsed.devices[0]).toEqual({ driver: 'xor_8a80', name: 'board-1', address: 1, channels: 24 });
     const kerong = schema.parse({ devices: [{ driver: 'kerong_cu16', name: 'b', address: 0 }] });
     expect(kerong.devices[0]).toMatchObject({ channels: 16, item_sensors: false });

@@ -14,16 +14,22 @@ import type { BusCount, BusInput, BusOutput, BusPlan, BusState, BusStep, Moment,
 import { nextQuestion } from './poll-plan.ts';
 import { endOfWindow, hearFrame, openWindow, prolong } from './window.ts';
 
-/** Status answers come within milliseconds; a second is the latest that any document speaks of (8A/80, unlock). */
-const LATE_ANSWER_MS = 1_000;
+/** No answer is waited out longer than this. */
+const LATE_ANSWER_MAX_MS = 20_000;
+/** A lost board is asked ever more rarely. */
 const SILENT_WAIT_MAX_MS = 10_000;
 const DRAIN_QUIET_MS = 40;
 const DRAIN_LIMIT_MS = 1_000;
 /** Drains in a row without quiet before the line is said to babble. */
 export const RESTLESS_TO_BABBLE = 3;
 const LIVENESS_MAX_MS = 300_000;
-/** So long after a question without an answer its answer may still come: then the window does not close early. */
-const OWED_MS = 3_000;
+/**
+ * Should it be later still: for so many times the lateness a window does not close early, so that the fresh answer
+ * shows beside the late one, and neither is believed.
+ */
+const OWED_WAITS = 2;
+/** Pauses of different length after an answer that could not be used. */
+const RESYNC_PAUSES = 3;
 /** A timer so late says that the event loop stood still: the answer may lie unread in the kernel. */
 const LAG_MS = 50;
 const LAG_GRACE_MS = 20;
@@ -153,6 +159,8 @@ function hearUnasked(run: Run, family: string, address: number): void {
     count(run, 'unasked');
   } else if (run.at.nowMs < board.owedUntilMs) {
     count(run, 'late');
+    const lateMs = Math.min(LATE_ANSWER_MAX_MS, Math.max(board.lateMs, 2 * (run.at.nowMs - board.askedAtMs)));
+    setBoard(run, index, { lateMs, notBeforeMs: Math.max(board.notBeforeMs, board.askedAtMs + lateMs) });
   } else if (run.at.nowMs - board.askedAtMs <= 2 * run.plan.timing.replyTimeoutMs) {
     // Its question was answered a moment ago: this is the second answer to it.
     count(run, 'doubles');
@@ -199,8 +207,7 @@ function closeWindow(run: Run): void {
   const { health } = polledOf(run, window.board);
   if (end.outcome.kind === 'answer') {
     setBoard(run, window.board, { resync: false, silentWaitMs: 0, wanted: polled.wanted || end.askAgain });
-    // Should that have been the late one, the fresh one must not fall into the next window.
-    if (end.askAgain) setBoard(run, window.board, { notBeforeMs: window.sentAtMs + answerMs(run.plan) });
+    if (end.askAgain) askAgain(run, window.board, window.sentAtMs);
   }
   if (end.reading !== undefined && health.state === 'found' && health.doubles === 0) {
     run.outputs.push({ kind: 'reading', board: window.board, askedUpMs: window.askedUpMs, ...end.reading });
@@ -212,24 +219,34 @@ function closeWindow(run: Run): void {
   }
 }
 
+/**
+ * The answer only showed that the board lives. Should it have been a late one, the fresh one must not fall into the next
+ * window; and since the pause differs from time to time, a board that is always late cannot keep in step with it.
+ */
+function askAgain(run: Run, index: number, sentAtMs: number): void {
+  const { resyncs } = polledOf(run, index);
+  const pauseMs = (1 + (resyncs % RESYNC_PAUSES)) * answerMs(run.plan);
+  setBoard(run, index, { resyncs: resyncs + 1, notBeforeMs: sentAtMs + pauseMs });
+}
+
+/**
+ * The pause before the board is asked again is longer than its answer can be late, so that a late answer falls into the
+ * pause and not into the next window.
+ */
 function unanswered(run: Run, index: number, sentAtMs: number): void {
   const board = polledOf(run, index);
-  if (board.health.damaged > 0) {
-    // Its answer came, and broken: it can be asked again as soon as nothing of it can be on the line any more.
-    const owedUntilMs = Math.max(board.owedUntilMs, sentAtMs + LATE_ANSWER_MS);
-    setBoard(run, index, { resync: true, owedUntilMs, notBeforeMs: sentAtMs + 2 * answerMs(run.plan) });
-  } else {
-    const lateMs = Math.max(LATE_ANSWER_MS, 3 * answerMs(run.plan));
-    const lost = board.health.state === 'lost';
-    const waitMs = lost ? Math.min(Math.max(SILENT_WAIT_MAX_MS, lateMs), board.silentWaitMs * 2) : lateMs;
-    const silentWaitMs = Math.max(lateMs, waitMs);
-    setBoard(run, index, {
-      resync: true,
-      owedUntilMs: sentAtMs + OWED_MS,
-      silentWaitMs,
-      notBeforeMs: sentAtMs + silentWaitMs,
-    });
-  }
+  // A broken answer came, so hardly another one is on its way.
+  const broken = board.health.damaged > 0;
+  const lost = board.health.state === 'lost';
+  const longerMs = Math.max(board.lateMs, Math.min(SILENT_WAIT_MAX_MS, 2 * board.silentWaitMs));
+  const silentWaitMs = lost ? longerMs : board.lateMs;
+  const owedMs = broken ? board.lateMs : OWED_WAITS * board.lateMs;
+  setBoard(run, index, {
+    resync: true,
+    owedUntilMs: Math.max(board.owedUntilMs, sentAtMs + owedMs),
+    silentWaitMs: broken ? board.silentWaitMs : silentWaitMs,
+    notBeforeMs: sentAtMs + (broken ? 2 * answerMs(run.plan) : silentWaitMs),
+  });
   drain(run, DRAIN_QUIET_MS);
 }
 

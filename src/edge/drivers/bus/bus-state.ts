@@ -28,6 +28,10 @@ export interface PolledBoard {
    * and is not passed on. Frames carry no number that would tell.
    */
   readonly resync: boolean;
+  /** First answers after a timeout so far. */
+  readonly resyncs: number;
+  /** How late its answers may be: as configured, or twice as late as one was seen to be. */
+  readonly lateMs: number;
   /** Until then the answer to an old question may still come. */
   readonly owedUntilMs: number;
   /** Not asked before. */
@@ -152,6 +156,8 @@ export function initialBus(plan: BusPlan): BusState {
     boards: plan.boards.map(() => ({
       health: INITIAL_HEALTH,
       resync: true,
+      resyncs: 0,
+      lateMs: plan.timing.lateAnswerMs,
       owedUntilMs: 0,
       notBeforeMs: 0,
       silentWaitMs: 0,

@@ -22,7 +22,7 @@ export function nextQuestion(state: BusState, timing: BusTiming, nowMs: number):
   const wanted = findWanted(state, nowMs);
   if (wanted !== undefined) return ask(state, wanted, true);
   const endMs = state.cycleStartMs + timing.cycleMs;
-  if (nowMs < endMs) return { kind: 'wait', untilMs: Math.min(endMs, wantedFromMs(state)), state };
+  if (nowMs < endMs) return { kind: 'wait', untilMs: Math.min(endMs, dueFromMs(state, nowMs)), state };
   return firstOfCycle(state, timing, nowMs);
 }
 
@@ -39,7 +39,7 @@ function firstOfCycle(state: BusState, timing: BusTiming, nowMs: number): NextQu
   };
   const board = findInTurn(next, nowMs);
   if (board !== undefined) return ask(next, board, false);
-  return { kind: 'wait', untilMs: startMs + timing.cycleMs, state: next };
+  return { kind: 'wait', untilMs: Math.min(startMs + timing.cycleMs, dueFromMs(next, nowMs)), state: next };
 }
 
 function ask(state: BusState, board: number, outOfTurn: boolean): NextQuestion {
@@ -73,9 +73,12 @@ function findInTurn(state: BusState, nowMs: number): number | undefined {
   return undefined;
 }
 
-/** When the first board out of turn may be asked. */
-function wantedFromMs(state: BusState): number {
-  return Math.min(...state.boards.map((board) => (board.wanted ? board.notBeforeMs : Number.POSITIVE_INFINITY)));
+/** When the first board that must wait may be asked. */
+function dueFromMs(state: BusState, nowMs: number): number {
+  const waiting = state.boards.filter(
+    (board) => board.notBeforeMs > nowMs && (board.wanted || board.cycle < state.cycle),
+  );
+  return Math.min(...waiting.map((board) => board.notBeforeMs));
 }
 
 function findWanted(state: BusState, nowMs: number): number | undefined {

@@ -10,6 +10,11 @@ export const pollSchema = z.strictObject({
   reply_timeout_ms: z.int().min(10).max(2_000).default(200),
   /** Silence before each request and after each answer: RS-485 drivers turn around in it, and a second answer shows. */
   turnaround_ms: z.int().min(2).max(200).default(20),
+  /**
+   * The latest that an answer may come. A board that did not answer is left alone so long, and its answers of then are
+   * not mistaken for fresh ones.
+   */
+  late_answer_ms: z.int().min(100).max(10_000).default(2_000),
   /** When no board at all was heard for so long, the port is closed and opened again. */
   liveness_ms: z.int().min(2_000).max(600_000).default(15_000),
 });
@@ -20,6 +25,7 @@ export interface BusTiming {
   readonly cycleMs: number;
   readonly replyTimeoutMs: number;
   readonly turnaroundMs: number;
+  readonly lateAnswerMs: number;
   readonly livenessMs: number;
   /** Milliseconds that one byte takes on the wire: ten bits. */
   readonly byteMs: number;
@@ -30,6 +36,8 @@ export function busTiming(settings: PollSettings, baud: number): BusTiming {
     cycleMs: settings.cycle_ms,
     replyTimeoutMs: settings.reply_timeout_ms,
     turnaroundMs: settings.turnaround_ms,
+    // Never shorter than a question with a margin, or the pause would end before the answer's own time has.
+    lateAnswerMs: Math.max(settings.late_answer_ms, 3 * (settings.reply_timeout_ms + settings.turnaround_ms)),
     livenessMs: settings.liveness_ms,
     byteMs: 10_000 / baud,
   };

@@ -52,6 +52,10 @@ export function hearFrame(window: Window, board: Board, frame: Uint8Array, echol
   const message = board.interpret(frame);
   if (message.kind === 'echo') return { window: { ...window, echoes: window.echoes + 1 }, count: 'echoes' };
   if (message.kind === 'wrong_channels') return { window: { ...window, wrongChannels: true }, count: 'wrong_channels' };
+  // Nobody else asks on this line, so a frame that no question explains is damage that happens to look sound.
+  if (message.kind === 'foreign') {
+    return { window: { ...window, noiseBytes: window.noiseBytes + frame.length }, beside: message };
+  }
   if (message.kind !== 'states') return { window, beside: message };
   const answered: Window = {
     ...window,

@@ -1,0 +1,306 @@
+/** Real serial ports and TCP, real drivers, and a simulated site on the other end of the cables. */
+import { readlink } from 'node:fs/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { code128, ssccLabel } from '../../../simulators/scanners/codes.ts';
+import { type SiteSettingsInput, siteSchema } from '../../../simulators/site/settings.ts';
+import { type Site, startSite } from '../../../simulators/site.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { MemoryMetrics } from '../../../src/base/metrics.ts';
+import { systemScheduler } from '../../../src/base/system-scheduler.ts';
+import type { BoardReading, Reading, ScanReading } from '../../../src/edge/contracts/reading.ts';
+import { createLine } from '../../../src/edge/drivers/create-line.ts';
+import type { Line } from '../../../src/edge/drivers/line.ts';
+import { lineBaud, lineShape } from '../../../src/edge/drivers/settings.ts';
+import { createPort } from '../../../src/edge/ports/create-port.ts';
+import { portShape } from '../../../src/edge/ports/settings.ts';
+import { until } from '../../support/until.ts';
+
+const scheduler = systemScheduler();
+const entrySchema = z.strictObject({ ...portShape, ...lineShape });
+const ends: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function site(settings: SiteSettingsInput): Promise<Site> {
+  const made = await startSite({ site: siteSchema.parse(settings) });
+  ends.push(() => made.close());
+  return made;
+}
+
+interface Bench {
+  readonly line: Line;
+  readonly readings: Reading[];
+  readonly metrics: MemoryMetrics;
+  boards(device: string): readonly BoardReading[];
+  scans(): readonly ScanReading[];
+  changes(device: string): readonly string[];
+}
+
+function bench(entry: z.input<typeof entrySchema>): Bench {
+  const { name, link, poll, devices } = entrySchema.parse(entry);
+  const readings: Reading[] = [];
+  const metrics = new MemoryMetrics();
+  const baudDefault = lineBaud(devices) ?? 9_600;
+  const parts = { scheduler, logger: silentLogger, metrics };
+  const startMs = scheduler.monotonicMs();
+  const line = createLine({
+    ...parts,
+    port: createPort({ ...parts, settings: { name, link }, baudDefault }),
+    settings: { poll, devices },
+    baud: link.baud ?? baudDefault,
+    sink: (reading) => readings.push(reading),
+    observer: {
+      observe: () => ({
+        wallMs: scheduler.wallMs(),
+        upMs: Math.floor(scheduler.monotonicMs() - startMs),
+        clock: { src: 'none' },
+      }),
+    },
+  });
+  ends.push(() => line.stop());
+  line.start();
+  return {
+    line,
+    readings,
+    metrics,
+    boards: (device) =>
+      readings.filter((reading) => reading.kind === 'board').filter((reading) => reading.device === device),
+    scans: () => readings.filter((reading) => reading.kind === 'scan'),
+    changes: (device) =>
+      readings
+        .filter((reading) => reading.kind === 'device')
+        .filter((reading) => reading.device === device)
+        .map((reading) => `${reading.state} ${reading.reason}`),
+  };
+}
+
+/** Channels whose feedback is 0, which here means an open door, and those with an item. */
+function seen(reading: BoardReading | undefined): {
+  readonly open: readonly number[];
+  readonly items: readonly number[];
+} {
+  const channels = reading?.channels ?? [];
+  return {
+    open: channels.filter((each) => each.feedback === 0).map((each) => each.channel),
+    items: channels.filter((each) => each.item === 1).map((each) => each.channel),
+  };
+}
+
+function tcpLink(address: string): { readonly kind: 'tcp'; readonly host: string; readonly port: number } {
+  const [host = '', port = ''] = address.split(':');
+  return { kind: 'tcp', host, port: Number(port) };
+}
+
+const POLL = { cycle_ms: 100, reply_timeout_ms: 150 } as const;
+const LEFT = { driver: 'kerong_cu16', name: 'left', address: 3, item_sensors: true } as const;
+const FAR = { driver: 'xor_8a80', name: 'far', address: 1, channels: 24 } as const;
+
+const YARD: SiteSettingsInput = {
+  name: 'yard',
+  lines: [
+    { name: 'bus', pty: {}, family: 'kerong_cu16', boards: [{ name: 'left', address: 3, item_sensors: true }] },
+    { name: 'far', tcp: {}, family: 'xor_8a80', boards: [{ name: 'far', address: 1, channels: 24, reports: 0x81 }] },
+    { name: 'desk', pty: {}, scanner: {} },
+  ],
+};
+
+describe('lines of a simulated site', () => {
+  test('what hands do at the compartments is read, on a serial port and over TCP', async () => {
+    const yard = await site(YARD);
+    const bus = bench({
+      name: 'bus',
+      link: { kind: 'serial', path: yard.address('bus') },
+      poll: POLL,
+      devices: [LEFT],
+    });
+    const far = bench({ name: 'far', link: tcpLink(yard.address('far')), poll: POLL, devices: [FAR] });
+    await until('readings of all shut', () => bus.boards('left').length > 0 && far.boards('far').length > 0);
+    expect(seen(bus.boards('left').at(-1))).toEqual({ open: [], items: [] });
+    yard.open('left.3');
+    yard.put('left.3');
+    yard.open('far.17');
+    await until(
+      'the open doors',
+      () => seen(bus.boards('left').at(-1)).items.length === 1 && seen(far.boards('far').at(-1)).open.length === 1,
+    );
+    expect(seen(bus.boards('left').at(-1))).toEqual({ open: [3], items: [3] });
+    expect(seen(far.boards('far').at(-1)).open).toEqual([17]);
+    yard.shut('left.3');
+    await until('the shut door', () => seen(bus.boards('left').at(-1)).open.length === 0);
+    expect(seen(bus.boards('left').at(-1)).items).toEqual([3]);
+    expect(bus.changes('left')).toEqual(['found answered']);
+    expect(yard.faults('talked_over')).toBe(0);
+  });
+
+  test.each(['kerong_cu16', 'xor_8a80'] as const)('on a bad %s line every reading is still true', async (family) => {
+    const rates = {
+      split: 0.3,
+      noise: 0.1,
+      lost_bytes: 0.1,
+      bit_flip: 0.1,
+      no_reply: 0.05,
+      late_reply: 0.03,
+      echo: 0.2,
+    };
+    const boards = [1, 2].map((address) => ({ name: `b${address}`, address, channels: 16, item_sensors: true }));
+    const bad = await site({
+      seed: 7,
+      lines: [{ name: 'bus', pty: {}, family, boards, faults: { rates, late_ms: 600 } }],
+    });
+    for (const compartment of ['b1.1', 'b1.2', 'b1.9', 'b2.16']) bad.open(compartment);
+    for (const compartment of ['b1.1', 'b1.9', 'b1.10']) bad.pretendItem(compartment, true);
+    const bus = bench({
+      name: 'bus',
+      link: { kind: 'serial', path: bad.address('bus') },
+      poll: { cycle_ms: 50, reply_timeout_ms: 60, turnaround_ms: 5, late_answer_ms: 700 },
+      devices:
+        family === 'kerong_cu16'
+          ? [1, 2].map((address) => ({ ...LEFT, name: `b${address}`, address }))
+          : [1, 2].map((address) => ({ ...FAR, name: `b${address}`, address, channels: 16 as const })),
+    });
+    const happened = (): boolean => Object.keys(rates).every((fault) => bad.faults(fault as keyof typeof rates) > 1);
+    await until('every fault and many readings', () => happened() && bus.boards('b1').length > 40, 40_000);
+    for (const reading of bus.boards('b1')) expect(seen(reading).open).toEqual([1, 2, 9]);
+    for (const reading of bus.boards('b2')) expect(seen(reading).open).toEqual([16]);
+    expect(bus.boards('b2').length).toBeGreaterThan(20);
+    expect(bus.metrics.value('line_echoes', { port: 'bus' })).toBeGreaterThan(0);
+    expect(bus.metrics.value('line_noise_bytes', { port: 'bus' })).toBeGreaterThan(0);
+  });
+
+  test('03 inside data is data', async () => {
+    const yard = await site(YARD);
+    for (const channel of [3, 4, 5, 6, 7, 8]) yard.open(`left.${channel}`);
+    yard.pretendItem('left.1', true);
+    yard.pretendItem('left.2', true);
+    const bus = bench({
+      name: 'bus',
+      link: { kind: 'serial', path: yard.address('bus') },
+      poll: POLL,
+      devices: [LEFT],
+    });
+    await until('a reading', () => bus.boards('left').length > 0);
+    expect(yard.faults('end_in_data')).toBeGreaterThan(0);
+    expect(seen(bus.boards('left')[0])).toEqual({ open: [3, 4, 5, 6, 7, 8], items: [1, 2] });
+  });
+
+  test.each([
+    ['one after the other', 4, 16],
+    ['on top of each other', 4, 6],
+  ])(
+    'two boards with one address that answer %s are a fault, and nothing of them is believed',
+    async (_, first, second) => {
+      const yard = await site({
+        lines: [
+          {
+            name: 'bus',
+            pty: {},
+            family: 'kerong_cu16',
+            boards: [
+              { name: 'a', address: 3, turnaround_ms: first },
+              { name: 'b', address: 3, turnaround_ms: second },
+            ],
+          },
+        ],
+      });
+      yard.open('a.1');
+      const bus = bench({
+        name: 'bus',
+        link: { kind: 'serial', path: yard.address('bus') },
+        poll: POLL,
+        devices: [{ ...LEFT, name: 'left' }],
+      });
+      await until('the fault', () => bus.changes('left').includes('faulted duplicate_address'));
+      expect(yard.faults('same_address')).toBeGreaterThan(1);
+      expect(bus.boards('left')).toEqual([]);
+    },
+  );
+
+  test('scans arrive whole however the cable cuts them; glued and unfinished ones are quarantined', async () => {
+    const rates = { split: 0.3, merge: 0.2, glued_scans: 0.2, missing_suffix: 0.2 };
+    const yard = await site({ seed: 5, lines: [{ name: 'desk', pty: {}, scanner: {}, faults: { rates } }] });
+    const desk = bench({
+      name: 'desk',
+      link: { kind: 'serial', path: yard.address('desk') },
+      devices: [{ driver: 'text_scanner', name: 'desk', aim: true, suffix: 'crlf', debounce_ms: 0, idle_gap_ms: 60 }],
+    });
+    await until('found', () => desk.changes('desk').length === 1);
+    const labels = Array.from({ length: 60 }, (_, index) => `LABEL${String(index).padStart(5, '0')}`);
+    for (const label of labels) {
+      yard.scan('desk', code128(label));
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    await until('every fault', () =>
+      (Object.keys(rates) as (keyof typeof rates)[]).every((fault) => yard.faults(fault) > 0),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const sound = desk.scans().filter((scan) => scan.quarantined === undefined);
+    expect(sound.length).toBeGreaterThan(15);
+    for (const scan of sound) expect(labels).toContain(scan.code.text);
+    const reasons = new Set(desk.scans().map((scan) => scan.quarantined));
+    expect(reasons.has('glued')).toBe(true);
+    for (const scan of desk.scans()) if (scan.quarantined !== undefined) expect(scan.code.identifiers).toEqual([]);
+  });
+
+  test('unplugged and back under a new name, many times: scans again within two seconds, each gap said', async () => {
+    const rounds = 15;
+    const yard = await site(YARD);
+    const desk = bench({
+      name: 'desk',
+      link: { kind: 'serial', path: yard.address('desk') },
+      devices: [{ driver: 'text_scanner', name: 'desk', aim: true, suffix: 'crlf' }],
+    });
+    const times = (change: string): number => desk.changes('desk').filter((each) => each === change).length;
+    await until('found', () => times('found port_open') === 1);
+    let slowestMs = 0;
+    for (let round = 1; round <= rounds; round += 1) {
+      await yard.unplug('desk');
+      await until('lost', () => times('lost port_lost') === round);
+      await yard.plug('desk');
+      const pluggedMs = performance.now();
+      await until('found', () => times('found port_open') === round + 1);
+      slowestMs = Math.max(slowestMs, performance.now() - pluggedMs);
+      yard.scan('desk', code128(`ROUND${round}`));
+      await until('the scan', () => desk.scans().length === round);
+    }
+    expect(slowestMs).toBeLessThan(2_000);
+    expect(desk.scans().at(-1)?.code.text).toBe(`ROUND${rounds}`);
+  });
+
+  test('a second owner of a serial port is refused by name, whatever name it opens it by', async () => {
+    const yard = await site(YARD);
+    const first = bench({
+      name: 'bus',
+      link: { kind: 'serial', path: yard.address('bus') },
+      poll: POLL,
+      devices: [LEFT],
+    });
+    await first.line.firstAttempt();
+    const device = await readlink(yard.address('bus'));
+    const second = bench({ name: 'again', link: { kind: 'serial', path: device }, poll: POLL, devices: [LEFT] });
+    await expect(second.line.firstAttempt()).rejects.toMatchObject({ code: 'PORT_BUSY' });
+    expect(second.changes('left')).toEqual(['lost port_lost']);
+    await until('the first reads on', () => first.boards('left').length > 3);
+    await first.line.stop();
+    await until('the second has it now', () => second.boards('left').length > 0);
+  });
+
+  test('GS1 labels are recognised from the cable on', async () => {
+    const yard = await site(YARD);
+    const desk = bench({
+      name: 'desk',
+      link: { kind: 'serial', path: yard.address('desk') },
+      devices: [{ driver: 'text_scanner', name: 'desk', aim: true, suffix: 'crlf' }],
+    });
+    await until('found', () => desk.changes('desk').length === 1);
+    yard.scan('desk', ssccLabel('340123450000000017'));
+    await until('the scan', () => desk.scans().length === 1);
+    expect(desk.scans()[0]?.code.identifiers[0]).toEqual({
+      scheme: 'sscc',
+      value: '340123450000000017',
+      certainty: 'check_digit',
+    });
+  });
+});
