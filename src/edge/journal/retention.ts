@@ -10,6 +10,7 @@ import type { Scheduler, Timer } from '../../base/clock.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
+import { accept, type Result, refuse } from '../../base/result.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { JournalSettings } from './journal-settings.ts';
 import type { LogDatabase } from './log-database.ts';
@@ -58,9 +59,20 @@ export function ageByHour(
 }
 
 export interface RetentionLog {
+  /** Open for writing. */
   readonly database: LogDatabase;
   /** Below this size every store has a receipt: nothing above it is ever removed. */
   readonly receiptedSize: number;
+}
+
+/**
+ * Erasure of a person's entries: reduces them to their leaf hashes. Returns how many still had a body. What no store has
+ * receipted yet would be stranded, so it is refused as a whole. Throws like `LogDatabase.reduce`.
+ */
+export function eraseEntries(log: RetentionLog, indices: readonly number[]): Result<number, 'not_receipted'> {
+  const above = indices.find((index) => index >= log.receiptedSize);
+  if (above === undefined) return accept(log.database.reduce(indices));
+  return refuse('not_receipted', `entry ${above} is not receipted yet; ${log.receiptedSize} entries are`);
 }
 
 export interface RetentionOptions {

@@ -6,7 +6,7 @@ import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { MemoryMetrics } from '../../../src/base/metrics.ts';
 import type { DiskRoom } from '../../../src/edge/journal/disk-room.ts';
 import type { LogDatabase } from '../../../src/edge/journal/log-database.ts';
-import { ageByHour, NO_AGE, Retention, type RetentionLog } from '../../../src/edge/journal/retention.ts';
+import { ageByHour, eraseEntries, NO_AGE, Retention, type RetentionLog } from '../../../src/edge/journal/retention.ts';
 import { formatNote, parseNote } from '../../../src/evidence/log/note.ts';
 import { leafHash, TreeBuilder } from '../../../src/evidence/log/tree.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
@@ -129,6 +129,16 @@ describe('erasing entries', () => {
     expect(database.removeBodies(6, 10)).toBe(2);
     expect(database.verifyRange(0, 9)).toMatchObject({ ok: true, reduced: 6 });
   });
+});
+
+test('nothing is erased that no store has receipted', () => {
+  const database = newDatabase();
+  fill(database, [5, 5]);
+  const log = { database, receiptedSize: 5 };
+  expect(eraseEntries(log, [1, 5])).toMatchObject({ ok: false, reason: 'not_receipted' });
+  expect(bodiesOf(database)).toHaveLength(10);
+  expect(eraseEntries(log, [1, 4])).toEqual({ ok: true, value: 2 });
+  expect(bodiesOf(database)).toEqual([0, 2, 3, 5, 6, 7, 8, 9]);
 });
 
 describe('age', () => {
