@@ -39,6 +39,7 @@ export class Chain {
   #heads: ReadonlyMap<string, readonly TreeHead[]> = new Map();
   #record: Envelope | undefined;
   #compared = false;
+  readonly #warned = new Set<string>();
 
   constructor(options: ChainOptions, keeper: LogKeeper) {
     this.#options = options;
@@ -107,7 +108,8 @@ export class Chain {
     const holders = new Map(set.logs.map((log) => [log.origin, this.#holderOf(log)]));
     const needed = new Set(this.#owed().map(({ old }) => old));
     for (const log of set.logs) {
-      if (log.settled || needed.has(log.origin) || !isSettled(log.origin, holders)) continue;
+      const owes = needed.has(log.origin) && !log.keyLost;
+      if (log.settled || owes || !isSettled(log.origin, holders)) continue;
       log.setSettled();
       await set.destroyKey(log.origin);
       this.#options.logger.info({ log: log.name }, 'a log is finished: its key was destroyed');
@@ -135,10 +137,11 @@ export class Chain {
     const opening = next.record.opening;
     const signer = await set.signerOf(owed.old);
     if (signer === undefined || opening === undefined) {
-      logger.warn(
-        { old: owed.old, next: owed.next },
-        'no key here can vouch for a log: accept it at the consumer by name',
-      );
+      if (!this.#warned.has(owed.next)) {
+        const { old, next: named } = owed;
+        logger.warn({ old, next: named }, 'no key here can vouch for a log: accept it at the consumer by name');
+      }
+      this.#warned.add(owed.next);
       return;
     }
     const old = set.find(owed.old);

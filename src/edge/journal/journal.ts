@@ -34,7 +34,8 @@ import { JournalOutbox } from './outbox.ts';
 import { type PreviousEnd, previousEnd } from './previous-end.ts';
 import { Retention } from './retention.ts';
 import { startLogs } from './start.ts';
-import { verifyAhead } from './verify-ahead.ts';
+import type { RowsVerdict } from './stored-tree.ts';
+import { verifyAhead, verifyReceipted } from './verify-ahead.ts';
 
 export interface JournalOptions {
   /** Holds `lock`, `journal/` and `keys/`. */
@@ -273,25 +274,30 @@ class OpenJournal implements Journal {
     }
   }
 
-  /** Oldest first, as they are sent. A log that does not fit its tree is set aside. */
+  /** Oldest first, as they are sent; then what is receipted of the open log. What does not fit its tree is set aside. */
   async #verifyAll(): Promise<void> {
-    const { keeper, options } = this.#parts;
+    const { keeper } = this.#parts;
     for (const log of keeper.set.logs) {
       if (log.verifiedSize === Number.MAX_SAFE_INTEGER || (!log.isOpen && !log.isOwing)) continue;
-      try {
-        const verdict = await verifyAhead(log, keeper.signal, () => keeper.changed());
-        if (!verdict.ok) {
-          const { reason, index, detail } = verdict;
-          options.logger.error({ log: log.name, reason, index, detail }, 'the rows of a log do not fit its tree');
-          await keeper.exclusive(() => keeper.quarantine(log));
-        }
-      } catch (error) {
-        if (keeper.signal.aborted || keeper.set.find(log.origin) !== log) continue;
-        options.logger.error(
-          { log: log.name, reason: messageOf(error) },
-          'a log could not be verified; it is not sent',
-        );
-      }
+      await this.#verify(log, () => verifyAhead(log, keeper.signal, () => keeper.changed()));
+    }
+    const { current } = keeper;
+    if (current !== undefined && current.verifiedFrom > 0) {
+      await this.#verify(current, () => verifyReceipted(current, keeper.signal));
+    }
+  }
+
+  async #verify(log: HeldLog, run: () => Promise<RowsVerdict>): Promise<void> {
+    const { keeper, options } = this.#parts;
+    try {
+      const verdict = await run();
+      if (verdict.ok) return;
+      const { reason, index, detail } = verdict;
+      options.logger.error({ log: log.name, reason, index, detail }, 'the rows of a log do not fit its tree');
+      await keeper.exclusive(() => keeper.quarantine(log));
+    } catch (error) {
+      if (keeper.signal.aborted || keeper.set.find(log.origin) !== log) return;
+      options.logger.error({ log: log.name, reason: messageOf(error) }, 'a log could not be verified; it is not sent');
     }
   }
 }

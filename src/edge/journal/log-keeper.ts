@@ -124,7 +124,9 @@ export class LogKeeper {
     const begun = this.set.logs.find((log) => log.isOpen);
     if (begun !== undefined) return this.#begin(begun, released);
     const signer = await this.set.prepare(this.seenOutside);
-    const opening: Opening = { ...next, carry: this.owedCarry() };
+    const carry = this.owedCarry(next.after?.log);
+    this.#stopSending(carry);
+    const opening: Opening = { ...next, carry };
     const log = await this.set.create(signer, opening, this.saved.all);
     trustAll(log);
     this.saved.taken();
@@ -132,8 +134,8 @@ export class LogKeeper {
     await this.#begin(log, released);
   }
 
-  /** What ended logs neither send nor handed on completely. */
-  owedCarry(): Opening['carry'] {
+  /** What ended logs neither send nor handed on completely. `named` is the log that the next entry 0 will name. */
+  owedCarry(named?: string): Opening['carry'] {
     const { logs } = this.set;
     const carriedOn = new Set(
       logs
@@ -142,9 +144,30 @@ export class LogKeeper {
     );
     return logs.flatMap((log) => {
       const { state, origin } = log;
-      if (state.kind === 'open' || log.settled || carriedOn.has(origin) || log.size <= state.sendEnd) return [];
-      return [{ log: origin, from: state.sendEnd }];
+      if (state.kind === 'open' || log.settled || carriedOn.has(origin)) return [];
+      const from = this.#isStranded(log, named) ? log.receiptedSize : state.sendEnd;
+      return log.size <= from ? [] : [{ log: origin, from }];
     });
+  }
+
+  /**
+   * Without its key a closed log is sent unsigned, and taken only under the word of a successor. When that word will never
+   * be heard, because the successor is gone or nothing of it is sent, its entries are carried instead.
+   */
+  #isStranded(log: HeldLog, named: string | undefined): boolean {
+    if (!log.keyLost || log.state.kind !== 'closed' || !log.isOwing || log.origin === named) return false;
+    const successor = this.set.logs.find(({ record }) => record.opening?.after?.log === log.origin);
+    if (successor === undefined) return true;
+    const { state, receiptedSize } = successor;
+    const isHeard = state.kind === 'open' || (state.kind === 'closed' && state.sendEnd > 0);
+    return receiptedSize === 0 && !isHeard;
+  }
+
+  #stopSending(carry: Opening['carry']): void {
+    for (const { log: origin, from } of carry) {
+      const log = this.set.find(origin);
+      if (log?.state.kind === 'closed' && from < log.state.sendEnd) this.mark(log, { ...log.state, sendEnd: from });
+    }
   }
 
   /** Ends the open log in good order and opens the next. Rejects, with the log still open, when it cannot be ended. */

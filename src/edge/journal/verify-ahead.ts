@@ -33,3 +33,11 @@ export async function verifyAhead(log: HeldLog, signal: AbortSignal, progress: (
   progress();
   return verdict;
 }
+
+/**
+ * What every store has receipted, afterwards: it is not sent again, but a disk that changes what is written shows here
+ * first, and the log says so before it is asked. Rejects like `verifyAhead`.
+ */
+export async function verifyReceipted(log: HeldLog, signal: AbortSignal): Promise<RowsVerdict> {
+  return paced(log.database.verifySteps(0, Math.min(log.receiptedSize, log.noteSize)), { signal });
+}

@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { MemoryMetrics } from '../../../src/base/metrics.ts';
@@ -118,6 +119,8 @@ export class Box {
     this.#journal = undefined;
     this.copyTo(`disk-${before + 1}`);
     this.#dir = before + 1;
+    // What the old object still does is done on the old disk: its marks go to the old set.
+    this.durable = new Set(this.durable);
     await journal?.close().catch(() => undefined);
     rmSync(join(this.root, `disk-${before}`), { recursive: true, force: true });
   }
@@ -144,7 +147,7 @@ export class Box {
     const part = what === 'disk' ? '' : 'journal';
     rmSync(join(this.dir, part), { recursive: true, force: true });
     cpSync(join(from, part), join(this.dir, part), { recursive: true });
-    this.durable = new Set(snapshot.durable);
+    this.durable = this.marksOnDisk();
   }
 
   loseDatabases(): void {
@@ -203,6 +206,48 @@ export class Box {
         return `${entry.name}:${stat?.size}:${stat?.mtimeNs}`;
       })
       .join(',');
+  }
+
+  /** Power goes after a step has changed the disk so many times, or when it is done. */
+  async crashDuring(step: Promise<unknown>, changes: number): Promise<void> {
+    let isDone = false;
+    const end = (): void => {
+      isDone = true;
+    };
+    const done = step.then(end, end);
+    let before = this.#looksOf(this.dir);
+    for (let seen = 0; !isDone && seen < changes; ) {
+      await turn();
+      const now = this.#looksOf(this.dir);
+      if (now !== before) seen += 1;
+      before = now;
+    }
+    await this.crash();
+    await done;
+  }
+
+  /** Marks of the events in all databases here, read without the product: what a loss has left. */
+  marksOnDisk(): Set<string> {
+    const marks = new Set<string>();
+    for (const directory of [join(this.dir, 'journal'), join(this.dir, 'journal', 'quarantine')]) {
+      if (!existsSync(directory)) continue;
+      for (const name of readdirSync(directory).filter((file) => file.endsWith('.db'))) {
+        // A copy, since reading a WAL writes beside it.
+        const copy = join(this.root, 'look.db');
+        for (const suffix of ['', '-wal']) {
+          rmSync(`${copy}${suffix}`, { force: true });
+          if (existsSync(join(directory, `${name}${suffix}`)))
+            cpSync(join(directory, `${name}${suffix}`), `${copy}${suffix}`);
+        }
+        const database = new Database(copy);
+        const rows = database.prepare<[], { leaves: Buffer | null }>('SELECT leaves FROM commits').all();
+        for (const { leaves } of rows) {
+          for (const match of (leaves?.toString() ?? '').matchAll(/"text":"(event-\d+)"/g)) marks.add(match[1] ?? '');
+        }
+        database.close();
+      }
+    }
+    return marks;
   }
 
   databases(): readonly string[] {

@@ -175,10 +175,11 @@ export class Consumer {
     return key !== undefined && verify(null, pae, publicKeyOf(key), Buffer.from(signature.sig, 'base64'));
   }
 
+  /** A successor's entry 0 names it, also one that was carried on because its own log was breached. */
   #isNamedClosed(origin: string): boolean {
-    return [...this.logs.values()].some((entries) => {
-      const data = entries[0]?.event['data'] as { after?: { log?: string } } | undefined;
-      return data?.after?.log === origin;
+    return [...this.logs.values()].flat().some(({ event }) => {
+      const data = event['data'] as { after?: { log?: string } };
+      return event['type'] === 'journal.opened' && data.after?.log === origin;
     });
   }
 
