@@ -62,8 +62,7 @@ export class Alarms {
   readonly #logger: Logger;
   readonly #metrics: Metrics;
   readonly #entries = new Map<string, Entry>();
-  /** Alarms that found no room in the list: still logged and counted. */
-  #unlisted = 0;
+  #unlisted: Entry | undefined;
 
   constructor(clock: Clock, logger: Logger, metrics: Metrics) {
     this.#clock = clock;
@@ -76,12 +75,7 @@ export class Alarms {
     const nowMs = this.#clock.monotonicMs();
     const at = wallText(this.#clock.wallMs());
     const key = `${kind} ${gateway} ${origin ?? ''}`;
-    let entry = this.#entries.get(key);
-    if (entry === undefined) {
-      entry = { kind, gateway, origin, firstAt: at, lastAt: at, detail, count: 0, loggedMs: Number.NEGATIVE_INFINITY };
-      if (this.#entries.size < ALARMS_MAX) this.#entries.set(key, entry);
-      else this.#unlisted += 1;
-    }
+    const entry = this.#entries.get(key) ?? this.#add(key, { kind, gateway, origin, firstAt: at });
     entry.count += 1;
     entry.lastAt = at;
     entry.detail = detail;
@@ -90,19 +84,25 @@ export class Alarms {
     this.#logger.error({ alarm: kind, gateway, origin, count: entry.count, detail }, 'alarm');
   }
 
+  /** What finds no room is counted together, so that it cannot fill the log either. */
+  #add(key: string, what: Pick<Entry, 'kind' | 'gateway' | 'origin' | 'firstAt'>): Entry {
+    const fresh = { ...what, lastAt: what.firstAt, detail: '', count: 0, loggedMs: Number.NEGATIVE_INFINITY };
+    if (this.#entries.size < ALARMS_MAX) this.#entries.set(key, fresh);
+    else {
+      this.#unlisted ??= fresh;
+      return this.#unlisted;
+    }
+    return fresh;
+  }
+
+  /** Alarms that found no room in the list. */
   get unlisted(): number {
-    return this.#unlisted;
+    return this.#unlisted?.count ?? 0;
   }
 
   list(): readonly Alarm[] {
     return [...this.#entries.values()].map(({ kind, gateway, origin, count, firstAt, lastAt, detail }) => {
       return { kind, gateway, ...(origin === undefined ? {} : { origin }), count, firstAt, lastAt, detail };
     });
-  }
-
-  has(kind: AlarmKind, origin?: string): boolean {
-    return [...this.#entries.values()].some(
-      (entry) => entry.kind === kind && (origin ?? entry.origin) === entry.origin,
-    );
   }
 }

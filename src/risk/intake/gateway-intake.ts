@@ -62,6 +62,7 @@ export class GatewayIntake {
         this.#context.alarms.raise('behind_receipt', this.gateway, log.origin);
       }
     }
+    this.#tellFrozen();
     this.isLoaded = true;
   }
 
@@ -100,7 +101,15 @@ export class GatewayIntake {
   /** The policy changed: what is believed now may release what was parked. */
   async policyChanged(): Promise<void> {
     this.trust.derive(this.#context.policy());
+    this.#tellFrozen();
     await this.#release();
+  }
+
+  /** A frozen log stays an alarm, also after a restart. */
+  #tellFrozen(): void {
+    for (const { origin, frozen } of this.trust.logs.values()) {
+      if (frozen !== undefined) this.#context.alarms.raise(frozen, this.gateway, origin);
+    }
   }
 
   /** Every second: asks for what is missing, compares checkpoints that waited for their entries. */
@@ -201,10 +210,10 @@ export class GatewayIntake {
   }
 
   async #freeze(log: LogIntake): Promise<void> {
-    const { alarms, writer } = this.#context;
-    alarms.raise('grew_after_successor', this.gateway, log.origin);
+    const { writer } = this.#context;
     const record = { kind: 'grew', origin: log.origin } as const;
     if (await writer.saveTrust(this.gateway, record)) this.trust.add(this.#context.policy(), record);
+    this.#tellFrozen();
   }
 
   async #closes(by: string, predecessor: { readonly origin: string; readonly size?: number }): Promise<void> {
@@ -241,11 +250,9 @@ export class GatewayIntake {
       if (!(await writer.saveTrust(this.gateway, answer.record))) return;
       this.trust.add(this.#context.policy(), answer.record);
       changed = true;
-      if (this.trust.find(answer.old)?.frozen === 'second_successor') {
-        alarms.raise('second_successor', this.gateway, answer.old);
-      }
     }
     if (!changed) return;
+    this.#tellFrozen();
     await this.#checkGrown();
     await this.#release();
   }

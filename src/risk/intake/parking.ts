@@ -97,11 +97,6 @@ export class Parking {
     return this.#byOrigin.get(origin)?.find((item) => item.kind === 'ahead')?.first;
   }
 
-  clear(): void {
-    this.#byOrigin.clear();
-    this.#add(-this.#bytes);
-  }
-
   /** For a log that is known, what lies nearest is worth most: farther batches of it make room. */
   #makeRoom(items: Parked[], item: Parked): boolean {
     while (!this.#fits(sizeOf(item))) {

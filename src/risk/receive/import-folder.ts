@@ -33,7 +33,7 @@ export async function importFolder(intake: Intake, directory: string, logger: Lo
 }
 
 /** Nothing in it but what is held now. */
-export function isTaken(report: ImportReport): boolean {
+function isTaken(report: ImportReport): boolean {
   const { accepted = 0, known = 0 } = report.outcomes;
   return report.batches > 0 && accepted + known === report.batches;
 }

@@ -72,8 +72,14 @@ export class FileLog {
     const options = { receiptedSize: this.#cosigned.last?.size ?? 0, isDurable };
     for (const name of (await readdir(entries)).filter(isSegmentName).sort()) {
       const { segment, cutBytes } = await SegmentFile.recover(crypto, join(entries, name), options);
-      if (segment !== undefined) this.#segments.push(segment);
       this.#cutBytes += cutBytes;
+      if (segment === undefined) continue;
+      if (segment.head.origin !== this.origin || segmentName(segment.first) !== name) {
+        throw new Error(
+          `${join(entries, name)} is of ${segment.head.origin} from ${segment.first} on: it was moved here`,
+        );
+      }
+      this.#segments.push(segment);
     }
     if (names.includes(CARRIED)) {
       this.#carried = await CarriedFile.recover(join(this.#directory, CARRIED), isDurable, (n) => this.#holds(n));

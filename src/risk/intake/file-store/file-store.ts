@@ -57,7 +57,8 @@ export class FileStore implements IntakeStore {
   /** Logs that the failed call wrote to. */
   #suspect = new Set<FileLog>();
   #failure: LatchkeyError | undefined;
-
+  /** The write under way. */
+  #current: Promise<unknown> = Promise.resolve();
   /** The process before closed its store in order: what is there was synced. */
   #isDurable: boolean;
 
@@ -204,14 +205,19 @@ export class FileStore implements IntakeStore {
   }
 
   async close(): Promise<void> {
+    const failure = this.#failure;
+    this.#failure = new LatchkeyError('STORE_IO', 'the store is closed');
+    const isWritten = await this.#current.then(
+      () => true,
+      () => false,
+    );
     for (const log of this.#open.values()) await log.release();
     for (const gateway of this.#gateways.values()) await (await gateway.catch(() => undefined))?.release();
     this.#gateways.clear();
     // Only if nothing failed: a missing mark costs a slow start, a false one would cost data.
-    if (this.#failure === undefined) {
+    if (failure === undefined && isWritten) {
       await writeFileDurably(join(this.#settings.directory, CLEAN_MARK), new Uint8Array(0)).catch(() => undefined);
     }
-    this.#failure = new LatchkeyError('STORE_IO', 'the store is closed');
     this.#lock.release();
   }
 
@@ -248,8 +254,10 @@ export class FileStore implements IntakeStore {
 
   async #writing<T>(work: () => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) throw this.#failure;
+    const current = work();
+    this.#current = current;
     try {
-      const result = await work();
+      const result = await current;
       this.#suspect.clear();
       await this.#closeOldest();
       return result;
