@@ -41,17 +41,25 @@ export type ReceiptAnswer =
   | 'breach';
 
 export interface Outbox {
-  /** Logs with unreceipted or uncompared content, oldest first; the open log is last and always there. */
+  /**
+   * Logs that owe something, oldest first; the open log is last, and absent only while the next one cannot be opened.
+   * A closed log whose key is gone is sent in unsigned batches, which a consumer takes only after it has stored the next
+   * log's entry 0: whoever gets no receipts for it goes on with the others and comes back.
+   */
   logs(): readonly OutboxLog[];
 
-  /** The newest signed note of a log that may be published, with its size, or undefined while there is none. */
+  /**
+   * The newest signed note of a log that may be published, with its size: its rows were verified in this run or made in
+   * it. Undefined while there is none, before `compareMemory`, and after an fsync error until the file was reopened.
+   */
   checkpoint(origin: string): { readonly size: number; readonly note: Uint8Array } | undefined;
 
   /**
    * The next batch that begins at `first`, which must be 0, a note's size, or any index for which the batch then begins
    * at the commit that holds it (compare the answer's `first`). Ends at a note. `withLeft` adds the subtree roots that a
-   * receiver without the tree so far needs. Undefined when nothing is signed beyond `first`. Rejects with JOURNAL_IO
-   * and KEY_LOCKED (retry later); never rejects for damage: a damaged log is quarantined and leaves `logs()`.
+   * receiver without the tree so far needs. Undefined when nothing that may be sent lies beyond `first`, before
+   * `compareMemory`, and where a body was erased. Rejects with JOURNAL_IO and KEY_LOCKED (retry later); never rejects for
+   * damage: a damaged log is quarantined and `logs()` changes.
    */
   batch(origin: string, first: number, withLeft: boolean): Promise<OutboxBatch | undefined>;
 
@@ -64,7 +72,10 @@ export interface Outbox {
    */
   compareMemory(retained: readonly RetainedMessage[]): Promise<MemoryVerdict>;
 
-  /** The retained `enrolment` payload (successor statements, enrolment record) to publish before any checkpoint, if one is owed. */
+  /**
+   * The whole retained `enrolment` payload (successor statements, enrolment record), to publish before any checkpoint at
+   * each connection and whenever its bytes changed. Undefined while there is nothing to say, and before `compareMemory`.
+   */
   enrolment(): Promise<Uint8Array | undefined>;
 
   /** Notes durably that the broker acknowledged our retained checkpoint of `size`: the mark by which lost memory is noticed. */

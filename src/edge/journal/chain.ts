@@ -114,7 +114,8 @@ export class Chain {
       await set.destroyKey(log.origin);
       this.#options.logger.info({ log: log.name }, 'a log is finished: its key was destroyed');
     }
-    for (const { origin } of set.lost) {
+    for (const { origin, signer } of [...set.lost, ...set.unreadable]) {
+      if (signer === undefined) continue;
       const next = this.#statements.find(({ old }) => old === origin)?.next;
       const isAccepted = next !== undefined && (set.find(next)?.receiptedSize ?? 0) > 0;
       if (isAccepted && !needed.has(origin)) await set.destroyKey(origin);

@@ -336,10 +336,12 @@ export class LogKeeper {
 
   /** The key store is asked anew in the background; the writer tries again by itself. */
   #askForKey(log: HeldLog): undefined {
-    const lose = (): void => {
-      if (log.keyLost && log === this.current) this.inBackground('key lost', () => this.loseKey(log));
+    const answered = (): void => {
+      if (log !== this.current) return;
+      if (log.keyLost) this.inBackground('key lost', () => this.loseKey(log));
+      else if (log.signer !== undefined) this.writer?.nudge();
     };
-    this.set.openKey(log).then(lose, (error: unknown) => {
+    this.set.openKey(log).then(answered, (error: unknown) => {
       this.#options.logger.warn({ log: log.name, reason: messageOf(error) }, 'the key store does not answer');
     });
     return undefined;

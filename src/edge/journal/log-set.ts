@@ -145,6 +145,9 @@ export class LogSet {
     const log = this.#logs.get(origin);
     if (log !== undefined) log.signer = undefined;
     this.#lost.delete(origin);
+    // The file stays, and its name is known; only the key is gone.
+    const unreadable = this.#unreadable.get(origin);
+    if (unreadable !== undefined) this.#unreadable.set(origin, { origin, number: unreadable.number });
   }
 
   /**

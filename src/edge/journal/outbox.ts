@@ -275,7 +275,8 @@ export class JournalOutbox implements Outbox {
   /** Whether a receipt can have finished anything but the open log, which never is. */
   #mayFinish(): boolean {
     const { set } = this.#keeper;
-    return set.lost.length > 0 || set.logs.some((log) => !log.isOpen && !log.settled);
+    const isGone = [...set.lost, ...set.unreadable].some(({ signer }) => signer !== undefined);
+    return isGone || set.logs.some((log) => !log.isOpen && !log.settled);
   }
 }
 

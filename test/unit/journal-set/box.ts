@@ -7,10 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
+import { LatchkeyError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { MemoryMetrics } from '../../../src/base/metrics.ts';
 import type { MemoryVerdict, ReceiptAnswer, RetainedMessage } from '../../../src/edge/contracts/outbox.ts';
+import type { KeyStore, Signer } from '../../../src/edge/contracts/signer.ts';
 import { type Journal, openJournal } from '../../../src/edge/journal/journal.ts';
 import { journalSettingsSchema } from '../../../src/edge/journal/journal-settings.ts';
 import { SoftwareKeyStore } from '../../../src/edge/keys/software-key-store.ts';
@@ -45,6 +47,8 @@ export class Box {
   /** Marks of events that are durable on the disk as it is now. */
   durable = new Set<string>();
   gatewayId: string;
+  /** The key store refuses for now. */
+  locked = false;
   #dir = 0;
   #event = 0;
   #journal: Journal | undefined;
@@ -74,7 +78,7 @@ export class Box {
   }
 
   async start(): Promise<void> {
-    const keyStore = await SoftwareKeyStore.open(join(this.dir, 'keys'), nodeCrypto);
+    const keyStore = this.#lockable(await SoftwareKeyStore.open(join(this.dir, 'keys'), nodeCrypto));
     let upMs = 0;
     this.#journal = await openJournal({
       dataDir: this.dir,
@@ -97,6 +101,28 @@ export class Box {
     });
     await this.journal.settled();
     this.learnKeys();
+  }
+
+  #lockable(keys: KeyStore): KeyStore {
+    const guard = <A extends readonly unknown[], T>(work: (...args: A) => Promise<T>) => {
+      return async (...args: A): Promise<T> => {
+        if (this.locked) throw new LatchkeyError('KEY_LOCKED', 'the key store refuses for now');
+        return await work(...args);
+      };
+    };
+    const wrap = (signer: Signer): Signer => ({
+      origin: signer.origin,
+      publicKey: signer.publicKey,
+      signCheckpoint: guard((text) => signer.signCheckpoint(text)),
+      signEnvelope: guard((type, payload) => signer.signEnvelope(type, payload)),
+    });
+    return {
+      kind: keys.kind,
+      create: guard(async (...place) => wrap(await keys.create(...place))),
+      open: guard(async (origin) => wrap(await keys.open(origin))),
+      list: () => keys.list(),
+      destroy: (origin) => keys.destroy(origin),
+    };
   }
 
   /** What an operator enters by name: the consumer believes every log that was ever here. */

@@ -5,7 +5,7 @@
  */
 import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Box, receiptName } from './box.ts';
 import { Witness } from './consumer.ts';
 
@@ -366,6 +366,92 @@ describe('a lost key', () => {
     expect(box.consumer.size(first)).toBe(box.journal.log(first).size);
     // The consumer refused it only until it knew the successor's entry 0.
     expect(new Set(box.consumer.refusals)).toEqual(new Set([`unsigned batch of ${first}`]));
+  });
+});
+
+describe('a locked key', () => {
+  test('stops no entry: notes are made up for, ascending, when it is back, and nothing is sent without', async () => {
+    const origin = await running();
+    box.locked = true;
+    await box.record(2);
+    await box.record(2);
+    expect(box.journal.log().size).toBe(8);
+    expect(box.journal.outbox.checkpoint(origin)?.size).toBe(4);
+    expect(await box.journal.outbox.batch(origin, 4, false)).toBeUndefined();
+    await expect(box.journal.outbox.batch(origin, 0, false)).rejects.toMatchObject({ code: 'KEY_LOCKED' });
+    box.locked = false;
+    await box.record(1);
+    await vi.waitFor(() => expect(box.journal.outbox.checkpoint(origin)?.size).toBe(9));
+    await expectWhole();
+  });
+
+  test('at a start is asked for again, and the log is gone on with', async () => {
+    const origin = await running();
+    await box.record(2);
+    await box.stop();
+    box.locked = true;
+    await box.start();
+    expect(box.journal.origin()).toBe(origin);
+    expect(box.journal.status().logs[0]?.key).toBe('locked');
+    await box.record(1);
+    await box.compare();
+    box.locked = false;
+    await vi.waitFor(() => {
+      box.scheduler.advance(1_000);
+      expect(box.journal.outbox.checkpoint(origin)?.size).toBe(7);
+    });
+    await expectWhole();
+  });
+
+  test('of the old log holds the new log back until the statement for it is made', async () => {
+    await box.start();
+    await box.record(2);
+    const first = box.journal.origin();
+    await box.journal.rotate();
+    const second = box.journal.origin();
+    box.locked = true;
+    await box.compare();
+    expect(box.journal.outbox.checkpoint(first)?.size).toBe(4);
+    expect(box.journal.outbox.checkpoint(second)).toBeUndefined();
+    expect(await box.journal.outbox.batch(second, 0, false)).toBeUndefined();
+    expect(await box.journal.outbox.enrolment()).toBeUndefined();
+    box.locked = false;
+    expect(await box.journal.outbox.enrolment()).toBeDefined();
+    expect(box.journal.outbox.checkpoint(second)?.size).toBe(1);
+    await expectWhole();
+  });
+});
+
+describe('another name', () => {
+  test('of the gateway ends the log: what was not receipted is carried, since its topics are others', async () => {
+    const origin = await running();
+    const marks = await box.record(2);
+    await box.stop();
+    box.gatewayId = 'gw-0002';
+    await box.start();
+    expect(box.journal.origin()).toMatch(/^lockers\.example\/gw-0002\//);
+    expect(stateOf(origin)).toBe('closed settings');
+    expect(predecessor()).toMatchObject({ log: origin, cause: 'rotation' });
+    expect(carriedIn(box.journal.origin())).toEqual(marks);
+    box.broker.clear();
+    await box.compare();
+    await expectWhole();
+    expect(readdirSync(join(box.dir, 'keys'))).toHaveLength(1);
+  });
+});
+
+describe('a failed disk', () => {
+  test('publishes nothing until the file was reopened, and takes no receipt that it cannot keep', async () => {
+    const origin = await running();
+    const note = box.consumer.notes.get(origin) ?? '';
+    await box.record(1);
+    const failed = vi.spyOn(box.journal.log().database, 'failed').mockReturnValue(true);
+    expect(box.journal.outbox.checkpoint(origin)).toBeUndefined();
+    await expect(box.journal.outbox.batch(origin, 0, false)).rejects.toMatchObject({ code: 'JOURNAL_IO' });
+    const receipt = box.hear(receiptName(origin, box.store), Buffer.from(box.store.cosign(note)));
+    await expect(receipt).rejects.toMatchObject({ code: 'JOURNAL_IO' });
+    failed.mockRestore();
+    await expectWhole();
   });
 });
 
