@@ -67,7 +67,7 @@ describe('SIGKILL of the consumer', () => {
         expect(kinds).toContain(`commit pwrite64 ${file}`);
         expect(kinds).toContain(`commit fdatasync ${file}`);
       }
-      return samplePoints(commit, 6, () => dice.next());
+      return samplePoints(commit, 5, () => dice.next());
     });
     expect(report.killed).toBeGreaterThanOrEqual(4);
   }, 120_000);
@@ -79,9 +79,9 @@ describe('SIGKILL of the consumer', () => {
         points.filter(({ phase }) => phase === 'start'),
         points.filter(({ phase }) => phase === 'stop'),
       ];
-      return [...samplePoints(start, 3, () => dice.next()), ...samplePoints(stop, 2, () => dice.next())];
+      return [...samplePoints(start, 2, () => dice.next()), ...samplePoints(stop, 1, () => dice.next())];
     });
-    expect(report.killed).toBeGreaterThanOrEqual(3);
+    expect(report.killed).toBeGreaterThanOrEqual(2);
   }, 120_000);
 
   test('at random moments under load leaves no receipt uncovered', async () => {

@@ -20,9 +20,9 @@ describe('SIGKILL of the gateway', () => {
       expect(new Set(commit.map(({ kind }) => kind))).toEqual(
         new Set(['commit pwrite64 1-#.db-wal', 'commit fsync 1-#.db-wal', 'commit write socket']),
       );
-      return samplePoints(commit, 7, () => dice.next());
+      return samplePoints(commit, 5, () => dice.next());
     });
-    expect(report.killed).toBeGreaterThanOrEqual(5);
+    expect(report.killed).toBeGreaterThanOrEqual(4);
     expect(report.kindsMissed.filter((kind) => kind.startsWith('commit'))).toEqual([]);
   }, 120_000);
 
@@ -33,9 +33,9 @@ describe('SIGKILL of the gateway', () => {
         points.filter(({ phase }) => phase === 'start'),
         points.filter(({ phase }) => phase === 'stop'),
       ];
-      return [...samplePoints(start, 3, () => dice.next()), ...samplePoints(stop, 3, () => dice.next())];
+      return [...samplePoints(start, 2, () => dice.next()), ...samplePoints(stop, 2, () => dice.next())];
     });
-    expect(report.killed).toBeGreaterThanOrEqual(5);
+    expect(report.killed).toBeGreaterThanOrEqual(3);
   }, 120_000);
 
   test('at random moments under load loses and doubles nothing', async () => {

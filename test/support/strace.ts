@@ -47,7 +47,23 @@ export function straceArgs(options: StraceOptions): string[] {
   const calls = [...new Set(['execve', ...options.trace])].join(',');
   const injections = (options.inject ?? []).flatMap((inject) => ['-e', `inject=${inject}`]);
   const size = String(options.bytesMax ?? 262_144);
-  return ['-f', '-y', '-ttt', '-xx', '-s', size, '-e', `trace=${calls}`, ...injections, '-o', options.logFile, '--'];
+  // Other calls run at full speed then; but strace 6.1 sends no signals so.
+  const filter = injections.some((inject) => inject.includes('signal=')) ? [] : ['--seccomp-bpf'];
+  return [
+    '-f',
+    ...filter,
+    '-y',
+    '-ttt',
+    '-xx',
+    '-s',
+    size,
+    '-e',
+    `trace=${calls}`,
+    ...injections,
+    '-o',
+    options.logFile,
+    '--',
+  ];
 }
 
 export function readStrace(logFile: string): readonly Syscall[] {

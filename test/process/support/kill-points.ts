@@ -124,6 +124,8 @@ export async function findKillPoints(rig: Rig, victim: Victim): Promise<readonly
 /** Undefined for what is not the victim's: libraries, settings, pipes. */
 function fileKind(call: Syscall, victim: Victim): string | undefined {
   const [first, second] = call.args;
+  // Log lines: nothing hangs on them.
+  if (/^[12]</.test(first?.text ?? '')) return undefined;
   const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString();
   const named = call.name === 'openat' ? second : first;
   const path = first?.path ?? text(named?.buffers[0]);

@@ -54,6 +54,16 @@ export class Oracle {
     return this.#logs.get(origin)?.receiptSize ?? 0;
   }
 
+  /** Distinct entries of one log that left the gateway. */
+  entriesOf(origin: string): number {
+    return this.#logs.get(origin)?.leaves.size ?? 0;
+  }
+
+  /** What left of one log: index to line, and tree size to root (base64). */
+  seen(origin: string): { readonly leaves: ReadonlyMap<number, string>; readonly roots: ReadonlyMap<number, string> } {
+    return this.#log(origin);
+  }
+
   take({ topic, payload }: Sighting): void {
     const kind = topic.split('/')[4];
     const text = Buffer.from(payload).toString('utf8');

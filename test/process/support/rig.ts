@@ -34,6 +34,8 @@ export interface RigOptions<B extends RigBroker> {
   readonly gateway?: object;
   /** Members that replace those of receive.yaml. */
   readonly receive?: object;
+  /** Environment of the daemon. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Without one the gateway makes system calls only for what the test does. */
   readonly board?: boolean;
 }
@@ -65,17 +67,23 @@ export class Rig<B extends RigBroker = RigBroker> {
   readonly tap: Tap;
   readonly feed: ScanFeed;
   readonly site: Site | undefined;
+  readonly #env: Readonly<Record<string, string>>;
   #gateway: Child | undefined;
   #consumer: Child | undefined;
   readonly #traceFiles: string[] = [];
 
-  constructor(parts: Pick<Rig<B>, 'oracle' | 'dir' | 'broker' | 'tap' | 'feed' | 'site'>) {
+  constructor(
+    parts: Pick<Rig<B>, 'oracle' | 'dir' | 'broker' | 'tap' | 'feed' | 'site'> & {
+      readonly env?: Readonly<Record<string, string>> | undefined;
+    },
+  ) {
     this.oracle = parts.oracle;
     this.dir = parts.dir;
     this.broker = parts.broker;
     this.tap = parts.tap;
     this.feed = parts.feed;
     this.site = parts.site;
+    this.#env = parts.env ?? {};
   }
 
   get gatewayData(): string {
@@ -127,9 +135,10 @@ export class Rig<B extends RigBroker = RigBroker> {
   }
 
   #start(args: readonly string[], traced: Traced | undefined): Child {
-    if (traced === undefined) return startLatchkey(args);
+    const env = args[0] === 'run' ? this.#env : {};
+    if (traced === undefined) return startLatchkey(args, { env });
     this.#traceFiles.push(traced.strace.logFile);
-    return startLatchkeyTraced(args, traced.strace, traced.env === undefined ? {} : { env: traced.env });
+    return startLatchkeyTraced(args, traced.strace, { env: { ...env, ...traced.env } });
   }
 
   /** Undefined while no daemon answers. */
@@ -229,7 +238,7 @@ export async function makeRig<B extends RigBroker>(options: RigOptions<B>): Prom
   const site = options.board === true ? await startSite({ site: siteSchema.parse(SITE) }) : undefined;
   const oracle = new Oracle();
   const tap = await startTap(options.broker.port, (sighting) => oracle.take(sighting));
-  const rig = new Rig<B>({ oracle, dir, broker: options.broker, tap, feed, site });
+  const rig = new Rig<B>({ oracle, dir, broker: options.broker, tap, feed, site, env: options.env });
   try {
     await settle(rig, options);
     return rig;

@@ -30,7 +30,8 @@ export function judgeSyncs(
   let receipts = 0;
   for (const { call, moment } of moments(calls)) {
     const path = call.args[0]?.path ?? '';
-    if (moment === 'start' && /^write/.test(call.name) && path.startsWith('socket')) {
+    const isOutput = /^[12]</.test(call.args[0]?.text ?? '');
+    if (moment === 'start' && /^write/.test(call.name) && path.startsWith('socket') && !isOutput) {
       const reader = sockets.get(path) ?? receiptReader();
       sockets.set(path, reader);
       for (const size of call.args.slice(1).flatMap(({ buffers }) => buffers.flatMap((bytes) => reader(bytes)))) {
