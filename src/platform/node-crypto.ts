@@ -2,13 +2,18 @@
  * SHA-256, HMAC and Ed25519 verification by node:crypto, in the shape of the slot `EvidenceCrypto`
  * (evidence/crypto.ts), several times faster than the portable edition and the same to the last accepted byte.
  */
-import { createHmac, createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
-import { hex } from '../base/bytes.ts';
+import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
+import { equalBytes, hex } from '../base/bytes.ts';
 import type { EvidenceCrypto } from '../evidence/crypto.ts';
 import { soundEncodings } from './ed25519-encoding.ts';
 
 /** Parsed public keys kept: a receiver sees one key per open log; parsing one costs about a tenth of a verification. */
 const KEYS_KEPT_MAX = 1024;
+
+/** SHA-256's block and digest, FIPS 180-4. */
+const BLOCK_BYTES = 64;
+const HASH_BYTES = 32;
+const MESSAGE_BYTES_KEPT = 256;
 
 /** RFC 8410: SubjectPublicKeyInfo of an Ed25519 key, up to the key itself. */
 const SPKI_PREFIX = '302a300506032b6570032100';
@@ -16,6 +21,8 @@ const SPKI_PREFIX = '302a300506032b6570032100';
 class NodeCrypto implements EvidenceCrypto {
   /** Least recently used first. Only a memo: it changes no answer. */
   readonly #keys = new Map<string, KeyObject>();
+  /** Of the last key: a gateway uses one at a time. */
+  #hmac: HmacPads | undefined;
 
   sha256(bytes: Uint8Array): Uint8Array {
     // A string of 32 characters, then a small array inside the heap: half the time of the Buffer that 'buffer' gives,
@@ -26,8 +33,16 @@ class NodeCrypto implements EvidenceCrypto {
     return digest;
   }
 
+  /** RFC 2104 by two one-shot hashes over padded keys that are kept: half the time of `createHmac` for short messages. */
   hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
-    return new Uint8Array(createHmac('sha256', key).update(message).digest());
+    if (this.#hmac === undefined || !equalBytes(this.#hmac.key, key)) this.#hmac = new HmacPads(key);
+    const { inner, outer } = this.#hmac;
+    const end = BLOCK_BYTES + message.length;
+    const padded = end <= inner.length ? inner : new Uint8Array(end);
+    if (padded !== inner) padded.set(inner.subarray(0, BLOCK_BYTES));
+    padded.set(message, BLOCK_BYTES);
+    outer.set(this.sha256(padded.subarray(0, end)), BLOCK_BYTES);
+    return this.sha256(outer);
   }
 
   verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
@@ -54,6 +69,22 @@ class NodeCrypto implements EvidenceCrypto {
     }
     this.#keys.set(name, key);
     return key;
+  }
+}
+
+class HmacPads {
+  readonly key: Uint8Array;
+  /** Block of the key, then room for a message as long as a scan's. */
+  readonly inner = new Uint8Array(BLOCK_BYTES + MESSAGE_BYTES_KEPT).fill(0x36, 0, BLOCK_BYTES);
+  readonly outer = new Uint8Array(BLOCK_BYTES + HASH_BYTES).fill(0x5c, 0, BLOCK_BYTES);
+
+  constructor(key: Uint8Array) {
+    this.key = Uint8Array.from(key);
+    const block = key.length <= BLOCK_BYTES ? key : hash('sha256', key, 'buffer');
+    for (const [i, byte] of block.entries()) {
+      this.inner[i] = 0x36 ^ byte;
+      this.outer[i] = 0x5c ^ byte;
+    }
   }
 }
 

@@ -13,11 +13,15 @@ const NODE_BYTES = 1 + 2 * HASH_BYTES;
 
 /** SHA-256(0x00 || leaf bytes). */
 export function leafHash(crypto: EvidenceCrypto, leaf: Uint8Array): Uint8Array {
-  const input = new Uint8Array(1 + leaf.length);
+  const end = 1 + leaf.length;
+  const input = end <= leafScratch.length ? leafScratch : new Uint8Array(end);
   input[0] = LEAF_PREFIX;
   input.set(leaf, 1);
-  return crypto.sha256(input);
+  return crypto.sha256(input.subarray(0, end));
 }
+
+/** Every call overwrites it: an allocation for each leaf costs as much as half of its hash. */
+const leafScratch = new Uint8Array(4_097);
 
 /** SHA-256(0x01 || left || right). */
 export function nodeHash(crypto: EvidenceCrypto, left: Uint8Array, right: Uint8Array): Uint8Array {

@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, sign } from 'node:crypto';
+import { createHash, createHmac, createPrivateKey, sign } from 'node:crypto';
 import { hashes, verify as nobleVerify, Point } from '@noble/ed25519';
 import { sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
@@ -166,6 +166,17 @@ describe('hashes', () => {
       // RFC 4231 section 4.3, test case 2.
       const mac = crypto.hmacSha256(utf8('Jefe'), utf8('what do ya want for nothing?'));
       expect(hex(mac)).toBe('5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843');
+    }
+  });
+
+  test('a MAC is that of OpenSSL for keys and messages of any length, also when keys take turns', () => {
+    const keys = [0, 1, 32, 63, 64, 65, 200].map((length) => new Uint8Array(length).fill(0xa5));
+    for (const length of [0, 1, 46, 255, 256, 257, 5_000]) {
+      const message = new Uint8Array(length).map((_, i) => i);
+      for (const key of keys) {
+        const expected = createHmac('sha256', key).update(message).digest('hex');
+        for (const crypto of both) expect(hex(crypto.hmacSha256(key, message))).toBe(expected);
+      }
     }
   });
 
