@@ -7,6 +7,7 @@
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Scheduler, Timer } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import { DiskReserve } from './disk-reserve.ts';
@@ -37,7 +38,7 @@ export interface DiskRoomOptions {
   /** Bytes that all logs use now. */
   readonly usedBytes: () => number;
   /** Free bytes of the file system for this user; by default statfs asks. */
-  readonly freeBytes?: () => number;
+  readonly freeBytes?: (directory: string) => number;
 }
 
 export class DiskRoom {
@@ -108,8 +109,10 @@ export class DiskRoom {
   /** Looks now instead of within a second. */
   look(): void {
     const { settings, metrics } = this.#options;
-    const usedBytes = this.#options.usedBytes();
-    const freeBytes = Math.max(0, this.#freeBytes() - settings.freeMinBytes);
+    const figures = this.#figures();
+    if (figures === undefined) return;
+    const { usedBytes } = figures;
+    const freeBytes = Math.max(0, figures.freeBytes - settings.freeMinBytes);
     const percent = (100 * usedBytes) / Math.max(1, Math.min(settings.sizeMaxBytes, usedBytes + freeBytes));
     metrics.gauge('journal_used_bytes', usedBytes);
     metrics.gauge('journal_fill_percent', Math.round(percent));
@@ -140,10 +143,15 @@ export class DiskRoom {
     return 'ok';
   }
 
-  #freeBytes(): number {
-    if (this.#options.freeBytes !== undefined) return this.#options.freeBytes();
-    const { bavail, bsize } = statfsSync(this.#options.directory);
-    return bavail * bsize;
+  /** Undefined when the disk does not even say that: the level then stays as it is. */
+  #figures(): { readonly usedBytes: number; readonly freeBytes: number } | undefined {
+    const { directory, freeBytes, logger, usedBytes } = this.#options;
+    try {
+      return { usedBytes: usedBytes(), freeBytes: (freeBytes ?? freeBytesOf)(directory) };
+    } catch (error) {
+      logger.warn({ reason: messageOf(error) }, 'the room on the disk is not known');
+      return undefined;
+    }
   }
 
   #set(level: RoomLevel): void {
@@ -156,6 +164,11 @@ export class DiskRoom {
     this.#options.metrics.gauge('journal_room_level', LEVELS.indexOf(level));
     for (const listener of [...this.#listeners]) listener(level);
   }
+}
+
+function freeBytesOf(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
 }
 
 function higher(a: RoomLevel, b: RoomLevel): RoomLevel {

@@ -27,6 +27,8 @@ import {
   readEntries,
   readNoteAt,
   readNoteAtOrBelow,
+  readPageFindings,
+  readUsedBytes,
   type StoredCommit,
   type StoredEntry,
 } from './log-reads.ts';
@@ -34,7 +36,7 @@ import { MetaRows } from './meta-rows.ts';
 import { lastOf, paced } from './paced.ts';
 import { readReceipts, receiptRow, type StoredReceipt } from './receipt-rows.ts';
 import { reduceEntries, removeBodies } from './reduce-rows.ts';
-import { createFile, passWal, truncateWal, walBytes } from './sqlite-file.ts';
+import { createFile, PAGE_BYTES, passWal, truncateWal } from './sqlite-file.ts';
 import type { RowsVerdict } from './stored-tree.ts';
 
 /** What one transaction adds: entries `first` to `after.size`. */
@@ -53,7 +55,6 @@ export interface Commit {
 const OWN_KEYS = /^(schema|origin|public_key|size|receipt\/.*)$/;
 /** WAL bytes after which a checkpoint is due: SQLite's own default of 1,000 pages. */
 const WAL_BYTES_DUE = 4_096_000;
-const PAGE_BYTES = 4_096;
 
 export class LogDatabase {
   /** For `inclusionProof` and `consistencyProof`. Reads one commit per call and keeps working after reduction. */
@@ -349,13 +350,9 @@ export class LogDatabase {
     return findReduced(this.#log, from, to);
   }
 
-  /** Bytes in use: pages that hold something, and the WAL. */
+  /** Bytes in use: pages that hold something, and the WAL. Of a failed handle what the file system says. */
   usedBytes(): number {
-    return this.#log.guard(() => {
-      const pages = Number(this.#log.connection.pragma('page_count', { simple: true }));
-      const free = Number(this.#log.connection.pragma('freelist_count', { simple: true }));
-      return (pages - free) * PAGE_BYTES + walBytes(this.path);
-    });
+    return readUsedBytes(this.#log);
   }
 
   /** Whether the WAL has grown so far that `walCheckpoint` is due. */
@@ -379,10 +376,7 @@ export class LogDatabase {
 
   /** SQLite's own look at the form of all pages: blocks for seconds on a large file. Empty when sound. */
   pageFindings(limit = 20): readonly string[] {
-    const rows = this.#log.guard(() => this.#log.connection.pragma(`integrity_check(${limit})`)) as readonly {
-      readonly integrity_check: string;
-    }[];
-    return rows.map((row) => row.integrity_check).filter((line) => line !== 'ok');
+    return readPageFindings(this.#log, limit);
   }
 
   /** Releases the file. Closing twice is closing once. */

@@ -1,7 +1,7 @@
 /** What is read out of the rows of a log, one commit at a time, so that writing in between is allowed. */
 import { type CommitRow, plain, unpackHashes, unpackLeaves } from './commit-rows.ts';
 import type { LogHandle, SizedNote } from './log-handle.ts';
-import { damaged } from './sqlite-file.ts';
+import { damaged, fileBytes, PAGE_BYTES, walOf } from './sqlite-file.ts';
 
 /** One commit as stored. `size` is the tree size after it. */
 export interface StoredCommit {
@@ -70,6 +70,22 @@ export function findReduced(log: LogHandle, from: number, to: number): number | 
     at = row.size;
   }
   return undefined;
+}
+
+export function readUsedBytes(log: LogHandle): number {
+  if (log.failed) return fileBytes(log.path) + fileBytes(walOf(log.path));
+  return log.guard(() => {
+    const pages = Number(log.connection.pragma('page_count', { simple: true }));
+    const free = Number(log.connection.pragma('freelist_count', { simple: true }));
+    return (pages - free) * PAGE_BYTES + fileBytes(walOf(log.path));
+  });
+}
+
+export function readPageFindings(log: LogHandle, limit: number): readonly string[] {
+  const rows = log.guard(() => log.connection.pragma(`integrity_check(${limit})`)) as readonly {
+    readonly integrity_check: string;
+  }[];
+  return rows.map((row) => row.integrity_check).filter((line) => line !== 'ok');
 }
 
 function leavesOf(row: CommitRow): readonly (Uint8Array | undefined)[] {

@@ -18,6 +18,7 @@ export type OpenMode = 'write' | 'read';
 /** "LKJ1": tells a log from any other SQLite file. */
 export const APPLICATION_ID = 0x4c4b4a31;
 export const SCHEMA_VERSION = 1;
+export const PAGE_BYTES = 4_096;
 
 /**
  * `commits`: one row per commit, which keeps the tree beside the entries. `leaves` holds the leaf lines, each with its
@@ -51,7 +52,7 @@ export function createFile(path: string, fill: (connection: Connection) => void)
   guarded(path, () => {
     const connection = new Database(temporary, { timeout: 0 });
     try {
-      connection.pragma('page_size = 4096');
+      connection.pragma(`page_size = ${PAGE_BYTES}`);
       connection.pragma('locking_mode = EXCLUSIVE');
       connection.pragma('journal_mode = WAL');
       connection.pragma('synchronous = FULL');
@@ -160,11 +161,16 @@ export function passWal(connection: Connection): void {
 
 /** The files that make up one database. */
 export function filesOf(path: string): readonly string[] {
-  return [path, `${path}-wal`, `${path}-shm`];
+  return [path, walOf(path), `${path}-shm`];
 }
 
-export function walBytes(path: string): number {
-  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+export function walOf(path: string): string {
+  return `${path}-wal`;
+}
+
+/** 0 when the file is not there. */
+export function fileBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 export function damaged(path: string, detail: string, cause?: unknown): LatchkeyError {

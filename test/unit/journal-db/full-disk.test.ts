@@ -180,6 +180,18 @@ describe('room on the disk', () => {
     room.stop();
   });
 
+  test('a disk that answers nothing changes no level', () => {
+    const { room, scheduler, figures } = roomWith(95 * MIB, 500 * MIB);
+    Object.defineProperty(figures, 'free', {
+      get: () => {
+        throw new Error('EIO');
+      },
+    });
+    scheduler.advance(5_000);
+    expect(room.level).toBe('low');
+    room.stop();
+  });
+
   test('after the reserve is gone nothing is taken until a write works, and it is made again when there is room', () => {
     const { room, scheduler, figures, reserve, levels } = roomWith(10 * MIB, 500 * MIB);
     figures.free = 0;
