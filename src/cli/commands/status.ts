@@ -12,7 +12,7 @@ export const statusCommand: CommandRun = async (args, io) => {
 };
 
 export function describeStatus(status: GatewayStatus): readonly string[] {
-  const { log, uplink, clock } = status;
+  const { uplink, clock } = status;
   const error = clock.err_ms === undefined ? '' : `, within ${clock.err_ms} ms`;
   const receipt =
     uplink.receiptAgeMs === undefined ? 'none in this run' : `${(uplink.receiptAgeMs / 1_000).toFixed(1)} s ago`;
@@ -20,14 +20,22 @@ export function describeStatus(status: GatewayStatus): readonly string[] {
     `${status.gateway}: ${status.healthy ? 'healthy' : 'NOT healthy'}, latchkey ${status.version}, up ${spanText(status.up_ms)}`,
     ...status.problems.map((problem) => `  ! ${problem}`),
     `assurance  ${status.assurance} (software key: what is proved rests on this box's disk)`,
-    `log        ${log.origin}`,
-    `           ${log.entries} entries, ${log.receipted} receipted, ${log.entries - log.receipted} waiting; start ${log.boot}`,
+    ...describeLog(status.log),
     `uplink     ${uplink.connected ? 'connected' : 'not connected'}, ${uplink.phase}; newest receipt ${receipt}`,
     `clock      ${clock.src}${error}`,
     ...status.lines.flatMap((line) => [
       `port       ${line.port}: ${line.state}${line.state === 'open' ? '' : ` (${line.reason})`}`,
       ...line.devices.map((device) => `           ${device.name} (${device.driver}): ${device.state} ${device.reason}`),
     ]),
+  ];
+}
+
+function describeLog(log: GatewayStatus['log']): readonly string[] {
+  const { origin, entries, receipted, boot, vkey } = log;
+  return [
+    `log        ${origin}`,
+    `           ${entries} entries, ${receipted} receipted, ${entries - receipted} waiting; start ${boot}`,
+    `           ${vkey}`,
   ];
 }
 

@@ -4,6 +4,7 @@ import { utf8Text } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
 import type { ControlHandler, ControlOut } from '../control/server.ts';
+import type { Journal } from '../journal/journal.ts';
 import type { Gateway } from './gateway.ts';
 import { checkJournal, exportJournal } from './journal-tools.ts';
 import type { GatewaySettings } from './settings.ts';
@@ -37,7 +38,6 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
   const status = journal.status();
   const uplink = gateway.uplink.health();
   const lines = gateway.lines.map((line) => line.status());
-  const log = journal.log();
   const observed = observer.observe();
   const problems = problemsOf({ uplink, lines, journalProblems: journalProblems(status) });
   return {
@@ -48,17 +48,18 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     problems,
     up_ms: observed.upMs,
     clock: observed.clock,
-    log: {
-      origin: log.origin,
-      vkey: formatVkey(log.vkey),
-      entries: log.size,
-      receipted: log.receiptedSize,
-      boot: journal.boot(),
-    },
+    log: newestLog(journal),
     journal: status,
     uplink,
     lines,
   };
+}
+
+/** The open log; between two logs the newest one. Throws JOURNAL_IO when there is none at all. */
+function newestLog(journal: Journal): GatewayStatus['log'] {
+  const { open, logs } = journal.status();
+  const { origin, vkey, size, receiptedSize, record } = journal.log(open ?? logs.at(-1)?.origin);
+  return { origin, vkey: formatVkey(vkey), entries: size, receipted: receiptedSize, boot: record.boot };
 }
 
 /** Durable entries of the open log; when a new log opens, its entries from 0 on. */
@@ -84,7 +85,8 @@ async function tail(
     if (args['follow'] !== true) return { origin: log.origin, size: log.size };
     await changed;
     if (signal.aborted) return {};
-    const newest = journal.log();
+    // Between two logs the one before is all there is.
+    const newest = journal.status().open === undefined ? log : journal.log();
     if (newest.origin !== log.origin) {
       log = newest;
       next = 0;

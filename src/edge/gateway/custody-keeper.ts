@@ -17,6 +17,8 @@ const STATE_NAME = 'custody';
 export interface CustodyKeeperParts {
   readonly settings: GatewaySettings;
   readonly journal: Journal;
+  /** Start number of the daemon in the log that was open at the start. */
+  readonly boot: number;
   readonly observer: Observer;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
@@ -30,14 +32,14 @@ export interface CustodyKeeper {
 
 /** Throws like `loadReferenceKeys`. */
 export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
-  const { settings, journal, observer, scheduler, logger, metrics } = parts;
+  const { settings, journal, boot, observer, scheduler, logger, metrics } = parts;
   const keys = loadReferenceKeys(settings.references);
   const restored = parseState(journal.loadState(STATE_NAME));
   const custody = createCustody({
     settings: settings.custody,
     appender: journal.appender,
     references: keys.length === 0 ? clearReferences() : pseudonymousReferences(nodeCrypto, keys),
-    boot: journal.boot(),
+    boot,
     ...(restored === undefined ? {} : { restored }),
     scheduler,
     observer,

@@ -64,6 +64,8 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const about = (): JsonObject => openedData({ settings, version: parts.version, start, kernelBoot });
     const journal = await open(parts, observer, about);
     undo.push(() => journal.close());
+    // Now, while a log is surely open: damage that is found later replaces it, and between two logs there is none.
+    const boot = journal.boot();
     const life = new Life({
       appender: journal.appender,
       observer,
@@ -77,7 +79,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const facts = { start, kernelBoot, version: parts.version, ports: ports.length, devices };
     life.started({ ...facts, compartments: custody.compartments.length }, journal.previousEnd);
     await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS));
-    const keeper = startCustody({ settings, journal, observer, scheduler, logger, metrics });
+    const keeper = startCustody({ settings, journal, boot, observer, scheduler, logger, metrics });
     undo.push(() => keeper.stop());
     const onStep = (step: ClockStep): void => {
       journal.appender.append({
@@ -94,7 +96,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     for (const line of lines) line.start();
     // A port that another daemon holds ends this one; a port that is merely away does not.
     await Promise.all(lines.map((line) => line.firstAttempt()));
-    const uplink = connect(parts, journal);
+    const uplink = connect(parts, journal, boot);
     uplink.start();
     const stop = async (reason: 'signal' | 'failure'): Promise<{ readonly waiting: number }> => {
       await stopLines(lines);
@@ -139,11 +141,10 @@ async function open(parts: GatewayParts, observer: Observer, about: () => JsonOb
   });
 }
 
-function connect(parts: GatewayParts, journal: Journal): Uplink {
+function connect(parts: GatewayParts, journal: Journal, boot: number): Uplink {
   const { settings, scheduler, metrics } = parts;
   const { id } = settings.gateway;
   const logger = parts.logger.child({ room: 'uplink' });
-  const boot = journal.boot();
   const will = uplinkWill(nodeCrypto, settings.prefix, id, boot);
   const connection = createMqttConnection({ settings: settings.mqtt, clientId: id, will, scheduler, logger, metrics });
   return createUplink({

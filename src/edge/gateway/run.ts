@@ -26,7 +26,7 @@ export async function runGateway(parts: RunParts): Promise<void> {
   const handlers = controlHandlers({ gateway, settings, version });
   try {
     const control = await startControlServer({ socketPath: socketPathOf(settings), handlers, logger });
-    logger.info({ log: gateway.journal.origin() }, 'the gateway runs');
+    logger.info({ log: gateway.journal.status().open }, 'the gateway runs');
     await fired(signal);
     logger.info({ wait_s: settings.stop_wait_s }, 'stopping: waiting for the receipt of the last entry');
     const { waiting } = await gateway.stop('signal');

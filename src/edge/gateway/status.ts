@@ -14,7 +14,7 @@ export interface GatewayStatus {
   readonly problems: readonly string[];
   readonly up_ms: number;
   readonly clock: ClockClaim;
-  /** The open log. */
+  /** The open log, or the newest one while the next cannot be opened yet. */
   readonly log: {
     readonly origin: string;
     /** C2SP verifier key. */
@@ -55,6 +55,7 @@ export function problemsOf(parts: {
 /** What stands still in the journal, in words. */
 export function journalProblems(status: JournalStatus): readonly string[] {
   const found: string[] = [];
+  if (status.open === undefined) found.push('no log is open: the next one waits for the disk');
   if (status.writer !== 'open') found.push(`the journal's writer is ${status.writer}`);
   if (status.room !== 'ok') found.push(`room on the disk: ${status.room}`);
   for (const log of status.logs) {

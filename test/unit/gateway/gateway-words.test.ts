@@ -172,6 +172,7 @@ describe('health', () => {
   };
   const journal: JournalStatus = {
     logs: [],
+    open: 'lockers.example/gw-0001/1-9f2c01aa',
     writer: 'open',
     room: 'ok',
     waiting: 0,
