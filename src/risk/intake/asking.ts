@@ -4,10 +4,10 @@
  */
 
 /** One rewind in 10 s is all that a gateway grants (FORMAT.md section 7). */
-export const ASK_INTERVAL_MS = 10_000;
+const ASK_INTERVAL_MS = 10_000;
 const ASK_INTERVAL_MAX_MS = 320_000;
 /** So many questions for one place without an answer, and what is offered instead is taken (a gap). */
-export const ASKS_BEFORE_GAP = 2;
+const ASKS_BEFORE_GAP = 2;
 
 export interface Asked {
   /** Index that was asked for last. */

@@ -17,7 +17,7 @@ export interface IndexRecord {
   readonly offset: number;
 }
 
-export function formatRecord(record: IndexRecord): Uint8Array {
+function formatRecord(record: IndexRecord): Uint8Array {
   const bytes = Buffer.alloc(RECORD_BYTES);
   bytes.writeBigUInt64BE(BigInt(record.first), 0);
   bytes.writeBigUInt64BE(BigInt(record.position), 8);
