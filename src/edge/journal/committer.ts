@@ -157,7 +157,9 @@ export class Committer {
 
   #schedule(): void {
     if (this.#running !== undefined || this.#halted) return;
-    if (this.#isDue()) this.#kick();
+    // The key may have come back while the loop was on its way out.
+    const owesNotes = this.#notes.state === 'here' && this.#options.database.oldestWithoutNote() !== undefined;
+    if (this.#isDue() || owesNotes) this.#kick();
     else if (this.#groupTimer === undefined && this.queue.count > 0) {
       this.#groupTimer = this.#options.scheduler.after(this.#options.settings.groupCommitMs, () => {
         this.#groupTimer = undefined;
