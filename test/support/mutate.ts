@@ -22,6 +22,23 @@ export class Random {
   }
 }
 
+/**
+ * Runs a decoder over 100,000 mutations. Refusals inside of JSON.parse and TextDecoder are exceptions, and capturing
+ * their stacks would be most of the time.
+ */
+export function fuzz(run: (i: number) => void): void {
+  const before = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    for (let i = 0; i < 100_000; i += 1) run(i);
+  } finally {
+    Error.stackTraceLimit = before;
+  }
+}
+
+/** A mutation test may wait long for its turn on a busy machine. */
+export const FUZZ_TIMEOUT_MS = 300_000;
+
 /** One to three mutations. Bytes come from `input` itself and from `other` valid inputs. */
 export function mutate(random: Random, input: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
   let bytes = input;

@@ -17,7 +17,7 @@ import {
 } from '../../../src/evidence/log/note.ts';
 import { formatOrigin, originFor, parseOrigin, tagOf } from '../../../src/evidence/log/origin.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
-import { mutate, Random } from '../../support/mutate.ts';
+import { FUZZ_TIMEOUT_MS, fuzz, mutate, Random } from '../../support/mutate.ts';
 import { noteText, seedOf, TestKey, TestLog, TestWitness } from '../../support/test-log.ts';
 
 const crypto = nodeCrypto;
@@ -333,44 +333,52 @@ describe('origins', () => {
   });
 });
 
-test('100,000 mutated notes are refused or read as themselves, none throws', () => {
-  const log = new TestLog().append(utf8('a'));
-  const inputs = [utf8(GO_NOTE), utf8(C2SP_NOTE), formatNote(new TestWitness('w').cosign(log.note(), 5))];
-  const random = new Random(11);
-  const seen = { accepted: 0, refused: 0, verified: 0 };
-  for (let i = 0; i < 100_000; i += 1) {
-    const input = inputs[i % inputs.length] ?? utf8('');
-    const changed = mutate(random, input, inputs);
-    const note = parseNote(changed);
-    if (!note.ok) {
-      seen.refused += 1;
-      continue;
-    }
-    seen.accepted += 1;
-    // What is accepted has one spelling: writing it again gives the same bytes.
-    if (!equalBytes(formatNote(note.value), changed)) throw new Error(`two spellings of ${noteText(note.value)}`);
-    const verified = verifyLogNote(crypto, changed, log.vkey);
-    if (verified.ok) seen.verified += 1;
-    parseCheckpoint(note.value.text);
-  }
-  expect(seen.accepted).toBeGreaterThan(1_000);
-  expect(seen.refused).toBeGreaterThan(50_000);
-  expect(seen.verified).toBeGreaterThan(0);
-});
+test(
+  '100,000 mutated notes are refused or read as themselves, none throws',
+  () => {
+    const log = new TestLog().append(utf8('a'));
+    const inputs = [utf8(GO_NOTE), utf8(C2SP_NOTE), formatNote(new TestWitness('w').cosign(log.note(), 5))];
+    const random = new Random(11);
+    const seen = { accepted: 0, refused: 0, verified: 0 };
+    fuzz((i) => {
+      const input = inputs[i % inputs.length] ?? utf8('');
+      const changed = mutate(random, input, inputs);
+      const note = parseNote(changed);
+      if (!note.ok) {
+        seen.refused += 1;
+        return;
+      }
+      seen.accepted += 1;
+      // What is accepted has one spelling: writing it again gives the same bytes.
+      if (!equalBytes(formatNote(note.value), changed)) throw new Error(`two spellings of ${noteText(note.value)}`);
+      const verified = verifyLogNote(crypto, changed, log.vkey);
+      if (verified.ok) seen.verified += 1;
+      parseCheckpoint(note.value.text);
+    });
+    expect(seen.accepted).toBeGreaterThan(1_000);
+    expect(seen.refused).toBeGreaterThan(50_000);
+    expect(seen.verified).toBeGreaterThan(0);
+  },
+  FUZZ_TIMEOUT_MS,
+);
 
-test('100,000 mutated origins and verifier keys are refused or read as themselves', () => {
-  const log = new TestLog();
-  const inputs = [utf8(log.origin), utf8(formatVkey(log.vkey)), utf8(GO_VKEY)];
-  const random = new Random(12);
-  const seen = { origin: 0, vkey: 0, refused: 0 };
-  for (let i = 0; i < 100_000; i += 1) {
-    const text = utf8Text(mutate(random, inputs[i % 3] ?? utf8(''), inputs)) ?? '\ufffd';
-    const origin = parseOrigin(text);
-    const vkey = parseVkey(text);
-    if (origin.ok && formatOrigin(origin.value) === text) seen.origin += 1;
-    else if (vkey.ok && formatVkey(vkey.value) === text) seen.vkey += 1;
-    else if (!origin.ok && !vkey.ok) seen.refused += 1;
-    else throw new Error(`two spellings of ${text}`);
-  }
-  expect(Math.min(seen.origin, seen.vkey, seen.refused)).toBeGreaterThan(500);
-});
+test(
+  '100,000 mutated origins and verifier keys are refused or read as themselves',
+  () => {
+    const log = new TestLog();
+    const inputs = [utf8(log.origin), utf8(formatVkey(log.vkey)), utf8(GO_VKEY)];
+    const random = new Random(12);
+    const seen = { origin: 0, vkey: 0, refused: 0 };
+    fuzz((i) => {
+      const text = utf8Text(mutate(random, inputs[i % 3] ?? utf8(''), inputs)) ?? '\ufffd';
+      const origin = parseOrigin(text);
+      const vkey = parseVkey(text);
+      if (origin.ok && formatOrigin(origin.value) === text) seen.origin += 1;
+      else if (vkey.ok && formatVkey(vkey.value) === text) seen.vkey += 1;
+      else if (!origin.ok && !vkey.ok) seen.refused += 1;
+      else throw new Error(`two spellings of ${text}`);
+    });
+    expect(Math.min(seen.origin, seen.vkey, seen.refused)).toBeGreaterThan(500);
+  },
+  FUZZ_TIMEOUT_MS,
+);

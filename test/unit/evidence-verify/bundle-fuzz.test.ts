@@ -6,35 +6,39 @@ import { formatBundle } from '../../../src/evidence/verify/bundle.ts';
 import { formatTlogProof, parseTlogProof } from '../../../src/evidence/verify/tlog-proof.ts';
 import { verifyBytes } from '../../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
-import { mutate, Random } from '../../support/mutate.ts';
+import { FUZZ_TIMEOUT_MS, fuzz, mutate, Random } from '../../support/mutate.ts';
 import { noteText, TestLog } from '../../support/test-log.ts';
 import { policyOf, statement } from '../../support/test-trust.ts';
 import { bundleOf, source } from '../../support/verdict-bench.ts';
 
 describe('the decoder of bundles', () => {
-  test('100,000 mutated bundles are refused or are the bundle itself, none throws', () => {
-    const small = new TestLog('small').append(...['1', '2', '3'].map((v) => utf8(`{"v":${v}}`)));
-    const tiny = source(small, {
-      checkpoints: [2, 3].map((size) => ({ size, note: noteText(small.note(size)) })),
-      entries: [{ index: 1, leaf: small.leaves[1] ?? utf8('') }],
-    });
-    const successor = statement(small, new TestLog('next', 'gw-0001', 2).vkey);
-    const inputs = [formatBundle(bundleOf(tiny)), formatBundle({ ...bundleOf(tiny), successors: [successor] })];
-    const random = new Random(51);
-    const credulous: EvidenceCrypto = { ...portableCrypto(), sha256: nodeCrypto.sha256, verifyEd25519: () => true };
-    const cryptos = [credulous];
-    const policy = policyOf([small]);
-    const seen = new Map<string, number>();
-    for (let i = 0; i < 100_000; i += 1) {
-      const bytes = mutate(random, inputs[i % 2] ?? utf8(''), inputs);
-      const given = verifyBytes(bytes, { cryptos, policy, single: i % 4 === 0 });
-      if (given.reason === 'internal') throw new Error(given.detail);
-      seen.set(given.reason ?? 'verified', (seen.get(given.reason ?? 'verified') ?? 0) + 1);
-    }
-    for (const name of ['verified', 'bundle', 'framing', 'bundle_proof', 'bundle_checkpoint', 'unknown_log']) {
-      expect(seen.get(name) ?? 0, name).toBeGreaterThan(0);
-    }
-  });
+  test(
+    '100,000 mutated bundles are refused or are the bundle itself, none throws',
+    () => {
+      const small = new TestLog('small').append(...['1', '2', '3'].map((v) => utf8(`{"v":${v}}`)));
+      const tiny = source(small, {
+        checkpoints: [2, 3].map((size) => ({ size, note: noteText(small.note(size)) })),
+        entries: [{ index: 1, leaf: small.leaves[1] ?? utf8('') }],
+      });
+      const successor = statement(small, new TestLog('next', 'gw-0001', 2).vkey);
+      const inputs = [formatBundle(bundleOf(tiny)), formatBundle({ ...bundleOf(tiny), successors: [successor] })];
+      const random = new Random(51);
+      const credulous: EvidenceCrypto = { ...portableCrypto(), sha256: nodeCrypto.sha256, verifyEd25519: () => true };
+      const cryptos = [credulous];
+      const policy = policyOf([small]);
+      const seen = new Map<string, number>();
+      fuzz((i) => {
+        const bytes = mutate(random, inputs[i % 2] ?? utf8(''), inputs);
+        const given = verifyBytes(bytes, { cryptos, policy, single: i % 4 === 0 });
+        if (given.reason === 'internal') throw new Error(given.detail);
+        seen.set(given.reason ?? 'verified', (seen.get(given.reason ?? 'verified') ?? 0) + 1);
+      });
+      for (const name of ['verified', 'bundle', 'framing', 'bundle_proof', 'bundle_checkpoint', 'unknown_log']) {
+        expect(seen.get(name) ?? 0, name).toBeGreaterThan(0);
+      }
+    },
+    FUZZ_TIMEOUT_MS,
+  );
 });
 
 describe('tlog-proof', () => {
