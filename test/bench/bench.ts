@@ -1,4 +1,5 @@
 /** What all stages share, and what they find. */
+import type { Child } from '../../simulators/demo/child-process.ts';
 import type { Mosquitto } from '../support/mosquitto.ts';
 
 export interface Bench {
@@ -9,6 +10,8 @@ export interface Bench {
   readonly events: number;
   readonly ingestS: number;
   progress(line: string): void;
+  /** A process that must not outlive the benchmark, whatever becomes of its stage. */
+  own(child: Child): Child;
 }
 
 export interface SyscallFigures {

@@ -6,10 +6,12 @@ import { callControl } from '../../src/edge/control/client.ts';
 import type { GatewayStatus } from '../../src/edge/gateway/status.ts';
 import { runLatchkey, startLatchkey } from '../support/child.ts';
 import { until } from '../support/until.ts';
+import type { Bench } from './bench.ts';
 import type { Counts, FillAnswer, FloodAnswer, Order, Ready, SteadyAnswer, WireAnswer } from './protocol.ts';
 import type { BenchSite } from './site.ts';
 
-const ANSWER_LIMIT_MS = 180_000;
+/** An answer to `fill` comes after all its events, on a slow disk too. */
+const ANSWER_LIMIT_MS = 900_000;
 
 /** A child that answers each line with a line `{"answer": ...}`. */
 class Answering {
@@ -139,8 +141,8 @@ export async function runFloor(brokerUrl: string, leavesFile: string, seconds: n
 }
 
 /** `latchkey receive` itself. */
-export async function startReceiver(site: BenchSite): Promise<Child> {
-  const child = startLatchkey(['receive', '--config', site.receiveConfig]);
+export async function startReceiver(bench: Pick<Bench, 'own'>, site: BenchSite): Promise<Child> {
+  const child = bench.own(startLatchkey(['receive', '--config', site.receiveConfig]));
   await until(
     'latchkey receive is connected',
     () => {
@@ -158,7 +160,7 @@ export async function receiverVkey(site: BenchSite): Promise<string> {
 }
 
 /** Runs a command that must succeed; its standard output. */
-export async function latchkey(args: readonly string[], limitMs = 300_000): Promise<string> {
+export async function latchkey(args: readonly string[], limitMs = 600_000): Promise<string> {
   const { code, out, err } = await runLatchkey(args, { limitMs });
   if (code === 0) return out;
   throw new Error(`latchkey ${args.join(' ')} ended with ${code}: ${err || out}`);

@@ -9,6 +9,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Child } from '../../simulators/demo/child-process.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import type { Bench } from './bench.ts';
 import { diskFolder } from './disk.ts';
@@ -40,12 +41,17 @@ async function main(): Promise<void> {
   const { path: folder, fsType } = diskFolder(values.dir);
   const broker = await startMosquitto();
   const size = { events: Number(values.events), ingestS: Number(values.seconds) };
-  const bench: Bench = { folder, broker, ...size, progress: say };
+  const owned: Child[] = [];
+  const own = (child: Child): Child => {
+    owned.push(child);
+    return child;
+  };
+  const bench: Bench = { folder, broker, ...size, progress: say, own };
   try {
     say(`in ${folder} (${fsType}), broker ${brokerVersion()}`);
     const traced = await traceSyscalls(bench);
     say(`strace: ${traced.figures.fsyncs} fsyncs for ${traced.figures.commits} commits`);
-    const { floor, ingest } = await compareIngest(bench, traced.leavesFile);
+    const { floor, ingest, stages } = await compareIngest(bench, traced.leavesFile);
     const { latency, wire } = await measureLatency(bench);
     const backlog = await fillBacklog(bench);
     const drained = await drain(bench, backlog);
@@ -58,6 +64,7 @@ async function main(): Promise<void> {
       syscalls: traced.figures,
       floor,
       ingest,
+      stages,
       latency,
       wire,
       drain: drained,
@@ -71,6 +78,7 @@ async function main(): Promise<void> {
     process.stdout.write(`${tableOf(rowsOf(found))}\n`);
     if (values.json) process.stdout.write(`${JSON.stringify(figuresOf(found))}\n`);
   } finally {
+    for (const child of owned) if (child.running) child.signal('SIGKILL');
     await broker.stop();
     rmSync(folder, { recursive: true, force: true });
   }

@@ -12,6 +12,7 @@ import type {
 } from './bench.ts';
 import { round } from './figures.ts';
 import type { Machine } from './proc.ts';
+import type { StageTime } from './profile.ts';
 
 export interface Findings {
   readonly brokerVersion: string;
@@ -21,6 +22,8 @@ export interface Findings {
   readonly floor: FloorFigures;
   /** The default settings first. */
   readonly ingest: readonly IngestFigures[];
+  /** Only when ours fell short of the floor. */
+  readonly stages: readonly StageTime[];
   readonly latency: LatencyFigures;
   readonly wire: readonly WireFigures[];
   readonly drain: DrainFigures;
@@ -176,6 +179,24 @@ ${ingest.map(ingestLine).join('\n')}
 * **Wire**: the batch's PUBLISH packet with topic and properties, from real batches.
 * **Idle**: \`latchkey run\` with ${idle.boards} boards on 4 pseudo-terminals of \`latchkey simulate\` (another process), all
   ${idle.boards * 16} compartments commissioned, each bus at its default pace (a round took up to ${round(idle.cycleMs)} ms), for ${round(idle.seconds)} s; ${round(idle.rssMb)} MB.
+${stagesText(found.stages)}`;
+}
+
+function stagesText(stages: readonly StageTime[]): string {
+  if (stages.length === 0) return '';
+  const all = stages.reduce((sum, { seconds }) => sum + seconds, 0);
+  const rows = stages.map(
+    ({ stage, seconds }) => `| ${stage} | ${seconds.toFixed(2)} | ${((100 * seconds) / all).toFixed(1)} % |`,
+  );
+  return `
+## Time of each stage
+
+Ours fell short of the floor. Samples of the daemon's main thread over a profiled run of its own, from its start to its
+end, waits included.
+
+| stage | s | share |
+|---|---|---|
+${rows.join('\n')}
 `;
 }
 

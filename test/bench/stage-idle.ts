@@ -36,7 +36,7 @@ export async function measureIdle(bench: Bench): Promise<IdleFigures> {
   const siteFile = join(bench.folder, 'site.yaml');
   const lines = buses.map(({ name, family, boards }) => ({ name, pty: { link: name }, family, boards }));
   writeFileSync(siteFile, stringify({ name: 'idle', links_dir: linksDir, lines }));
-  const simulator = startLatchkey(['simulate', '--site', siteFile]);
+  const simulator = bench.own(startLatchkey(['simulate', '--site', siteFile]));
   await simulator.line(/bus-3/);
 
   const site = makeSite({
@@ -60,7 +60,7 @@ export async function measureIdle(bench: Bench): Promise<IdleFigures> {
     ),
   });
   const giver = await ReceiptGiver.start(bench.broker.url, site);
-  const daemon = startLatchkey(['run', '--config', site.gatewayConfig]);
+  const daemon = bench.own(startLatchkey(['run', '--config', site.gatewayConfig]));
   const cycleMs = await untilFound(site);
   const before = cpuSeconds(daemon.pid);
   const startMs = performance.now();
