@@ -47,6 +47,8 @@ export interface Commit {
   readonly leaves: readonly Uint8Array[];
   readonly hashes: readonly Uint8Array[];
   readonly after: Frontier;
+  /** Small strings that become durable together with the entries that led to them; undefined removes one. */
+  readonly meta?: Readonly<Record<string, string | undefined>>;
   /** The signed note of `after`; absent while the key is away. */
   readonly note?: Uint8Array;
 }
@@ -126,24 +128,25 @@ export class LogDatabase {
    * JOURNAL_IO: whether it was stored is unknown, and every later call throws JOURNAL_IO until `reopen`.
    */
   commit(commit: Commit): void {
-    const { first, leaves, hashes, after, note } = commit;
+    const { first, leaves, hashes, after, note, meta } = commit;
     const { newestNote, oldestWithoutNote } = this.#log.tail;
     assert(first === this.size(), `a commit at ${first} onto ${this.size()} entries`);
     assert(leaves.length > 0 && leaves.length === hashes.length, 'a commit has leaves, each with its hash');
     assert(after.size === first + leaves.length, `a frontier of ${after.size} after ${first} + ${leaves.length}`);
     assert(note === undefined || oldestWithoutNote === undefined, 'notes are stored in ascending order');
+    assert(!Object.keys(meta ?? {}).some((key) => OWN_KEYS.test(key)), 'a key that the log keeps for itself');
     const block = packLeaves(leaves);
-    this.#log.write(() =>
-      this.#log.rows.insert({
-        first,
-        size: after.size,
-        reduced: 0,
-        note: note ?? null,
-        frontier: encodeFrontier(after),
-        hashes: packHashes(hashes),
-        leaves: block,
-      }),
-    );
+    const row = {
+      first,
+      size: after.size,
+      reduced: 0,
+      note: note ?? null,
+      frontier: encodeFrontier(after),
+      hashes: packHashes(hashes),
+      leaves: block,
+    };
+    const { rows, meta: settings } = this.#log;
+    this.#log.write(() => (meta === undefined ? rows.insert(row) : settings.set(meta, () => rows.insert(row))));
     this.#walBytes += block.length + 40 * hashes.length + 2 * PAGE_BYTES;
     const missing = note === undefined ? (oldestWithoutNote ?? after.size) : undefined;
     const newest = note === undefined ? newestNote : { size: after.size, note };

@@ -60,8 +60,8 @@ export class MetaRows {
     return [...this.#values.keys()].sort();
   }
 
-  /** In one transaction. Undefined deletes. */
-  set(values: Readonly<Record<string, string | Uint8Array | undefined>>): void {
+  /** In one transaction, with what `also` writes in it. Undefined deletes. */
+  set(values: Readonly<Record<string, string | Uint8Array | undefined>>, also?: () => void): void {
     const rows = Object.entries(values).map(([key, value]) => {
       const bytes = typeof value === 'string' ? utf8(value) : value;
       assert(/^[a-z][a-z0-9_/]*$/.test(key) && key !== KEYS_KEY, `${key} is no name of a setting`);
@@ -81,6 +81,7 @@ export class MetaRows {
         else this.#put(key, bytes);
       }
       if (!isSameSet) this.#put(KEYS_KEY, utf8(named));
+      also?.();
     })();
     for (const { key, bytes } of rows) {
       if (bytes === undefined) this.#values.delete(key);

@@ -10,7 +10,7 @@ import { CommitRows } from '../../../src/edge/journal/commit-rows.ts';
 import { LogDatabase } from '../../../src/edge/journal/log-database.ts';
 import { MetaRows } from '../../../src/edge/journal/meta-rows.ts';
 import { assertDurable } from '../../../src/edge/journal/sqlite-file.ts';
-import { TreeBuilder } from '../../../src/evidence/log/tree.ts';
+import { leafHash, TreeBuilder } from '../../../src/evidence/log/tree.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { TestLog } from '../../support/test-log.ts';
 import { naiveRoot, proveEverything } from './prove.ts';
@@ -148,6 +148,27 @@ describe('a log file', () => {
       { keyId: 'ffffffff', size: 2, note: utf8('two\n') },
     ]);
     expect(() => again.setMeta({ origin: 'x' })).toThrow(AssertionError);
+  });
+
+  test('settings that go with a commit are stored with it or not at all', () => {
+    const database = newDatabase();
+    const commit = (value: string): void => {
+      const tree = new TreeBuilder(nodeCrypto, database.frontier());
+      const leaves = [leafOf(tree.size)];
+      const hashes = leaves.map((leaf) => leafHash(nodeCrypto, leaf));
+      const first = tree.size;
+      for (const hash of hashes) tree.push(hash);
+      database.commit({ first, leaves, hashes, after: tree.frontier(), note: noteOf(tree), meta: { state: value } });
+    };
+    commit('one');
+    vi.spyOn(CommitRows.prototype, 'insert').mockImplementationOnce(() => {
+      throw new Database.SqliteError('database or disk is full', 'SQLITE_FULL');
+    });
+    expect(codeOf(() => commit('two'))).toBe('JOURNAL_FULL');
+    expect([database.size(), database.meta('state')]).toEqual([1, 'one']);
+    database.close();
+    const again = openDatabase(database.path);
+    expect([again.size(), again.meta('state')]).toEqual([1, 'one']);
   });
 
   test('notes that were missing are stored ascending and without leaving one out', () => {
