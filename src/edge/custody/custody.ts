@@ -59,6 +59,8 @@ export interface CustodyOptions {
   readonly observer: Observer;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Called after each change of `revision`, in the same turn as the events that it led to. */
+  readonly onChange?: () => void;
 }
 
 export interface CompartmentStatus {
@@ -93,7 +95,10 @@ export function createCustody(options: CustodyOptions): Custody {
 }
 
 class CustodyRoom implements Custody {
-  readonly sink: ReadingSink = (reading) => this.#take(reading);
+  readonly sink: ReadingSink = (reading) => {
+    this.#take(reading);
+    this.#tell();
+  };
   readonly #options: CustodyOptions;
   /** Commissioned compartments by board and channel. */
   readonly #wired = new Map<string, Map<number, CompartmentSettings>>();
@@ -106,6 +111,7 @@ class CustodyRoom implements Custody {
   #oldKeys: readonly string[] = [];
   #heldRefs: ReadonlySet<string> = new Set();
   #revision = 0;
+  #toldRevision = 0;
   #refusing = false;
   #timer: Timer | undefined;
   #stopped = false;
@@ -152,6 +158,7 @@ class CustodyRoom implements Custody {
   tick(observed: Observed): void {
     for (const name of this.#visited) this.#closeIfDue(name, observed);
     this.#reportLoneScans(observed);
+    this.#tell();
   }
 
   snapshot(): JsonObject {
@@ -359,6 +366,12 @@ class CustodyRoom implements Custody {
     if (refused === this.#refusing) return;
     this.#refusing = refused;
     logger.warn({ refusing: refused }, 'the journal changed whether it takes custody events');
+  }
+
+  #tell(): void {
+    if (this.#toldRevision === this.#revision) return;
+    this.#toldRevision = this.#revision;
+    this.#options.onChange?.();
   }
 
   #state(name: string): Compartment {

@@ -45,26 +45,10 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     observer,
     logger: logger.child({ room: 'custody' }),
     metrics,
+    onChange: () => journal.saveState(STATE_NAME, canonicalJson(custody.snapshot())),
   });
-  let savedRevision = custody.revision;
-  const save = (): void => {
-    if (custody.revision === savedRevision) return;
-    savedRevision = custody.revision;
-    journal.saveState(STATE_NAME, canonicalJson(custody.snapshot()));
-  };
-  // Time alone closes episodes too: what its tick decided is kept with the next change, or at the latest here.
   custody.start();
-  save();
-  return {
-    sink: (reading) => {
-      custody.sink(reading);
-      save();
-    },
-    stop: () => {
-      custody.stop();
-      save();
-    },
-  };
+  return { sink: custody.sink, stop: () => custody.stop() };
 }
 
 /** What is no JSON is no state: custody says so itself when it cannot read one. */

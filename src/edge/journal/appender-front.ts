@@ -69,8 +69,9 @@ export class AppenderFront implements Appender {
     this.#wake();
   }
 
+  /** Events that are not durable yet. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + (this.#writer?.waiting ?? 0);
   }
 
   async #present(signal: AbortSignal): Promise<LogWriter> {

@@ -42,7 +42,16 @@ export interface CommitterOptions {
   readonly logger: Logger;
   readonly settings: JournalSettings;
   readonly room?: DiskRoom;
+  /** State of other rooms that is to be durable together with the events that led to it; undefined when there is none. */
+  readonly saved?: () => SavedGroup | undefined;
   readonly onState?: (state: WriterState, verdict?: RowsVerdict) => void;
+}
+
+/** State as it was when the last queued event was frozen. */
+export interface SavedGroup {
+  readonly values: Readonly<Record<string, string | undefined>>;
+  /** The commit that took it along is durable. */
+  stored(): void;
 }
 
 export interface CommitterEvents {
@@ -57,6 +66,8 @@ interface Frozen {
   readonly before: Frontier;
   readonly events: readonly Waiting[];
   readonly after: Frontier;
+  /** Absent while more events are queued: the state already knows of those. */
+  readonly saved: SavedGroup | undefined;
 }
 
 export class Committer {
@@ -223,7 +234,7 @@ export class Committer {
   async #commit(): Promise<void> {
     const { database, crypto, room } = this.#options;
     const frozen = this.#freeze();
-    const { before, events, after } = frozen;
+    const { before, events, after, saved } = frozen;
     // Notes ascend: while an older commit lacks its own, this one gets none.
     const mayHaveNote = database.oldestWithoutNote() === undefined;
     const note = mayHaveNote ? await this.#notes.make(after.size, rootOf(crypto, after)) : undefined;
@@ -232,6 +243,7 @@ export class Committer {
       leaves: events.map(({ leaf }) => leaf),
       hashes: events.map(({ hash }) => hash),
       after,
+      ...(saved !== undefined && { meta: saved.values }),
       ...(note !== undefined && { note }),
     };
     try {
@@ -251,12 +263,14 @@ export class Committer {
     const events = this.queue.takeGroup();
     assert(events.length > 0, 'a commit holds at least one event');
     for (const { hash } of events) this.#tree.push(hash);
-    this.#frozen = { before, events, after: this.#tree.frontier() };
+    const saved = this.queue.count === 0 ? this.#options.saved?.() : undefined;
+    this.#frozen = { before, events, after: this.#tree.frontier(), saved };
     return this.#frozen;
   }
 
   #settled(frozen: Frozen): void {
     this.#frozen = undefined;
+    frozen.saved?.stored();
     this.#recovered();
     this.#events.durable(frozen.before.size, frozen.events);
   }

@@ -210,7 +210,7 @@ class OpenJournal implements Journal {
       ...(current !== undefined && { open: current.origin }),
       writer: writer?.state ?? 'none',
       room: room.level,
-      waiting: front.waiting + (writer?.waiting ?? 0),
+      waiting: front.waiting,
       compared: chain.isCompared,
       setAside: set.setAside().map(({ name, nth }) => `${name}.${nth}`),
       gone: [...set.lost, ...set.unreadable].map(({ origin }) => origin),

@@ -63,7 +63,8 @@ export class LogKeeper {
     this.#options = options;
     this.set = set;
     this.front = new AppenderFront(this.#blind);
-    this.saved = new SavedStates({ ...options, record: () => this.#running?.log.record });
+    const quiet = () => this.front.waiting === 0;
+    this.saved = new SavedStates({ ...options, record: () => this.#running?.log.record, quiet });
     this.#carrier = { ...options, find: (origin) => set.find(origin), flush: (writer) => this.#flush(writer) };
   }
 
@@ -319,6 +320,7 @@ export class LogKeeper {
       boot: log.record.boot,
       blind: this.#blind,
       observe: () => observer.observe(),
+      saved: () => this.saved.group(log.record),
       onState: (state) => this.#onState(log, writer, state),
     });
     writer.onCommit(() => this.changed());

@@ -161,9 +161,14 @@ export class LogRecord {
   }
 
   setSaved(texts: ReadonlyMap<string, string>): void {
+    if (texts.size > 0) this.store.setMeta(this.savedValues(texts));
+  }
+
+  /** What `setSaved` writes, for a commit that takes it along. */
+  savedValues(texts: ReadonlyMap<string, string>): Readonly<Record<string, string | undefined>> {
     const values: Record<string, string | undefined> = {};
     for (const [name, text] of texts) Object.assign(values, this.#chunks(name, text));
-    if (Object.keys(values).length > 0) this.store.setMeta(values);
+    return values;
   }
 
   allSaved(): Map<string, string> {

@@ -1,14 +1,14 @@
 /**
  * State snapshots of other rooms, kept in the open log's record and taken along when the next log opens.
  *
- * Several changes within a short time are one write: cheap enough for every change of a door, and what a crash takes is
- * at most that time. A snapshot is never older than the write before it and never newer than the events that led to it,
- * as long as its owner appends those first.
+ * A snapshot becomes durable in the same transaction as the events that led to it: after a crash it is neither ahead of
+ * the log nor behind it. What changed without an event is written a moment later, once no event waits for the disk.
  */
 import { assert } from '../../base/assert.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
+import type { SavedGroup } from './committer.ts';
 import type { LogRecord } from './log-record.ts';
 
 /** Longest time for which a snapshot is only in memory. */
@@ -20,6 +20,8 @@ export interface SavedStatesOptions {
   readonly logger: Logger;
   /** The open log's record; undefined while logs change. */
   readonly record: () => LogRecord | undefined;
+  /** No event waits for the disk: state that is written now is not ahead of the events that led to it. */
+  readonly quiet: () => boolean;
 }
 
 export class SavedStates {
@@ -58,6 +60,16 @@ export class SavedStates {
     this.#dirty.clear();
   }
 
+  /** What is not written yet, for the commit that holds the events which led to it. */
+  group(record: LogRecord): SavedGroup | undefined {
+    if (this.#dirty.size === 0) return undefined;
+    const texts = new Map([...this.#texts].filter(([name]) => this.#dirty.has(name)));
+    const stored = (): void => {
+      for (const [name, text] of texts) if (this.#texts.get(name) === text) this.#dirty.delete(name);
+    };
+    return { values: record.savedValues(texts), stored };
+  }
+
   /** Writes what is not written yet. Throws JOURNAL_IO or JOURNAL_FULL. */
   save(): void {
     const record = this.#options.record();
@@ -74,7 +86,7 @@ export class SavedStates {
   #due(): void {
     this.#timer = undefined;
     try {
-      this.save();
+      if (this.#options.quiet()) this.save();
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error;
       this.#options.logger.warn({ reason: messageOf(error) }, 'a state snapshot could not be stored');
