@@ -11,6 +11,7 @@ import {
   COMMIT_EVENTS_MAX,
   finishBatch,
 } from '../../evidence/batch/batch.ts';
+import { LEAF_BYTES_MAX } from '../../evidence/event/leaf.ts';
 import { formatNote, parseNote, signaturesOf, type Vkey } from '../../evidence/log/note.ts';
 import type { OutboxBatch } from '../contracts/outbox.ts';
 import type { Signer } from '../contracts/signer.ts';
@@ -44,7 +45,9 @@ export function gatherBatch(log: BatchLog, first: number, end: number): BatchRan
     const whole = range === undefined ? leaves : [...range.leaves, ...leaves];
     if (range !== undefined && (whole.length > COMMIT_EVENTS_MAX || bytes > COMMIT_BYTES_MAX)) break;
     range = { first: range?.first ?? commit.first, end: commit.size, leaves: whole, note: commit.note };
-    if (whole.length >= COMMIT_EVENTS_MAX || bytes >= COMMIT_BYTES_MAX || commit.size >= end) break;
+    // A commit that ended for lack of room is not followed by one that fits: its row need not be read to know.
+    const isFull = whole.length >= COMMIT_EVENTS_MAX || bytes > COMMIT_BYTES_MAX - LEAF_BYTES_MAX;
+    if (isFull || commit.size >= end) break;
   }
   return range;
 }

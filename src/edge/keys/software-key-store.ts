@@ -21,6 +21,8 @@ const LOG_PAYLOAD_TYPES: ReadonlySet<string> = new Set<LogPayloadType>([
   'application/vnd.latchkey.successor.v1+json',
   'application/vnd.latchkey.reply.v1+json',
 ]);
+/** Payloads from this size on are signed on another thread. */
+const ELSEWHERE_BYTES = 16_384;
 /** PKCS#8 of an Ed25519 seed (RFC 8410 section 7): these bytes, then the 32 of the seed. */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
@@ -141,16 +143,29 @@ class SoftwareSigner implements Signer {
 
   async signEnvelope(type: LogPayloadType, payload: Uint8Array): Promise<Uint8Array> {
     assert(LOG_PAYLOAD_TYPES.has(type), 'a log key signs envelopes of the closed list only');
-    return this.#sign(pae(type, payload));
+    const bytes = pae(type, payload);
+    return bytes.length < ELSEWHERE_BYTES ? this.#sign(bytes) : this.#signElsewhere(bytes);
   }
 
   forget(): void {
     this.#key = undefined;
   }
 
-  /** Synchronous inside: one signature takes less than handing it to another thread and back. */
+  /** Synchronous inside: one signature of a note takes less than handing it to another thread and back. */
   #sign(bytes: Uint8Array): Uint8Array {
+    return sign(null, bytes, this.#present());
+  }
+
+  #present(): KeyObject {
     if (this.#key === undefined) throw new LatchkeyError('KEY_LOST', `the key of ${this.origin} was destroyed`);
-    return sign(null, bytes, this.#key);
+    return this.#key;
+  }
+
+  /** Ed25519 hashes what it signs twice: of a whole batch that is worth another thread, and the journal goes on. */
+  #signElsewhere(bytes: Uint8Array): Promise<Uint8Array> {
+    const key = this.#present();
+    return new Promise((resolve, reject) => {
+      sign(null, bytes, key, (error, signature) => (error === null ? resolve(signature) : reject(error)));
+    });
   }
 }
