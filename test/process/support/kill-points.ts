@@ -41,6 +41,8 @@ export interface KillPoint {
 export interface Victim {
   readonly name: 'gateway' | 'consumer';
   readonly dataDir: string;
+  /** Its log line once it is up. */
+  readonly ready: string;
   start(traced?: Traced): Promise<Child>;
   /** Starts it and waits for nothing. */
   spawn(): Child;
@@ -51,6 +53,7 @@ export function gatewayOf(rig: Rig): Victim {
   return {
     name: 'gateway',
     dataDir: rig.gatewayData,
+    ready: 'the gateway runs',
     start: (traced) => rig.startGateway(traced),
     spawn: () => rig.spawnGateway(),
     child: () => rig.gateway,
@@ -61,24 +64,26 @@ export function consumerOf(rig: Rig): Victim {
   return {
     name: 'consumer',
     dataDir: rig.storeDir,
+    ready: 'the receiver runs',
     start: (traced) => rig.startConsumer(traced),
     spawn: () => rig.spawnConsumer(),
     child: () => rig.consumer,
   };
 }
 
-/** Scans of the two groups of the script. */
-const GROUPS = [2, 3] as const;
-const STEP_LIMIT_MS = 20_000;
+/** Scans of the groups of the script, unless said otherwise: small commits. */
+export const SMALL_GROUPS: readonly number[] = [2, 3];
+const STEP_LIMIT_MS = 60_000;
 
 /**
- * Start, two groups of scans, each receipted, and a clean stop; ends at any time with the process. Resolves with the
+ * Start, groups of scans, each receipted, and a clean stop; ends at any time with the process. Resolves with the
  * times between the phases, seconds since 1970.
  */
 async function script(
   rig: Rig,
   victim: Victim,
   traced: Traced,
+  groups: readonly number[],
 ): Promise<{ readonly liveS: number; readonly stopS: number }> {
   const child = await victim.start(traced);
   const dead = (): boolean => !child.running;
@@ -86,7 +91,7 @@ async function script(
   rig.feed.scan(1);
   await until('the traced run is live', settled, STEP_LIMIT_MS);
   const liveS = Date.now() / 1_000;
-  for (const group of GROUPS) {
+  for (const group of groups) {
     rig.feed.scan(group);
     await until('scans of the traced run are receipted', settled, STEP_LIMIT_MS);
   }
@@ -106,9 +111,13 @@ function traced(rig: Rig, inject: readonly string[]): Traced {
 }
 
 /** All calls of a whole run that concern the victim's files or a socket, in order. The victim must not be running. */
-export async function findKillPoints(rig: Rig, victim: Victim): Promise<readonly KillPoint[]> {
+export async function findKillPoints(
+  rig: Rig,
+  victim: Victim,
+  groups: readonly number[] = SMALL_GROUPS,
+): Promise<readonly KillPoint[]> {
   const run = traced(rig, []);
-  const { liveS, stopS } = await script(rig, victim, run);
+  const { liveS, stopS } = await script(rig, victim, run, groups);
   const counts = new Map<string, number>();
   return readStrace(run.strace.logFile).flatMap((call) => {
     const thread = `${call.pid} ${call.name}`;
@@ -140,9 +149,14 @@ function fileKind(call: Syscall, victim: Victim): string | undefined {
  * One run that is killed at this point, then one that must put everything right: whatever left before or after the kill
  * is stored once. Resolves with whether the point was reached; both processes run afterwards, the victim does not.
  */
-export async function killAt(rig: Rig, victim: Victim, point: KillPoint): Promise<'killed' | 'missed'> {
+export async function killAt(
+  rig: Rig,
+  victim: Victim,
+  point: KillPoint,
+  groups: readonly number[] = SMALL_GROUPS,
+): Promise<'killed' | 'missed'> {
   const run = traced(rig, [`${point.call}:signal=SIGKILL:when=${point.nth}`]);
-  await script(rig, victim, run);
+  await script(rig, victim, run, groups);
   const { signal } = await victim.child().exit();
   if (victim.name === 'consumer') refuse('after the kill', rig.oracle.unstoredReceipts(rig.stored()));
   const again = await victim.start();

@@ -1,7 +1,7 @@
 /** Hundreds of kills, or a few of them: the same code for `npm test` and the campaign. */
 import type { Dice } from '../../../simulators/dice.ts';
 import { until } from '../../support/until.ts';
-import { findKillPoints, type KillPoint, killAt, refuse, type Victim } from './kill-points.ts';
+import { findKillPoints, gatewayOf, type KillPoint, killAt, refuse, SMALL_GROUPS, type Victim } from './kill-points.ts';
 import type { Rig } from './rig.ts';
 
 export interface KillReport {
@@ -18,14 +18,15 @@ export async function killAtCalls(
   rig: Rig,
   victim: Victim,
   choose: (points: readonly KillPoint[]) => readonly KillPoint[],
+  groups: readonly number[] = SMALL_GROUPS,
 ): Promise<KillReport> {
   await victim.child().stop();
-  const points = await findKillPoints(rig, victim);
+  const points = await findKillPoints(rig, victim, groups);
   const hit = new Set<string>();
   let killed = 0;
   let missed = 0;
   for (const point of choose(points)) {
-    const outcome = await within(`SIGKILL at ${point.kind} ${point.nth}`, () => killAt(rig, victim, point));
+    const outcome = await within(`SIGKILL at ${point.kind} ${point.nth}`, () => killAt(rig, victim, point, groups));
     if (outcome === 'killed') {
       killed += 1;
       hit.add(point.kind);
@@ -36,11 +37,46 @@ export async function killAtCalls(
   return { killed, missed, kinds: kinds.length, kindsMissed: kinds.filter((kind) => !hit.has(kind)) };
 }
 
+/** Kills at calls of the very first start of a gateway, a new one for each, with an empty disk. */
+export async function killAtFirstStart(
+  rig: Rig,
+  choose: (points: readonly KillPoint[]) => readonly KillPoint[],
+): Promise<KillReport> {
+  /** The consumer is told of the new log as soon as there is one. */
+  const victim = (): Victim => ({
+    ...gatewayOf(rig),
+    start: async (traced) => {
+      const child = await rig.startGateway(traced);
+      const status = await rig.statusUntil('the daemon answers', () => true).catch(() => undefined);
+      if (status !== undefined) rig.trust(status.log.vkey);
+      return child;
+    },
+  });
+  await rig.gateway.stop();
+  rig.newGateway('gw-first-0');
+  const found = (await findKillPoints(rig, victim())).filter(({ phase }) => phase === 'start');
+  const hit = new Set<string>();
+  let killed = 0;
+  let missed = 0;
+  for (const [i, point] of choose(found).entries()) {
+    rig.newGateway(`gw-first-${i + 1}`);
+    const outcome = await within(`SIGKILL at first ${point.kind} ${point.nth}`, () => killAt(rig, victim(), point));
+    if (outcome === 'killed') {
+      killed += 1;
+      hit.add(point.kind);
+    } else missed += 1;
+  }
+  const kinds = [...new Set(found.map(({ kind }) => kind))];
+  return { killed, missed, kinds: kinds.length, kindsMissed: kinds.filter((kind) => !hit.has(kind)) };
+}
+
 const SCANS_EACH = 5;
 const SCANS_EVERY_MS = 10;
 const KILLS_BETWEEN_JUDGEMENTS = 10;
-/** Long enough for a start and a while under load. */
-const LIFE_MAX_MS = 1_200;
+/** A start may be cut short anywhere, or the victim lives on for a while under load. */
+const START_MS = 800;
+const LOAD_MS = 400;
+const CUT_START = 0.4;
 
 /** Kills the victim `count` times under load, at moments by the dice, also while it starts. It runs afterwards. */
 export async function killAtRandom(rig: Rig, victim: Victim, count: number, dice: Dice): Promise<void> {
@@ -49,7 +85,9 @@ export async function killAtRandom(rig: Rig, victim: Victim, count: number, dice
     const group = Math.min(KILLS_BETWEEN_JUDGEMENTS, count - done);
     const connections = rig.feed.connections;
     for (let i = 0; i < group; i += 1) {
-      const lifeMs = dice.int(LIFE_MAX_MS);
+      const cutsStart = dice.chance(CUT_START);
+      const lifeMs = dice.int(cutsStart ? START_MS : LOAD_MS);
+      if (!cutsStart) await victim.child().line(victim.ready);
       // Chance is the point here: there is nothing to wait for.
       await new Promise((resolve) => setTimeout(resolve, lifeMs));
       const child = victim.child();
@@ -60,7 +98,7 @@ export async function killAtRandom(rig: Rig, victim: Victim, count: number, dice
     }
     done += group;
     await within(`after ${done} kills`, async () => {
-      if (victim.name === 'gateway') await rig.gateway.line('the gateway runs');
+      await victim.child().line(victim.ready);
       await until('the scanner is connected', () => victim.name === 'consumer' || rig.feed.connections > connections);
       stopScanning();
       await rig.settle();

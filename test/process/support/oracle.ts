@@ -50,6 +50,11 @@ export class Oracle {
     return [...this.#logs.values()].reduce((sum, log) => sum + log.leaves.size, 0);
   }
 
+  /** Everything that left is receipted. */
+  get isReceipted(): boolean {
+    return [...this.#logs.values()].every((log) => log.receiptSize === log.leaves.size);
+  }
+
   receiptSize(origin: string): number {
     return this.#logs.get(origin)?.receiptSize ?? 0;
   }

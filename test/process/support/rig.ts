@@ -68,6 +68,10 @@ export class Rig<B extends RigBroker = RigBroker> {
   readonly feed: ScanFeed;
   readonly site: Site | undefined;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #trusted = new Set<string>();
+  #gatewayId = GATEWAY;
+  /** Content of gateway.yaml but for its `gateway` member. */
+  gatewaySettings: object = {};
   #gateway: Child | undefined;
   #consumer: Child | undefined;
   readonly #traceFiles: string[] = [];
@@ -87,7 +91,14 @@ export class Rig<B extends RigBroker = RigBroker> {
   }
 
   get gatewayData(): string {
-    return this.dir.file('gateway');
+    return this.dir.file(this.#gatewayId);
+  }
+
+  /** The next start is the first of another gateway, with an empty disk. The one before must not be running. */
+  newGateway(id: string): void {
+    this.#gatewayId = id;
+    const gateway = { id, operator_domain: DOMAIN, data_dir: this.gatewayData };
+    writeFileSync(this.dir.file('gateway.yaml'), stringify({ ...this.gatewaySettings, gateway }));
   }
 
   get storeDir(): string {
@@ -102,6 +113,11 @@ export class Rig<B extends RigBroker = RigBroker> {
   get consumer(): Child {
     if (this.#consumer === undefined) throw new Error('the consumer was not started');
     return this.#consumer;
+  }
+
+  /** A daemon that was started in another way with this rig's settings. */
+  adoptGateway(child: Child): void {
+    this.#gateway = child;
   }
 
   /** Starts the daemon and waits for nothing. */
@@ -141,6 +157,14 @@ export class Rig<B extends RigBroker = RigBroker> {
     return startLatchkeyTraced(args, traced.strace, { env: { ...env, ...traced.env } });
   }
 
+  /** The consumer believes this log from now on. */
+  trust(vkey: string): void {
+    this.#trusted.add(vkey);
+    const logs = [...this.#trusted].map((one) => ({ vkey: one }));
+    writeFileSync(this.dir.file('policy.json'), JSON.stringify({ v: 1, logs }));
+    this.#consumer?.signal('SIGHUP');
+  }
+
   /** Undefined while no daemon answers. */
   async status(): Promise<GatewayStatus | undefined> {
     const call = { verb: 'status', args: {}, socketPath: join(this.gatewayData, 'control.sock'), silenceMaxMs: 5_000 };
@@ -175,9 +199,7 @@ export class Rig<B extends RigBroker = RigBroker> {
 
   /** Everything that left the gateway is receipted, the newest scan included. Asks only the oracle. */
   get isSettled(): boolean {
-    const { oracle, feed } = this;
-    const [origin = ''] = oracle.origins;
-    return oracle.lastScan === feed.last && oracle.receiptSize(origin) === oracle.entriesSeen;
+    return this.oracle.lastScan === this.feed.last && this.oracle.isReceipted;
   }
 
   /** Scans once more and waits until all that happened is at the consumer and receipted. */
@@ -205,7 +227,9 @@ export class Rig<B extends RigBroker = RigBroker> {
   judge(): void {
     const faults = [...this.oracle.judge(this.stored())];
     // A kill may never cost a log: nothing on the disk contradicts what has left.
-    if (this.oracle.origins.length !== 1) faults.push(`logs: ${this.oracle.origins.join(', ')}`);
+    const { origins } = this.oracle;
+    const gateways = new Set(origins.map((origin) => origin.split('/')[1]));
+    if (origins.length !== gateways.size) faults.push(`a gateway has several logs: ${origins.join(', ')}`);
     if (faults.length > 0) throw new Error(`the oracle found:\n  ${faults.join('\n  ')}`);
   }
 
@@ -279,10 +303,11 @@ async function settle<B extends RigBroker>(rig: Rig<B>, options: RigOptions<B>):
   writeFileSync(dir.file('receive.yaml'), stringify(receive));
   const shown = await runLatchkey(['receive', '--config', dir.file('receive.yaml'), '--show-key']);
   const vkey = shown.out.trim();
-  writeFileSync(dir.file('gateway.yaml'), stringify({ ...gatewaySettings(rig, vkey), mqtt, ...options.gateway }));
+  rig.gatewaySettings = { ...gatewaySettings(rig, vkey), mqtt, ...options.gateway };
+  rig.newGateway(GATEWAY);
   await rig.startGateway();
   const status = await rig.statusUntil('the daemon answers', () => true);
-  writeFileSync(dir.file('policy.json'), JSON.stringify({ v: 1, logs: [{ vkey: status.log.vkey }] }));
+  rig.trust(status.log.vkey);
   await rig.startConsumer();
   await rig.receipted();
 }
@@ -303,7 +328,6 @@ function gatewaySettings(rig: Rig, receiptVkey: string): object {
     polarity: 'closed_is_1',
   }));
   return {
-    gateway: { id: GATEWAY, operator_domain: DOMAIN, data_dir: rig.gatewayData },
     keys: 'software',
     receivers: [{ vkey: receiptVkey, role: 'store' }],
     references: { kind: 'clear' },
