@@ -284,7 +284,6 @@ export class Intake {
       stored: () => this.#makeRoom(),
       down: (error) => {
         this.alarms.raise('store_down', '', undefined, error.message);
-        for (const { intake } of this.#gateways.values()) for (const log of intake.logs.values()) log.rollBack();
         this.#makeRoom();
       },
       up: async () => {

@@ -69,11 +69,6 @@ export class LogIntake {
     if (this.receiptState !== 'contradicted') this.receiptState = this.cosigned === undefined ? 'ok' : 'behind';
   }
 
-  /** Forgets what was queued: it will come again. */
-  rollBack(): void {
-    this.accepted = this.durable;
-  }
-
   queue(from: number, after: Frontier): void {
     this.accepted = growSpans(this.accepted, from, after);
   }
