@@ -16,6 +16,8 @@ import type { JournalSettings } from './journal-settings.ts';
 import type { LogDatabase } from './log-database.ts';
 
 const HOUR_MS = 3_600_000;
+/** While room is short: receipts come later than the change of level, and a start finds it short already. */
+const RELIEVE_EVERY_MS = 10_000;
 const HOURS_A_DAY = 24;
 /** Marks kept per log: with a longer period they lie further apart than a day. */
 const MARKS_MAX = 400;
@@ -88,6 +90,7 @@ export class Retention {
   readonly #options: RetentionOptions;
   readonly #stop = new AbortController();
   #timer: Timer | undefined;
+  #reliefTimer: Timer | undefined;
   #forgetRoom: (() => void) | undefined;
   #running: Promise<void> = Promise.resolve();
   #relieving = false;
@@ -98,14 +101,16 @@ export class Retention {
 
   start(): void {
     this.#wait();
+    this.#relieveAgain();
     this.#forgetRoom = this.#options.room?.onLevel((level) => {
-      if (level !== 'ok') this.relieve();
+      if (level !== 'ok') void this.relieve();
     });
   }
 
   /** Resolves when the running slice is done. */
   async stop(): Promise<void> {
     this.#timer?.cancel();
+    this.#reliefTimer?.cancel();
     this.#forgetRoom?.();
     this.#stop.abort();
     await this.#running;
@@ -148,6 +153,13 @@ export class Retention {
       this.#wait();
       void this.hour();
     });
+  }
+
+  #relieveAgain(): void {
+    const { room, scheduler } = this.#options;
+    if (room === undefined) return;
+    if (room.level !== 'ok') void this.relieve();
+    this.#reliefTimer = scheduler.after(RELIEVE_EVERY_MS, () => this.#relieveAgain());
   }
 
   /** One after the other; a disk that does not let it happen is tried again the next time. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../src/base/logger.ts';
@@ -16,6 +17,11 @@ import { fill, leafOf, newDatabase, noteOf, openDatabase, settingsWith } from '.
 
 function bodiesOf(database: LogDatabase): readonly number[] {
   return [...database.leaves(0, database.size())].filter(({ leaf }) => leaf !== undefined).map(({ index }) => index);
+}
+
+/** Slices give way between each other. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 20; i += 1) await setImmediate();
 }
 
 function removeAll(database: LogDatabase, below: number, limit = 64): number {
@@ -223,5 +229,36 @@ describe('age', () => {
     });
     await retention.relieve();
     expect(bodiesOf(database)[0]).toBe(320);
+  });
+
+  test('room that ran out before anything was receipted comes back with the receipts, in this start or the next', async () => {
+    const database = newDatabase();
+    fill(
+      database,
+      Array.from({ length: 6 }, () => 10),
+    );
+    const log = { database, receiptedSize: 0 };
+    const room = { level: 'custody', look: () => undefined, onLevel: () => () => undefined } as unknown as DiskRoom;
+    const scheduler = new ManualScheduler();
+    const make = () => {
+      const parts = { settings: settingsWith(), scheduler, logger: silentLogger, metrics: new MemoryMetrics(), room };
+      return new Retention({ ...parts, logs: () => [log] });
+    };
+    const retention = make();
+    retention.start();
+    await turn();
+    expect(bodiesOf(database)).toHaveLength(60);
+    // No level changes from here on.
+    log.receiptedSize = 30;
+    scheduler.advance(10_000);
+    await turn();
+    expect(bodiesOf(database)[0]).toBe(30);
+    await retention.stop();
+    log.receiptedSize = 50;
+    const next = make();
+    next.start();
+    await turn();
+    expect(bodiesOf(database)[0]).toBe(50);
+    await next.stop();
   });
 });
