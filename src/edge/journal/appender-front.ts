@@ -47,6 +47,11 @@ export class AppenderFront implements Appender {
     }
   }
 
+  /** Events go to this writer now: its log has begun, and has not ended. */
+  isFedTo(writer: LogWriter): boolean {
+    return this.#writer === writer;
+  }
+
   /** From now on events wait. */
   hold(): void {
     this.#writer = undefined;

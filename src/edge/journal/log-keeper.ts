@@ -292,7 +292,7 @@ export class LogKeeper {
     const writer = this.#writerOf(log);
     try {
       if (isNew && opening !== undefined) {
-        const body = openedBody(opening, about(), countToCarry(this.#carrier, opening));
+        const body = openedBody(log.vkey, opening, about(), countToCarry(this.#carrier, opening));
         writer.append({ observed: observer.observe(), body, own: true, urgent: true });
         await this.#flush(writer);
       }
@@ -320,6 +320,7 @@ export class LogKeeper {
       boot: log.record.boot,
       blind: this.#blind,
       observe: () => observer.observe(),
+      mayReport: () => this.front.isFedTo(writer),
       saved: () => this.saved.group(log.record),
       onState: (state) => this.#onState(log, writer, state),
     });

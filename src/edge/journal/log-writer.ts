@@ -45,6 +45,8 @@ export interface LogWriterOptions extends CommitterOptions {
   readonly blind?: BlindWindow;
   /** The time of a blind window's own record. Without it what was refused is only counted. */
   readonly observe?: () => Observed;
+  /** False while what comes next is fixed: between entry 0 and what is carried, and after `key.rotated`. */
+  readonly mayReport?: () => boolean;
 }
 
 export class LogWriter implements Appender {
@@ -178,8 +180,8 @@ export class LogWriter implements Appender {
 
   /** There is room, and the queue has drained: the window is over. */
   #mayReportBlind(): boolean {
-    const { room } = this.#options;
-    if (this.state !== 'open' && this.state !== 'key_lost') return false;
+    const { room, mayReport } = this.#options;
+    if ((this.state !== 'open' && this.state !== 'key_lost') || mayReport?.() === false) return false;
     return this.#taking && this.#committer.queue.hasRoom && (room === undefined || room.level === 'ok');
   }
 

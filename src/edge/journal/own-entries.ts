@@ -7,13 +7,17 @@ import { formatVkey, type Vkey } from '../../evidence/log/note.ts';
 import type { Breach, TreeHead } from './continuity.ts';
 import { causeWord, type Opening, type OpeningSource } from './log-record.ts';
 
-/** Entry 0: where the log comes from. `about` are the gateway's words: version, settings that matter, start. */
-export function openedBody(opening: Opening, about: JsonObject, carriedCount: number): EventBody {
+/**
+ * Entry 0: the log's key and where the log comes from. `about` are the gateway's words: version, settings that matter,
+ * start. The key stands there for whoever trusts on first use; it proves nothing by itself.
+ */
+export function openedBody(vkey: Vkey, opening: Opening, about: JsonObject, carriedCount: number): EventBody {
   const { after, expected, found, by, cause } = opening;
   return {
     type: 'journal.opened',
     data: {
       ...about,
+      vkey: formatVkey(vkey),
       ...(after !== undefined && {
         after: { log: after.log, cause: causeWord(cause), ...headMembers(after.head) },
       }),

@@ -22,6 +22,8 @@ export const LOG_DATA = {
   'journal.opened': object(
     { version },
     {
+      /** The log's own verifier key: read by whoever trusts on first use, and proof of nothing by itself. */
+      vkey: pattern(VKEY_PATTERN, 180),
       after: object({ log: originField, cause }, { size: count, root: hash32Field }),
       counter: object({ found: int() }, { expected: int() }),
       /** A breach: what this gateway's disk had, what had left the box, and which message proved it. */

@@ -59,6 +59,7 @@ const actor = { kind: 'courier', ref: '2026-11.AbCdEfGhIjKlMnOpQrStUg' };
 export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
   'predecessor.found': { by: 'retained', cause: 'breach', log: origin, root: hash, size: 40 },
   'journal.opened': {
+    vkey: `${origin}+1a2b3c4d+AT${'k'.repeat(42)}`,
     after: { cause: 'breach', log: origin, root: hash, size: 40 },
     blind,
     by: 'receipt',
