@@ -41,7 +41,7 @@ try {
   const env = { ...process.env, PATH: `${join(home, 'bin')}:${process.env.PATH}`, npm_config_nodedir: home };
   const found = execFileSync('node', ['--version'], { env }).toString().trim();
   if (found !== `v${NODE_24}`) throw new Error(`expected Node v${NODE_24} in the second install, found ${found}`);
-  run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: project, env });
+  run('npm', ['install', '--no-audit', '--no-fund'], { cwd: project, env });
   run('npm', ['run', 'campaign:here'], { cwd: project, env });
   cpSync(join(project, RESULTS), join(root, RESULTS));
 } finally {
