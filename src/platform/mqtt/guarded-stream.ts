@@ -31,8 +31,14 @@ export class GuardedStream extends Duplex {
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    // The library writes a packet as many small pieces; one system call carries them.
-    this.#socket.write(Buffer.concat(chunks.map((part) => part.chunk)), done);
+    // The library writes a packet as many small pieces; one system call carries them, and none is copied.
+    this.#socket.cork();
+    const last = chunks.length - 1;
+    for (const [i, { chunk }] of chunks.entries()) {
+      if (i === last) this.#socket.write(chunk, done);
+      else this.#socket.write(chunk);
+    }
+    this.#socket.uncork();
   }
 
   override _final(done: (error?: Error | null) => void): void {
