@@ -30,8 +30,8 @@ export interface Findings {
   readonly verify: VerifyFigures;
   readonly idle: IdleFigures;
   readonly tookS: number;
-  /** Load of the machine before the first stage, one minute's mean: what else ran. */
-  readonly loadBefore: number;
+  /** Cores that other work kept busy just before the first stage. */
+  readonly busyBefore: number;
   readonly date: string;
 }
 
@@ -77,6 +77,7 @@ export function figuresOf(found: Findings): Figures {
     wire_bytes_10: round(wireAt(10)?.bytes ?? 0, 1),
     wire_bytes_100: round(wireAt(100)?.bytes ?? 0, 1),
     idle_cpu_pct: round(idle.cpuPct, 2),
+    busy_before_cores: round(found.busyBefore, 2),
     took_s: round(found.tookS),
   };
 }
@@ -153,7 +154,8 @@ ${rows.join('\n')}
 ## Machine
 
 ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gb} GB; Linux ${machine.kernel}, Node ${machine.node},
-${found.brokerVersion}; data on ${found.fsType}. Load average of the minute before: ${found.loadBefore.toFixed(2)}. Everything of a stage (broker, daemon, consumer,
+${found.brokerVersion}; data on ${found.fsType}. Just before the run
+other work kept ${found.busyBefore.toFixed(2)} cores busy${found.busyBefore > 0.3 ? ', so that only the ratios mean anything, and they little' : ''}. Everything of a stage (broker, daemon, consumer,
 simulators, this benchmark) shares the ${machine.cores} cores.
 
 ## What was measured, and what ran beside it
