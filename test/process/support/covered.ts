@@ -21,46 +21,49 @@ const SALT = /"salt":"([A-Za-z0-9_-]{22})"/g;
 const WRITES = /^p?writev?(64)?$/;
 const FAULTS_MAX = 10;
 
-/** `dataDir` holds the files of the traced process. */
+/** `dataDir` holds the files of the traced process. `synced`: the syncs that count, all of them by default. */
 export function judgeCovered(
   calls: readonly Syscall[],
   messages: readonly TracedMessage[],
   dataDir: string,
-): CoveredReport {
+): (synced?: (call: Syscall) => boolean) => CoveredReport {
+  const find = finderOf(calls, dataDir);
+  const batches = messages.filter(({ topic }) => topic.endsWith('/batch'));
+  const sent = batches.flatMap(({ firstLine, payload }) =>
+    saltsIn(Buffer.from(payload).toString('latin1')).map((salt) => ({ firstLine, write: find(salt) })),
+  );
+  const syncs = calls.filter(({ name, result }) => /^f(data)?sync$/.test(name) && result === 0);
+  return (synced = () => true) => {
+    const counted = syncs.filter(synced);
+    const coverEnd = memo((write: Write): number => {
+      const sync = counted.find((call) => call.args[0]?.path === write.path && call.startLine > write.call.endLine);
+      return sync?.endLine ?? Number.POSITIVE_INFINITY;
+    });
+    const faults = sent.flatMap(({ firstLine, write }): readonly string[] => {
+      if (write === undefined) return [`line ${firstLine}: an entry leaves that was never written`];
+      if (coverEnd(write) < firstLine) return [];
+      return [`line ${firstLine}: an entry leaves that was written at line ${write.call.endLine}, unsynced`];
+    });
+    return { batches: batches.length, entries: sent.length, faults: faults.slice(0, FAULTS_MAX) };
+  };
+}
+
+function finderOf(calls: readonly Syscall[], dataDir: string): (salt: string) => Write | undefined {
   const writes = calls.flatMap((call): readonly Write[] => {
     const path = call.args[0]?.path ?? '';
     if (!WRITES.test(call.name) || !path.startsWith(`${dataDir}/`) || call.error !== undefined) return [];
     return [{ path, call, text: Buffer.concat(call.args[1]?.buffers ?? []).toString('latin1') }];
   });
   const first = new Map<string, Write>();
-  for (const write of writes) {
-    for (const [, salt = ''] of write.text.matchAll(SALT)) if (!first.has(salt)) first.set(salt, write);
-  }
-  // A leaf that a page ends in: one half of its salt is whole all the same.
-  const find = (salt: string): Write | undefined =>
-    first.get(salt) ??
+  for (const write of writes) for (const salt of saltsIn(write.text)) if (!first.has(salt)) first.set(salt, write);
+  // A leaf in which a page ends: one half of its salt is whole all the same.
+  const half = (salt: string): Write | undefined =>
     writes.find(({ text }) => text.includes(salt.slice(0, 11)) || text.includes(salt.slice(11)));
-  const syncs = calls.filter(({ name, result }) => /^f(data)?sync$/.test(name) && result === 0);
-  const coverEnd = memo((write: Write): number => {
-    const sync = syncs.find((call) => call.args[0]?.path === write.path && call.startLine > write.call.endLine);
-    return sync?.endLine ?? Number.POSITIVE_INFINITY;
-  });
+  return (salt) => first.get(salt) ?? half(salt);
+}
 
-  const faults: string[] = [];
-  let batches = 0;
-  let entries = 0;
-  for (const message of messages.filter(({ topic }) => topic.endsWith('/batch'))) {
-    batches += 1;
-    for (const [, salt = ''] of Buffer.from(message.payload).toString('latin1').matchAll(SALT)) {
-      entries += 1;
-      const write = find(salt);
-      if (write === undefined) faults.push(`line ${message.firstLine}: an entry leaves that was never written`);
-      else if (coverEnd(write) >= message.firstLine) {
-        faults.push(`line ${message.firstLine}: an entry leaves that was written at line ${write.call.endLine}, unsynced`);
-      }
-    }
-  }
-  return { batches, entries, faults: faults.slice(0, FAULTS_MAX) };
+function saltsIn(text: string): readonly string[] {
+  return [...text.matchAll(SALT)].map(([, salt = '']) => salt);
 }
 
 function memo(work: (write: Write) => number): (write: Write) => number {

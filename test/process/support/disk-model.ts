@@ -92,34 +92,22 @@ export class DiskModel {
   take({ call, moment }: Moment): void {
     if (moment !== 'end' || call.error !== undefined || call.result === undefined) return;
     const path = call.args[0]?.path ?? '';
-    switch (call.name) {
-      case 'openat':
-        return this.#opened(call, call.result);
-      case 'pwrite64':
-      case 'write':
-      case 'writev':
-      case 'ftruncate':
-        return this.#changed(call, path, call.result);
-      case 'fsync':
-      case 'fdatasync':
-        return this.#synced(call, path);
-      case 'mkdir':
-        return this.#name(call, [[textOf(call, 0), inodeOf(true)]]);
-      case 'unlink':
-      case 'rmdir':
-        return this.#name(call, [[textOf(call, 0), undefined]]);
-      case 'rename': {
-        const [from, to] = [textOf(call, 0), textOf(call, 1)];
-        return this.#name(call, [
-          [from, undefined],
-          [to, this.#visible.get(from)],
-        ]);
-      }
-      default:
-        if (call.args.some((arg) => arg.path?.startsWith(this.#root) || textIn(arg.buffers).startsWith(this.#root))) {
-          throw new Error(`${call.name} is not modelled`);
-        }
+    if (call.name === 'openat') this.#opened(call, call.result);
+    else if (/^(pwrite64|write|writev|ftruncate)$/.test(call.name)) this.#changed(call, path, call.result);
+    else if (/^f(data)?sync$/.test(call.name)) this.#synced(call, path);
+    else if (call.name === 'mkdir') this.#name(call, [[textOf(call, 0), inodeOf(true)]]);
+    else if (/^(unlink|rmdir)$/.test(call.name)) this.#name(call, [[textOf(call, 0), undefined]]);
+    else if (call.name === 'rename') this.#renamed(call, textOf(call, 0), textOf(call, 1));
+    else if (call.args.some((arg) => `${arg.path ?? ''} ${textIn(arg.buffers)}`.includes(this.#root))) {
+      throw new Error(`${call.name} is not modelled`);
     }
+  }
+
+  #renamed(call: Syscall, from: string, to: string): void {
+    this.#name(call, [
+      [from, undefined],
+      [to, this.#visible.get(from)],
+    ]);
   }
 
   /** Writes what a power cut now would leave. */
@@ -167,7 +155,8 @@ export class DiskModel {
       return;
     }
     const recorded = Buffer.concat(call.args[1]?.buffers ?? []);
-    if (recorded.length < result && !CUT_SHORT_OK.test(path)) throw new Error(`the trace cuts a write to ${path} short`);
+    if (recorded.length < result && !CUT_SHORT_OK.test(path))
+      throw new Error(`the trace cuts a write to ${path} short`);
     const bytes = Buffer.alloc(result);
     recorded.copy(bytes);
     const at = call.name === 'pwrite64' ? Number(call.args[3]?.text) : file.at;

@@ -5,12 +5,12 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { base64 } from '../../../src/base/bytes.ts';
 import { callControl } from '../../../src/edge/control/client.ts';
 import type { GatewayStatus } from '../../../src/edge/gateway/status.ts';
 import { LogDatabase } from '../../../src/edge/journal/log-database.ts';
-import { base64 } from '../../../src/base/bytes.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
-import { type TestBroker, startBroker } from '../../support/broker.ts';
+import { startBroker, type TestBroker } from '../../support/broker.ts';
 import { runLatchkey, startLatchkey } from '../../support/child.ts';
 import { readStrace, type Syscall, tracedPid } from '../../support/strace.ts';
 import { until } from '../../support/until.ts';
@@ -38,6 +38,8 @@ export interface Load {
 }
 
 const LIMIT_MS = 60_000;
+/** A whole window of batches may go to a socket in one call. */
+const BYTES_MAX = 4_000_000;
 
 /** One traced life of the daemon, from its start to a clean end. It is not running before and after. */
 export async function traceLoad(rig: Rig<TestBroker>, load: Load): Promise<TracedRun> {
@@ -47,7 +49,9 @@ export async function traceLoad(rig: Rig<TestBroker>, load: Load): Promise<Trace
   const retained = new Map(rig.broker.retained);
   const logFile = rig.dir.file('power-trace');
   rmSync(logFile, { force: true });
-  const child = await rig.startGateway({ strace: { logFile, trace: [...DISK_CALLS, ...SOCKET_CALLS] } });
+  const child = await rig.startGateway({
+    strace: { logFile, trace: [...DISK_CALLS, ...SOCKET_CALLS], bytesMax: BYTES_MAX },
+  });
   for (const burst of load.bursts) {
     rig.feed.scan(burst);
     await settled(rig);
@@ -215,7 +219,8 @@ export async function startAfter(rig: Rig, run: TracedRun, cut: Cut): Promise<re
     await child.stop('SIGTERM');
     const check = await runLatchkey(['journal', 'check', '--config', config, '--json'], { limitMs: LIMIT_MS });
     const faults = [...oracle.faults];
-    if (published.length > 0 && status.log.origin !== published.at(-1)) faults.push(`${status.log.origin} was opened`);
+    const origin = status.log?.origin;
+    if (published.length > 0 && origin !== published.at(-1)) faults.push(`${origin} was opened`);
     if (check.code !== 0) faults.push(`journal check says ${check.out}`);
     return faults.map((fault) => `started after line ${cut.line}, ${cut.survivors}: ${fault}`);
   } catch (error) {

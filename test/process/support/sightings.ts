@@ -23,7 +23,8 @@ interface Stream {
   firstLine: number;
 }
 
-const CONNECT = 0x10;
+/** What an MQTT client sends: CONNECT, PUBLISH, PUBACK, SUBSCRIBE, PINGREQ, by the upper half of the first byte. */
+const PACKETS: readonly number[] = [1, 3, 4, 8, 12];
 
 /** All PUBLISH packets that are whole, in the order in which they left. */
 export function tracedMessages(calls: readonly Syscall[]): readonly TracedMessage[] {
@@ -37,8 +38,8 @@ export function tracedMessages(calls: readonly Syscall[]): readonly TracedMessag
     const sent = bytes.subarray(0, call.result ?? bytes.length);
     if (sent.length < (call.result ?? 0)) throw new Error(`the trace cuts a ${call.name} to a socket short`);
     const known = streams.get(socket);
-    // Other sockets do not begin with a CONNECT: control socket, scanners.
-    if (known === undefined && sent[0] !== CONNECT) continue;
+    // The control socket speaks JSON. A trace of a running process begins between packets.
+    if (known === undefined && !PACKETS.includes((sent[0] ?? 0) >> 4)) continue;
     const stream = known ?? newStream(found);
     streams.set(socket, stream);
     push(stream, sent, call.startLine);

@@ -1,0 +1,29 @@
+/** Faults in the system calls of a process that is already running: strace is attached, and detached when it is enough. */
+import { rmSync } from 'node:fs';
+import { Child } from '../../../simulators/demo/child-process.ts';
+import { readStrace, type Syscall, straceArgs } from '../../support/strace.ts';
+
+export interface Sabotage {
+  /** The faults end; resolves with the calls that were recorded. */
+  stop(): Promise<readonly Syscall[]>;
+}
+
+/** `inject` in strace's spelling; `when` counts from here, each thread on its own. */
+export async function sabotage(
+  pid: number,
+  options: { readonly inject: readonly string[]; readonly trace: readonly string[]; readonly logFile: string },
+): Promise<Sabotage> {
+  rmSync(options.logFile, { force: true });
+  // `--` is the last one: a command would follow. A filter for speed cannot be put into a process that runs.
+  const args = straceArgs(options).filter((arg) => arg !== '--' && arg !== '--seccomp-bpf');
+  const strace = new Child('strace', [...args, '-p', String(pid)]);
+  await strace.line(/ attached/);
+  let stopped: Promise<unknown> | undefined;
+  return {
+    async stop() {
+      stopped ??= strace.stop('SIGINT');
+      await stopped;
+      return readStrace(options.logFile);
+    },
+  };
+}
