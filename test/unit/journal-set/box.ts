@@ -2,11 +2,10 @@
  * A gateway's journal on a real directory, the broker that keeps its retained messages, and a consumer: what tests of
  * continuity turn by hand. A crash is a copy of the directory as it lies, opened anew; the old object is thrown away.
  */
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import Database from 'better-sqlite3';
 import { LatchkeyError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
@@ -18,6 +17,7 @@ import { journalSettingsSchema } from '../../../src/edge/journal/journal-setting
 import { SoftwareKeyStore } from '../../../src/edge/keys/software-key-store.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { Consumer, readNote, Witness } from './consumer.ts';
+import { looksOf, marksOn } from './disk.ts';
 
 export const DOMAIN = 'lockers.example';
 export const GATEWAY = 'gw-0001';
@@ -88,7 +88,7 @@ export class Box {
       receiptKeys: this.witnesses.map(({ witness, role }) => ({ vkey: witness.vkey, role })),
       crypto: nodeCrypto,
       scheduler: this.scheduler,
-      logger: process.env['LOUD'] === undefined ? silentLogger : loud,
+      logger: silentLogger,
       metrics: this.metrics,
       settings,
       observer: {
@@ -173,7 +173,7 @@ export class Box {
     const part = what === 'disk' ? '' : 'journal';
     rmSync(join(this.dir, part), { recursive: true, force: true });
     cpSync(join(from, part), join(this.dir, part), { recursive: true });
-    this.durable = this.marksOnDisk();
+    this.durable = marksOn(this.dir);
   }
 
   loseDatabases(): void {
@@ -198,7 +198,7 @@ export class Box {
       },
     );
     while (!isDone) {
-      const now = this.#looksOf(this.dir);
+      const now = looksOf(this.dir);
       if (now !== before) {
         const { name, durable } = this.snapshot(`moment-${moments.length}`);
         moments.push({ name, durable });
@@ -222,18 +222,6 @@ export class Box {
       });
   }
 
-  #looksOf(path: string): string {
-    return readdirSync(path, { withFileTypes: true })
-      .map((entry) => {
-        const file = join(path, entry.name);
-        if (entry.isDirectory()) return `${entry.name}(${this.#looksOf(file)})`;
-        // A file may go between the listing and the look.
-        const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
-        return `${entry.name}:${stat?.size}:${stat?.mtimeNs}`;
-      })
-      .join(',');
-  }
-
   /** Power goes after a step has changed the disk so many times, or when it is done. */
   async crashDuring(step: Promise<unknown>, changes: number): Promise<void> {
     let isDone = false;
@@ -241,39 +229,15 @@ export class Box {
       isDone = true;
     };
     const done = step.then(end, end);
-    let before = this.#looksOf(this.dir);
+    let before = looksOf(this.dir);
     for (let seen = 0; !isDone && seen < changes; ) {
       await turn();
-      const now = this.#looksOf(this.dir);
+      const now = looksOf(this.dir);
       if (now !== before) seen += 1;
       before = now;
     }
     await this.crash();
     await done;
-  }
-
-  /** Marks of the events in all databases here, read without the product: what a loss has left. */
-  marksOnDisk(): Set<string> {
-    const marks = new Set<string>();
-    for (const directory of [join(this.dir, 'journal'), join(this.dir, 'journal', 'quarantine')]) {
-      if (!existsSync(directory)) continue;
-      for (const name of readdirSync(directory).filter((file) => file.endsWith('.db'))) {
-        // A copy, since reading a WAL writes beside it.
-        const copy = join(this.root, 'look.db');
-        for (const suffix of ['', '-wal']) {
-          rmSync(`${copy}${suffix}`, { force: true });
-          if (existsSync(join(directory, `${name}${suffix}`)))
-            cpSync(join(directory, `${name}${suffix}`), `${copy}${suffix}`);
-        }
-        const database = new Database(copy);
-        const rows = database.prepare<[], { leaves: Buffer | null }>('SELECT leaves FROM commits').all();
-        for (const { leaves } of rows) {
-          for (const match of (leaves?.toString() ?? '').matchAll(/"text":"(event-\d+)"/g)) marks.add(match[1] ?? '');
-        }
-        database.close();
-      }
-    }
-    return marks;
   }
 
   databases(): readonly string[] {
@@ -413,4 +377,3 @@ export interface Snapshot {
 export function receiptName(origin: string, witness: Witness): string {
   return `receipt/${origin.split('/')[2]}/${witness.keyId.toString('hex')}`;
 }
-const loud = { debug: console.log, info: console.log, warn: console.log, error: console.log, child: () => loud };

@@ -14,7 +14,6 @@ test('whatever happens to disk, keys, memory and power: no second root, nothing 
       endOnFailure: process.env['SHRINK'] === undefined,
     },
   );
-  console.log(reached.counts);
   const wanted = [
     'open',
     'closed rotation',

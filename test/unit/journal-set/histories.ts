@@ -10,6 +10,7 @@ import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { Box, type Snapshot } from './box.ts';
 import { Witness } from './consumer.ts';
+import { marksOn } from './disk.ts';
 
 export type Act =
   | { readonly act: 'record'; readonly count: number }
@@ -120,7 +121,6 @@ function findings(box: Box): readonly string[] {
   for (const { origin } of owing) wrong.push(`${origin} still waits for receipts`);
   const unsettled = box.journal.status().logs.filter(({ state, settled }) => state !== 'open' && !settled);
   for (const { origin } of unsettled) wrong.push(`${origin} is finished and its key was not destroyed`);
-  if (wrong.length > 0 && process.env['ACTS'] !== undefined) console.dir(box.journal.status(), { depth: 4 });
   return wrong;
 }
 
@@ -173,7 +173,7 @@ async function perform(box: Box, act: Act, snapshots: Map<number, Snapshot>, rea
       await box.stop();
       if (spoil(box, act, snapshots)) {
         reached.add(act.act);
-        box.durable = box.marksOnDisk();
+        box.durable = marksOn(box.dir);
       }
       await box.start();
   }
