@@ -3,13 +3,13 @@
  */
 import { join } from 'node:path';
 import { LatchkeyError } from '../../base/errors.ts';
+import type { Result } from '../../base/result.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { Signer } from '../contracts/signer.ts';
 import { type CheckReport, checkFile, checkLog } from '../journal/check-log.ts';
-import { type ExportSummary, exportLog } from '../journal/export-log.ts';
+import { type ExportRefusal, type ExportSummary, exportLog } from '../journal/export-log.ts';
 import { inspectJournal } from '../journal/inspect.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { LogDatabase } from '../journal/log-database.ts';
 import { SoftwareKeyStore } from '../keys/software-key-store.ts';
 
 export interface ExportRequest {
@@ -32,16 +32,25 @@ export interface JournalReport {
 const PROGRESS_EVERY = 20_000;
 
 export async function exportJournal(journal: Journal, request: ExportRequest, write: Write): Promise<ExportSummary> {
-  const log = journal.log(request.origin);
-  return exportOf(log.database, log.signer, log.isOpen, request, write);
+  const { origin, from, signal } = request;
+  const done = await journal.export({ from, write, signal, ...(origin !== undefined && { origin }) });
+  return summaryOf(done, journal.log(origin).origin);
 }
 
 /** Rejects with JOURNAL_BUSY while a gateway runs, JOURNAL_MISSING when there is no such log. */
 export async function exportOffline(dataDir: string, request: ExportRequest, write: Write): Promise<ExportSummary> {
   const inspection = inspectJournal(dataDir, nodeCrypto);
   try {
-    const { database, state } = inspection.find(request.origin);
-    return await exportOf(database, await signerOf(dataDir, database.origin), state === 'open', request, write);
+    const { database, state, name } = inspection.find(request.origin);
+    if (state === 'breached') {
+      throw new LatchkeyError('JOURNAL_DAMAGED', `nothing of ${name} leaves any more; its file stays as it is`);
+    }
+    const signer = await signerOf(dataDir, database.origin);
+    const { from, signal } = request;
+    return summaryOf(
+      await exportLog({ database, signer, isOpen: state === 'open', from, write, signal }),
+      database.origin,
+    );
   } finally {
     inspection.close();
   }
@@ -50,8 +59,8 @@ export async function exportOffline(dataDir: string, request: ExportRequest, wri
 export async function checkJournal(journal: Journal, signal: AbortSignal, progress: Progress): Promise<JournalReport> {
   const logs: CheckReport[] = [];
   for (const { origin } of journal.status().logs) {
-    const { database } = journal.log(origin);
-    logs.push(await checkLog(database, { ...options(signal, origin, database.size(), progress), pages: false }));
+    const { size } = journal.log(origin);
+    logs.push(await journal.check(origin, signal, options(signal, origin, size, progress).progress));
   }
   return { sound: logs.every((log) => log.sound), logs };
 }
@@ -79,22 +88,16 @@ function options(signal: AbortSignal, log: string, of: number, progress: Progres
     progress: (size: number): void => {
       if (size - told < PROGRESS_EVERY) return;
       told = size;
-      void progress({ log, size, of });
+      // A reader that is gone ends the work by its signal.
+      Promise.resolve(progress({ log, size, of })).catch(() => undefined);
     },
   };
 }
 
-async function exportOf(
-  database: LogDatabase,
-  signer: Signer | undefined,
-  isOpen: boolean,
-  { from, signal }: ExportRequest,
-  write: Write,
-): Promise<ExportSummary> {
-  const done = await exportLog({ database, signer, isOpen, from, write, signal });
+function summaryOf(done: Result<ExportSummary, ExportRefusal>, origin: string): ExportSummary {
   if (done.ok) return done.value;
   const code = done.reason === 'damaged' ? 'JOURNAL_DAMAGED' : 'USAGE';
-  throw new LatchkeyError(code, `${database.origin} cannot be exported: ${done.detail}`);
+  throw new LatchkeyError(code, `${origin} cannot be exported: ${done.detail}`);
 }
 
 async function signerOf(dataDir: string, origin: string): Promise<Signer | undefined> {

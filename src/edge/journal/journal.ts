@@ -111,7 +111,7 @@ export interface Journal {
   /** A log, or a range of it, as batches. Rejects with JOURNAL_MISSING, JOURNAL_DAMAGED for a breached log, KEY_LOCKED. */
   export(request: JournalExport): Promise<Result<ExportSummary, ExportRefusal>>;
   /** Checks a log of the running journal without SQLite's own page check, which would block. */
-  check(origin: string | undefined, signal: AbortSignal): Promise<CheckReport>;
+  check(origin: string | undefined, signal: AbortSignal, progress?: (size: number) => void): Promise<CheckReport>;
   /** A room's small state (at most 1 MiB of text): durable within 200 ms, and taken along into later logs. */
   saveState(name: string, text: string): void;
   loadState(name: string): string | undefined;
@@ -245,8 +245,10 @@ class OpenJournal implements Journal {
     return await exportLog({ ...range, database: log.database, signer, isOpen: log.isOpen });
   }
 
-  check(origin: string | undefined, signal: AbortSignal): Promise<CheckReport> {
-    return checkLog(this.log(origin).database, { crypto: this.#parts.options.crypto, signal, pages: false });
+  check(origin: string | undefined, signal: AbortSignal, progress?: (size: number) => void): Promise<CheckReport> {
+    const { crypto } = this.#parts.options;
+    const { database } = this.log(origin);
+    return checkLog(database, { crypto, signal, pages: false, ...(progress !== undefined && { progress }) });
   }
 
   saveState(name: string, text: string): void {

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { ERRORS } from '../../../src/base/errors.ts';
 import { settingsSchemaText } from '../../../src/cli/commands/config-schema.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
-import { runLatchkey } from '../../support/child.ts';
+import { runLatchkey, startLatchkey } from '../../support/child.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -134,6 +134,43 @@ describe('commands for a gateway that does not run', () => {
       const { code, err } = await runLatchkey(['journal', command, '--config', config()]);
       expect([code, err]).toEqual([ERRORS.JOURNAL_MISSING.exitCode, expect.stringContaining('JOURNAL_MISSING')]);
     }
+  });
+});
+
+describe('a gateway that runs', () => {
+  const config = fileOf(
+    'running.yaml',
+    `gateway: {id: gw-1, operator_domain: lockers.example, data_dir: ${dir.file('data')}}\nkeys: software\nmqtt: {url: "mqtt://127.0.0.1:1"}\nreferences: {kind: clear}\nstop_wait_s: 0\n`,
+  );
+  const ask = (...args: readonly string[]) => runLatchkey([...args, '--config', config]);
+
+  test('answers on its socket; the same commands work offline after it; what they export verifies', async () => {
+    const daemon = startLatchkey(['run', '--config', config]);
+    await daemon.line('the gateway runs');
+    const status = await ask('status', '--json');
+    // The broker is not there, and healthy means that receipts move.
+    expect(status.code).toBe(ERRORS.SOCKET_REFUSED.exitCode);
+    const { log, problems } = JSON.parse(status.out) as { log: { vkey: string; entries: number }; problems: string[] };
+    expect(problems.join()).toContain('the broker is not connected');
+    expect((await ask('status')).out).toContain(log.vkey);
+    expect((await ask('tail', '--lines', '100')).out).toContain('gateway.started');
+    const lines = (await ask('tail', '--json')).out.trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { n: number }).n)).toEqual(lines.map((_, n) => n));
+    expect((await ask('journal', 'check')).out).toContain('sound');
+    const online = dir.file('online.ndjson');
+    expect((await ask('journal', 'export', '--out', online)).code).toBe(0);
+    const second = await runLatchkey(['run', '--config', config]);
+    expect([second.code, second.err]).toEqual([ERRORS.JOURNAL_BUSY.exitCode, expect.stringContaining('JOURNAL_BUSY')]);
+    await daemon.stop('SIGTERM');
+    const offline = dir.file('offline.ndjson');
+    expect((await ask('journal', 'export', '--out', offline)).code).toBe(0);
+    expect((await ask('journal', 'check')).code).toBe(0);
+    for (const file of [online, offline]) {
+      const verified = await runLatchkey(['verify', file, '--vkey', log.vkey, '--json']);
+      expect([verified.code, verified.out]).toEqual([0, expect.stringContaining('"outcome":"verified"')]);
+    }
+    const foreign = await ask('journal', 'export', '--log', 'lockers.example/gw-1/9-00000000');
+    expect(foreign.code).toBe(ERRORS.JOURNAL_MISSING.exitCode);
   });
 });
 
