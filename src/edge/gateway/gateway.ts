@@ -78,6 +78,8 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const devices = ports.reduce((sum, port) => sum + port.devices.length, 0);
     const facts = { start, kernelBoot, version: parts.version, ports: ports.length, devices };
     life.started({ ...facts, compartments: custody.compartments.length }, journal.previousEnd);
+    // Its timer would keep a process alive that could not start, and the log says how this start ended.
+    undo.push(() => void life.stopped('failure'));
     await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS));
     const keeper = startCustody({ settings, journal, boot, observer, scheduler, logger, metrics });
     undo.push(() => keeper.stop());
