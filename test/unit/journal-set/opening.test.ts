@@ -1,6 +1,7 @@
 /** A crash at any step of ending one log and opening the next: one open log afterwards, nothing lost, nothing doubled. */
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LogDatabase } from '../../../src/edge/journal/log-database.ts';
@@ -102,6 +103,32 @@ test('carrying many entries, cut off at any moment, leaves none out and carries 
     await expectWhole(moment);
   });
   expect(interrupted).toBeGreaterThan(0);
+});
+
+test('events that found no place while logs changed are told after what is carried, and never after the last entry', async () => {
+  await box.start();
+  await box.compare();
+  await box.record(2);
+  await box.send();
+  const origin = box.journal.origin();
+  await box.record(30);
+  const copy = box.snapshot('older');
+  await box.record(1);
+  await box.send({ receipts: false });
+  await box.stop();
+  box.restore(copy);
+  await box.start();
+  const compared = box.compare();
+  while (box.journal.status().open !== undefined) await turn();
+  for (let i = 0; i < 4_100; i += 1) box.append();
+  await compared;
+  await box.record(1);
+  const entries = box.entries(box.journal.origin());
+  const carried = entries.findIndex((entry, i) => i > 0 && entry['carried'] === undefined) - 1;
+  expect(carried).toBe(30);
+  const blind = entries.filter(({ type }) => type === 'exception.reported');
+  expect(blind.map(({ data }) => data)).toMatchObject([{ blind: { cause: 'queue_full', events: 4 } }]);
+  expect(box.journal.log(origin).state.kind).toBe('breached');
 });
 
 test('a quarantine, cut off at any moment', async () => {
