@@ -17,9 +17,10 @@ describe('SIGKILL of the gateway', () => {
     const dice = diceOf(SEED, 'calls');
     const report = await killAtCalls(rig, gatewayOf(rig), (points) => {
       const commit = points.filter(({ phase }) => phase === 'commit');
-      expect(new Set(commit.map(({ kind }) => kind))).toEqual(
-        new Set(['commit pwrite64 1-#.db-wal', 'commit fsync 1-#.db-wal', 'commit write socket']),
-      );
+      const kinds = new Set(commit.map(({ kind }) => kind));
+      for (const call of ['pwrite64 1-#.db-wal', 'fsync 1-#.db-wal', 'write socket']) {
+        expect(kinds).toContain(`commit ${call}`);
+      }
       return samplePoints(commit, 5, () => dice.next());
     });
     expect(report.killed).toBeGreaterThanOrEqual(4);
