@@ -17,6 +17,9 @@ const PROBLEMS_SHOWN_MAX = 100;
 /** Aliases can blow a small file up to gigabytes; no honest settings file needs many. */
 const ALIASES_MAX = 100;
 
+const SECRET_NAME = /passw|secret|token|credential|pin$/i;
+const NOT_SHOWN = 'a value that is not shown here';
+
 export interface InvalidSettings extends Refused<'invalid'> {
   readonly problems: readonly SettingsProblem[];
 }
@@ -101,9 +104,15 @@ function pathText(path: readonly PropertyKey[]): string {
 function foundText(input: unknown, path: readonly PropertyKey[]): string {
   if (input === undefined) return 'nothing';
   if (input === null) return 'an empty value';
-  if (/password|secret|token|credential|pin$/i.test(String(path.at(-1) ?? ''))) return 'a value that is not shown here';
-  const text = JSON.stringify(input) ?? String(input);
+  if (SECRET_NAME.test(String(path.at(-1) ?? ''))) return NOT_SHOWN;
+  const text = JSON.stringify(input, withoutSecrets) ?? String(input);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** A secret hides in a member below what is wrong, or in an address: `mqtt://user:password@host`. */
+function withoutSecrets(name: string, value: unknown): unknown {
+  if (SECRET_NAME.test(name)) return NOT_SHOWN;
+  return typeof value === 'string' ? value.replace(/\/\/.*@/s, `//(${NOT_SHOWN})@`) : value;
 }
 
 function expectedText(issue: z.core.$ZodIssue): string {

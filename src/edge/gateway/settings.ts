@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { formatVkey, parseVkey, witnessVkey } from '../../evidence/log/note.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
-import { type CustodySettings, custodySettingsSchema } from '../custody/settings.ts';
+import { custodySettingsSchema } from '../custody/settings.ts';
 import { lineBaud, lineShape } from '../drivers/settings.ts';
 import { journalSettingsSchema } from '../journal/journal-settings.ts';
 import { portShape } from '../ports/settings.ts';
@@ -79,8 +79,9 @@ export const gatewaySettingsSchema = z
     stop_wait_s: z.int().min(0).max(3_600).default(20).describe('a clean stop waits this long for the last receipt'),
     log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   })
+  // Also when a part is wrong in itself, so that all problems come at once.
+  .superRefine((settings, context) => checkNames(namesSchema.parse(settings), context), { when: () => true })
   .superRefine((settings, context) => {
-    checkNames(settings, context);
     if (Buffer.byteLength(socketPathOf(settings)) > SOCKET_PATH_BYTES_MAX) {
       const message = `a path of at most ${SOCKET_PATH_BYTES_MAX} bytes for the control socket (set control.socket)`;
       context.addIssue({ code: 'custom', path: ['control', 'socket'], message, input: socketPathOf(settings) });
@@ -96,15 +97,43 @@ export function socketPathOf(settings: {
   return settings.control.socket ?? join(settings.gateway.data_dir, 'control.sock');
 }
 
+/** Stands where the settings have no usable name: that was said already. */
+const UNREADABLE = '';
+const anyName = z.string().catch(UNREADABLE);
+const anyDevice = z.object({
+  name: anyName,
+  driver: anyName,
+  channels: z.number().catch(Number.POSITIVE_INFINITY),
+});
+const anyCompartment = z.object({ device: anyName, channel: z.number().catch(0) });
+
+/** What `checkNames` needs, out of settings that may be wrong anywhere. */
+const namesSchema = z
+  .object({
+    ports: listOf(z.object({ name: anyName, devices: listOf(anyDevice, { name: '', driver: '', channels: 0 }) }), {
+      name: UNREADABLE,
+      devices: [],
+    }),
+    custody: z
+      .object({ compartments: listOf(anyCompartment, { device: UNREADABLE, channel: 0 }) })
+      .catch({ compartments: [] }),
+  })
+  .catch({ ports: [], custody: { compartments: [] } });
+
+function listOf<T extends z.ZodType>(item: T, otherwise: z.output<T>): z.ZodCatch<z.ZodArray<z.ZodCatch<T>>> {
+  return z.array(item.catch(otherwise as never)).catch([]);
+}
+
+function isNamed(entry: { readonly name: string }): boolean {
+  return entry.name !== UNREADABLE;
+}
+
 /** Names that events carry: each device once in the whole gateway, each compartment on a device that is there. */
-function checkNames(
-  settings: { readonly ports: readonly PortEntry[]; readonly custody: CustodySettings },
-  context: z.RefinementCtx,
-): void {
+function checkNames(settings: z.output<typeof namesSchema>, context: z.RefinementCtx): void {
   const devices = new Map<string, number>();
   const ports = new Set<string>();
   for (const [p, port] of settings.ports.entries()) {
-    if (ports.has(port.name)) {
+    if (isNamed(port) && ports.has(port.name)) {
       context.addIssue({
         code: 'custom',
         path: ['ports', p, 'name'],
@@ -115,13 +144,14 @@ function checkNames(
     ports.add(port.name);
     for (const [d, device] of port.devices.entries()) {
       const path = ['ports', p, 'devices', d, 'name'];
-      if (devices.has(device.name)) {
+      if (isNamed(device) && devices.has(device.name)) {
         context.addIssue({ code: 'custom', path, message: 'a name that no other device has', input: device.name });
       }
-      devices.set(device.name, 'channels' in device ? device.channels : 0);
+      devices.set(device.name, device.driver === 'text_scanner' ? 0 : device.channels);
     }
   }
   for (const [c, compartment] of settings.custody.compartments.entries()) {
+    if (compartment.device === UNREADABLE) continue;
     const channels = devices.get(compartment.device);
     const path = ['custody', 'compartments', c];
     if (channels === undefined) {
@@ -137,5 +167,3 @@ function checkNames(
     }
   }
 }
-
-type PortEntry = z.output<typeof portSchema>;

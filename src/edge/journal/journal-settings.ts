@@ -33,11 +33,11 @@ export const journalSettingsSchema = z
   })
   .refine((raw) => raw.low_stop_percent <= raw.custody_stop_percent, {
     path: ['low_stop_percent'],
-    message: 'expected at most custody_stop_percent',
+    message: 'at most custody_stop_percent',
   })
   .refine((raw) => raw.retry_first_ms <= raw.retry_max_ms, {
     path: ['retry_first_ms'],
-    message: 'expected at most retry_max_ms',
+    message: 'at most retry_max_ms',
   })
   .transform((raw) => ({
     groupCommitMs: raw.group_commit_ms,

@@ -13,13 +13,13 @@ export const mqttSettingsSchema = z
     url: z
       .string()
       .refine((url) => BROKER_URL.test(url) && URL.canParse(url), {
-        error: 'expected mqtt://host[:port] or mqtts://host[:port], without user, password or path',
+        error: 'mqtt://host[:port] or mqtts://host[:port], without user, password or path',
       })
       .describe('mqtts://host:8883, or mqtt://host:1883 on this machine or a trusted line'),
     protocol: z.enum(['5', '3.1.1']).default('5').describe('MQTT version'),
     client_id: z
       .string()
-      .regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: 'expected 1 to 64 of A-Z a-z 0-9 _ . -' })
+      .regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: '1 to 64 of A-Z a-z 0-9 _ . -' })
       .optional()
       .describe('derived when left out; unique per broker: a second client with this name throws the first one out'),
     username: z.string().min(1).max(256).optional(),
@@ -52,11 +52,11 @@ export const mqttSettingsSchema = z
     ] as const;
     for (const [present, needed] of pairs) {
       if (settings[present] !== undefined && settings[needed] === undefined) {
-        context.addIssue({ code: 'custom', path: [needed], message: `expected with ${present}, found nothing` });
+        context.addIssue({ code: 'custom', path: [needed], message: `a value, since ${present} is there` });
       }
     }
     if (settings.url.startsWith('mqtt:') && (settings.ca_file ?? settings.cert_file) !== undefined) {
-      context.addIssue({ code: 'custom', path: ['url'], message: 'expected mqtts:// with certificate files' });
+      context.addIssue({ code: 'custom', path: ['url'], message: 'mqtts:// with certificate files' });
     }
   });
 

@@ -9,14 +9,14 @@ import { STATEMENTS } from '../intake/receipts.ts';
 const absolutePath = z
   .string()
   .max(4_096)
-  .regex(/^\/[^\0]*$/, { error: 'expected an absolute path' });
+  .regex(/^\/[^\0]*$/, { error: 'an absolute path' });
 
 const witnessSchema = z.strictObject({
   name: z
     .string()
     .min(1)
     .max(120)
-    .refine(isKeyName, { error: 'expected a name without spaces and plus signs' })
+    .refine(isKeyName, { error: 'a name without spaces and plus signs' })
     .describe('name of the key that signs receipts, for example refunds.example/receipts'),
   role: z
     .enum(['store', 'advisory'])
@@ -28,7 +28,7 @@ const witnessSchema = z.strictObject({
 const acceptedGapSchema = z.strictObject({
   log: z
     .string()
-    .refine((text) => parseOrigin(text).ok, { error: 'expected <domain>/<gateway id>/<number>-<tag>' })
+    .refine((text) => parseOrigin(text).ok, { error: '<domain>/<gateway id>/<number>-<tag>' })
     .describe('the log whose missing entries are accepted'),
   below: z
     .int()
@@ -56,14 +56,14 @@ export const receiveSettingsSchema = z
     mqtt: mqttSettingsSchema,
     prefix: z
       .string()
-      .refine(isTopicPrefix, { error: 'expected 1 to 8 topic levels without wildcards' })
+      .refine(isTopicPrefix, { error: '1 to 8 topic levels without wildcards' })
       .default(PREFIX_DEFAULT)
       .describe('topic levels before /v1/'),
     partitions: z
       .union([
         z.literal('all'),
         z
-          .array(z.string().regex(/^[0-3][0-9a-f]$/, { error: 'expected two hex digits from 00 to 3f' }))
+          .array(z.string().regex(/^[0-3][0-9a-f]$/, { error: 'two hex digits from 00 to 3f' }))
           .min(1)
           .max(64),
       ])

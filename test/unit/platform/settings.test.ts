@@ -53,6 +53,15 @@ describe('settings', () => {
     expect(JSON.stringify(parsed)).toContain('not shown');
   });
 
+  test('nor is one in an address, or below what is wrong', () => {
+    const found = problems(
+      'gateway: {id: "mqtt://me:hunter2@host"}\nports: {password: hunter3, passwd: hunter4}\nmode: [{token: hunter5}]\n',
+    );
+    expect(found).toHaveLength(3);
+    expect(found.join()).not.toContain('hunter');
+    expect(found[0]).toContain('//(a value that is not shown here)@host');
+  });
+
   test('a billion laughs are refused and do not eat the memory', () => {
     let text = 'a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n';
     for (let i = 1; i < 12; i += 1) text += `a${i}: &a${i} [${`*a${i - 1},`.repeat(10)}]\n`;

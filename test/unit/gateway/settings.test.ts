@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { gatewaySettingsSchema } from '../../../src/edge/gateway/settings.ts';
+import { parseSettings } from '../../../src/platform/settings.ts';
+
+const BASE = {
+  gateway: { id: 'gw-1', operator_domain: 'lockers.example', data_dir: '/var/lib/latchkey' },
+  keys: 'software',
+  mqtt: { url: 'mqtts://broker.example' },
+  references: { kind: 'clear' },
+  ports: [
+    {
+      name: 'bank',
+      link: { kind: 'serial', path: '/dev/ttyS1' },
+      devices: [{ name: 'board-1', driver: 'xor_8a80', address: 1, channels: 24 }],
+    },
+    {
+      name: 'bank',
+      link: { kind: 'serial', path: '/dev/ttyS2' },
+      devices: [{ name: 'board-1', driver: 'xor_8a80', address: 1, channels: 24 }],
+    },
+  ],
+  custody: {
+    compartments: [
+      { name: 'A1', device: 'board-1', channel: 200, polarity: 'closed_is_1' },
+      { name: 'A2', device: 'nobody', channel: 1, polarity: 'closed_is_1' },
+    ],
+  },
+};
+const NAMES = [
+  'ports[1].name',
+  'ports[1].devices[0].name',
+  'custody.compartments[0].channel',
+  'custody.compartments[1].device',
+];
+
+function problems(settings: unknown): readonly string[] {
+  const parsed = parseSettings(JSON.stringify(settings), gatewaySettingsSchema);
+  return parsed.ok ? [] : parsed.problems.map((problem) => problem.path);
+}
+
+describe('names in gateway.yaml', () => {
+  test('are told where they are doubled or lead nowhere', () => {
+    expect(problems(BASE)).toEqual(NAMES);
+  });
+
+  test('are told too when other parts are wrong in themselves', () => {
+    const found = problems({ ...BASE, keys: 'tpm', mqtt: {}, colour: 'red' });
+    expect(found).toEqual(expect.arrayContaining([...NAMES, 'keys', 'mqtt.url', 'colour']));
+  });
+
+  test.for([
+    { ports: 7 },
+    { ports: [7, { devices: [7, { name: 7 }] }] },
+    { custody: 7 },
+    { custody: { compartments: [7, { device: 7 }, {}] } },
+    7,
+    [],
+  ])('whatever stands in their place, problems are told and nothing is thrown: %j', (part) => {
+    expect(problems(typeof part === 'object' && !Array.isArray(part) ? { ...BASE, ...part } : part)).not.toEqual([]);
+  });
+
+  test('a board that is wrong in itself is no excuse for a compartment of another', () => {
+    const [bank, other] = BASE.ports;
+    const broken = { ...other, name: 'other', devices: [{ name: 'board-2', driver: 'nothing', channels: 'many' }] };
+    const compartments = [...BASE.custody.compartments, { name: 'A3', device: 'board-2', channel: 9 }];
+    const found = problems({ ...BASE, ports: [bank, broken], custody: { compartments } });
+    expect(found).toContain('custody.compartments[1].device');
+    expect(found.filter((path) => path.startsWith('custody.compartments[2]'))).toEqual([]);
+  });
+});
