@@ -43,10 +43,7 @@ function print(text: string): number {
 }
 
 function processIo(): CommandIo {
-  const stop = new AbortController();
-  const abort = (): void => stop.abort(new LatchkeyError('TIMED_OUT', 'stopped by a signal'));
-  process.once('SIGINT', abort);
-  process.once('SIGTERM', abort);
+  let stop: AbortController | undefined;
   return {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
@@ -54,8 +51,20 @@ function processIo(): CommandIo {
       new Promise((resolve, reject) => {
         process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
       }),
-    signal: stop.signal,
+    // Signals are taken over only for commands that ask: the others end at once, as every program does.
+    get signal() {
+      stop ??= stopBySignals();
+      return stop.signal;
+    },
   };
+}
+
+function stopBySignals(): AbortController {
+  const stop = new AbortController();
+  const abort = (): void => stop.abort(new LatchkeyError('TIMED_OUT', 'stopped by a signal'));
+  process.once('SIGINT', abort);
+  process.once('SIGTERM', abort);
+  return stop;
 }
 
 // A reader that closes early (head, less) is no failure of ours.

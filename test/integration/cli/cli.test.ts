@@ -1,5 +1,6 @@
 /** The command line as its users meet it: from the build, as a process. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ERRORS } from '../../../src/base/errors.ts';
@@ -7,6 +8,7 @@ import { settingsSchemaText } from '../../../src/cli/commands/config-schema.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
 import { runLatchkey, startLatchkey } from '../../support/child.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const dir = makeTempDir('cli');
@@ -190,6 +192,32 @@ test('verify without trust, or without a file, cannot tell', async () => {
   expect((await runLatchkey(['verify', file, '--vkey', 'nonsense'])).code).toBe(2);
   expect((await runLatchkey(['verify', file, '--policy', dir.file('no-policy.json')])).code).toBe(2);
   expect((await runLatchkey(['verify', dir.file('no-file'), '--policy', file])).code).toBe(2);
+});
+
+/** Where the links of a folder lead; those that went away meanwhile lead nowhere. */
+function linksOf(folder: string): readonly string[] {
+  return readdirSync(folder).map((name) => {
+    try {
+      return readlinkSync(join(folder, name));
+    } catch {
+      return '';
+    }
+  });
+}
+
+test.for(['SIGINT', 'SIGTERM'] as const)('verify of a pipe that says nothing ends at %s', async (signal) => {
+  const pipe = dir.file(`silent-${signal}`);
+  execFileSync('mkfifo', [pipe]);
+  // A writer that holds the pipe open and writes nothing.
+  const writer = openSync(pipe, constants.O_RDWR);
+  const child = startLatchkey(['verify', pipe, '--policy', join(root, 'config/policy.json')]);
+  try {
+    await until('the pipe is being read', () => linksOf(`/proc/${child.pid}/fd`).includes(pipe));
+    child.signal(signal);
+    expect(await child.exit()).toEqual({ code: null, signal });
+  } finally {
+    closeSync(writer);
+  }
 });
 
 test('ports answers on a machine without any', async () => {
