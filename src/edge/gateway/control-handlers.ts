@@ -52,6 +52,8 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     journal: status,
     uplink,
     lines,
+    custody: gateway.custody.status(),
+    metrics: gateway.metrics.snapshot(),
   };
 }
 

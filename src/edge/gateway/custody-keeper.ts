@@ -6,7 +6,7 @@ import { canonicalJson } from '../../evidence/event/json.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { ReadingSink } from '../contracts/reading.ts';
-import { createCustody } from '../custody/custody.ts';
+import { type CompartmentStatus, createCustody } from '../custody/custody.ts';
 import { clearReferences, pseudonymousReferences } from '../custody/references.ts';
 import type { Journal } from '../journal/journal.ts';
 import { loadReferenceKeys } from './references.ts';
@@ -27,7 +27,14 @@ export interface CustodyKeeperParts {
 
 export interface CustodyKeeper {
   readonly sink: ReadingSink;
+  status(): CustodyStatus;
   stop(): void;
+}
+
+export interface CustodyStatus {
+  /** The journal refused the last event: no new custody is to be taken. */
+  readonly refusing: boolean;
+  readonly compartments: readonly CompartmentStatus[];
 }
 
 /** Throws like `loadReferenceKeys`. */
@@ -45,10 +52,14 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     observer,
     logger: logger.child({ room: 'custody' }),
     metrics,
-    onChange: () => journal.saveState(STATE_NAME, canonicalJson(custody.snapshot())),
+    onChange: () => save(),
   });
+  const save = (): void => journal.saveState(STATE_NAME, canonicalJson(custody.snapshot()));
   custody.start();
-  return { sink: custody.sink, stop: () => custody.stop() };
+  // Also when nothing changed: a look of the run before keeps its start number only while the log counts on from there.
+  save();
+  const status = (): CustodyStatus => ({ refusing: custody.refusing, compartments: custody.status() });
+  return { sink: custody.sink, status, stop: () => custody.stop() };
 }
 
 /** What is no JSON is no state: custody says so itself when it cannot read one. */

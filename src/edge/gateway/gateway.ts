@@ -24,7 +24,8 @@ import type { Line } from '../drivers/line.ts';
 import { type Journal, openJournal } from '../journal/journal.ts';
 import { SoftwareKeyStore } from '../keys/software-key-store.ts';
 import { createUplink, type Uplink, uplinkWill } from '../uplink/uplink.ts';
-import { startCustody } from './custody-keeper.ts';
+import { AliveFacts } from './alive-facts.ts';
+import { type CustodyKeeper, startCustody } from './custody-keeper.ts';
 import { Life } from './life.ts';
 import { createLines } from './lines.ts';
 import type { GatewaySettings } from './settings.ts';
@@ -46,9 +47,15 @@ export interface Gateway {
   readonly journal: Journal;
   readonly uplink: Uplink;
   readonly lines: readonly Line[];
+  readonly custody: Pick<CustodyKeeper, 'status'>;
+  readonly metrics: MemoryMetrics;
   readonly observer: Observer;
-  /** Stops in good order; resolves with what was left without a receipt. Called once. */
-  stop(reason: 'signal' | 'failure'): Promise<{ readonly waiting: number }>;
+  /** Stops in good order; resolves with what was left without a receipt. A second call joins the first. */
+  stop(reason: 'signal' | 'failure'): Promise<Stopped>;
+}
+
+export interface Stopped {
+  readonly waiting: number;
 }
 
 /** Starts everything, or rejects with nothing left running: no half a gateway. */
@@ -66,18 +73,19 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     undo.push(() => journal.close());
     // Now, while a log is surely open: damage that is found later replaces it, and between two logs there is none.
     const boot = journal.boot();
+    let lines: readonly Line[] = [];
+    const facts = new AliveFacts({ dataDir: settings.gateway.data_dir, journal, lines: () => lines });
     const life = new Life({
       appender: journal.appender,
       observer,
       scheduler,
       aliveIntervalMs: settings.alive_interval_s * 1_000,
-      aliveFacts: () => aliveFacts(journal, lines),
+      aliveFacts: () => facts.take(),
     });
-    let lines: readonly Line[] = [];
     const { ports, custody } = settings;
     const devices = ports.reduce((sum, port) => sum + port.devices.length, 0);
-    const facts = { start, kernelBoot, version: parts.version, ports: ports.length, devices };
-    life.started({ ...facts, compartments: custody.compartments.length }, journal.previousEnd);
+    const site = { ports: ports.length, devices, compartments: custody.compartments.length };
+    life.started({ start, kernelBoot, version: parts.version, ...site }, journal.previousEnd);
     // Its timer would keep a process alive that could not start, and the log says how this start ended.
     undo.push(() => void life.stopped('failure'));
     await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS));
@@ -93,31 +101,52 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const watch = createClockWatch({ scheduler, claim: () => source.claim(), onStep });
     watch.start();
     undo.push(() => watch.stop());
-    lines = parts.makeLines?.(keeper.sink, observer) ?? createLines(parts, keeper.sink, observer);
+    const sink = facts.counting(keeper.sink);
+    lines = parts.makeLines?.(sink, observer) ?? createLines(parts, sink, observer);
     undo.push(() => stopLines(lines));
     for (const line of lines) line.start();
     // A port that another daemon holds ends this one; a port that is merely away does not.
     await Promise.all(lines.map((line) => line.firstAttempt()));
     const uplink = connect(parts, journal, boot);
     uplink.start();
-    const stop = async (reason: 'signal' | 'failure'): Promise<{ readonly waiting: number }> => {
-      await stopLines(lines);
-      keeper.stop();
-      watch.stop();
-      life.stopped(reason);
-      await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS)).catch((error: unknown) => {
-        logger.error({ reason: explain(error) }, 'the last entries could not be recorded');
-      });
-      const { waiting } = await uplink.stop(settings.stop_wait_s * 1_000);
-      await journal.close();
-      source.stop();
-      return { waiting };
+    const running = { parts, lines, keeper, watch, life, journal, uplink, source };
+    let stopped: Promise<Stopped> | undefined;
+    const stop = (reason: 'signal' | 'failure'): Promise<Stopped> => {
+      stopped ??= stopRunning(running, reason);
+      return stopped;
     };
-    return { journal, uplink, lines, observer, stop };
+    return { journal, uplink, lines, custody: keeper, metrics, observer, stop };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
   }
+}
+
+interface Running {
+  readonly parts: GatewayParts;
+  readonly lines: readonly Line[];
+  readonly keeper: CustodyKeeper;
+  readonly watch: { stop(): void };
+  readonly life: Life;
+  readonly journal: Journal;
+  readonly uplink: Uplink;
+  readonly source: { stop(): void };
+}
+
+/** Devices first, so that what they said last is still recorded; the uplink after the journal's last entry. */
+async function stopRunning(running: Running, reason: 'signal' | 'failure'): Promise<Stopped> {
+  const { parts, lines, keeper, watch, life, journal, uplink, source } = running;
+  await stopLines(lines);
+  keeper.stop();
+  watch.stop();
+  life.stopped(reason);
+  await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS)).catch((error: unknown) => {
+    parts.logger.error({ reason: explain(error) }, 'the last entries could not be recorded');
+  });
+  const { waiting } = await uplink.stop(parts.settings.stop_wait_s * 1_000);
+  await journal.close();
+  source.stop();
+  return { waiting };
 }
 
 async function open(parts: GatewayParts, observer: Observer, about: () => JsonObject): Promise<Journal> {
@@ -165,21 +194,6 @@ function connect(parts: GatewayParts, journal: Journal, boot: number): Uplink {
 
 async function stopLines(lines: readonly Line[]): Promise<void> {
   await Promise.all(lines.map((line) => line.stop()));
-}
-
-function aliveFacts(journal: Journal, lines: readonly Line[]): JsonObject {
-  const status = journal.status();
-  const states = lines.map((line) => line.status());
-  const open = states.filter((line) => line.state === 'open').length;
-  const log = status.logs.find((one) => one.origin === status.open);
-  return {
-    rss_kib: Math.round(process.memoryUsage.rss() / 1_024),
-    queued: status.waiting,
-    receipted_size: log?.receiptedSize ?? 0,
-    ports_open: open,
-    ports_lost: states.length - open,
-    devices_lost: states.flatMap((line) => line.devices).filter((device) => device.state === 'lost').length,
-  };
 }
 
 function readKernelBoot(): string | undefined {

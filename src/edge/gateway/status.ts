@@ -1,8 +1,10 @@
 /** What `latchkey status` shows: the shape that the control socket answers with, and what counts as healthy. */
+import type { MetricSample } from '../../base/metrics.ts';
 import type { ClockClaim } from '../../evidence/event/event.ts';
 import type { LineStatus } from '../drivers/line.ts';
 import type { JournalStatus } from '../journal/journal.ts';
 import type { UplinkHealth } from '../uplink/health.ts';
+import type { CustodyStatus } from './custody-keeper.ts';
 
 export interface GatewayStatus {
   readonly gateway: string;
@@ -28,6 +30,9 @@ export interface GatewayStatus {
   readonly journal: JournalStatus;
   readonly uplink: UplinkHealth;
   readonly lines: readonly LineStatus[];
+  readonly custody: CustodyStatus;
+  /** Counters and gauges of this run. */
+  readonly metrics: readonly MetricSample[];
 }
 
 /** One sentence for each thing that stands still. A port that is away or a stalled receipt makes a gateway unhealthy. */
