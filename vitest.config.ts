@@ -4,9 +4,11 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/campaign/**'],
+    setupFiles: ['test/support/seed.ts'],
     // Two cores: more workers only make the process tests wait for each other.
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Bounds for what hangs, wide enough for a machine that does other things too.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });
