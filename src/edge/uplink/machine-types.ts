@@ -135,6 +135,8 @@ export interface UplinkState {
   readonly breached: readonly string[];
   readonly enrolment: EnrolmentState;
   readonly enrolmentRefusals: number;
+  /** A log appeared since the enrolment was read last: what is on its way may not vouch for it. */
+  readonly enrolmentStale: boolean;
   readonly lanes: readonly Lane[];
   readonly replay: Replay | undefined;
   readonly lastTurn: 'lane' | 'replay';

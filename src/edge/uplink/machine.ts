@@ -16,7 +16,17 @@ import {
   updatedLane,
   wokenLane,
 } from './lane.ts';
-import type { At, Input, Lane, LogView, Output, Step, UplinkLimits, UplinkState } from './machine-types.ts';
+import type {
+  At,
+  EnrolmentState,
+  Input,
+  Lane,
+  LogView,
+  Output,
+  Step,
+  UplinkLimits,
+  UplinkState,
+} from './machine-types.ts';
 import { settle } from './settle.ts';
 
 /** A hostile stream of retained messages must not keep us from publishing for ever. */
@@ -34,6 +44,7 @@ export function initialState(limits: UplinkLimits): UplinkState {
     breached: [],
     enrolment: { name: 'wanted' },
     enrolmentRefusals: 0,
+    enrolmentStale: false,
     lanes: [],
     replay: undefined,
     lastTurn: 'replay',
@@ -158,11 +169,16 @@ function withLogs(state: UplinkState, logs: readonly LogView[], at: At): UplinkS
     const lane = known.get(log.origin);
     return lane === undefined ? newLane(log) : updatedLane(lane, log, state.limits, at);
   });
-  const isNew = logs.some((log) => !known.has(log.origin));
-  // A new log may owe a successor statement, which has to be at the broker before its first checkpoint.
-  const wanted = isNew && state.enrolment.name === 'settled';
+  // A log that is new, or may be published only now, may owe a successor statement, which has to be at the broker before
+  // its first checkpoint: also when an older enrolment is on its way. One that is being read waits for its statement.
+  const { name } = state.enrolment;
+  const isNew = logs.some(({ origin }) => !known.has(origin));
+  const mayLeave = logs.some((log) => log.note !== undefined && known.get(log.origin)?.note === undefined);
+  const isStale = isNew || (mayLeave && name !== 'reading');
+  const wanted = isStale && name === 'settled';
   const replay = logs.some((log) => log.origin === state.replay?.origin) ? state.replay : undefined;
-  return { ...state, lanes, replay, enrolment: wanted ? { name: 'wanted' } : state.enrolment };
+  const enrolmentStale = state.enrolmentStale || isStale;
+  return { ...state, lanes, replay, enrolmentStale, enrolment: wanted ? { name: 'wanted' } : state.enrolment };
 }
 
 function believed(state: UplinkState, origin: string): UplinkState {
@@ -209,17 +225,21 @@ function enrolment(
 ): UplinkState {
   if (input.kind === 'enrolment_read') {
     if (state.enrolment.name !== 'reading') return state;
-    return { ...state, enrolment: input.owed ? { name: 'publishing', asked: false } : { name: 'settled' } };
+    return { ...state, enrolment: input.owed ? { name: 'publishing', asked: false } : settledEnrolment(state) };
   }
   // What is retained is at the broker, whether or not somebody listens: 16 is as good as 0 here.
   if (input.kind === 'enrolment_answered' && input.code < 128) {
-    return { ...state, enrolment: { name: 'settled' }, enrolmentRefusals: 0 };
+    return { ...state, enrolment: settledEnrolment(state), enrolmentRefusals: 0 };
   }
   const { retryFirstMs, retryMaxMs } = state.limits;
   const retryAtMs = at.nowMs + backoffMs(state.enrolmentRefusals, retryFirstMs, retryMaxMs, at.random);
   const code = input.kind === 'enrolment_answered' ? input.code : 0;
   const refusals = state.enrolmentRefusals + 1;
   return { ...state, enrolment: { name: 'refused', retryAtMs, code, refusals }, enrolmentRefusals: refusals };
+}
+
+function settledEnrolment({ enrolmentStale }: UplinkState): EnrolmentState {
+  return { name: enrolmentStale ? 'wanted' : 'settled' };
 }
 
 function checkpointAnswered(lane: Lane, code: number, limits: UplinkLimits, at: At): Lane {

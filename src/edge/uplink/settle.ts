@@ -64,7 +64,7 @@ function settlePhase(draft: Draft, at: At): void {
 function settleEnrolment(draft: Draft, at: At): void {
   const { enrolment } = draft.state;
   if (enrolment.name === 'wanted' || (enrolment.name === 'refused' && at.nowMs >= enrolment.retryAtMs)) {
-    draft.state = { ...draft.state, enrolment: { name: 'reading' } };
+    draft.state = { ...draft.state, enrolment: { name: 'reading' }, enrolmentStale: false };
     draft.outputs.push({ kind: 'read_enrolment' });
   } else if (enrolment.name === 'publishing' && !enrolment.asked) {
     draft.state = { ...draft.state, enrolment: { name: 'publishing', asked: true } };

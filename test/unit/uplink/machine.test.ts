@@ -155,6 +155,35 @@ describe('what has to be at the broker first', () => {
     expect(world.publishes.at(-1)).toMatchObject({ what: 'checkpoint', origin: SECOND_LOG });
   });
 
+  test('a log that opens while an enrolment is read or on its way has it read again before its first checkpoint', () => {
+    const third = 'lockers.example/gw-0001/3-00000003';
+    const world = liveWorld(1);
+    sendAll(world);
+    answerAll(world, 0, true);
+    const checkpointOf = (origin: string) => world.publishes.filter((publish) => publish.origin === origin);
+    world.enrolmentOwed = true;
+    // While it is read.
+    world.open(SECOND_LOG);
+    world.append(1);
+    world.open(third);
+    world.append(1);
+    world.finishEnrolment(true);
+    expect(world.publishes.map(({ what }) => what)).toEqual(['enrolment']);
+    world.answer(0, true);
+    expect(world.readingEnrolment).toBe(true);
+    expect(checkpointOf(third)).toEqual([]);
+    // While it is on its way.
+    world.finishEnrolment(true);
+    world.open('lockers.example/gw-0001/4-00000004');
+    world.answer(0, true);
+    expect(world.readingEnrolment).toBe(true);
+    expect(checkpointOf(third)).toEqual([]);
+    world.finishEnrolment(true);
+    world.answer(0, true);
+    expect(world.readingEnrolment).toBe(false);
+    expect(checkpointOf(third).map(({ what }) => what)).toEqual(['checkpoint']);
+  });
+
   test('one checkpoint of a log is on its way at a time, and the next one carries all that came', () => {
     const world = liveWorld(1);
     world.append(1);
