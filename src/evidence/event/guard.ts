@@ -12,6 +12,7 @@ import { type Field, type Finding, holdsCard, ITEMS_MAX } from './field.ts';
 import { canonicalJson } from './json.ts';
 import type { ParsedLeaf } from './leaf.ts';
 import { dataField } from './vocabulary.ts';
+import { LOG_DATA } from './vocabulary-log.ts';
 
 /** Canonical bytes of a body; with the largest envelope, `carried` and `withheld` a leaf stays below its 4,096. */
 export const BODY_BYTES_MAX = 2_600;
@@ -64,12 +65,34 @@ export function judgeLeaf(leaf: ParsedLeaf): LeafUse {
       findings.push({ path: '', reason: holdsCard({ [name]: value }) ? 'card_number' : 'vocabulary' });
     else if (holdsCard(value)) findings.push({ path: '/data', reason: 'card_number' });
   }
+  findings.push(...strangersWithCards(event));
   const open = findings.filter((finding) => finding.reason !== 'missing' || !isExplained(finding.path, event));
   if (open.length > 0) {
     const why = open.some((finding) => finding.reason === 'card_number') ? 'card_number' : 'vocabulary';
     return { use: 'withheld', why, paths: pathsOf(open) };
   }
   return kind === 'known' ? { use: 'accepted' } : { use: 'opaque', why: 'unknown_type' };
+}
+
+/** `<origin>`, `<key name>+<key id>+<key>` or a signature line of a note: everything before the number of the log. */
+const KEY_NAME = /^(?:\u2014 )?([^ +]*?)(?:\/[0-9]{1,9}-[0-9a-f]{8})?(?:[ +]|$)/;
+
+/**
+ * Names of logs and keys have a grammar that a card number fits. This log's own place is trusted already, and may be any
+ * serial number; another's is not.
+ */
+function strangersWithCards(event: CustodyEvent): readonly Finding[] {
+  const findings: Finding[] = [];
+  const own = KEY_NAME.exec(event.log)?.[1];
+  const look = (value: Json, path: string): void => {
+    if (typeof value === 'string') {
+      const place = /[/+\u2014]/.test(value) ? (KEY_NAME.exec(value)?.[1] ?? '') : '';
+      if (place !== own && holdsCard(place)) findings.push({ path, reason: 'card_number' });
+    } else if (typeof value === 'object') for (const member of Object.values(value) as Json[]) look(member, path);
+  };
+  if (event.carried !== undefined) look(event.carried.log, '/carried');
+  if (Object.hasOwn(LOG_DATA, event.type)) look(event.data, '/data');
+  return findings;
 }
 
 function bodyFits(body: EventBody, data: Field): boolean {

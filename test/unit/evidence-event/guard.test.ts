@@ -149,6 +149,41 @@ test('a consumer tells opaque, withheld and accepted apart', () => {
   expect(judgeEvent({ ...known, withheld: [CARD] })).toMatchObject({ use: 'withheld', why: 'card_number' });
 });
 
+test('a card number in the name of another log or key is found; the own place may be any serial number', () => {
+  const tail = '1-9f2c01aa';
+  const key = `+0123abcd+${'A'.repeat(44)}`;
+  const holders = (place: string): readonly [string, object][] => [
+    ['gateway.stopped', { carried: { log: `${place}/${tail}`, n: 1, boot: 1, up_ms: 1, leaf: `${'A'.repeat(42)}E` } }],
+    ['predecessor.found', { data: { log: `${place}/${tail}` } }],
+    ['journal.opened', { data: { version: '0.1.0', after: { log: `${place}/${tail}`, cause: 'breach' } } }],
+    ['key.rotated', { data: { vkey: `${place}/${tail}${key}` } }],
+    [
+      'anchor.made',
+      {
+        data: { ...bodyOf('anchor.made').data, lines: [`\u2014 ${place} ${'A'.repeat(92)}`], log: `${place}/${tail}` },
+      },
+    ],
+  ];
+  const judged = (log: string, place: string) =>
+    holders(place).map(([type, more]) => judgeEvent({ ...eventOf(bodyOf(type as never)), log, ...more }));
+  const serial = `lockers.example/${CARD}`;
+  for (const use of judged(`lockers.example/gw-1/${tail}`, serial)) {
+    expect(use).toMatchObject({ use: 'withheld', why: 'card_number' });
+  }
+  for (const use of judged(`${serial}/2-9f2c01ab`, serial)) expect(use).toEqual({ use: 'accepted' });
+  // Number and tag may make a card number together: they are no name.
+  for (const use of judged(`lockers.example/gw-1/${tail}`, 'lockers.example/gw-2')) expect(use.use).toBe('accepted');
+  const digits = eventOf(bodyOf('gateway.stopped'));
+  const carried = {
+    log: 'lockers.example/gw-2/41111111-11111111',
+    n: 1,
+    boot: 1,
+    up_ms: 1,
+    leaf: `${'A'.repeat(42)}E`,
+  };
+  expect(judgeEvent({ ...digits, carried })).toEqual({ use: 'accepted' });
+});
+
 function judge(body: EventBody, withheld: readonly string[] = []) {
   return judgeEvent(eventOf(body, withheld) as unknown as JsonObject);
 }
