@@ -72,7 +72,7 @@ export function storyOf(findings: Findings, played: Played): readonly string[] {
     ...toBreak(findings),
     '',
     'CHECK IT YOURSELF',
-    `  latchkey verify ${findings.exportFile} \\`,
+    `  node dist/src/cli/main.js verify ${findings.exportFile} \\`,
     `    --vkey ${played.vkey}`,
     '',
   ];

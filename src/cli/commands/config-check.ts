@@ -19,12 +19,16 @@ export const configCheckCommand: CommandRun = async (args, io) => {
   if (args.flag('json')) io.out(JSON.stringify({ sound, files: checked }));
   else {
     for (const { file, kind, problems } of checked) {
-      io.out(problems.length === 0 ? `${file}: sound (${kind})` : `${file}: ${problems.length} problems (${kind})`);
+      io.out(problems.length === 0 ? `${file}: sound (${kind})` : `${file}: ${problemCount(problems)} (${kind})`);
       for (const problem of problems) io.out(`  ${describeProblem(problem)}`);
     }
   }
   return sound ? 0 : ERRORS.CONFIG_INVALID.exitCode;
 };
+
+function problemCount(problems: readonly SettingsProblem[]): string {
+  return problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+}
 
 function check(file: string, wanted: string | undefined): Checked {
   const text = readSettingsText(file);
