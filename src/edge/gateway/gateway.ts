@@ -85,7 +85,8 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const { ports, custody } = settings;
     const devices = ports.reduce((sum, port) => sum + port.devices.length, 0);
     const site = { ports: ports.length, devices, compartments: custody.compartments.length };
-    life.started({ start, kernelBoot, version: parts.version, ...site }, journal.previousEnd);
+    const { isFirstStart, previousEnd } = journal;
+    life.started({ start, kernelBoot, version: parts.version, isFirstStart, ...site }, previousEnd);
     // Its timer would keep a process alive that could not start, and the log says how this start ended.
     undo.push(() => void life.stopped('failure'));
     await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS));

@@ -9,7 +9,7 @@ import type { JsonObject } from '../../evidence/event/event.ts';
 import type { AppendAnswer, Appender } from '../contracts/appender.ts';
 import type { Observer } from '../contracts/observed.ts';
 
-/** How the run before ended, as the journal found it. Undefined at the first start. */
+/** How the run before ended, as the journal found it. Undefined at the first start, and when nothing of it is left. */
 export interface PreviousRun {
   /** It ended with `gateway.stopped`. */
   readonly clean: boolean;
@@ -27,6 +27,8 @@ export interface StartFacts {
   readonly ports: number;
   readonly devices: number;
   readonly compartments: number;
+  /** Nothing of an earlier run was here; otherwise a run whose end is not known did not end cleanly. */
+  readonly isFirstStart: boolean;
 }
 
 export interface LifeParts {
@@ -41,7 +43,7 @@ export interface LifeParts {
 export function startedData(facts: StartFacts, previous: PreviousRun | undefined, nowUpMs: number): JsonObject {
   return {
     start: facts.start,
-    clean: previous?.clean ?? true,
+    clean: previous?.clean ?? facts.isFirstStart,
     ...(facts.kernelBoot === undefined ? {} : { kernel_boot: facts.kernelBoot }),
     version: facts.version,
     node: process.versions.node,

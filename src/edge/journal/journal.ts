@@ -99,6 +99,8 @@ export interface Journal {
   readonly outbox: Outbox;
   /** How the run before this one ended; undefined at the first start, or when nothing of it can be read. */
   readonly previousEnd: PreviousEnd | undefined;
+  /** Nothing of an earlier run was here: no log, no file that was set aside, no key. */
+  readonly isFirstStart: boolean;
   /** Start number of this run in the open log. */
   boot(): number;
   /** The open log's origin. Throws JOURNAL_IO while the next one cannot be opened. */
@@ -148,12 +150,13 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     const chain = new Chain(options, keeper);
     const before = set.logs.findLast((log) => log.size > 0);
     const ended = before === undefined ? undefined : previousEnd(before);
+    const isFirstStart = before === undefined && set.lost.length === 0 && set.setAside().length === 0;
     await withRoom(room, () => startLogs(options, keeper));
     keeper.whenOpened = () => keptGoing(logger, () => chain.makeOwed());
     const outbox = new JournalOutbox({ ...options, receiptKeys }, keeper, chain);
     const retention = new Retention({ ...options, room, logs: () => keeper.set.logs.filter((log) => !log.salvaged) });
     retention.start();
-    return new OpenJournal({ options, lock, room, retention, keeper, chain, outbox, ended });
+    return new OpenJournal({ options, lock, room, retention, keeper, chain, outbox, ended, isFirstStart });
   } catch (error) {
     set?.close();
     room.stop();
@@ -171,6 +174,7 @@ interface Parts {
   readonly chain: Chain;
   readonly outbox: Outbox;
   readonly ended: PreviousEnd | undefined;
+  readonly isFirstStart: boolean;
 }
 
 class OpenJournal implements Journal {
@@ -192,6 +196,10 @@ class OpenJournal implements Journal {
 
   get previousEnd(): PreviousEnd | undefined {
     return this.#parts.ended;
+  }
+
+  get isFirstStart(): boolean {
+    return this.#parts.isFirstStart;
   }
 
   boot(): number {

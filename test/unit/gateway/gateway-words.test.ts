@@ -25,7 +25,14 @@ function fits(body: EventBody): void {
   expect(guardBody(body)).toEqual({ body, withheld: [] });
 }
 
-const facts = { start: 'AAAAAAAAAAAAAAAAAAAAAA', version: '0.1.0', ports: 3, devices: 4, compartments: 4 };
+const facts = {
+  start: 'AAAAAAAAAAAAAAAAAAAAAA',
+  version: '0.1.0',
+  ports: 3,
+  devices: 4,
+  compartments: 4,
+  isFirstStart: true,
+};
 const kernelBoot = 'ff18afe9-059a-4745-949a-bc03483481fa';
 
 function life(): { life: Life; scheduler: ManualScheduler; drafts: EventDraft[] } {
@@ -65,6 +72,13 @@ describe('what the gateway says of itself', () => {
     expect(drafts[0]?.body.data).toMatchObject({ clean: true, kernel_boot: kernelBoot });
     expect(drafts[0]?.body.data).not.toHaveProperty('blind');
     expect(drafts[0]?.urgent).toBe(true);
+  });
+
+  test('a start that finds nothing of the run before, where there was one, calls nothing clean', () => {
+    const { life: one, drafts } = life();
+    one.started({ ...facts, kernelBoot, isFirstStart: false }, undefined);
+    expect(drafts[0]?.body.data).toMatchObject({ clean: false });
+    fits(drafts[0]?.body ?? { type: '', data: {} });
   });
 
   test('a start after a crash names the blind window, and so does one after a clean stop', () => {

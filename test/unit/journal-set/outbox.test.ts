@@ -148,6 +148,17 @@ test('states of other rooms are kept over crashes and into later logs', async ()
   expect(box.journal.loadState('nothing')).toBeUndefined();
 });
 
+test('a first start is one that finds nothing: a lost or unreadable database is no first start', async () => {
+  expect([box.journal.isFirstStart, box.journal.previousEnd]).toEqual([true, undefined]);
+  await box.record(1);
+  await box.restart();
+  expect(box.journal.isFirstStart).toBe(false);
+  await box.crash();
+  box.loseDatabases();
+  await box.start();
+  expect([box.journal.isFirstStart, box.journal.previousEnd]).toEqual([false, undefined]);
+});
+
 test('how the last run ended is known: by its last entry and nothing else', async () => {
   const say = async (type: string, data: Record<string, string>): Promise<void> => {
     box.journal.appender.append({ observed: { wallMs: 0, upMs: 99, clock: { src: 'none' } }, body: { type, data } });
