@@ -67,14 +67,19 @@ function stopBySignals(): AbortController {
   return stop;
 }
 
-// A reader that closes early (head, less) is no failure of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 74));
+// A reader that closes early (head, less) is no failure of ours, and never changes a verdict: what was about to be the
+// exit code stays it.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') setImmediate(() => process.exit(process.exitCode ?? 0));
+  else process.exit(74);
+});
 
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
   },
   (error: unknown) => {
+    if ((error as NodeJS.ErrnoException | undefined)?.code === 'EPIPE') return;
     process.stderr.write(`latchkey: ${explain(error)}\n`);
     if (!(error instanceof LatchkeyError) && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
     process.exitCode = error instanceof LatchkeyError ? error.exitCode : ERRORS.INTERNAL.exitCode;

@@ -3,10 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { runToEnd } from '../../../simulators/demo/child-process.ts';
 import { ERRORS } from '../../../src/base/errors.ts';
 import { settingsSchemaText } from '../../../src/cli/commands/config-schema.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
-import { runLatchkey, startLatchkey } from '../../support/child.ts';
+import { mainPath, runLatchkey, startLatchkey } from '../../support/child.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 
@@ -192,6 +193,15 @@ test('verify without trust, or without a file, cannot tell', async () => {
   expect((await runLatchkey(['verify', file, '--vkey', 'nonsense'])).code).toBe(2);
   expect((await runLatchkey(['verify', file, '--policy', dir.file('no-policy.json')])).code).toBe(2);
   expect((await runLatchkey(['verify', dir.file('no-file'), '--policy', file])).code).toBe(2);
+});
+
+test('a reader that closes early does not turn a refusal into a success', async () => {
+  const file = fileOf('refuted.ndjson', 'no evidence\n');
+  const vkey = 'lockers.example/gw-0001/1-746d6f68+16ffdca4+AQWc0K+SHsefNYdEsjLWOl68Rl7HOLJlW9ZwwbZYrofj';
+  // The reader is gone before Node has started.
+  const script = 'set -o pipefail; "$@" | :; echo "code $?"';
+  const args = [process.execPath, mainPath(), 'verify', file, '--vkey', vkey];
+  expect(await runToEnd('bash', ['-c', script, 'bash', ...args])).toMatchObject({ out: 'code 1', err: '' });
 });
 
 /** Where the links of a folder lead; those that went away meanwhile lead nowhere. */
