@@ -121,6 +121,19 @@ export function addScan(state: Compartment, scan: WaitingScan, severalDoors: boo
   };
 }
 
+/** Scans of this start, not older than `sinceMs`, that came while the door stood open. */
+export function scansWhileOpen(state: Compartment, boot: number, sinceMs: number): readonly WaitingScan[] {
+  const { episode } = state;
+  if (episode === undefined || episode.shutAtMs !== undefined) return [];
+  const fromMs = Math.max(sinceMs, episode.startedMs);
+  return episode.scans.filter((scan) => scan.boot === boot && scan.upMs >= fromMs);
+}
+
+/** The episode's scans, or the lack of them, may be another door's. */
+export function doubtScans(state: Compartment): Compartment {
+  return state.episode === undefined ? state : { ...state, episode: { ...state.episode, severalDoors: true } };
+}
+
 export interface Timing {
   readonly doorOpenMaxMs: number;
   readonly settleMs: number;

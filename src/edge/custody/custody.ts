@@ -34,10 +34,12 @@ import {
   addScan,
   type Compartment,
   type CompartmentOutput,
+  doubtScans,
   dueClosing,
   EMPTY_COMPARTMENT,
   loseCompartment,
   readCompartment,
+  scansWhileOpen,
 } from './compartment.ts';
 import { type ClosedBy, judgeEpisode } from './outcome.ts';
 import { keyIdOf, type ReferenceMaker } from './references.ts';
@@ -271,6 +273,7 @@ class CustodyRoom implements Custody {
     this.#states.set(settings.name, state);
     if (state.episode !== undefined) this.#visited.add(settings.name);
     if (outputs.length > 0) this.#revision += 1;
+    if (outputs.some((output) => output.kind === 'door' && output.open)) this.#doubtScans(settings.name, observed);
     for (const output of outputs) this.#say(settings, reading, state, output);
     if (state.episode !== undefined) this.#closeIfDue(settings.name, observed);
   }
@@ -299,6 +302,15 @@ class CustodyRoom implements Custody {
   /** A scan of the run before waits at least since this start. */
   #waitedMs(scan: WaitingScan, observed: Observed): number {
     return scan.boot === this.#options.boot ? observed.upMs - scan.upMs : observed.upMs;
+  }
+
+  /** A scan that a door left open has taken may be of the one that opens now: both say so. */
+  #doubtScans(opened: string, { upMs }: Observed): void {
+    for (const name of [...this.#visited].filter((other) => other !== opened)) {
+      const taken = scansWhileOpen(this.#state(name), this.#options.boot, upMs - this.#windowMs);
+      if (!taken.some((scan) => this.#serves(opened, scan))) continue;
+      for (const one of [name, opened]) this.#states.set(one, doubtScans(this.#state(one)));
+    }
   }
 
   #serves(name: string, scan: WaitingScan): boolean {
