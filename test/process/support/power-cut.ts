@@ -183,7 +183,7 @@ export function oracleOf(messages: readonly TracedMessage[]): Oracle {
 
 /**
  * A real start on the disk of a cut, at a broker that holds what had been published to it: the same log goes on, a scan
- * arrives, no index and no size leaves twice with different contents, and `journal check` finds nothing.
+ * is recorded, batches leave, no index and no size leaves twice with different contents, and `journal check` finds nothing.
  */
 export async function startAfter(rig: Rig, run: TracedRun, cut: Cut): Promise<readonly string[]> {
   const oracle = oracleOf(cut.seen);
@@ -207,15 +207,22 @@ export async function startAfter(rig: Rig, run: TracedRun, cut: Cut): Promise<re
   mkdirSync(cut.dataDir, { recursive: true });
   writeFileSync(config, stringify(moved));
   const connections = rig.feed.connections;
+  const { batches } = oracle;
   const child = startLatchkey(['run', '--config', config]);
   try {
     await child.line('the gateway runs', LIMIT_MS);
     await until('the scanner is connected', () => rig.feed.connections > connections, LIMIT_MS);
-    rig.feed.scan(1);
-    const { last } = rig.feed;
-    await until('a scan leaves', () => oracle.lastScan >= last, LIMIT_MS);
     const socketPath = join(cut.dataDir, 'control.sock');
-    const status = (await callControl({ verb: 'status', args: {}, socketPath, silenceMaxMs: 5_000 })) as GatewayStatus;
+    const ask = async (): Promise<GatewayStatus> =>
+      (await callControl({ verb: 'status', args: {}, socketPath, silenceMaxMs: 5_000 })) as GatewayStatus;
+    const { entries } = (await ask()).log ?? { entries: 0 };
+    rig.feed.scan(1);
+    // Nobody receipts here, so only as much leaves as may be ahead of receipts: the scan itself perhaps not.
+    await until('batches leave', () => oracle.batches > batches, LIMIT_MS);
+    let status = await ask();
+    for (const endMs = Date.now() + LIMIT_MS; (status.log?.entries ?? 0) <= entries; status = await ask()) {
+      if (Date.now() > endMs) throw new Error('the scan is not recorded');
+    }
     await child.stop('SIGTERM');
     const check = await runLatchkey(['journal', 'check', '--config', config, '--json'], { limitMs: LIMIT_MS });
     const faults = [...oracle.faults];
