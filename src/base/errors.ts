@@ -34,7 +34,7 @@ export const ERRORS = {
   INPUT_UNREADABLE: {
     action: 'fix_configuration',
     exitCode: 2,
-    advice: 'check the path and that this user may read it',
+    advice: 'correct what is named, or check the path and that this user may read it',
   },
   JOURNAL_BUSY: {
     action: 'stop',

@@ -1,5 +1,5 @@
 /**
- * Ed25519 verification without Node, by the one predicate of FORMAT.md section 10: canonical encodings, no point of
+ * Ed25519 verification without Node, by the one predicate of FORMAT.md section 1: canonical encodings, no point of
  * small order, cofactorless equation (RFC 8032 section 5.1.7 without the multiplication by 8).
  *
  * `verify` of @noble/ed25519 multiplies by the cofactor even with `zip215: false`, so it takes signatures with a
