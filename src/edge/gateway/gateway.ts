@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { withTimeout } from '../../base/abort.ts';
 import { base64url } from '../../base/bytes.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { explain } from '../../base/errors.ts';
@@ -32,6 +33,7 @@ import type { GatewaySettings } from './settings.ts';
 import { clockSteppedData, openedData } from './words.ts';
 
 const FLUSH_LIMIT_MS = 30_000;
+const CLOCK_WAIT_MS = 500;
 
 export interface GatewayParts {
   readonly settings: GatewaySettings;
@@ -64,7 +66,8 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
   const source = createClockSource({ scheduler, logger });
   const undo: (() => Promise<void> | void)[] = [() => source.stop()];
   try {
-    await source.start();
+    // A machine that is slow to say where its time comes from does not hold up the locker: until then it is `none`.
+    await withTimeout(scheduler, CLOCK_WAIT_MS, 'the clock source', source.start()).catch(() => undefined);
     const observer = createObserver(scheduler, source);
     const start = base64url(randomBytes(16));
     const kernelBoot = readKernelBoot();
