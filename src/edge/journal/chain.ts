@@ -37,6 +37,7 @@ export class Chain {
   readonly #keeper: LogKeeper;
   #statements: readonly Statement[];
   #heads: ReadonlyMap<string, readonly TreeHead[]> = new Map();
+  #unproved: readonly Envelope[] = [];
   #record: Envelope | undefined;
   #compared = false;
   readonly #warned = new Set<string>();
@@ -62,6 +63,7 @@ export class Chain {
   learn(memory: RetainedMemory): void {
     this.#statements = memory.statements;
     this.#heads = memory.heads;
+    this.#unproved = memory.unproved;
     this.#record = memory.record ?? this.#record;
     this.#keeper.seenOutside = [...memory.vkeys.keys()];
   }
@@ -95,10 +97,10 @@ export class Chain {
 
   payload(): Uint8Array | undefined {
     if (!this.#compared) return undefined;
-    return enrolmentPayload(
-      this.#statements.map(({ envelope }) => envelope),
-      this.#record,
-    );
+    const proved = this.#statements.map(({ envelope }) => envelope);
+    // With nothing of our own to say, what is retained stays as it is.
+    if (proved.length === 0 && this.#record === undefined) return undefined;
+    return enrolmentPayload([...this.#unproved, ...proved], this.#record);
   }
 
   /** Destroys the keys of logs that are finished: every entry receipted there or as carried, and no statement owed. */

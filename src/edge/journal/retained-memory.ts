@@ -23,6 +23,11 @@ export interface Statement extends Link {
 
 export interface RetainedMemory extends Memory {
   readonly statements: readonly Statement[];
+  /**
+   * Retained statements by a log whose key is not known here, as after a lost database. They prove nothing to this disk,
+   * and are passed on: whoever holds that key, also an older copy of this disk, must not believe that it was the last.
+   */
+  readonly unproved: readonly Envelope[];
   /** Key of every log that is named, held here or vouched for by the chain. */
   readonly vkeys: ReadonlyMap<string, Vkey>;
   /** The enrolment record as it was, for passing on: only the service's key says what it is worth. */
@@ -37,7 +42,12 @@ export function verifyChain(
   crypto: EvidenceCrypto,
   envelopes: readonly Envelope[],
   known: ReadonlyMap<string, Vkey>,
-): { readonly statements: readonly Statement[]; readonly vkeys: ReadonlyMap<string, Vkey>; readonly refused: number } {
+): {
+  readonly statements: readonly Statement[];
+  readonly vkeys: ReadonlyMap<string, Vkey>;
+  readonly unproved: readonly Envelope[];
+  readonly refused: number;
+} {
   const vkeys = new Map(known);
   const statements: Statement[] = [];
   let waiting = [...envelopes];
@@ -52,7 +62,11 @@ export function verifyChain(
       return false;
     });
   }
-  return { statements, vkeys, refused: waiting.length };
+  const unproved = waiting.filter((envelope) => {
+    const claim = parseSuccessor(envelope);
+    return claim.ok && !vkeys.has(claim.value.old);
+  });
+  return { statements, vkeys, unproved, refused: waiting.length };
 }
 
 /** Statements on this disk. */
@@ -100,8 +114,9 @@ export function readMemory(
     // What this disk said itself, knowingly, of a log that it had lost in part contradicts it not.
     if (successor.last !== undefined && !own.has(formatEnvelope(envelope))) add(old, successor.last);
   }
-  const { statements } = chain;
-  return { heads, checkpoints, links: statements, statements, vkeys, record: enrolment.record, receipts, refused };
+  const { statements, unproved } = chain;
+  const { record } = enrolment;
+  return { heads, checkpoints, links: statements, statements, unproved, vkeys, record, receipts, refused };
 }
 
 /** Envelopes as texts, for keeping: one a line. */
