@@ -1,8 +1,10 @@
 /** The daemon's life as a process: gateway and control socket from start to signal. */
 
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { MemoryMetrics } from '../../base/metrics.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
+import { makeDirectory } from '../../platform/durable-file.ts';
 import { startControlServer } from '../control/server.ts';
 import { controlHandlers } from './control-handlers.ts';
 import { type GatewayParts, startGateway } from './gateway.ts';
@@ -22,6 +24,10 @@ export async function runGateway(parts: RunParts): Promise<void> {
   const { settings, logger, version, signal } = parts;
   const metrics = new MemoryMetrics();
   const scheduler = systemScheduler();
+  const { data_dir } = settings.gateway;
+  await makeDirectory(data_dir).catch((error: unknown) => {
+    throw new LatchkeyError('JOURNAL_IO', `cannot make ${data_dir}: ${messageOf(error)}`, { cause: error });
+  });
   const gateway = await startGateway({ ...parts, scheduler, metrics });
   const handlers = controlHandlers({ gateway, settings, version });
   try {

@@ -140,6 +140,30 @@ describe('commands for a gateway that does not run', () => {
   });
 });
 
+test('a data directory that cannot be made is told as such, by the gateway and by the consumer', async () => {
+  const inFile = `${fileOf('a-file', '')}/data`;
+  const policy = fileOf(
+    'policy.json',
+    '{"v":1,"logs":[{"vkey":"lockers.example/gw-0001/1-746d6f68+16ffdca4+AQWc0K+SHsefNYdEsjLWOl68Rl7HOLJlW9ZwwbZYrofj"}]}',
+  );
+  const gateway = fileOf(
+    'nowhere.yaml',
+    `gateway: {id: gw-1, operator_domain: lockers.example, data_dir: ${inFile}}\nkeys: software\nmqtt: {url: "mqtt://127.0.0.1:1"}\nreferences: {kind: clear}\n`,
+  );
+  const receive = fileOf(
+    'nowhere-receive.yaml',
+    `data_dir: ${inFile}\npolicy: ${policy}\nmqtt: {url: "mqtt://127.0.0.1:1"}\nwitness: {name: w.example}\n`,
+  );
+  for (const [command, config, code] of [
+    ['run', gateway, 'JOURNAL_IO'],
+    ['receive', receive, 'STORE_IO'],
+  ] as const) {
+    const ended = await runLatchkey([command, '--config', config]);
+    expect([ended.code, ended.err]).toEqual([ERRORS[code].exitCode, expect.stringContaining(`cannot make ${inFile}`)]);
+    expect(ended.err).not.toContain('    at ');
+  }
+});
+
 describe('a gateway that runs', () => {
   const config = fileOf(
     'running.yaml',
