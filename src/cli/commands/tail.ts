@@ -1,22 +1,23 @@
 /** `latchkey tail`: entries as they become durable. */
 
 import { utf8 } from '../../base/bytes.ts';
+import { tailOffline } from '../../edge/gateway/journal-tools.ts';
 import type { CustodyEvent } from '../../evidence/event/event.ts';
 import { parseLeaf } from '../../evidence/event/leaf.ts';
 import type { CommandRun } from '../command.ts';
-import { askGateway, gatewaySettings } from '../locate.ts';
+import { askGateway, gatewaySettings, whenNoGateway } from '../locate.ts';
 
 const LINES_DEFAULT = 10;
 
 export const tailCommand: CommandRun = async (args, io) => {
   const json = args.flag('json');
   const follow = args.flag('follow');
-  const ask = askGateway(gatewaySettings(args), io, {
-    verb: 'tail',
-    args: { lines: args.count('lines', LINES_DEFAULT), follow },
-    endless: follow,
-    onItem: (line) => io.out(json ? String(line) : describeLeaf(String(line))),
-  });
+  const settings = gatewaySettings(args);
+  const lines = args.count('lines', LINES_DEFAULT);
+  const print = (line: unknown): void => io.out(json ? String(line) : describeLeaf(String(line)));
+  const asked = askGateway(settings, io, { verb: 'tail', args: { lines, follow }, endless: follow, onItem: print });
+  // Nothing follows a journal in which nobody writes.
+  const ask = follow ? asked : whenNoGateway(asked, () => tailOffline(settings.gateway.data_dir, lines, print));
   try {
     await ask;
   } catch (error) {

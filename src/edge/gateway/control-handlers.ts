@@ -1,12 +1,11 @@
 /** What a running gateway answers on its control socket: status, tail, export, check. It reads; nothing here acts. */
 
-import { utf8Text } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
 import type { ControlHandler, ControlOut } from '../control/server.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Gateway } from './gateway.ts';
-import { checkJournal, exportJournal } from './journal-tools.ts';
+import { checkJournal, exportJournal, lineOf } from './journal-tools.ts';
 import type { GatewaySettings } from './settings.ts';
 import { type GatewayStatus, journalProblems, problemsOf } from './status.ts';
 
@@ -80,7 +79,7 @@ async function tail(
     while (next < log.size) {
       const end = Math.min(log.size, next + TAIL_STEP);
       for (const entry of [...log.database.leaves(next, end)]) {
-        await out.item(entry.leaf === undefined ? `{"n":${entry.index},"reduced":true}` : utf8Text(entry.leaf));
+        await out.item(lineOf(entry));
       }
       next = end;
     }

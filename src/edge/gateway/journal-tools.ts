@@ -2,6 +2,7 @@
  * Export and check of a journal: of the running gateway's, or offline under the journal's lock. Nothing is changed.
  */
 import { join } from 'node:path';
+import { utf8Text } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import type { Result } from '../../base/result.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
@@ -54,6 +55,24 @@ export async function exportOffline(dataDir: string, request: ExportRequest, wri
   } finally {
     inspection.close();
   }
+}
+
+/** The newest entries of the newest log, oldest first. Rejects like `exportOffline`. */
+export async function tailOffline(dataDir: string, lines: number, item: (line: string) => void): Promise<void> {
+  const inspection = inspectJournal(dataDir, nodeCrypto);
+  try {
+    const { database } = inspection.find();
+    const size = database.size();
+    for (const entry of database.leaves(Math.max(0, size - lines), size)) item(lineOf(entry));
+  } finally {
+    inspection.close();
+  }
+}
+
+/** The exact leaf line, or what is left of an entry whose body was removed. */
+export function lineOf(entry: { readonly index: number; readonly leaf?: Uint8Array }): string {
+  const text = entry.leaf === undefined ? undefined : utf8Text(entry.leaf);
+  return text ?? `{"n":${entry.index},"reduced":true}`;
 }
 
 export async function checkJournal(journal: Journal, signal: AbortSignal, progress: Progress): Promise<JournalReport> {

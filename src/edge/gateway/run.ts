@@ -1,5 +1,5 @@
 /** The daemon's life as a process: gateway and control socket from start to signal. */
-
+import { access, constants } from 'node:fs/promises';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { MemoryMetrics } from '../../base/metrics.ts';
@@ -25,9 +25,7 @@ export async function runGateway(parts: RunParts): Promise<void> {
   const metrics = new MemoryMetrics();
   const scheduler = systemScheduler();
   const { data_dir } = settings.gateway;
-  await makeDirectory(data_dir).catch((error: unknown) => {
-    throw new LatchkeyError('JOURNAL_IO', `cannot make ${data_dir}: ${messageOf(error)}`, { cause: error });
-  });
+  await usableDirectory(data_dir);
   const gateway = await startGateway({ ...parts, scheduler, metrics });
   const handlers = controlHandlers({ gateway, settings, version });
   try {
@@ -42,6 +40,17 @@ export async function runGateway(parts: RunParts): Promise<void> {
   } catch (error) {
     await gateway.stop('failure');
     throw error;
+  }
+}
+
+/** Made when it is not there. Throws JOURNAL_IO when it cannot be, or when this user may not work in it. */
+async function usableDirectory(path: string): Promise<void> {
+  try {
+    await makeDirectory(path);
+    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const message = `expected gateway.data_dir ${path} to be a folder of this user: ${messageOf(error)}`;
+    throw new LatchkeyError('JOURNAL_IO', message, { cause: error });
   }
 }
 

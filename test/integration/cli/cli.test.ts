@@ -1,6 +1,16 @@
 /** The command line as its users meet it: from the build, as a process. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { runToEnd } from '../../../simulators/demo/child-process.ts';
@@ -125,43 +135,34 @@ describe('commands for a gateway that does not run', () => {
       `gateway: {id: gw-1, operator_domain: lockers.example, data_dir: ${dir.path}/none}\nkeys: software\nmqtt: {url: "mqtt://127.0.0.1:1"}\nreferences: {kind: clear}\n`,
     );
 
-  test('status and tail say that nobody answers', async () => {
-    for (const command of ['status', 'tail']) {
-      const { code, err } = await runLatchkey([command, '--config', config()]);
+  test('status, and a tail that follows, say that nobody answers', async () => {
+    for (const command of [['status'], ['tail', '--follow']]) {
+      const { code, err } = await runLatchkey([...command, '--config', config()]);
       expect([code, err]).toEqual([ERRORS.SOCKET_REFUSED.exitCode, expect.stringContaining('SOCKET_REFUSED')]);
     }
   });
 
-  test('export and check look for the journal, and say that there is none', async () => {
-    for (const command of ['export', 'check']) {
-      const { code, err } = await runLatchkey(['journal', command, '--config', config()]);
+  test('export, check and tail look for the journal, and say that there is none', async () => {
+    for (const command of [['journal', 'export'], ['journal', 'check'], ['tail']]) {
+      const { code, err } = await runLatchkey([...command, '--config', config()]);
       expect([code, err]).toEqual([ERRORS.JOURNAL_MISSING.exitCode, expect.stringContaining('JOURNAL_MISSING')]);
     }
   });
-});
 
-test('a data directory that cannot be made is told as such, by the gateway and by the consumer', async () => {
-  const inFile = `${fileOf('a-file', '')}/data`;
-  const policy = fileOf(
-    'policy.json',
-    '{"v":1,"logs":[{"vkey":"lockers.example/gw-0001/1-746d6f68+16ffdca4+AQWc0K+SHsefNYdEsjLWOl68Rl7HOLJlW9ZwwbZYrofj"}]}',
-  );
-  const gateway = fileOf(
-    'nowhere.yaml',
-    `gateway: {id: gw-1, operator_domain: lockers.example, data_dir: ${inFile}}\nkeys: software\nmqtt: {url: "mqtt://127.0.0.1:1"}\nreferences: {kind: clear}\n`,
-  );
-  const receive = fileOf(
-    'nowhere-receive.yaml',
-    `data_dir: ${inFile}\npolicy: ${policy}\nmqtt: {url: "mqtt://127.0.0.1:1"}\nwitness: {name: w.example}\n`,
-  );
-  for (const [command, config, code] of [
-    ['run', gateway, 'JOURNAL_IO'],
-    ['receive', receive, 'STORE_IO'],
-  ] as const) {
-    const ended = await runLatchkey([command, '--config', config]);
-    expect([ended.code, ended.err]).toEqual([ERRORS[code].exitCode, expect.stringContaining(`cannot make ${inFile}`)]);
-    expect(ended.err).not.toContain('    at ');
-  }
+  test('run says in plain words that the data folder belongs to somebody else', async () => {
+    const locked = dir.file('locked');
+    mkdirSync(locked, { mode: 0o000 });
+    const settings = fileOf(
+      'locked.yaml',
+      `gateway: {id: gw-1, operator_domain: lockers.example, data_dir: ${locked}}\nkeys: software\nmqtt: {url: "mqtt://127.0.0.1:1"}\nreferences: {kind: clear}\n`,
+    );
+    chmodSync(dir.path, 0o755);
+    // Root may enter any folder: then the daemon runs as nobody.
+    const asNobody = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--clear-groups'] : [];
+    const [command = '', ...args] = [...asNobody, process.execPath, mainPath(), 'run', '--config', settings];
+    const { code, err } = await runToEnd(command, args);
+    expect([code, err]).toEqual([ERRORS.JOURNAL_IO.exitCode, expect.stringContaining('to be a folder of this user')]);
+  });
 });
 
 describe('a gateway that runs', () => {
@@ -189,6 +190,7 @@ describe('a gateway that runs', () => {
     const second = await runLatchkey(['run', '--config', config]);
     expect([second.code, second.err]).toEqual([ERRORS.JOURNAL_BUSY.exitCode, expect.stringContaining('JOURNAL_BUSY')]);
     await daemon.stop('SIGTERM');
+    expect((await ask('tail', '--json', '--lines', '3')).out.trimEnd().split('\n')).toHaveLength(3);
     const offline = dir.file('offline.ndjson');
     expect((await ask('journal', 'export', '--out', offline)).code).toBe(0);
     expect((await ask('journal', 'check')).code).toBe(0);
