@@ -1,7 +1,7 @@
 /** Faults in the system calls of a process that is already running: strace is attached, and detached when it is enough. */
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { Child } from '../../../simulators/demo/child-process.ts';
-import { readStrace, type Syscall, straceArgs } from '../../support/strace.ts';
+import { parseStrace, type Syscall, straceArgs } from '../../support/strace.ts';
 
 export interface Sabotage {
   /** The faults end; resolves with the calls that were recorded. */
@@ -23,7 +23,13 @@ export async function sabotage(
     async stop() {
       stopped ??= strace.stop('SIGINT');
       await stopped;
-      return readStrace(options.logFile);
+      return parseStrace(undetached(readFileSync(options.logFile, 'latin1')));
     },
   };
+}
+
+/** A call that was under way when strace let go is one of which no end was seen. */
+function undetached(log: string): string {
+  const lines = log.split('\n').filter((line) => !/ resumed> ?<detached \.\.\.>$/.test(line));
+  return lines.map((line) => line.replace(/ <detached \.\.\.>$/, ' <unfinished ...>')).join('\n');
 }
