@@ -22,7 +22,8 @@ const every = <T>(points: readonly T[]): readonly T[] => points.filter((_, i) =>
 
 function countsOf(report: KillReport): string {
   const left = `${rig.oracle.entriesSeen} entries, ${rig.oracle.receipts} receipts`;
-  return `${report.killed} killed, ${report.missed} not reached, ${report.kinds} kinds of calls; ${left}`;
+  const which = step === 1 ? '' : `every ${step}th call: `;
+  return `${which}${report.killed} killed, ${report.missed} not reached, ${report.kinds} kinds of calls; ${left}`;
 }
 
 /** A call whose number shifts from run to run may be missed; a kind of call may not. */

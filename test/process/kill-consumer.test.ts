@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { diceOf } from '../../simulators/dice.ts';
-import { readStrace, tracedPid } from '../support/strace.ts';
+import { readStrace } from '../support/strace.ts';
 import { until } from '../support/until.ts';
 import { consumerOf, samplePoints } from './support/kill-points.ts';
 import { killAtCalls, killAtRandom } from './support/kill-scenarios.ts';
-import { makeMosquittoRig, type Rig } from './support/rig.ts';
+import { makeMosquittoRig, type Rig, signalTraced } from './support/rig.ts';
 import { judgeSyncs } from './support/synced.ts';
 
 const SEED = 20_261_123;
@@ -35,7 +35,7 @@ describe('the consumer', () => {
       rig.feed.scan(1 + group * 7);
       await until(`group ${group} is receipted`, () => rig.isSettled, 20_000);
     }
-    process.kill(tracedPid(logFile) ?? 0, 'SIGTERM');
+    signalTraced(child, logFile, 'SIGTERM');
     await child.exit();
     const calls = readStrace(logFile);
     const report = judgeSyncs(calls, files, logDir);

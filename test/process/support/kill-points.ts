@@ -4,9 +4,9 @@
  */
 import { rmSync } from 'node:fs';
 import type { Child } from '../../../simulators/demo/child-process.ts';
-import { readStrace, type Syscall, tracedPid } from '../../support/strace.ts';
+import { readStrace, type Syscall } from '../../support/strace.ts';
 import { until } from '../../support/until.ts';
-import type { Rig, Traced } from './rig.ts';
+import { type Rig, signalTraced, type Traced } from './rig.ts';
 
 /** Calls that change something outside the process, or may. */
 const CALLS = [
@@ -96,8 +96,7 @@ async function script(
     await until('scans of the traced run are receipted', settled, STEP_LIMIT_MS);
   }
   const stopS = Date.now() / 1_000;
-  const pid = tracedPid(traced.strace.logFile);
-  if (!dead() && pid !== undefined) process.kill(pid, 'SIGTERM');
+  if (!dead()) signalTraced(child, traced.strace.logFile, 'SIGTERM');
   await child.exit(STEP_LIMIT_MS);
   return { liveS, stopS };
 }

@@ -74,7 +74,7 @@ export class Rig<B extends RigBroker = RigBroker> {
   gatewaySettings: object = {};
   #gateway: Child | undefined;
   #consumer: Child | undefined;
-  readonly #traceFiles: string[] = [];
+  readonly #traced: { readonly strace: Child; readonly logFile: string }[] = [];
 
   constructor(
     parts: Pick<Rig<B>, 'oracle' | 'dir' | 'broker' | 'tap' | 'feed' | 'site'> & {
@@ -153,8 +153,9 @@ export class Rig<B extends RigBroker = RigBroker> {
   #start(args: readonly string[], traced: Traced | undefined): Child {
     const env = args[0] === 'run' ? this.#env : {};
     if (traced === undefined) return startLatchkey(args, { env });
-    this.#traceFiles.push(traced.strace.logFile);
-    return startLatchkeyTraced(args, traced.strace, { env: { ...env, ...traced.env } });
+    const strace = startLatchkeyTraced(args, traced.strace, { env: { ...env, ...traced.env } });
+    this.#traced.push({ strace, logFile: traced.strace.logFile });
+    return strace;
   }
 
   /** The consumer believes this log from now on. */
@@ -235,7 +236,7 @@ export class Rig<B extends RigBroker = RigBroker> {
 
   async close(): Promise<void> {
     // A traced process outlives its tracer.
-    for (const file of this.#traceFiles) killTraced(file);
+    for (const { strace, logFile } of this.#traced) if (strace.running) signalTraced(strace, logFile, 'SIGKILL');
     for (const child of [this.#gateway, this.#consumer]) await child?.stop('SIGKILL').catch(() => undefined);
     await this.site?.close();
     await this.feed.stop();
@@ -245,13 +246,16 @@ export class Rig<B extends RigBroker = RigBroker> {
   }
 }
 
-function killTraced(logFile: string): void {
+/** Signals the process that this strace traces, and no other that came to have its number since. */
+export function signalTraced(strace: Child, logFile: string, signal: NodeJS.Signals): void {
   try {
     const pid = tracedPid(logFile);
-    if (pid === undefined || !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('latchkey')) return;
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It is gone, as it should be.
+    if (pid === undefined) return;
+    const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    if (Number(parent) === strace.pid) process.kill(pid, signal);
+  } catch (error) {
+    // It is gone already.
+    if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
 
