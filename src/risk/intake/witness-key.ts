@@ -56,7 +56,7 @@ export async function openWitnessKey(
 /** Makes the file unless there is one. Two processes that try at once end up with one key: the name is linked, not moved. */
 async function makeKeyFile(path: string, name: string): Promise<boolean> {
   if ((await stat(path).catch(() => undefined)) !== undefined) return false;
-  const fresh = `${path}.${process.pid}`;
+  const fresh = `${path}.${randomBytes(8).toString('hex')}`;
   await makeDirectory(dirname(path));
   await writeFileDurably(fresh, utf8(`${VERSION_LINE}\n${name}\n${base64(randomBytes(SEED_BYTES))}\n`));
   try {
