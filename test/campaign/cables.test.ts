@@ -18,13 +18,14 @@ import { campaignSeed, recordResult } from './support/results.ts';
 const ROUNDS = 50;
 /** An hour at 115,200 baud, ten bits a byte. */
 const HOUR_BYTES = 3_600 * 11_520;
-const GROWTH_MAX_MIB = 40;
+const GROWTH_MAX_MIB = 30;
+const SMALL_HEAP = { NODE_OPTIONS: '--max-old-space-size=64 --max-semi-space-size=2' };
 
 let rig: Rig;
 let startedMs: number;
 beforeEach(async () => {
   startedMs = Date.now();
-  rig = await makeRig({ broker: await startBroker(), protocol: '3.1.1' });
+  rig = await makeRig({ broker: await startBroker(), protocol: '3.1.1', env: SMALL_HEAP });
 });
 afterEach(() => rig.close());
 

@@ -22,7 +22,7 @@ const every = <T>(points: readonly T[]): readonly T[] => points.filter((_, i) =>
 
 function countsOf(report: KillReport): string {
   const left = `${rig.oracle.entriesSeen} entries, ${rig.oracle.receipts} receipts`;
-  const which = step === 1 ? '' : `every ${step}th call: `;
+  const which = step === 1 ? '' : `one in ${step} calls: `;
   return `${which}${report.killed} killed, ${report.missed} not reached, ${report.kinds} kinds of calls; ${left}`;
 }
 

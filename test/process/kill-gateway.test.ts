@@ -18,7 +18,7 @@ describe('SIGKILL of the gateway', () => {
     const report = await killAtCalls(rig, gatewayOf(rig), (points) => {
       const commit = points.filter(({ phase }) => phase === 'commit');
       const kinds = new Set(commit.map(({ kind }) => kind));
-      for (const call of ['pwrite64 1-#.db-wal', 'fsync 1-#.db-wal', 'write socket']) {
+      for (const call of ['pwrite64 1-#.db-wal', 'fsync 1-#.db-wal', 'send socket']) {
         expect(kinds).toContain(`commit ${call}`);
       }
       return samplePoints(commit, 5, () => dice.next());

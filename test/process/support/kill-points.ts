@@ -125,7 +125,9 @@ export async function findKillPoints(
     const file = fileKind(call, victim);
     if (file === undefined) return [];
     const phase = call.startS < liveS ? 'start' : call.startS < stopS ? 'commit' : 'stop';
-    return [{ call: call.name, nth, phase, kind: `${phase} ${call.name} ${file}` }];
+    // Whether two buffers leave in one call or in two is chance.
+    const name = file === 'socket' && call.name.startsWith('write') ? 'send' : call.name;
+    return [{ call: call.name, nth, phase, kind: `${phase} ${name} ${file}` }];
   });
 }
 
