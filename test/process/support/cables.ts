@@ -1,4 +1,5 @@
 /** Cables that are pulled, and lines full of noise, at a real daemon: the same code for `npm test` and the campaign. */
+import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { openPtyCable } from '../../../simulators/line/pty-cable.ts';
@@ -154,6 +155,7 @@ export async function makeNoise(
     await Promise.all(lines.map((line) => written(line, noise.subarray(at, at + PART))));
     if (part === FIRST_PARTS) firstMib = memory.takeMax();
   }
+  await until('the daemon has read all of it', () => lines.every(({ port }) => queuedBytes(port) === 0), LIMIT_MS);
   const maxMib = memory.takeMax();
   memory.stop();
   const { log } = await rig.statusUntil('the daemon answers', () => true);
@@ -163,4 +165,15 @@ export async function makeNoise(
 async function written(line: LoudLine, bytes: Uint8Array): Promise<void> {
   await until('the line is connected', () => line.peer()?.destroyed === false, LIMIT_MS);
   await new Promise<void>((resolve) => line.peer()?.write(bytes, () => resolve()));
+}
+
+/** Bytes that the kernel holds in connections of this port, in both directions and at both ends (proc(5)). */
+function queuedBytes(port: number): number {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = readFileSync('/proc/net/tcp', 'latin1').split('\n').slice(1);
+  return rows.reduce((sum, row) => {
+    const [, local = '', remote = '', state = '', queues = ''] = row.trim().split(/ +/);
+    if (state !== '01' || !(local.endsWith(wanted) || remote.endsWith(wanted))) return sum;
+    return sum + queues.split(':').reduce((both, hex) => both + Number.parseInt(hex, 16), 0);
+  }, 0);
 }
