@@ -12,11 +12,11 @@ import { LogDatabase } from '../../../src/edge/journal/log-database.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { startBroker, type TestBroker } from '../../support/broker.ts';
 import { runLatchkey, startLatchkey } from '../../support/child.ts';
-import { readStrace, type Syscall, tracedPid } from '../../support/strace.ts';
+import { readStrace, type Syscall } from '../../support/strace.ts';
 import { until } from '../../support/until.ts';
 import { DISK_CALLS, DiskModel, type Moment, momentsOf, type Survivors } from './disk-model.ts';
 import { Oracle } from './oracle.ts';
-import type { Rig } from './rig.ts';
+import { type Rig, signalTraced } from './rig.ts';
 import { SOCKET_CALLS, type TracedMessage, tracedMessages } from './sightings.ts';
 import { startTap } from './tap.ts';
 
@@ -62,7 +62,7 @@ export async function traceLoad(rig: Rig<TestBroker>, load: Load): Promise<Trace
     await until(`scan ${last} leaves`, () => rig.oracle.lastScan >= last, LIMIT_MS);
   }
   await settled(rig);
-  process.kill(tracedPid(logFile) ?? 0, 'SIGTERM');
+  signalTraced(child, logFile, 'SIGTERM');
   await child.exit(LIMIT_MS);
   const calls = readStrace(logFile);
   return { calls, moments: momentsOf(calls), messages: tracedMessages(calls), before, retained };
