@@ -46,10 +46,13 @@ export interface CheckReport {
   /** No finding: everything in the file fits. */
   readonly sound: boolean;
   readonly size: number;
+  /** Rows up to here were run along: all of them, or those below the first that does not fit. */
+  readonly checkedSize: number;
   /** Size of the newest note. */
   readonly noteSize: number;
-  /** Entries whose body was removed. */
+  /** Entries whose body was removed, as far as was checked. */
   readonly reduced: number;
+  /** Notes that fit, as far as was checked. */
   readonly notes: number;
   readonly receipts: readonly { readonly keyId: string; readonly size: number }[];
   /** The first findings, at most 100. */
@@ -78,6 +81,7 @@ export async function checkFile(path: string, options: CheckOptions): Promise<Ch
       path,
       sound: false,
       size: 0,
+      checkedSize: 0,
       noteSize: 0,
       reduced: 0,
       notes: 0,
@@ -106,14 +110,16 @@ export async function checkLog(
   if (!verdict.ok) findings.add(verdict.reason, verdict.detail, verdict.index);
   await paced(leafSteps(database, verdict.ok ? size : verdict.index, findings), { signal: options.signal });
   checkReceipts(database, options.crypto, findings);
+  const { size: checkedSize, reduced, notes } = verdict.ok ? verdict : verdict.before;
   return {
     path: database.path,
     origin: database.origin,
     sound: findings.total === 0,
     size,
+    checkedSize,
     noteSize: database.newestNote()?.size ?? 0,
-    reduced: verdict.ok ? verdict.reduced : 0,
-    notes: verdict.ok ? verdict.notes : 0,
+    reduced,
+    notes,
     receipts: database.receipts().map((receipt) => ({ keyId: receipt.keyId, size: receipt.size })),
     findings: findings.named,
     findingsMore: findings.total - findings.named.length,

@@ -50,7 +50,14 @@ export type RowsVerdict =
       readonly notes: number;
     }
   /** `index` is the first entry that does not fit; for a note or frontier the last entry below it. */
-  | { readonly ok: false; readonly reason: RowsReason; readonly index: number; readonly detail: string };
+  | {
+      readonly ok: false;
+      readonly reason: RowsReason;
+      readonly index: number;
+      readonly detail: string;
+      /** What was found to fit before that: rows up to `size`, with so many bodies gone and so many notes. */
+      readonly before: { readonly size: number; readonly reduced: number; readonly notes: number };
+    };
 
 interface Mismatch {
   readonly reason: RowsReason;
@@ -125,14 +132,14 @@ export class StoredTree {
     let notes = 0;
     try {
       const start = this.#startAt(from);
-      if ('reason' in start) return { ok: false, ...start };
+      if ('reason' in start) return { ok: false, ...start, before: { size: 0, reduced, notes } };
       const tree = new TreeBuilder(this.#crypto, start);
       at = start.size;
       let unsigned = false;
       while (at < to) {
         const row = guarded(this.#path, () => this.#rows().rowFrom(at));
         const mismatch = this.#mismatch(row, tree, unsigned);
-        if (mismatch !== undefined) return { ok: false, ...mismatch };
+        if (mismatch !== undefined) return { ok: false, ...mismatch, before: { size: at, reduced, notes } };
         const { size, reduced: gone, note } = present(row, 'checked row');
         entries += size - at;
         reduced += gone;
@@ -146,7 +153,8 @@ export class StoredTree {
       return { ok: true, size: at, entries, reduced, notes };
     } catch (error) {
       if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_DAMAGED') throw error;
-      return { ok: false, reason: 'unreadable', index: at, detail: error.message };
+      const before = { size: at, reduced, notes };
+      return { ok: false, reason: 'unreadable', index: at, detail: error.message, before };
     }
   }
 

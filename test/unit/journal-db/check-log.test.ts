@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
+import { describeReport } from '../../../src/cli/commands/journal-check.ts';
 import { type CheckReport, checkFile, checkLog } from '../../../src/edge/journal/check-log.ts';
 import { formatNote } from '../../../src/evidence/log/note.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
@@ -74,6 +75,22 @@ describe('the check of a log', () => {
     const cut = await changed(await realLog(), 'DELETE FROM commits WHERE first > 0');
     expect(names(cut)).toContain('open');
     expect(cut.sound).toBe(false);
+  });
+
+  test('that stopped at a damage counts what was checked up to there', async () => {
+    const path = await realLog();
+    const whole = await checkFile(path, options);
+    expect(whole).toMatchObject({ checkedSize: 300, notes: 2 });
+    const report = await changed(
+      path,
+      "UPDATE commits SET leaves = CAST(replace(leaves, 'A17', 'A18') AS BLOB) WHERE first > 0",
+    );
+    expect(report).toMatchObject({ sound: false, size: 300, notes: 1 });
+    expect(report.checkedSize).toBeGreaterThan(0);
+    expect(report.checkedSize).toBeLessThan(300);
+    expect(report.findings.at(-1)?.index).toBe(report.checkedSize);
+    const lines = describeReport({ sound: false, logs: [report] });
+    expect(lines[0]).toContain(`1 notes fit below entry ${report.checkedSize}, where the check stopped`);
   });
 
   test('names leaves that are no events of this log, or that a consumer would not use', async () => {
