@@ -200,11 +200,13 @@ function putScans(data: Mutable, scans: readonly WaitingScan[], more: number, bo
   if (scans.length > 0) {
     data['scans'] = scans.slice(0, SCANS_WRITTEN_MAX).map((scan) => {
       const item: Mutable = {};
-      if (scan.boot !== boot && scan.boot !== UNNAMED_BOOT) item['boot'] = scan.boot;
+      const isNamed = scan.boot !== UNNAMED_BOOT;
+      if (isNamed && scan.boot !== boot) item['boot'] = scan.boot;
       item['device'] = scan.device;
       if (scan.parcel !== undefined) item['parcel'] = { ...scan.parcel };
       if (scan.quarantined !== undefined) item['quarantined'] = scan.quarantined;
-      item['up_ms'] = scan.upMs;
+      // A time without the start that it counts in would be read as one of the event's own start.
+      if (isNamed) item['up_ms'] = scan.upMs;
       return item;
     });
   }

@@ -63,6 +63,33 @@ export const EMPTY_COMPARTMENT: Compartment = {
   blindSinceMs: undefined,
 };
 
+/** What a person is shown of it. */
+export interface CompartmentStatus {
+  readonly name: string;
+  readonly device: string;
+  readonly door: 'open' | 'shut' | 'unknown';
+  readonly occupied?: boolean;
+  readonly held: number;
+  readonly visited: boolean;
+}
+
+export function compartmentStatus(
+  place: Pick<CompartmentStatus, 'name' | 'device'>,
+  state: Compartment,
+): CompartmentStatus {
+  const { door, item, held, episode } = state;
+  const word = door.value === undefined ? 'unknown' : door.value ? 'shut' : 'open';
+  const occupied = item.value === undefined ? {} : { occupied: item.value };
+  return {
+    name: place.name,
+    device: place.device,
+    door: word,
+    ...occupied,
+    held: held.length,
+    visited: episode !== undefined,
+  };
+}
+
 export interface CompartmentRead {
   readonly boot: number;
   readonly askedMs: number;

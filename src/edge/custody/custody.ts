@@ -34,6 +34,8 @@ import {
   addScan,
   type Compartment,
   type CompartmentOutput,
+  type CompartmentStatus,
+  compartmentStatus,
   doubtScans,
   dueClosing,
   EMPTY_COMPARTMENT,
@@ -45,7 +47,7 @@ import { type ClosedBy, judgeEpisode } from './outcome.ts';
 import { keyIdOf, type ReferenceMaker } from './references.ts';
 import { ScanRow, type WaitingScan } from './scans.ts';
 import type { CompartmentSettings, CustodySettings } from './settings.ts';
-import { readSnapshot, takeSnapshot } from './snapshot.ts';
+import { readSnapshot, type StartPlace, takeSnapshot } from './snapshot.ts';
 
 const TICK_MS = 1_000;
 
@@ -53,8 +55,9 @@ export interface CustodyOptions {
   readonly settings: CustodySettings;
   readonly appender: Pick<Appender, 'append'>;
   readonly references: ReferenceMaker;
-  /** Start number of the daemon in the open log. */
+  /** Start number of the daemon in the log that is open at the start, and that log's origin. */
   readonly boot: number;
+  readonly log: string;
   /** What `snapshot` gave in the run before, as read from disk. What is no snapshot is logged and ignored. */
   readonly restored?: unknown;
   readonly scheduler: Scheduler;
@@ -63,15 +66,6 @@ export interface CustodyOptions {
   readonly metrics: Metrics;
   /** Called after each change of `revision`, in the same turn as the events that it led to. */
   readonly onChange?: () => void;
-}
-
-export interface CompartmentStatus {
-  readonly name: string;
-  readonly device: string;
-  readonly door: 'open' | 'shut' | 'unknown';
-  readonly occupied?: boolean;
-  readonly held: number;
-  readonly visited: boolean;
 }
 
 export interface Custody {
@@ -87,8 +81,11 @@ export interface Custody {
   stop(): void;
   /** What time alone decides: settled and overlong episodes, scans without doors. `start` calls it each second. */
   tick(observed: Observed): void;
-  /** All that must survive a restart, as canonical JSON will take it: below 1 KiB a compartment. */
-  snapshot(): JsonObject;
+  /**
+   * All that must survive a restart, as canonical JSON will take it: below 1 KiB a compartment. `place` is this start in
+   * the log that is open now, when that is another than at the start.
+   */
+  snapshot(place?: StartPlace): JsonObject;
   status(): readonly CompartmentStatus[];
 }
 
@@ -163,23 +160,18 @@ class CustodyRoom implements Custody {
     this.#tell();
   }
 
-  snapshot(): JsonObject {
-    return takeSnapshot([...this.#settings.values()], this.#states, this.#row.list(), this.#options.boot);
+  snapshot(place?: StartPlace): JsonObject {
+    return takeSnapshot([...this.#settings.values()], this.#states, this.#row.list(), this.#options, place);
   }
 
   status(): readonly CompartmentStatus[] {
-    return this.#options.settings.compartments.map(({ name, device }) => {
-      const { door, item, held, episode } = this.#state(name);
-      const word = door.value === undefined ? 'unknown' : door.value ? 'shut' : 'open';
-      const occupied = item.value === undefined ? {} : { occupied: item.value };
-      return { name, device, door: word, ...occupied, held: held.length, visited: episode !== undefined };
-    });
+    return this.#options.settings.compartments.map((each) => compartmentStatus(each, this.#state(each.name)));
   }
 
   #restore(): void {
-    const { restored, settings, boot, logger } = this.#options;
+    const { restored, settings, logger } = this.#options;
     if (restored === undefined) return;
-    const read = readSnapshot(restored, settings.compartments, boot);
+    const read = readSnapshot(restored, settings.compartments, this.#options);
     if (read === undefined) {
       logger.warn({}, 'the saved custody state is unreadable; compartments begin unknown');
       return;

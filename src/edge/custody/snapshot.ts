@@ -57,46 +57,88 @@ const compartmentSchema = z.strictObject({
 const snapshotSchema = z.strictObject({
   boot: count,
   compartments: z.array(compartmentSchema).max(COMPARTMENTS_MAX),
+  /** The log in which the start numbers count. Snapshots of version 0.1 do not say it: their starts cannot be named. */
+  log: z.string().max(120).exactOptional(),
   v: z.literal(1),
   waiting: z.array(scanSchema).max(WAITING_MAX),
 });
+
+/** A start of the daemon: its number in a log. */
+export interface StartPlace {
+  readonly log: string;
+  readonly boot: number;
+}
 
 export interface Restored {
   readonly compartments: ReadonlyMap<string, Compartment>;
   readonly waiting: readonly WaitingScan[];
 }
 
+/**
+ * `home` is the running start in the log in which the states count their starts. In another log, opened while the daemon
+ * runs, the running start has another number (`place`), and those before it have none.
+ */
 export function takeSnapshot(
   settings: readonly CompartmentSettings[],
   states: ReadonlyMap<string, Compartment>,
   waiting: readonly WaitingScan[],
-  boot: number,
+  home: StartPlace,
+  place: StartPlace = home,
 ): JsonObject {
+  const isHome = place.log === home.log;
+  const number = (boot: number): number => (isHome ? boot : boot === home.boot ? place.boot : UNNAMED_BOOT);
   return {
-    boot,
+    boot: place.boot,
     compartments: settings.flatMap((each) => {
       const state = states.get(each.name);
-      return state === undefined || each.polarity === undefined ? [] : [compartmentJson(each, each.polarity, state)];
+      if (state === undefined || each.polarity === undefined) return [];
+      return [compartmentJson(each, each.polarity, isHome ? state : renumbered(state, number))];
     }),
+    log: place.log,
     v: 1,
-    waiting: waiting.map(scanJson),
+    waiting: waiting.map((scan) => scanJson({ ...scan, boot: number(scan.boot) })),
   };
+}
+
+function renumbered(state: Compartment, number: Nameable): Compartment {
+  const look = (each: Debounced): Debounced =>
+    each.look === undefined ? each : { ...each, look: { ...each.look, boot: number(each.look.boot) } };
+  const { episode } = state;
+  return {
+    ...state,
+    door: look(state.door),
+    item: look(state.item),
+    episode: episode && {
+      ...episode,
+      boot: number(episode.boot),
+      opened: nameableSeen(episode.opened),
+      closed: nameableSeen(episode.closed),
+      closedBoot: number(episode.closedBoot),
+      scans: episode.scans.map((scan) => ({ ...scan, boot: number(scan.boot) })),
+    },
+  };
+}
+
+/** An interval that began in an earlier start cannot be told where that start has no number. */
+function nameableSeen(seen: Seen | undefined): Seen | undefined {
+  return seen?.from_boot === undefined ? seen : undefined;
 }
 
 /**
  * Undefined when the value is no snapshot. Compartments that are no longer configured are dropped; door and item states
- * of those that were rewired too. `boot` is the running start; a snapshot of a start that is not before it comes from
- * another log, whose starts this log cannot name.
+ * of those that were rewired too. `home` is the running start; the starts of a snapshot that counts in another log
+ * cannot be named in this one.
  */
 export function readSnapshot(
   value: unknown,
   settings: readonly CompartmentSettings[],
-  boot: number,
+  home: StartPlace,
 ): Restored | undefined {
   const parsed = snapshotSchema.safeParse(value);
   if (!parsed.success) return undefined;
   const { data } = parsed;
-  const nameable = (each: number) => (data.boot < boot && each < boot ? each : UNNAMED_BOOT);
+  const isSameLog = data.log === home.log && data.boot < home.boot;
+  const nameable = (each: number) => (isSameLog && each < home.boot ? each : UNNAMED_BOOT);
   const saved = new Map(data.compartments.map((each) => [each.name, each]));
   const compartments = new Map<string, Compartment>();
   for (const each of settings) {

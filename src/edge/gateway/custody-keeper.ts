@@ -6,7 +6,8 @@ import { canonicalJson } from '../../evidence/event/json.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { ReadingSink } from '../contracts/reading.ts';
-import { type CompartmentStatus, createCustody } from '../custody/custody.ts';
+import type { CompartmentStatus } from '../custody/compartment.ts';
+import { createCustody } from '../custody/custody.ts';
 import { clearReferences, pseudonymousReferences } from '../custody/references.ts';
 import type { Journal } from '../journal/journal.ts';
 import { loadReferenceKeys } from './references.ts';
@@ -17,8 +18,9 @@ const STATE_NAME = 'custody';
 export interface CustodyKeeperParts {
   readonly settings: GatewaySettings;
   readonly journal: Journal;
-  /** Start number of the daemon in the log that was open at the start. */
+  /** Start number of the daemon in the log that was open at the start, and that log's origin. */
   readonly boot: number;
+  readonly log: string;
   readonly observer: Observer;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
@@ -39,7 +41,7 @@ export interface CustodyStatus {
 
 /** Throws like `loadReferenceKeys`. */
 export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
-  const { settings, journal, boot, observer, scheduler, logger, metrics } = parts;
+  const { settings, journal, boot, log, observer, scheduler, logger, metrics } = parts;
   const keys = loadReferenceKeys(settings.references);
   const restored = parseState(journal.loadState(STATE_NAME));
   const custody = createCustody({
@@ -47,6 +49,7 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     appender: journal.appender,
     references: keys.length === 0 ? clearReferences() : pseudonymousReferences(nodeCrypto, keys),
     boot,
+    log,
     ...(restored === undefined ? {} : { restored }),
     scheduler,
     observer,
@@ -54,12 +57,30 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     metrics,
     onChange: () => save(),
   });
-  const save = (): void => journal.saveState(STATE_NAME, canonicalJson(custody.snapshot()));
+  let savedFor = log;
+  const save = (): void => {
+    // Between two logs the one before is named, and the state is saved anew when the next is open.
+    const open = journal.openOrigin() ?? savedFor;
+    savedFor = open;
+    const place = open === log ? undefined : { log: open, boot: journal.log(open).record.boot };
+    journal.saveState(STATE_NAME, canonicalJson(custody.snapshot(place)));
+  };
   custody.start();
-  // Also when nothing changed: a look of the run before keeps its start number only while the log counts on from there.
+  // Also when nothing changed: what was saved by the run before counts its starts up to that one.
   save();
+  // A log that opens while the daemon runs counts its starts anew.
+  const forget = journal.outbox.onChange(() => {
+    const open = journal.openOrigin();
+    if (open !== undefined && open !== savedFor) save();
+  });
   const status = (): CustodyStatus => ({ refusing: custody.refusing, compartments: custody.status() });
-  return { sink: custody.sink, status, stop: () => custody.stop() };
+  const stop = (): void => {
+    forget();
+    custody.stop();
+    // Scans that wait for a door and looks that only confirmed are not worth a write each: here they are.
+    save();
+  };
+  return { sink: custody.sink, status, stop };
 }
 
 /** What is no JSON is no state: custody says so itself when it cannot read one. */

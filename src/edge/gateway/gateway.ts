@@ -76,6 +76,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     undo.push(() => journal.close());
     // Now, while a log is surely open: damage that is found later replaces it, and between two logs there is none.
     const boot = journal.boot();
+    const log = journal.origin();
     let lines: readonly Line[] = [];
     const facts = new AliveFacts({ dataDir: settings.gateway.data_dir, journal, lines: () => lines });
     const life = new Life({
@@ -93,7 +94,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     // Its timer would keep a process alive that could not start, and the log says how this start ended.
     undo.push(() => void life.stopped('failure'));
     await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS));
-    const keeper = startCustody({ settings, journal, boot, observer, scheduler, logger, metrics });
+    const keeper = startCustody({ settings, journal, boot, log, observer, scheduler, logger, metrics });
     undo.push(() => keeper.stop());
     const onStep = (step: ClockStep): void => {
       journal.appender.append({

@@ -7,6 +7,7 @@ import type { AppendAnswer, Appender, EventDraft } from '../contracts/appender.t
 import type { BlindWindow } from './blind-window.ts';
 import type { JournalDraft } from './draft-queue.ts';
 import type { LogWriter } from './log-writer.ts';
+import { withoutEarlierStarts } from './named-starts.ts';
 
 /** Bodies are at most some KiB, so this bounds the bytes too. */
 const WAITING_MAX = 4_096;
@@ -14,6 +15,8 @@ const WAITING_MAX = 4_096;
 export class AppenderFront implements Appender {
   readonly #blind: BlindWindow;
   #writer: LogWriter | undefined;
+  /** The log has seen no start but the running one: no other can be named in it. */
+  #isFirstStart = false;
   #waiting: JournalDraft[] = [];
   #ended = false;
   #wakers: (() => void)[] = [];
@@ -24,7 +27,7 @@ export class AppenderFront implements Appender {
   }
 
   append(draft: EventDraft): AppendAnswer {
-    if (this.#writer !== undefined) return this.#writer.append(draft);
+    if (this.#writer !== undefined) return this.#writer.append(this.#placed(draft));
     if (this.#ended || this.#waiting.length >= WAITING_MAX) {
       this.#blind.count('queue_full', draft.body.type, draft.observed.upMs);
       return 'refused';
@@ -57,12 +60,16 @@ export class AppenderFront implements Appender {
     this.#writer = undefined;
   }
 
-  /** Events go to this writer: first those handed back by the one before, then those that waited. */
-  resume(writer: LogWriter, released: readonly JournalDraft[]): void {
+  /**
+   * Events go to this writer: first those handed back by the one before, then those that waited. `boot` is the running
+   * start's number in its log.
+   */
+  resume(writer: LogWriter, boot: number, released: readonly JournalDraft[]): void {
+    this.#isFirstStart = boot === 1;
     const waiting = [...released, ...this.#waiting];
     this.#waiting = [];
     // What the new queue has no room for is counted there.
-    for (const draft of waiting) writer.append(draft);
+    for (const draft of waiting) writer.append(this.#placed(draft));
     this.#writer = writer;
     this.#wake();
   }
@@ -77,6 +84,12 @@ export class AppenderFront implements Appender {
   /** Events that are not durable yet. */
   get waiting(): number {
     return this.#waiting.length + (this.#writer?.waiting ?? 0);
+  }
+
+  #placed(draft: JournalDraft): JournalDraft {
+    if (!this.#isFirstStart) return draft;
+    const body = withoutEarlierStarts(draft.body);
+    return body === draft.body ? draft : { ...draft, body };
   }
 
   async #present(signal: AbortSignal): Promise<LogWriter> {

@@ -105,6 +105,8 @@ export interface Journal {
   boot(): number;
   /** The open log's origin. Throws JOURNAL_IO while the next one cannot be opened. */
   origin(): string;
+  /** The same, undefined while the next one cannot be opened. */
+  openOrigin(): string | undefined;
   status(): JournalStatus;
   /** Ends the open log in good order and opens the next. Rejects with JOURNAL_IO or JOURNAL_FULL: it stays open then. */
   rotate(): Promise<void>;
@@ -208,6 +210,10 @@ class OpenJournal implements Journal {
 
   origin(): string {
     return this.log().origin;
+  }
+
+  openOrigin(): string | undefined {
+    return this.#parts.keeper.current?.origin;
   }
 
   status(): JournalStatus {

@@ -181,7 +181,7 @@ export class LogKeeper {
       writer.append({ observed: this.#options.observer.observe(), body, own: true, urgent: true });
       await writer.flush(this.#stop.signal);
     } catch (error) {
-      this.front.resume(writer, []);
+      this.front.resume(writer, log.record.boot, []);
       throw error;
     }
     const released = await this.#release();
@@ -306,7 +306,7 @@ export class LogKeeper {
       throw error;
     }
     this.#running = { log, writer };
-    this.front.resume(writer, released);
+    this.front.resume(writer, log.record.boot, released);
     this.#onState(log, writer, writer.state);
     await this.whenOpened();
   }

@@ -71,7 +71,8 @@ const doorSeen = object(
   },
 );
 
-const episodeScan = object({ device: nameField, up_ms: int() }, { parcel: parcelField, boot: int(1), quarantined });
+/** `up_ms` is in start `boot`, or in the event's own; absent when this log cannot name the start. */
+const episodeScan = object({ device: nameField }, { up_ms: int(), parcel: parcelField, boot: int(1), quarantined });
 
 const notSeen = word(
   'opening',

@@ -22,6 +22,7 @@ export const crypto: EvidenceCrypto = {
   sha256: (bytes) => createHash('sha256').update(bytes).digest(),
   hmacSha256: (key, message) => createHmac('sha256', key).update(message).digest(),
   verifyEd25519: () => false,
+  verifyEcdsaP256: () => false,
 };
 
 export const NOVEMBER: ReferenceKey = { id: '2026-11', key: utf8('november-november-november-novemb') };
@@ -43,10 +44,13 @@ export const SETTINGS = custodySettingsSchema.parse({
   settle_ms: 1_500,
 });
 
+export const LOG = 'lockers.example/gw-0001/1-9f2c01aa';
+
 const POLL_MS = 500;
 
 export interface TableOptions {
   readonly boot?: number;
+  readonly log?: string;
   readonly restored?: unknown;
   readonly references?: ReferenceMaker;
   readonly settings?: typeof SETTINGS;
@@ -68,6 +72,7 @@ export class Table {
       appender: { append: (draft) => this.#append(draft) },
       references: options.references ?? pseudonymousReferences(crypto, [NOVEMBER]),
       boot: this.boot,
+      log: options.log ?? LOG,
       restored: options.restored,
       scheduler: this.scheduler,
       observer: { observe: () => this.now() },
@@ -145,7 +150,7 @@ export class Table {
       encodeLeaf({
         ...body,
         v: 1,
-        log: 'lockers.example/gw-0001/1-9f2c01aa',
+        log: LOG,
         n: this.drafts.length,
         salt: 'AAAAAAAAAAAAAAAAAAAAAA',
         at: new Date(observed.wallMs).toISOString(),

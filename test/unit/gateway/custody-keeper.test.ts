@@ -27,14 +27,33 @@ class Site {
   readonly scheduler = new ManualScheduler();
   readonly bodies: EventBody[] = [];
   refuse = false;
+  /** The log that is open; undefined between two. */
+  open: { log: string; boot: number } | undefined;
   #saved: string | undefined;
 
-  start(boot: number): CustodyKeeper {
+  readonly #listeners = new Set<() => void>();
+
+  /** A log opened while the daemon runs. */
+  opened(log: string): void {
+    this.open = { log, boot: 1 };
+    for (const listener of this.#listeners) listener();
+  }
+
+  start(boot: number, log = 'first'): CustodyKeeper {
+    this.open = { log, boot };
     const journal = {
       appender: {
         append: (draft: { readonly body: EventBody }) => {
           this.bodies.push(draft.body);
           return this.refuse ? 'refused' : 'queued';
+        },
+      },
+      openOrigin: () => this.open?.log,
+      log: () => ({ record: { boot: this.open?.boot } }),
+      outbox: {
+        onChange: (listener: () => void) => {
+          this.#listeners.add(listener);
+          return () => this.#listeners.delete(listener);
         },
       },
       loadState: () => this.#saved,
@@ -44,7 +63,8 @@ class Site {
     } as unknown as Journal;
     const observer = { observe: () => this.#observed() };
     const { scheduler } = this;
-    const parts = { settings, journal, boot, observer, scheduler, logger: silentLogger, metrics: new MemoryMetrics() };
+    const metrics = new MemoryMetrics();
+    const parts = { settings, journal, boot, log, observer, scheduler, logger: silentLogger, metrics };
     return startCustody(parts);
   }
 
@@ -67,12 +87,12 @@ class Site {
 
 test('a look is named by its start only in the log that counted it, over quiet starts too', () => {
   const site = new Site();
-  // The third start of one log; the log was changed during it, and the next one counts its starts anew.
+  // The third start of one log; it was lost, and the next one counts its starts anew.
   const first = site.start(3);
   site.read(first, 1);
   first.stop();
-  for (const boot of [2, 3]) site.start(boot).stop();
-  const last = site.start(4);
+  for (const boot of [1, 2, 3]) site.start(boot, 'second').stop();
+  const last = site.start(4, 'second');
   site.read(last, 0);
   last.stop();
   const opened = site.bodies.find(({ type }) => type === 'door.opened');
@@ -88,6 +108,31 @@ test('a look is named by its start only in the log that counted it, over quiet s
   named.read(third, 0);
   third.stop();
   expect(named.bodies.find(({ type }) => type === 'door.opened')?.seen).toMatchObject({ from_boot: 1 });
+});
+
+test('in a log that opened while the daemon ran, its start is named by its number there, and no other', () => {
+  const site = new Site();
+  const first = site.start(3);
+  site.read(first, 1);
+  site.opened('second');
+  first.stop();
+  const next = site.start(2, 'second');
+  site.read(next, 0);
+  next.stop();
+  expect(site.bodies.find(({ type }) => type === 'door.opened')?.seen).toMatchObject({ from_boot: 1 });
+  // A look of the start before that one has no number in the second log.
+  const older = new Site();
+  const one = older.start(3);
+  older.read(one, 1);
+  one.stop();
+  const two = older.start(4);
+  older.opened('second');
+  two.stop();
+  const three = older.start(2, 'second');
+  older.read(three, 0);
+  three.stop();
+  expect(older.bodies.find(({ type }) => type === 'door.opened')).toBeDefined();
+  expect(older.bodies.find(({ type }) => type === 'door.opened')?.seen).toBeUndefined();
 });
 
 test('the status says what stands open and whether the journal still takes custody', () => {

@@ -247,7 +247,8 @@ describe('a key that is away', () => {
     fill(database, [2]);
     fill(database, [3], false);
     const verify = vi.spyOn(database, 'verifyRange');
-    verify.mockReturnValue({ ok: false, reason: 'leaf_hash', index: 3, detail: 'as a flipped bit would' });
+    const before = { size: 2, reduced: 0, notes: 1 };
+    verify.mockReturnValue({ ok: false, reason: 'leaf_hash', index: 3, detail: 'as a flipped bit would', before });
     const { writer, signer, states } = writerOn(database);
     writer.append(draft({ urgent: true }));
     await soon(() => writer.state === 'damaged');
