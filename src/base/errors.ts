@@ -119,6 +119,32 @@ export const ERRORS = {
     advice: 'make room on the disk of the receiver; no receipt is given until then',
   },
   STORE_BUSY: { action: 'stop', exitCode: 75, advice: 'another receiver holds this store; stop it first' },
+  TPM_UNAVAILABLE: {
+    action: 'retry',
+    exitCode: 69,
+    advice: 'check that the TPM is there and that this user may use it; it is tried again with back-off',
+  },
+  TPM_BUSY: { action: 'retry', exitCode: 75, advice: 'the TPM is busy or out of memory for now; try again later' },
+  TPM_LOCKOUT: {
+    action: 'retry',
+    exitCode: 75,
+    advice: 'the TPM refuses authorisations until its lockout time is over, or until the lockout authorisation ends it',
+  },
+  TPM_MISSING: {
+    action: 'stop',
+    exitCode: 77,
+    advice: 'the TPM does not hold what was enrolled: it was cleared, changed, or never enrolled; enrol again',
+  },
+  TPM_REFUSED: {
+    action: 'stop',
+    exitCode: 77,
+    advice: 'the TPM refuses this command here; its code says what it refuses',
+  },
+  TPM_TAMPERED: {
+    action: 'stop',
+    exitCode: 65,
+    advice: 'an answer of the TPM does not prove itself: suspect the path to the TPM, and keep the box for inspection',
+  },
   TIMED_OUT: { action: 'retry', exitCode: 75, advice: 'try again; if it stays, look at the named part' },
   NEEDS_MISSING: { action: 'fix_configuration', exitCode: 69, advice: 'install the named Debian packages' },
   REFUTED: { action: 'stop', exitCode: 1, advice: 'the evidence does not verify; keep both byte strings' },
