@@ -1,10 +1,11 @@
 /**
- * The three primitives without Node: runs in a browser, and beside node:crypto as a second opinion.
+ * The primitives without Node: runs in a browser, and beside node:crypto as a second opinion.
  */
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import type { EvidenceCrypto } from './crypto.ts';
 import { PortableEd25519 } from './portable-ed25519.ts';
+import { portableVerifyP256 } from './portable-p256.ts';
 
 export interface PortableOptions {
   /**
@@ -21,5 +22,6 @@ export function portableCrypto(options: PortableOptions = {}): EvidenceCrypto {
     sha256: (bytes) => sha256(bytes),
     hmacSha256: (key, message) => hmac(sha256, key, message),
     verifyEd25519: (publicKey, message, signature) => ed25519.verify(publicKey, message, signature),
+    verifyEcdsaP256: portableVerifyP256,
   };
 }

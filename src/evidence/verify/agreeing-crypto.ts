@@ -36,4 +36,12 @@ export class AgreeingCrypto implements EvidenceCrypto {
     }
     return answer && !this.#disagreed;
   }
+
+  verifyEcdsaP256(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+    const answer = this.#first.verifyEcdsaP256(spki, message, signature);
+    for (const other of this.#others) {
+      if (other.verifyEcdsaP256(spki, message, signature) !== answer) this.#disagreed = true;
+    }
+    return answer && !this.#disagreed;
+  }
 }

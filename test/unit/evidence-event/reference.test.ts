@@ -8,6 +8,7 @@ const crypto: EvidenceCrypto = {
   sha256: (bytes) => createHash('sha256').update(bytes).digest(),
   hmacSha256: (key, message) => createHmac('sha256', key).update(message).digest(),
   verifyEd25519: () => false,
+  verifyEcdsaP256: () => false,
 };
 const key = { id: '2026-11', key: utf8('k'.repeat(32)) };
 
