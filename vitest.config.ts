@@ -8,7 +8,7 @@ export default defineConfig({
     // Two cores: more workers only make the process tests wait for each other.
     maxWorkers: 2,
     // Bounds for what hangs, wide enough for a machine that does other things too.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
   },
 });

@@ -1,11 +1,12 @@
 /**
- * The demo's MQTT broker, in this process: aedes (MQTT 3.1.1) on a free port, which can go away and come back.
+ * The demo's MQTT broker, in this process: aedes (MQTT 3.1.1) on a port of its own, which can go away and come back.
  *
  * It believes everybody and promises nothing; that is the point of the demo.
  */
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
+import { keptPort } from '../kept-port.ts';
 
 export interface DemoBroker {
   readonly url: string;
@@ -24,7 +25,7 @@ export async function startBroker(): Promise<DemoBroker> {
   const retained = new Map<string, Uint8Array>();
   const sockets = new Set<Socket>();
   let messages = 0;
-  let port = 0;
+  const port = await keptPort();
   let server: Server | undefined;
 
   aedes.on('publish', (packet, client) => {
@@ -44,7 +45,6 @@ export async function startBroker(): Promise<DemoBroker> {
     });
     fresh.listen(port, '127.0.0.1');
     await once(fresh, 'listening');
-    port = (fresh.address() as AddressInfo).port;
     server = fresh;
   };
   const goAway = async (): Promise<void> => {

@@ -29,7 +29,7 @@ interface Waiter {
 /** Lines kept of each stream; older ones are forgotten. */
 const LINES_KEPT = 20_000;
 const LINES_SHOWN = 20;
-export const WAIT_LIMIT_MS = 20_000;
+export const WAIT_LIMIT_MS = 60_000;
 
 export class Child {
   readonly exited: Promise<ChildExit>;

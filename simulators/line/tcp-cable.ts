@@ -3,7 +3,8 @@
  * edges of segments mean nothing.
  */
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
+import { keptPort } from '../kept-port.ts';
 import type { Cable, CableListener } from './cable.ts';
 
 export interface TcpCableSettings {
@@ -22,7 +23,7 @@ export async function openTcpCable(
 ): Promise<Cable & { clients(): number }> {
   const clients = new Set<Socket>();
   let server: Server | undefined;
-  let port = settings.port;
+  const port = settings.port === 0 ? await keptPort() : settings.port;
 
   const accept = (socket: Socket): void => {
     socket.on('error', () => undefined);
@@ -41,7 +42,6 @@ export async function openTcpCable(
     fresh.listen(port, '127.0.0.1');
     await once(fresh, 'listening');
     server = fresh;
-    port = (fresh.address() as AddressInfo).port;
   };
   const unplug = async (): Promise<void> => {
     const old = server;

@@ -3,9 +3,9 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Child } from '../../simulators/demo/child-process.ts';
+import { keptPort } from '../../simulators/kept-port.ts';
 import type { GatewayStatus } from '../../src/edge/gateway/status.ts';
 import { startLatchkey } from '../support/child.ts';
-import { freePort } from '../support/mosquitto.ts';
 import type { Bench, DrainFigures, VerifyFigures } from './bench.ts';
 import { Daemon, latchkey, receiverVkey, startReceiver, statusOf } from './children.ts';
 import { cpuSeconds, MemoryWatch } from './proc.ts';
@@ -27,7 +27,7 @@ interface Backlog {
 export async function fillBacklog(bench: Bench): Promise<Backlog> {
   const options = { parent: bench.folder, name: 'backlog', brokerUrl: bench.broker.url };
   const site = makeSite(options);
-  const nobody = `mqtt://127.0.0.1:${await freePort()}`;
+  const nobody = `mqtt://127.0.0.1:${await keptPort()}`;
   writeGateway(site, { ...options, brokerUrl: nobody, stopWaitS: 0 });
   const daemon = await Daemon.start(site);
   const { durableS, injected } = await daemon.fill(bench.events);

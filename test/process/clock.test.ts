@@ -24,12 +24,12 @@ test('clock jumps change neither order nor delivery, and each is recorded', asyn
     wrong = startLatchkey(['run', '--config', rig.dir.file('gateway.yaml')], { env });
     const daemon = wrong;
     await daemon.line('the gateway runs');
-    await expect.poll(() => rig.feed.connections, { timeout: 10_000 }).toBeGreaterThan(before);
+    await expect.poll(() => rig.feed.connections, { timeout: 30_000 }).toBeGreaterThan(before);
     for (const offset of [`+${FIVE_YEARS_S}`, '+0', `-${FIVE_YEARS_S}`]) {
       await rig.settle();
       setFakeTime(clockFile, offset);
       await expect
-        .poll(() => steps().length, { timeout: 25_000, message: `no step for ${offset}` })
+        .poll(() => steps().length, { timeout: 60_000, message: `no step for ${offset}` })
         .toBeGreaterThan(stepsSeen);
       stepsSeen = steps().length;
     }
@@ -58,6 +58,6 @@ test('clock jumps change neither order nor delivery, and each is recorded', asyn
   function steps(): readonly CustodyEvent[] {
     return all().filter((event) => event.type === 'clock.stepped');
   }
-}, 120_000);
+});
 
 let stepsSeen = 0;

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { CustodyEvent } from '../../src/evidence/event/event.ts';
 import { startBroker } from '../support/broker.ts';
-import { makeRig, type Rig } from './support/rig.ts';
+import { makeRig, type Rig, UPLINK_TIMES } from './support/rig.ts';
 
 const SCANS = 40;
 
@@ -68,40 +68,38 @@ const DAMAGES: readonly Damage[] = [
 ];
 
 describe('a database that is', () => {
-  test.for(DAMAGES)(
-    '$what: the daemon starts, the break is signed, and nothing is stranded',
-    { timeout: 90_000 },
-    async (damage) => {
-      const rig = await makeRig({ broker: await startBroker(), protocol: '3.1.1' });
-      try {
-        rig.feed.scan(SCANS);
-        await arrived(rig, SCANS);
-        await rig.gateway.stop(damage.end ?? 'SIGKILL');
-        damage.harm(databaseOf(rig), rig);
-        await rig.startGateway();
-        rig.feed.scan(SCANS);
-        await arrived(rig, 2 * SCANS);
-        const [first, second, ...more] = rig.stored();
-        expect(more).toEqual([]);
-        const opened = JSON.parse(second?.entries[0]?.line ?? '{}') as CustodyEvent;
-        expect(opened).toMatchObject({
-          n: 0,
-          type: 'journal.opened',
-          data: { after: { log: first?.origin, cause: damage.cause } },
-        });
-        expect(existsSync(join(rig.gatewayData, 'journal/quarantine'))).toBe(damage.aside);
-        const numbers = scans(rig).map((event) => event.data['text']);
-        expect(new Set(numbers).size).toBe(2 * SCANS);
-        expect(rig.oracle.judge(rig.stored())).toEqual([]);
-      } finally {
-        await rig.close();
-      }
-    },
-  );
+  test.for(DAMAGES)('$what: the daemon starts, the break is signed, and nothing is stranded', async (damage) => {
+    const rig = await makeRig({ broker: await startBroker(), protocol: '3.1.1' });
+    try {
+      rig.feed.scan(SCANS);
+      await arrived(rig, SCANS);
+      await rig.gateway.stop(damage.end ?? 'SIGKILL');
+      damage.harm(databaseOf(rig), rig);
+      await rig.startGateway();
+      rig.feed.scan(SCANS);
+      await arrived(rig, 2 * SCANS);
+      const [first, second, ...more] = rig.stored();
+      expect(more).toEqual([]);
+      const opened = JSON.parse(second?.entries[0]?.line ?? '{}') as CustodyEvent;
+      expect(opened).toMatchObject({
+        n: 0,
+        type: 'journal.opened',
+        data: { after: { log: first?.origin, cause: damage.cause } },
+      });
+      expect(existsSync(join(rig.gatewayData, 'journal/quarantine'))).toBe(damage.aside);
+      const numbers = scans(rig).map((event) => event.data['text']);
+      expect(new Set(numbers).size).toBe(2 * SCANS);
+      expect(rig.oracle.judge(rig.stored())).toEqual([]);
+    } finally {
+      await rig.close();
+    }
+  });
 });
 
 test('a database restored from a copy is breached, and no second root ever leaves', async () => {
-  const rig = await makeRig({ broker: await startBroker(), protocol: '3.1.1' });
+  // Long enough that a pause of the machine is not taken for the end of what the broker remembers.
+  const uplink = { ...UPLINK_TIMES, memory_quiet_ms: 3_000 };
+  const rig = await makeRig({ broker: await startBroker(), protocol: '3.1.1', gateway: { uplink } });
   try {
     await arrived(rig, 0);
     rig.gateway.signal('SIGKILL');
@@ -128,7 +126,7 @@ test('a database restored from a copy is breached, and no second root ever leave
   } finally {
     await rig.close();
   }
-}, 90_000);
+});
 
 function databaseOf(rig: Rig): string {
   const directory = join(rig.gatewayData, 'journal');
@@ -153,7 +151,7 @@ function scans(rig: Rig): readonly CustodyEvent[] {
 async function arrived(rig: Rig, count: number): Promise<void> {
   await expect
     .poll(() => new Set(scans(rig).map((event) => event.data['text'])).size, {
-      timeout: 30_000,
+      timeout: 60_000,
       message: rig.gateway.tail(),
     })
     .toBe(count);

@@ -57,7 +57,7 @@ describe('an fsync that fails under the journal', () => {
     const inject = ['fsync:error=EIO:when=1..3'];
     const fault = await sabotage(site.gateway.pid, { inject, trace: FILE_CALLS, logFile });
     site.feed.scan(50);
-    await until('the scans leave', () => site.oracle.lastScan === site.feed.last, 30_000);
+    await until('the scans leave', () => site.oracle.lastScan === site.feed.last);
     await site.settle();
     const calls = await fault.stop();
     const failed = calls.filter(({ error }) => error === 'EIO');
@@ -71,7 +71,7 @@ describe('an fsync that fails under the journal', () => {
     expect(failures(site, 'the journal cannot be written')).toBeGreaterThanOrEqual(2);
     site.judge();
     expect(accounted(site)).toEqual({ stored: site.feed.last, blind: 0, made: site.feed.last });
-  }, 90_000);
+  });
 
   test('for long: nothing leaves, the queue takes what it holds, and the rest is a signed blind window', async () => {
     const site = await newRig();
@@ -96,7 +96,7 @@ describe('an fsync that fails under the journal', () => {
     const { stored, blind, made } = accounted(site);
     expect(blind).toBeGreaterThan(100);
     expect(stored + blind).toBe(made);
-  }, 90_000);
+  });
 });
 
 /** Line at which the database file itself was synced for the first time after this line, with its WAL then emptied. */
@@ -133,7 +133,7 @@ describe('a full disk', () => {
     const { stored, blind, made } = accounted(site);
     expect(blind).toBeGreaterThanOrEqual(200);
     expect(stored + blind).toBe(made);
-  }, 90_000);
+  });
 
   test('of its own: custody stops before the end, last records have the reserve, nothing unreceipted goes', async () => {
     const site = await newRig({
@@ -172,7 +172,7 @@ describe('a full disk', () => {
     expect(blind).toBeGreaterThanOrEqual(100);
     expect(stored + blind).toBe(made);
     expect(new Set(blindWindows(site).map(({ cause }) => cause))).toEqual(new Set(['disk_full']));
-  }, 90_000);
+  });
 });
 
 /** A door opens, a parcel is put in, the door shuts; each for as long as the daemon needs to believe it. */
@@ -194,34 +194,28 @@ describe("the consumer's disk", () => {
   test.each([
     ['an fsync that fails', 'fdatasync:error=EIO'],
     ['a full disk', 'pwrite64:error=ENOSPC'],
-  ])(
-    '%s: no receipt for what is not stored, and receipts go on afterwards',
-    async (_what, inject) => {
-      const site = await newRig({ receive: { status_interval_s: 1 } });
-      const logDir = logDirOf(site);
-      const names = readdirSync(logDir, { recursive: true, encoding: 'utf8' }).filter((name) =>
-        name.endsWith('.ndjson'),
-      );
-      const before = new Map(names.map((name) => [join(logDir, name), readFileSync(join(logDir, name))]));
-      const [origin = ''] = site.oracle.origins;
-      const receipted = site.oracle.receiptSize(origin);
-      const logFile = site.dir.file('consumer-fault');
-      const fault = await sabotage(site.consumer.pid, { inject: [inject], trace: FILE_CALLS, logFile });
-      site.feed.scan(40);
-      await until('the scans leave the gateway', () => site.oracle.lastScan === site.feed.last);
-      await until('the store is down', () => storeState(site) === 'down', 20_000);
-      expect(site.oracle.receiptSize(origin)).toBe(receipted);
-      expect(site.oracle.unstoredReceipts(site.stored())).toEqual([]);
-      const calls = await fault.stop();
-      expect(calls.filter(({ error }) => error !== undefined && inject.includes(error)).length).toBeGreaterThan(0);
-      expect(judgeSyncs(calls, before, logDir).faults).toEqual([]);
-      await until('the store is back', () => storeState(site) === 'ok', 20_000);
-      await site.settle();
-      site.judge();
-      expect(accounted(site)).toEqual({ stored: site.feed.last, blind: 0, made: site.feed.last });
-    },
-    90_000,
-  );
+  ])('%s: no receipt for what is not stored, and receipts go on afterwards', async (_what, inject) => {
+    const site = await newRig({ receive: { status_interval_s: 1 } });
+    const logDir = logDirOf(site);
+    const names = readdirSync(logDir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ndjson'));
+    const before = new Map(names.map((name) => [join(logDir, name), readFileSync(join(logDir, name))]));
+    const [origin = ''] = site.oracle.origins;
+    const receipted = site.oracle.receiptSize(origin);
+    const logFile = site.dir.file('consumer-fault');
+    const fault = await sabotage(site.consumer.pid, { inject: [inject], trace: FILE_CALLS, logFile });
+    site.feed.scan(40);
+    await until('the scans leave the gateway', () => site.oracle.lastScan === site.feed.last);
+    await until('the store is down', () => storeState(site) === 'down');
+    expect(site.oracle.receiptSize(origin)).toBe(receipted);
+    expect(site.oracle.unstoredReceipts(site.stored())).toEqual([]);
+    const calls = await fault.stop();
+    expect(calls.filter(({ error }) => error !== undefined && inject.includes(error)).length).toBeGreaterThan(0);
+    expect(judgeSyncs(calls, before, logDir).faults).toEqual([]);
+    await until('the store is back', () => storeState(site) === 'ok');
+    await site.settle();
+    site.judge();
+    expect(accounted(site)).toEqual({ stored: site.feed.last, blind: 0, made: site.feed.last });
+  });
 });
 
 function logDirOf(site: Rig): string {

@@ -24,7 +24,7 @@ beforeAll(async () => {
   // The start makes a new log too: file, key and names are written under the trace.
   rmSync(join(rig.gatewayData, 'journal'), { recursive: true });
   run = await traceLoad(rig, { bursts: [300, 3_500, 20], singles: SINGLES });
-}, 120_000);
+});
 afterAll(() => rig.close());
 
 describe('a power cut', () => {
@@ -57,7 +57,7 @@ describe('a power cut', () => {
       if (started.has(nth)) expect(await startAfter(rig, run, cut)).toEqual([]);
     });
     expect(published).toBeGreaterThan(CUTS / 2);
-  }, 120_000);
+  });
 
   test('would be noticed, had it cost anything: the same cuts on a disk that syncs nothing', async () => {
     const dice = diceOf(SEED, 'cuts');
@@ -72,5 +72,5 @@ describe('a power cut', () => {
       if (missingAfter(cut).some((fault) => /was published and is missing/.test(fault))) noticed += 1;
     });
     expect(noticed).toBe(cuts.length);
-  }, 120_000);
+  });
 });

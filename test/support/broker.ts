@@ -1,9 +1,10 @@
 /**
- * A real broker in this process (aedes, MQTT 3.1.1) on 127.0.0.1 and a free port, that can die, come back on the same
+ * A real broker in this process (aedes, MQTT 3.1.1) on 127.0.0.1 and a port of its own, that can die, come back on the same
  * port, lose its retained messages, or acknowledge and forget.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AedesPublishPacket } from 'aedes';
+import { keptPort } from '../../simulators/kept-port.ts';
 
 export interface BrokerMessage {
   readonly topic: string;
@@ -45,7 +46,7 @@ const FORGOTTEN = '$forgotten';
 
 export async function startBroker(options: BrokerOptions = {}): Promise<TestBroker> {
   const broker = new AedesBroker(options);
-  await broker.listen(0);
+  await broker.listen(await keptPort());
   return broker;
 }
 

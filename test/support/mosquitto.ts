@@ -2,8 +2,9 @@
  * Debian's mosquitto as a child process: a broker by another hand, at its defaults but for the port.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { Child } from '../../simulators/demo/child-process.ts';
+import { keptPort } from '../../simulators/kept-port.ts';
 import { makeTempDir } from './temp-dir.ts';
 import { until } from './until.ts';
 
@@ -54,7 +55,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
     });
   };
   for (let tries = 1; ; tries += 1) {
-    port = await freePort();
+    port = await keptPort();
     try {
       await start();
       break;
@@ -76,18 +77,6 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
       dir.remove();
     },
   };
-}
-
-/** A port that nobody listens on at the moment. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
 
 function answers(port: number): Promise<boolean> {

@@ -2,6 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { keptPort } from '../../../simulators/kept-port.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { MemoryMetrics } from '../../../src/base/metrics.ts';
 import { systemScheduler } from '../../../src/base/system-scheduler.ts';
@@ -19,7 +20,7 @@ class SerialServer {
   onBytes: (bytes: Uint8Array, socket: Socket) => void = () => undefined;
   #server: Server | undefined;
 
-  async listen(port = 0): Promise<number> {
+  async listen(port: number): Promise<number> {
     const server = createServer((socket) => {
       this.sockets.add(socket);
       socket.on('error', () => undefined);
@@ -31,8 +32,7 @@ class SerialServer {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', resolve);
     });
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
+    return port;
   }
 
   hangUp(): void {
@@ -56,7 +56,7 @@ afterEach(async () => {
 async function server(): Promise<{ readonly server: SerialServer; readonly port: number }> {
   const made = new SerialServer();
   ends.push(() => made.close());
-  return { server: made, port: await made.listen() };
+  return { server: made, port: await made.listen(await keptPort()) };
 }
 
 function portTo(port: number, settings: Record<string, unknown> = {}): Port {
@@ -147,7 +147,8 @@ describe('a port to a serial server', () => {
   test('boards behind a serial server are polled, lost with it and found again', async () => {
     const far = await server();
     far.server.onBytes = answer;
-    const { readings, changes } = polled(far.port);
+    // A server that the machine holds up for a moment has not lost its boards.
+    const { readings, changes } = polled(far.port, { reply_timeout_ms: 500 });
     const boards = (): number => readings.filter((reading) => reading.kind === 'board').length;
     await until('readings', () => boards() >= 3);
     far.server.hangUp();
@@ -160,14 +161,14 @@ describe('a port to a serial server', () => {
   test('a connection that is dead and does not say so is given up for a new one', async () => {
     const far = await server();
     far.server.onBytes = answer;
-    const { changes } = polled(far.port);
+    const { changes } = polled(far.port, { liveness_ms: 2_000 });
     await until('found', () => changes().length === 1);
     const [dead] = far.server.sockets;
     far.server.onBytes = (bytes, socket) => {
       if (socket !== dead) answer(bytes, socket);
     };
-    await until('found on a new connection', () => changes().length === 3);
-    expect(changes()).toEqual(['found answered', 'lost port_lost', 'found answered']);
+    await until('found on a new connection', () => changes().length >= 3);
+    expect(changes().slice(0, 3)).toEqual(['found answered', 'lost port_lost', 'found answered']);
   });
 });
 
@@ -178,7 +179,10 @@ function answer(request: Uint8Array, socket: Socket): void {
   if (request.length === 5) for (const byte of REPLY) socket.write(Uint8Array.of(byte));
 }
 
-function polled(port: number): { readonly readings: Reading[]; readonly changes: () => readonly string[] } {
+function polled(
+  port: number,
+  poll: z.input<typeof lineShape.poll>,
+): { readonly readings: Reading[]; readonly changes: () => readonly string[] } {
   const readings: Reading[] = [];
   const observer = {
     observe: () => ({
@@ -190,7 +194,7 @@ function polled(port: number): { readonly readings: Reading[]; readonly changes:
   const line = createLine({
     port: portTo(port),
     settings: z.strictObject(lineShape).parse({
-      poll: { cycle_ms: 100, liveness_ms: 2_000 },
+      poll: { cycle_ms: 100, ...poll },
       devices: [{ driver: 'xor_8a80', name: 'board-1', address: 1 }],
     }),
     baud: 9_600,

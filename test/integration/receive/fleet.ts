@@ -129,7 +129,7 @@ export class Fleet {
 
   /** Sends again and again: the same receipt is not repeated within a second. */
   async sendUntilReceipted(log: TestLog, name: string, payload: Uint8Array, size: number): Promise<void> {
-    for (let i = 0; i < 100 && this.receipted(log) !== size; i += 1) {
+    for (let i = 0; i < 600 && this.receipted(log) !== size; i += 1) {
       await this.send(log, name, payload);
       await until('an answer', () => this.receipted(log) === size, 50).catch(() => undefined);
     }

@@ -8,7 +8,7 @@ import { openPtyCable } from '../../../simulators/line/pty-cable.ts';
 import { openTcpCable } from '../../../simulators/line/tcp-cable.ts';
 import { concatBytes, equalBytes } from '../../../src/base/bytes.ts';
 
-const LIMIT = { timeout: 10_000, interval: 2 };
+const LIMIT = { timeout: 30_000, interval: 2 };
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();

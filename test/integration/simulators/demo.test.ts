@@ -6,7 +6,7 @@ import { runToEnd } from '../../../simulators/demo/child-process.ts';
 import { runLatchkey } from '../../support/child.ts';
 
 const MAIN = join(import.meta.dirname, '../../../dist/simulators/demo/main.js');
-const LIMIT_MS = 150_000;
+const LIMIT_MS = 280_000;
 
 interface Summary {
   readonly events: number;

@@ -15,7 +15,7 @@ import { type SiteSettings, type SiteSettingsInput, siteSchema } from '../../../
 import { startSite } from '../../../simulators/site.ts';
 import { hex } from '../../../src/base/bytes.ts';
 
-const LIMIT = { timeout: 10_000, interval: 2 };
+const LIMIT = { timeout: 30_000, interval: 2 };
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();

@@ -4,6 +4,7 @@ import { Child, runToEnd } from '../../../simulators/demo/child-process.ts';
 import { fakeTimeEnv, setFakeTime } from '../../support/faketime.ts';
 import { startMosquitto } from '../../support/mosquitto.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -65,7 +66,7 @@ describe('a wrong clock', () => {
     );
     const ask = async (count: number): Promise<{ year: number; upMs: number }> => {
       child.write('?\n');
-      await expect.poll(() => child.lines().length).toBe(count + 1);
+      await until('an answer', () => child.lines().length === count + 1);
       return JSON.parse(child.lines().at(-1) ?? '{}');
     };
     await child.line('up');

@@ -28,7 +28,7 @@ export function open(
   const line = (fields: LogFields, message: string): void => void log.push(`${message} ${JSON.stringify(fields)}`);
   const logger: Logger = { debug: line, info: line, warn: line, error: line, child: () => logger };
   const connection = createMqttConnection({
-    settings: mqttSettingsSchema.parse({ reconnect: { first_ms: 5, max_ms: 20 }, ack_timeout_ms: 5_000, ...settings }),
+    settings: mqttSettingsSchema.parse({ reconnect: { first_ms: 5, max_ms: 20 }, ack_timeout_ms: 60_000, ...settings }),
     clientId: 'gw-0001',
     ...(more.will === undefined ? {} : { will: more.will }),
     scheduler: systemScheduler(),

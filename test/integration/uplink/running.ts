@@ -44,7 +44,7 @@ export function startUplink(
       url,
       protocol: more.protocol ?? '3.1.1',
       reconnect: { first_ms: 5, max_ms: 20 },
-      ack_timeout_ms: 2_000,
+      ack_timeout_ms: 60_000,
     }),
     clientId: 'gw-0001',
     will: uplinkWill(crypto, 'latchkey', 'gw-0001', 7),

@@ -9,7 +9,7 @@ import { watchMemory } from './backlog.ts';
 import type { Rig } from './rig.ts';
 
 export const USB_SCANNER = 'scanner-usb';
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 60_000;
 
 /** Every event that the consumer holds, in the order of the log. */
 export function storedEvents(rig: Rig): readonly CustodyEvent[] {

@@ -47,10 +47,10 @@ export interface Traced {
 
 const GATEWAY = 'gw-rig';
 const DOMAIN = 'lockers.example';
-const START_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 60_000;
 const LOOK_AGAIN_MS = 10;
 const MQTT_TIMES = { reconnect: { first_ms: 20, max_ms: 200 }, ack_timeout_ms: 5_000, connect_timeout_ms: 5_000 };
-const UPLINK_TIMES = {
+export const UPLINK_TIMES = {
   memory_quiet_ms: 100,
   memory_lost_wait_ms: 2_000,
   stall_ms: 300,

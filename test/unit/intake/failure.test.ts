@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { LatchkeyError } from '../../../src/base/errors.ts';
 import { intakeStatus } from '../../../src/risk/intake/status.ts';
 import { MemoryStore } from '../../contract/memory-intake-store.ts';
+import { until } from '../../support/until.ts';
 import { grow, newLog } from './events.ts';
 import { Harness, policyFor } from './harness.ts';
 
@@ -132,11 +133,13 @@ describe('what waits is bounded', () => {
     for (let first = 0; first < 30; first += 3) {
       h.intake.message('latchkey/v1/0e/gw-0001/batch', log.batch(first, first + 3));
       await h.intake.settled();
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await until('the first receipt is on its way', () => sent.length > 0);
     }
+    const receipted = (): number | undefined => intakeStatus(h.intake).gateways[0]?.logs[0]?.receipted;
+    await until('all is cosigned', () => receipted() === 30);
     expect(sent).toEqual([3]);
     gates[0]?.();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await until('the next receipt is on its way', () => sent.length > 1);
     expect(sent).toEqual([3, 30]);
     gates[1]?.();
   });

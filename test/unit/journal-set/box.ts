@@ -248,7 +248,7 @@ export class Box {
   async record(count = 1): Promise<readonly string[]> {
     const marks: string[] = [];
     for (let i = 0; i < count; i += 1) marks.push(this.append());
-    await this.journal.appender.flush(AbortSignal.timeout(10_000));
+    await this.journal.appender.flush(AbortSignal.timeout(60_000));
     return marks;
   }
 

@@ -2,6 +2,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { until } from '../../support/until.ts';
 import { Box, receiptName } from './box.ts';
 import { Witness } from './consumer.ts';
 
@@ -86,7 +87,7 @@ describe('a rotation', () => {
     const rotated = box.journal.rotate();
     const marks = [box.append(), box.append(), box.append()];
     await rotated;
-    await box.journal.appender.flush(AbortSignal.timeout(5_000));
+    await box.journal.appender.flush(AbortSignal.timeout(60_000));
     const texts = [...box.origins()].flatMap((origin) =>
       box.entries(origin).map((entry) => (entry['data'] as { text?: string }).text),
     );
@@ -125,7 +126,7 @@ describe('a locked key', () => {
     await expect(box.journal.outbox.batch(origin, 0, false)).rejects.toMatchObject({ code: 'KEY_LOCKED' });
     box.locked = false;
     await box.record(1);
-    await vi.waitFor(() => expect(box.journal.outbox.checkpoint(origin)?.size).toBe(9));
+    await until('the note', () => box.journal.outbox.checkpoint(origin)?.size === 9);
     await expectWhole();
   });
 
@@ -140,9 +141,9 @@ describe('a locked key', () => {
     await box.record(1);
     await box.compare();
     box.locked = false;
-    await vi.waitFor(() => {
+    await until('the note', () => {
       box.scheduler.advance(1_000);
-      expect(box.journal.outbox.checkpoint(origin)?.size).toBe(7);
+      return box.journal.outbox.checkpoint(origin)?.size === 7;
     });
     await expectWhole();
   });

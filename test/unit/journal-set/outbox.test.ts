@@ -63,7 +63,7 @@ test('no batch exceeds 48 KiB of events when it is made of several commits', asy
       body: { type: 'code.scanned', device: 'scanner-1', data: { size_bytes: 200, text: 'z'.repeat(200) } },
     });
     for (let n = 0; n < 7; n += 1) box.append();
-    await box.journal.appender.flush(AbortSignal.timeout(5_000));
+    await box.journal.appender.flush(AbortSignal.timeout(60_000));
   }
   await box.compare();
   const origin = box.journal.origin();
@@ -162,7 +162,7 @@ test('a first start is one that finds nothing: a lost or unreadable database is 
 test('how the last run ended is known: by its last entry and nothing else', async () => {
   const say = async (type: string, data: Record<string, string>): Promise<void> => {
     box.journal.appender.append({ observed: { wallMs: 0, upMs: 99, clock: { src: 'none' } }, body: { type, data } });
-    await box.journal.appender.flush(AbortSignal.timeout(5_000));
+    await box.journal.appender.flush(AbortSignal.timeout(60_000));
   };
   expect(box.journal.previousEnd).toBeUndefined();
   await box.record(1);

@@ -19,7 +19,7 @@ test('state is durable with the event that led to it, without a moment between',
   const before = entries();
   append('door');
   box.journal.saveState('custody', '"after the door"');
-  await box.journal.appender.flush(AbortSignal.timeout(5_000));
+  await box.journal.appender.flush(AbortSignal.timeout(60_000));
   await box.restart();
   expect(entries()).toBeGreaterThan(before);
   expect(box.journal.loadState('custody')).toBe('"after the door"');
