@@ -51,7 +51,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/platform': ['src/base', 'src/tpm2', 'src/evidence/crypto.ts'],
   'src/evidence/event': ['src/base', 'src/evidence/crypto.ts'],
   'src/evidence/log': ['src/base', 'src/evidence/crypto.ts'],
-  'src/evidence/anchor': ['src/base', 'src/tpm2', 'src/evidence/crypto.ts', 'src/evidence/log'],
+  'src/evidence/anchor': ['src/base', 'src/tpm2', 'src/evidence/crypto.ts', 'src/evidence/event', 'src/evidence/log'],
   'src/evidence/batch': ['src/base', 'src/evidence/crypto.ts', 'src/evidence/event', 'src/evidence/log'],
   'src/evidence/wire': [
     'src/base',

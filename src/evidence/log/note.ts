@@ -48,7 +48,8 @@ export function parseNote(bytes: Uint8Array): Result<Note, 'note'> {
   return accept({ text: whole.slice(0, cut + 1), signatures });
 }
 
-function parseSignatureLine(line: string): NoteSignature | undefined {
+/** One line of a note without its newline: `— <name> <base64(key id || signature)>`. */
+export function parseSignatureLine(line: string): NoteSignature | undefined {
   if (!line.startsWith('\u2014 ')) return undefined;
   const space = line.indexOf(' ', 2);
   if (space < 0) return undefined;
@@ -58,11 +59,15 @@ function parseSignatureLine(line: string): NoteSignature | undefined {
   return { name, keyId: bytes.subarray(0, KEY_ID_BYTES), signature: bytes.subarray(KEY_ID_BYTES) };
 }
 
+export function formatSignatureLine(line: NoteSignature): string {
+  return `\u2014 ${line.name} ${base64(concatBytes(line.keyId, line.signature))}`;
+}
+
 /** The bytes of a note. One that `parseNote` would refuse is an assertion. */
 export function formatNote(note: Note): Uint8Array {
   assert(note.text.length > 1 && note.text.endsWith('\n'), 'a note text ends with a newline');
   assert(note.signatures.length > 0 && note.signatures.length <= NOTE_SIGNATURES_MAX, 'a note has 1 to 16 signatures');
-  const lines = note.signatures.map((s) => `\u2014 ${s.name} ${base64(concatBytes(s.keyId, s.signature))}\n`);
+  const lines = note.signatures.map((line) => `${formatSignatureLine(line)}\n`);
   const bytes = utf8(`${note.text}\n${lines.join('')}`);
   assert(bytes.length <= NOTE_BYTES_MAX, `a note of ${bytes.length} bytes`);
   return bytes;
