@@ -3,6 +3,8 @@
  * that may go because nothing waits for them any more.
  */
 
+import { Backoff } from '../../base/backoff.ts';
+import type { Scheduler, Timer } from '../../base/clock.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
@@ -10,6 +12,7 @@ import { parseOrigin } from '../../evidence/log/origin.ts';
 import { type Envelope, formatEnvelope } from '../../evidence/wire/envelope.ts';
 import { isSettled, type KeyHolder, type OwedStatement, owedStatements, type TreeHead } from './continuity.ts';
 import type { HeldLog } from './held-log.ts';
+import type { JournalSettings } from './journal-settings.ts';
 import type { LogKeeper } from './log-keeper.ts';
 import { foundBody } from './own-entries.ts';
 import {
@@ -30,6 +33,8 @@ export interface ChainOptions {
   readonly operatorDomain: string;
   readonly gatewayId: string;
   readonly logger: Logger;
+  readonly scheduler: Scheduler;
+  readonly settings: JournalSettings;
 }
 
 export class Chain {
@@ -41,10 +46,15 @@ export class Chain {
   #record: Envelope | undefined;
   #compared = false;
   readonly #warned = new Set<string>();
+  readonly #backoff: Backoff;
+  #retry: Timer | undefined;
 
   constructor(options: ChainOptions, keeper: LogKeeper) {
     this.#options = options;
     this.#keeper = keeper;
+    const { retryFirstMs, retryMaxMs } = options.settings;
+    this.#backoff = new Backoff({ firstMs: retryFirstMs, maxMs: retryMaxMs });
+    keeper.signal.addEventListener('abort', () => this.#retry?.cancel(), { once: true });
     const { own, seen } = this.stored();
     this.#statements = verifyChain(options.crypto, [...seen, ...own], keeper.set.vkeys()).statements;
   }
@@ -76,10 +86,19 @@ export class Chain {
 
   /**
    * Makes the statements that are owed and can be signed. Each is stored before it can leave, and a log is not published
-   * before its own, unless nobody can ever make it.
+   * before its own, unless nobody can ever make it. What waits for a key that is locked, or for the disk, is tried again
+   * with back-off.
    */
   async makeOwed(): Promise<void> {
     if (!this.#compared) return;
+    try {
+      await this.#makeAll();
+    } finally {
+      this.#tryAgain();
+    }
+  }
+
+  async #makeAll(): Promise<void> {
     for (const owed of this.#owed()) {
       const next = this.#keeper.set.find(owed.next);
       if (next === undefined) continue;
@@ -93,6 +112,18 @@ export class Chain {
     for (const log of this.#keeper.set.logs) log.isVouched ||= !waiting.has(log.origin) || this.#isHopeless(log);
     this.#keeper.saved.set(OWN_STATE, spellEnvelopes(this.#statements.map(({ envelope }) => envelope)));
     this.#keeper.changed();
+  }
+
+  #tryAgain(): void {
+    this.#retry?.cancel();
+    this.#retry = undefined;
+    const isWaiting = this.#keeper.set.logs.some((log) => log.size > 0 && !log.isVouched);
+    if (!isWaiting) this.#backoff.reset();
+    if (!isWaiting || this.#keeper.signal.aborted) return;
+    this.#retry = this.#options.scheduler.after(this.#backoff.nextMs(), () => {
+      this.#retry = undefined;
+      this.#keeper.inBackground('statements about logs', () => this.makeOwed());
+    });
   }
 
   payload(): Uint8Array | undefined {
@@ -162,7 +193,11 @@ export class Chain {
       this.#statements = [...this.#statements, ...verifyChain(crypto, [envelope], known).statements];
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error;
-      logger.warn({ old: owed.old, reason: error.message }, 'a successor statement waits');
+      if (error.code === 'KEY_LOST' && old !== undefined) {
+        old.keyLost = true;
+        old.signer = undefined;
+      }
+      logger.warn({ old: owed.old, code: error.code, reason: error.message }, 'a successor statement waits');
     }
   }
 

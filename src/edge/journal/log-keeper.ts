@@ -2,9 +2,7 @@
  * Keeps exactly one log open, whatever happens to the one before: opens it, carries into it, and ends it for a rotation,
  * a breach, a lost key or a damaged file. One such step at a time.
  */
-import { sleep } from '../../base/abort.ts';
 import { present } from '../../base/assert.ts';
-import { Backoff } from '../../base/backoff.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { EventBody, JsonObject } from '../../evidence/event/event.ts';
@@ -17,6 +15,7 @@ import type { Breach, LogState, TreeHead } from './continuity.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { JournalDraft } from './draft-queue.ts';
 import type { HeldLog } from './held-log.ts';
+import { type InsistOptions, insist, insistOnFlush } from './insist.ts';
 import type { JournalSettings } from './journal-settings.ts';
 import type { Opening, OpeningSource } from './log-record.ts';
 import type { LogSet, LogSetOptions } from './log-set.ts';
@@ -51,10 +50,11 @@ export class LogKeeper {
   readonly #stop = new AbortController();
   readonly #listeners = new Set<() => void>();
   readonly #carrier: CarrierOptions;
+  readonly #insist: InsistOptions;
   #running: Running | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #telling = false;
-  /** Called in the same step after a log was opened or gone on with. */
+  /** Called in the same step after a log was opened, gone on with, or found again in a file that was set aside. */
   whenOpened: () => Promise<void> = () => Promise.resolve();
   /** Origins that were seen outside; their numbers are not used again. */
   seenOutside: readonly string[] = [];
@@ -65,7 +65,9 @@ export class LogKeeper {
     this.front = new AppenderFront(this.#blind);
     const quiet = () => this.front.waiting === 0;
     this.saved = new SavedStates({ ...options, record: () => this.#running?.log.record, quiet });
-    this.#carrier = { ...options, find: (origin) => set.find(origin), flush: (writer) => this.#flush(writer) };
+    this.#insist = { ...options, signal: this.signal };
+    const flush = (writer: LogWriter) => insistOnFlush(this.#insist, writer);
+    this.#carrier = { ...options, find: (origin) => set.find(origin), flush };
   }
 
   get signal(): AbortSignal {
@@ -117,7 +119,7 @@ export class LogKeeper {
 
   /** Opens the next log and carries into it what is owed. Tries again until it works or the journal is closed. */
   openNext(next: NextLog, released: readonly JournalDraft[]): Promise<void> {
-    return this.#insist('open the next log', () => this.openOnce(next, released));
+    return insist(this.#insist, 'open the next log', () => this.openOnce(next, released));
   }
 
   async openOnce(next: NextLog, released: readonly JournalDraft[]): Promise<void> {
@@ -222,13 +224,14 @@ export class LogKeeper {
     const after = this.afterOf(log);
     this.#storeMark(log);
     const released = isCurrent ? await this.#release() : [];
-    const rest = await this.#insist('set a log aside', async () => this.set.quarantine(log));
+    const rest = await insist(this.#insist, 'set a log aside', async () => this.set.quarantine(log));
     if (rest !== undefined && rest.state.kind === 'closed') {
       rest.verifiedFrom = rest.receiptedSize;
       rest.verifiedSize = rest.state.sendEnd;
     }
     if (isCurrent) await this.openNext({ cause: 'quarantined', after }, released);
     else if (this.owedCarry().length > 0) await this.rotate('quarantine');
+    else await this.whenOpened();
     this.changed();
   }
 
@@ -294,7 +297,7 @@ export class LogKeeper {
       if (isNew && opening !== undefined) {
         const body = openedBody(log.vkey, opening, about(), countToCarry(this.#carrier, opening));
         writer.append({ observed: observer.observe(), body, own: true, urgent: true });
-        await this.#flush(writer);
+        await insistOnFlush(this.#insist, writer);
       }
       if (opening !== undefined && log.record.carryEnd === undefined) {
         await carryInto(this.#carrier, log, opening, writer);
@@ -350,23 +353,6 @@ export class LogKeeper {
     return undefined;
   }
 
-  /** Again and again with back-off, until the disk and the key store let it happen or the journal is closed. */
-  async #insist<T>(what: string, step: () => Promise<T>): Promise<T> {
-    const { logger, settings, scheduler } = this.#options;
-    const backoff = new Backoff({ firstMs: settings.retryFirstMs, maxMs: settings.retryMaxMs });
-    for (;;) {
-      try {
-        return await step();
-      } catch (error) {
-        if (!(error instanceof LatchkeyError) || this.#stop.signal.aborted) throw error;
-        if (error.code === 'JOURNAL_FULL') this.#options.room.foundFull();
-        const delayMs = backoff.nextMs();
-        logger.error({ what, reason: error.message, code: error.code, delayMs }, 'a step of the journal waits');
-        await sleep(scheduler, delayMs, this.#stop.signal);
-      }
-    }
-  }
-
   /** How much of a log left decides what may still leave of it; on disk that mark may be late. */
   #storeMark(log: HeldLog): void {
     try {
@@ -382,19 +368,5 @@ export class LogKeeper {
     this.front.hold();
     this.#running = undefined;
     return running === undefined ? [] : await running.writer.release();
-  }
-
-  /** Until the disk takes it: full and failed are states that end, and the writer tries by itself. */
-  async #flush(writer: LogWriter): Promise<void> {
-    const { scheduler, settings } = this.#options;
-    for (;;) {
-      try {
-        return await writer.flush(this.#stop.signal);
-      } catch (error) {
-        const { state } = writer;
-        if (this.#stop.signal.aborted || (state !== 'full' && state !== 'failed')) throw error;
-        await sleep(scheduler, settings.retryFirstMs, this.#stop.signal);
-      }
-    }
   }
 }

@@ -6,6 +6,7 @@
  * log ever.
  */
 
+import { withTimeout } from '../../base/abort.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -47,12 +48,16 @@ export interface OutboxOptions {
 
 /** The published mark need not be exact on disk: it only has to be there when the memory outside is not. */
 const MARK_EVERY_MS = 1_000;
+/** Steps that change logs can wait for the disk or a key for as long as it takes; who only asks what there is does not. */
+const STATEMENTS_WAIT_MS = 2_000;
 
 export class JournalOutbox implements Outbox {
   readonly #options: OutboxOptions;
   readonly #keeper: LogKeeper;
   readonly #chain: Chain;
   readonly #markedAtMs = new Map<string, number>();
+  /** Statements are being made, or wait for a step that does. */
+  #making: Promise<void> | undefined;
 
   constructor(options: OutboxOptions, keeper: LogKeeper, chain: Chain) {
     this.#options = options;
@@ -151,8 +156,20 @@ export class JournalOutbox implements Outbox {
   }
 
   async enrolment(): Promise<Uint8Array | undefined> {
-    // A key that was locked may be back.
-    if (this.#keeper.set.logs.some((log) => !log.isVouched)) await this.#keeper.exclusive(() => this.#chain.makeOwed());
+    // A key that was locked may be back. What comes later is told as a change: its log can be published only then.
+    if (this.#keeper.set.logs.some((log) => !log.isVouched)) {
+      this.#making ??= this.#keeper
+        .exclusive(() => this.#chain.makeOwed())
+        .finally(() => {
+          this.#making = undefined;
+        });
+      const { scheduler } = this.#options;
+      await withTimeout(scheduler, STATEMENTS_WAIT_MS, 'statements about logs', this.#making).catch(
+        (error: unknown) => {
+          if (!(error instanceof LatchkeyError) || error.code !== 'TIMED_OUT') throw error;
+        },
+      );
+    }
     return this.#chain.payload();
   }
 
