@@ -34,15 +34,21 @@ interface Problem {
 
 /** The one spelling of `value`. What the restriction excludes is an assertion: nothing in this program makes it. */
 export function canonicalJson(value: Json): string {
-  if (isSorted(value, 0)) {
-    const text = JSON.stringify(value);
-    // ECMAScript spells lone surrogates `\\ud8xx`; they are refused below, and everything else is spelled as in JCS.
-    if (!text.includes('\\ud')) return text;
-  }
+  const text = writeSorted(value, 0);
+  return text === undefined ? canonicalSlowly(value) : text;
+}
+
+/** Without the quick way, for members in any order. */
+function canonicalSlowly(value: Json): string {
   const problem: Problem = { reason: undefined, detail: '' };
   const text = write(value, 0, false, problem);
   assert(problem.reason === undefined, `canonical JSON: ${problem.detail}`);
   return text;
+}
+
+/** The one spelling of a string, quotes included. A lone surrogate is an assertion. */
+export function canonicalString(text: string): string {
+  return quotedPlain(text) ?? canonicalSlowly(text);
 }
 
 /** Reads one object that is spelled canonically and whose member names, at every depth, are `[a-z][a-z0-9_]*`. */
@@ -134,37 +140,52 @@ function sortedNames(members: JsonObject): readonly string[] {
 }
 
 /**
- * True when ECMAScript's own JSON would keep the order and every value is fit: then it is canonical, and several times
- * faster. Most objects arrive so, from a parser or from code that writes its members in order.
+ * The text in one pass, or undefined where the slow way is needed: names out of order, or something unfit. Most objects
+ * come from code that writes its members in order. At the size of an event, two thirds of the time of `JSON.stringify`.
  */
-function isSorted(value: unknown, depth: number): boolean {
-  if (typeof value === 'string' || typeof value === 'boolean') return true;
-  if (typeof value === 'number') return Number.isSafeInteger(value) && !Object.is(value, -0);
-  if (typeof value !== 'object' || value === null || depth >= DEPTH_MAX) return false;
+function writeSorted(value: unknown, depth: number): string | undefined {
+  if (typeof value === 'string') return quotedPlain(value);
+  if (typeof value === 'number') return Number.isSafeInteger(value) && !Object.is(value, -0) ? `${value}` : undefined;
+  if (typeof value === 'boolean') return value ? 'true' : 'false';
+  if (typeof value !== 'object' || value === null || depth >= DEPTH_MAX) return undefined;
+  let text = '';
   if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i += 1) if (!isSorted(value[i], depth + 1)) return false;
-    return true;
+    for (let i = 0; i < value.length; i += 1) {
+      const item = writeSorted(value[i], depth + 1);
+      if (item === undefined) return undefined;
+      text += i === 0 ? item : `,${item}`;
+    }
+    return `[${text}]`;
   }
   let before = '';
   for (const name in value) {
-    if (name <= before || !isSorted((value as JsonObject)[name], depth + 1)) return false;
+    const member =
+      name <= before || !isMemberName(name) ? undefined : writeSorted((value as JsonObject)[name], depth + 1);
+    if (member === undefined) return undefined;
+    text += before === '' ? `"${name}":${member}` : `,"${name}":${member}`;
     before = name;
   }
-  return true;
+  return `{${text}}`;
 }
 
-function quoted(text: string, problem: Problem): string {
+/** Undefined when something in it may need an escape. */
+function quotedPlain(text: string): string | undefined {
   for (let i = 0; i < text.length; i += 1) {
     const unit = text.charCodeAt(i);
-    if (unit < 0x20 || unit === 0x22 || unit === 0x5c || (unit >= 0xd800 && unit <= 0xdfff)) {
-      return hasLoneSurrogate(text, i) ? unfit(problem, 'a string holds a lone surrogate') : JSON.stringify(text);
-    }
+    if (unit < 0x20 || unit === 0x22 || unit === 0x5c || (unit >= 0xd800 && unit <= 0xdfff)) return undefined;
   }
   return `"${text}"`;
 }
 
-function hasLoneSurrogate(text: string, from: number): boolean {
-  for (let i = from; i < text.length; i += 1) {
+function quoted(text: string, problem: Problem): string {
+  return (
+    quotedPlain(text) ??
+    (hasLoneSurrogate(text) ? unfit(problem, 'a string holds a lone surrogate') : JSON.stringify(text))
+  );
+}
+
+function hasLoneSurrogate(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
     const unit = text.charCodeAt(i);
     if (unit < 0xd800 || unit > 0xdfff) continue;
     const next = text.charCodeAt(i + 1);
