@@ -6,7 +6,7 @@
  */
 import { luhnHolds } from './check-digits.ts';
 
-const DIGITS_MIN = 13;
+export const CARD_DIGITS_MIN = 13;
 const DIGITS_MAX = 19;
 
 /**
@@ -52,12 +52,12 @@ export function holdsCardNumber(text: string): boolean {
     const unit = text.charCodeAt(i);
     if (unit >= 0x30 && unit <= 0x39) digits += 1;
   }
-  return digits >= DIGITS_MIN && scan(text);
+  return digits >= CARD_DIGITS_MIN && scan(text);
 }
 
 /** True for exactly one number of 13 to 19 digits, without separators. */
 export function isCardNumber(digits: string): boolean {
-  if (digits.length < DIGITS_MIN || digits.length > DIGITS_MAX || !luhnHolds(digits)) return false;
+  if (digits.length < CARD_DIGITS_MIN || digits.length > DIGITS_MAX || !luhnHolds(digits)) return false;
   return PREFIXES.some(
     ([from, to, lengthMin, lengthMax]) =>
       digits.length >= lengthMin &&
@@ -94,7 +94,8 @@ function rowHoldsCard(row: readonly string[]): boolean {
   for (let first = 0; first < row.length; first += 1) {
     const group = row[first] ?? '';
     if (group.length > DIGITS_MAX) {
-      for (let size = DIGITS_MIN; size <= DIGITS_MAX; size += 1) if (isCardNumber(group.slice(0, size))) return true;
+      for (let size = CARD_DIGITS_MIN; size <= DIGITS_MAX; size += 1)
+        if (isCardNumber(group.slice(0, size))) return true;
       continue;
     }
     let digits = '';

@@ -2,12 +2,23 @@
  * Descriptions of members: one description gives the fast check, the slow account of what is wrong, the JSON Schema,
  * and the most bytes that the member can take.
  *
- * The fast check (`fits`) is all that a sound event costs. Only what does not fit is walked a second time (`clean`).
+ * The fast check is all that a sound event costs: of a value that is there (`fits`), or of the text that was received,
+ * before anything is built of it (`scan`). Only what does not fit is walked a second time (`clean`).
  */
 import { unbase64url } from '../../base/bytes.ts';
-import { holdsCardNumber } from './cards.ts';
+import { CARD_DIGITS_MIN, holdsCardNumber } from './cards.ts';
 import type { Json, JsonObject } from './event.ts';
 import { isObject } from './json.ts';
+import {
+  endOfInteger,
+  endOfString,
+  hasFewerDigits,
+  type Scan,
+  type ScannedMember,
+  scanItems,
+  scanMembers,
+  UNSEEN,
+} from './text-scan.ts';
 
 export type FindingReason =
   /** A free string holds what may be a payment card number. */
@@ -25,6 +36,8 @@ export interface Finding {
 export interface Field {
   /** True when the value is as described and holds no card number. */
   readonly fits: (value: Json | undefined) => boolean;
+  /** Sees in text that a value stands there in RFC 8785 form and `fits`. May miss one, and never sees one too many. */
+  readonly scan: Scan;
   /** The value without what does not fit, each listed in `findings`; undefined when nothing is left. */
   readonly clean: (value: Json, path: string, findings: Finding[]) => Json | undefined;
   readonly schema: JsonObject;
@@ -39,13 +52,19 @@ export const ITEMS_MAX = 16;
 export function int(min = 0, max = INTEGER_MAX): Field {
   return scalar({
     grammar: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max,
+    scan: (text, at) => endOfInteger(text, at, min, max),
     schema: { type: 'integer', minimum: min, maximum: max },
     bytesMax: 16,
   });
 }
 
 export function bool(): Field {
-  return scalar({ grammar: (value) => typeof value === 'boolean', schema: { type: 'boolean' }, bytesMax: 5 });
+  return scalar({
+    grammar: (value) => typeof value === 'boolean',
+    scan: (text, at) => (text.startsWith('true', at) ? at + 4 : text.startsWith('false', at) ? at + 5 : UNSEEN),
+    schema: { type: 'boolean' },
+    bytesMax: 5,
+  });
 }
 
 /** One of a closed list of words. */
@@ -118,6 +137,7 @@ export function array(of: Field, max = ITEMS_MAX): Field {
         return kept === undefined ? [] : [kept];
       });
     },
+    scan: scanItems(of.scan, max),
     schema: { type: 'array', maxItems: max, items: of.schema },
     bytesMax: 2 + max * (of.bytesMax + 1),
   };
@@ -131,6 +151,8 @@ export function object(required: Members, optional: Members = {}): Field {
   for (const [name, field] of Object.entries(required)) members.set(name, { field, required: true });
   for (const [name, field] of Object.entries(optional)) members.set(name, { field, required: false });
   const requiredCount = Object.keys(required).length;
+  const scanned: ScannedMember[] = [];
+  for (const [name, { field, required }] of members) scanned.push({ name, scan: field.scan, required });
   let bytesMax = 2;
   for (const [name, { field }] of members) bytesMax += name.length + 4 + field.bytesMax;
   return {
@@ -161,6 +183,7 @@ export function object(required: Members, optional: Members = {}): Field {
       }
       return kept;
     },
+    scan: scanMembers(scanned),
     schema: objectSchema(required, optional),
     bytesMax,
   };
@@ -187,6 +210,8 @@ export function map(max: number, textMax: number): Field {
       });
       return Object.fromEntries(kept);
     },
+    // Settings are rare.
+    scan: () => UNSEEN,
     schema: {
       type: 'object',
       maxProperties: max,
@@ -199,12 +224,17 @@ export function map(max: number, textMax: number): Field {
 
 /**
  * An object whose member `name` (a `bareText`) is scanned together with its neighbours, because they say whether a
- * check digit exempts it.
+ * check digit exempts it. `holdsCardOf` finds numbers of at least 13 digits that stand in that member.
  */
 export function scannedTogether(field: Field, name: string, holdsCardOf: (value: JsonObject) => boolean): Field {
   return {
     ...field,
     fits: (value) => field.fits(value) && !holdsCardOf(value as JsonObject),
+    scan: (text, at) => {
+      const end = field.scan(text, at);
+      if (end === UNSEEN || hasFewerDigits(text, at, end, CARD_DIGITS_MIN)) return end;
+      return holdsCardOf(JSON.parse(text.slice(at, end)) as JsonObject) ? UNSEEN : end;
+    },
     clean: (value, path, findings) => {
       const kept = field.clean(value, path, findings);
       if (!isObject(kept) || typeof kept[name] !== 'string' || !holdsCardOf(kept)) return kept;
@@ -218,17 +248,28 @@ export function scannedTogether(field: Field, name: string, holdsCardOf: (value:
 interface Scalar {
   readonly grammar: (value: Json | undefined) => boolean;
   readonly holdsCard?: (value: string) => boolean;
+  /** Of what is no string. */
+  readonly scan?: Scan;
   readonly schema: JsonObject;
   readonly bytesMax: number;
 }
 
-function scalar({ grammar, holdsCard: scan, schema, bytesMax }: Scalar): Field {
-  const fits = scan === undefined ? grammar : (value: Json | undefined) => grammar(value) && !scan(value as string);
+function scalar({ grammar, holdsCard: holds, scan, schema, bytesMax }: Scalar): Field {
+  const fits = holds === undefined ? grammar : (value: Json | undefined) => grammar(value) && !holds(value as string);
   return {
     fits,
+    scan: scan ?? scanString(fits),
     clean: (value, path, findings) => drop(path, holdsCard(value) ? 'card_number' : 'vocabulary', findings),
     schema,
     bytesMax,
+  };
+}
+
+/** A string without escapes is its own value. */
+function scanString(fits: (value: string) => boolean): Scan {
+  return (text, at) => {
+    const end = endOfString(text, at);
+    return end !== UNSEEN && fits(text.slice(at + 1, end - 1)) ? end : UNSEEN;
   };
 }
 

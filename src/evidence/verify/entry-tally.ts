@@ -3,8 +3,8 @@
  * the log before.
  */
 import { unbase64url } from '../../base/bytes.ts';
-import { accept, type Result } from '../../base/result.ts';
-import { type CheckedLeaf, checkLeaf, type LeafCheckRefusal } from '../batch/check-leaf.ts';
+import type { Result } from '../../base/result.ts';
+import { type GlancedLeaf, LeafChecker, type LeafCheckRefusal } from '../batch/check-leaf.ts';
 import type { CustodyEvent } from '../event/event.ts';
 import { isObject } from '../event/json.ts';
 import { HASH_BYTES } from '../log/tree.ts';
@@ -12,7 +12,7 @@ import type { ClosedLog } from './trust.ts';
 import { type LogFinding, NOTED_MAX, type NotedEntry } from './verdict.ts';
 
 export class EntryTally {
-  readonly #origin: string;
+  readonly #checker: LeafChecker;
   readonly #noted: NotedEntry[] = [];
   #accepted = 0;
   #opaque = 0;
@@ -22,17 +22,20 @@ export class EntryTally {
   #predecessor: ClosedLog | undefined;
 
   constructor(origin: string) {
-    this.#origin = origin;
+    this.#checker = new LeafChecker(origin);
   }
 
-  add(index: number, leaf: Uint8Array): Result<CheckedLeaf, LeafCheckRefusal> {
-    const checked = checkLeaf(this.#origin, index, leaf);
+  add(index: number, leaf: Uint8Array): Result<GlancedLeaf, LeafCheckRefusal> {
+    const checked = this.#checker.check(index, leaf);
     if (!checked.ok) return checked;
-    const { use, event } = checked.value;
+    const { use, at, event } = checked.value;
     if (use.use === 'accepted') this.#accepted += 1;
     else this.#note(index, use.use, use.use === 'opaque' ? use.why : [use.why, ...use.paths].join(' '));
-    if (event !== undefined && use.use === 'accepted') this.#read(index, event);
-    return accept(checked.value);
+    if (at !== undefined) this.#claim(at);
+    if (index === 0 && use.use === 'accepted' && event?.type === 'journal.opened') {
+      this.#predecessor = predecessorOf(event);
+    }
+    return checked;
   }
 
   finding(): Pick<LogFinding, 'entries' | 'noted' | 'claimedTime' | 'predecessor'> {
@@ -50,12 +53,10 @@ export class EntryTally {
     if (this.#noted.length < NOTED_MAX) this.#noted.push({ index, use, why });
   }
 
-  #read(index: number, event: CustodyEvent): void {
-    const { at } = event;
+  #claim(at: string): void {
     // One length and UTC: the order of the texts is the order of the times.
     if (this.#from === undefined || at < this.#from) this.#from = at;
     if (this.#to === undefined || at > this.#to) this.#to = at;
-    if (index === 0 && event.type === 'journal.opened') this.#predecessor = predecessorOf(event);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { base64, equalBytes, unbase64url } from '../../base/bytes.ts';
 import { accept, type Result } from '../../base/result.ts';
-import { type CheckedLeaf, checkLeaf, type LeafCheckRefusal } from '../../evidence/batch/check-leaf.ts';
+import { type GlancedLeaf, LeafChecker, type LeafCheckRefusal } from '../../evidence/batch/check-leaf.ts';
 import type { Carried, JsonObject } from '../../evidence/event/event.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
 import type { EntryPlace, EntryUse, StoredRow } from './store.ts';
@@ -37,11 +37,12 @@ export interface CheckedRow {
 /** Looks at each leaf. A refusal refutes the batch: a signed line that is no event, or stands at another place. */
 export function checkRows(unjudged: Unjudged): Result<CheckedRows, LeafCheckRefusal> {
   const rows: CheckedRow[] = [];
+  const checker = new LeafChecker(unjudged.origin);
   let carriedCount = 0;
   let closes: CheckedRows['closes'];
   for (const [i, leaf] of unjudged.leaves.entries()) {
     const n = unjudged.first + i;
-    const checked = checkLeaf(unjudged.origin, n, leaf);
+    const checked = checker.check(n, leaf);
     if (!checked.ok) return checked;
     const leafHash = unjudged.leafHashes[i] ?? new Uint8Array(0);
     const carried = carriedOf(checked.value.event?.carried);
@@ -121,7 +122,7 @@ function storedRow(row: CheckedRow, of: EntryPlace | undefined, carries: Uint8Ar
   return { leafHash, ...body, use: { status: 'duplicate_of', of, ...withheld } };
 }
 
-function useOf({ use }: CheckedLeaf): CheckedRow['use'] {
+function useOf({ use }: GlancedLeaf): CheckedRow['use'] {
   switch (use.use) {
     case 'accepted':
       return { status: 'used' };
@@ -139,7 +140,7 @@ function carriedOf(carried: Carried | undefined): CheckedRow['carried'] {
 }
 
 /** `journal.opened` says after which log this one was opened. */
-function predecessorOf({ use, event }: CheckedLeaf): CheckedRows['closes'] {
+function predecessorOf({ use, event }: GlancedLeaf): CheckedRows['closes'] {
   if (use.use !== 'accepted' || event?.type !== 'journal.opened') return undefined;
   const after = event.data['after'] as JsonObject | undefined;
   const { log, size } = after ?? {};
