@@ -8,6 +8,7 @@ import { isSoundVkey, parseVkey, type Vkey } from '../log/note.ts';
 import { parseOrigin, tagOf } from '../log/origin.ts';
 import { HASH_BYTES } from '../log/tree.ts';
 import { type Envelope, envelopeOf } from '../wire/envelope.ts';
+import { repeatedMembers } from './repeated-members.ts';
 
 export const POLICY_BYTES_MAX = 1_048_576;
 const LOGS_MAX = 10_000;
@@ -68,8 +69,9 @@ export function policyOfVkey(crypto: EvidenceCrypto, text: string): TrustPolicy 
 
 export function parsePolicy(crypto: EvidenceCrypto, bytes: Uint8Array): PolicyResult {
   const reader = new PolicyReader(crypto);
-  const value = jsonOf(bytes);
-  if (value === undefined) {
+  const text = bytes.length > POLICY_BYTES_MAX ? undefined : utf8Text(bytes);
+  const value = text === undefined ? undefined : jsonOf(text);
+  if (text === undefined || value === undefined) {
     return {
       ok: false,
       problems: [
@@ -77,14 +79,14 @@ export function parsePolicy(crypto: EvidenceCrypto, bytes: Uint8Array): PolicyRe
       ],
     };
   }
+  reader.repeated(text);
   const policy = reader.policy(value);
   return reader.problems.length === 0 ? { ok: true, value: policy } : { ok: false, problems: reader.problems };
 }
 
-function jsonOf(bytes: Uint8Array): Members | undefined {
-  if (bytes.length > POLICY_BYTES_MAX) return undefined;
+function jsonOf(text: string): Members | undefined {
   try {
-    const value: unknown = JSON.parse(utf8Text(bytes) ?? '');
+    const value: unknown = JSON.parse(text);
     return isMembers(value) ? value : undefined;
   } catch {
     return undefined;
@@ -109,11 +111,17 @@ class PolicyReader {
     this.#crypto = crypto;
   }
 
+  repeated(text: string): void {
+    for (const path of repeatedMembers(text)) {
+      this.problems.push({ path, found: 'more than one member of that name', expected: 'each member once' });
+    }
+  }
+
   policy(value: Members): TrustPolicy {
     this.#names('', value, ['v', 'logs', 'witnesses', 'successors', 'least_level']);
     if (value['v'] !== 1) this.#problem('v', value['v'], 'the version 1');
     const logs = new Map<string, PolicyLog>();
-    for (const [path, item] of this.#list('logs', value['logs'], 1)) {
+    for (const [path, item] of this.#list('logs', value['logs'], 0)) {
       const log = this.#log(path, item);
       if (log === undefined) continue;
       if (logs.has(log.vkey.name)) this.#problem(`${path}.vkey`, log.vkey.name, 'each log once');
@@ -224,8 +232,18 @@ class PolicyReader {
   }
 
   #problem(path: string, found: unknown, expected: string): undefined {
-    const text = found === undefined ? 'nothing' : JSON.stringify(found);
+    const text = shown(found);
     this.problems.push({ path, found: text.length > 80 ? `${text.slice(0, 77)}...` : text, expected });
+  }
+}
+
+function shown(found: unknown): string {
+  if (found === undefined) return 'nothing';
+  try {
+    return JSON.stringify(found);
+  } catch {
+    // A text may nest deeper than the stack of whoever prints it.
+    return 'a value nested too deep to be shown';
   }
 }
 
@@ -246,7 +264,7 @@ export const POLICY_SCHEMA = {
     v: { const: 1 },
     logs: {
       type: 'array',
-      minItems: 1,
+      minItems: 0,
       maxItems: LOGS_MAX,
       items: {
         type: 'object',

@@ -4,6 +4,7 @@ import { base64, base64url, equalBytes, utf8, utf8Text } from '../../../src/base
 import { formatVkey, witnessVkey } from '../../../src/evidence/log/note.ts';
 import { POLICY_SCHEMA, parsePolicy, policyOfVkey } from '../../../src/evidence/verify/policy.ts';
 import { believedLogs } from '../../../src/evidence/verify/trust.ts';
+import { verifyBytes } from '../../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { FUZZ_TIMEOUT_MS, fuzz, mutate, Random } from '../../support/mutate.ts';
 import { TestLog, TestWitness } from '../../support/test-log.ts';
@@ -129,11 +130,38 @@ describe('the policy file', () => {
     ['[]', 'the file'],
     ['null', 'the file'],
     ['{"v":1}', 'logs'],
-    ['{"v":1,"logs":[]}', 'logs'],
     ['{"v":1,"logs":{}}', 'logs'],
     ['{"logs":[]}', 'v'],
   ])('%j is refused', (text, path) => {
     expect(problems(text).join('\n')).toContain(`${path}: `);
+  });
+
+  test('a member that stands twice is refused at every depth, however its name is spelled', () => {
+    const vkey = JSON.stringify(formatVkey(log.vkey));
+    const twice = `{"v":2,"logs":[{"vkey":${vkey}},{"vkey":"x", "\\u0076key" : ${vkey}}],
+      "successors":[{"payload":"","signatures":[{"sig":1,"sig":1}],"payloadType":""}],"v":1}`;
+    const policy = parsePolicy(crypto, utf8(twice));
+    if (policy.ok) throw new Error('accepted');
+    expect(policy.problems.slice(0, 3)).toEqual(
+      ['logs[1].vkey', 'successors[0].signatures[0].sig', 'v'].map((path) => ({
+        path,
+        found: 'more than one member of that name',
+        expected: 'each member once',
+      })),
+    );
+    // The same name in two objects, and in a string, is not twice.
+    expect(problems({ ...full, least_level: 'A1' })).toEqual([]);
+    expect(problems('{"v":1,"logs":["{\\"v\\":1,\\"v\\":1}"]}')).toEqual(['logs[0]: an object']);
+    expect(problems(`{"v":1,"logs":[],"x":${'['.repeat(100_000)}${']'.repeat(100_000)}}`)).toEqual([
+      'x: no such member (is it misspelt?)',
+    ]);
+  });
+
+  test('a policy may believe nobody: whoever trusts on first use needs no more', () => {
+    expect(policyOf([]).logs.size).toBe(0);
+    expect(schema({ v: 1, logs: [] })).toBe(true);
+    const verdict = verifyBytes(log.batch(0), { cryptos: [crypto], policy: policyOf([]) });
+    expect([verdict.outcome, verdict.reason]).toEqual(['cannot_tell', 'unknown_log']);
   });
 
   test('a policy of more than 1 MiB is not read', () => {
