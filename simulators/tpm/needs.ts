@@ -9,6 +9,7 @@ const PACKAGES = {
   swtpm_localca: 'swtpm-tools',
   openssl: 'openssl',
   setpriv: 'util-linux',
+  setsid: 'util-linux',
 } as const;
 
 export type TpmProgram = keyof typeof PACKAGES;

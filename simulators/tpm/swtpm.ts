@@ -1,6 +1,7 @@
 /**
  * One run of swtpm, from power-on to its end. When this process dies in whatever way, the kernel kills swtpm
- * (setpriv's parent-death signal): nothing is left behind.
+ * (setpriv's parent-death signal): nothing is left behind. A session of its own keeps it from a terminal's Ctrl-C, which
+ * would end it before it was shut down.
  */
 import { rmSync } from 'node:fs';
 import { LatchkeyError } from '../../src/base/errors.ts';
@@ -36,7 +37,7 @@ export class SwtpmRun {
   static async start(stateDir: string, address: TpmAddress, programs: TpmPrograms): Promise<SwtpmRun> {
     await refuseTaken(address);
     const child = new Child(programs.setpriv, [
-      ...['--pdeathsig', 'KILL', programs.swtpm, 'socket', '--tpm2', '--tpmstate', `dir=${stateDir}`],
+      ...['--pdeathsig', 'KILL', programs.setsid, programs.swtpm, 'socket', '--tpm2', '--tpmstate', `dir=${stateDir}`],
       ...['--server', listenOption(address), '--ctrl', listenOption(controlAddress(address))],
       ...['--flags', 'startup-clear'],
     ]);
@@ -56,6 +57,11 @@ export class SwtpmRun {
 
   get running(): boolean {
     return this.#child.running;
+  }
+
+  /** Resolves when it ended, in whatever way. */
+  get exited(): Promise<unknown> {
+    return this.#child.exited;
   }
 
   /** Ends it as a power cut does: nothing is saved that was not saved before. */

@@ -82,6 +82,11 @@ export class SimulatedTpm {
     return this.#run?.pid;
   }
 
+  /** Resolves when the present run of swtpm ended, in whatever way; at once when the TPM is off. */
+  async exited(): Promise<void> {
+    await this.#run?.exited;
+  }
+
   /** For tpm2-tools: the value of TPM2TOOLS_TCTI. */
   get tcti(): string {
     return this.address.kind === 'unix'

@@ -97,6 +97,20 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/simulate.ts')).simulateCommand,
   },
   {
+    name: 'simulate tpm',
+    summary: 'Serve a simulated TPM with an EK certificate (swtpm)',
+    positionals: [],
+    options: {
+      dir: { type: 'string', value: 'DIR', help: 'where the TPM lives, made if absent; a temporary one unless given' },
+      socket: { type: 'string', value: 'PATH', help: 'the Unix socket it listens on (tpm.sock in its folder)' },
+      json: JSON_OUT,
+    },
+    details:
+      'Needs the Debian packages swtpm and swtpm-tools. On a terminal it takes "power cut", "reset", "pause", "resume".\n' +
+      'It proves nothing about a box: what it signs stays at level A0.',
+    load: async () => (await import('./commands/simulate-tpm.ts')).simulateTpmCommand,
+  },
+  {
     name: 'config check',
     summary: 'Check settings files and report all problems at once',
     positionals: ['FILE...'],
