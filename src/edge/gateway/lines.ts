@@ -9,11 +9,11 @@ import { createPort } from '../ports/create-port.ts';
 import type { GatewayParts } from './gateway.ts';
 
 export function createLines(parts: GatewayParts, sink: ReadingSink, observer: Observer): readonly Line[] {
-  const { settings, scheduler, metrics } = parts;
+  // Ports and lines say in each line of theirs which port it is about.
+  const { settings, scheduler, logger, metrics } = parts;
   return settings.ports.map((entry) => {
     const baud = entry.link.baud ?? lineBaud(entry.devices);
     assert(baud !== undefined, 'the settings name a speed where the devices usually speak at different ones');
-    const logger = parts.logger.child({ port: entry.name });
     const port = createPort({ settings: entry, baudDefault: baud, scheduler, logger, metrics });
     return createLine({ port, settings: entry, baud, sink, observer, scheduler, logger, metrics });
   });

@@ -1,16 +1,13 @@
 /**
  * A line of lock boards: the port, the cutters and the one timer around the bus master.
  */
-
 import { present } from '../../../base/assert.ts';
 import type { Timer } from '../../../base/clock.ts';
 import { messageOf } from '../../../base/errors.ts';
-import type { PortState, PortTrouble } from '../../contracts/port.ts';
 import type { Board, BoardFamily } from '../board-family.ts';
-import { FirstAttempt } from '../first-attempt.ts';
 import type { FrameCutter } from '../frame-cutter.ts';
 import type { Line, LineParts, LineStatus } from '../line.ts';
-import { LineCounts } from '../line-counts.ts';
+import { LinePort } from '../line-port.ts';
 import type { HealthChange } from './board-health.ts';
 import { busStep } from './bus-session.ts';
 import { type BusInput, type BusOutput, type BusPlan, type BusState, initialBus, type Moment } from './bus-state.ts';
@@ -26,14 +23,12 @@ export class BusLine implements Line {
   readonly #parts: BusLineParts;
   readonly #plan: BusPlan;
   readonly #cutters: ReadonlyMap<string, FrameCutter>;
-  readonly #counts: LineCounts;
-  readonly #first: FirstAttempt;
+  readonly #port: LinePort;
   readonly #abort = new AbortController();
   readonly #inputs: BusInput[] = [];
   #state: BusState;
   #timer: Timer | undefined;
   #busy = false;
-  #reason = 'not started';
 
   constructor(parts: BusLineParts) {
     this.#parts = parts;
@@ -45,36 +40,32 @@ export class BusLine implements Line {
         family.cutter(parts.boards.filter((board) => board.family === family.name)),
       ]),
     );
-    this.#counts = new LineCounts({ ...parts, port: parts.port.name });
-    this.#first = new FirstAttempt(parts.port.name);
+    this.#port = new LinePort(parts);
   }
 
   start(): void {
-    this.#parts.port.start({
-      bytes: (chunk) => this.#hear(chunk),
-      state: (state, reason, trouble) => this.#portChanged(state, reason, trouble),
+    this.#port.start({
+      heard: (chunk) => this.#hear(chunk),
+      opened: () => this.#feed({ kind: 'port_open' }),
+      lost: () => this.#feed({ kind: 'port_lost' }),
     });
   }
 
   firstAttempt(): Promise<void> {
-    return this.#first.ended;
+    return this.#port.firstAttempt();
   }
 
   async stop(): Promise<void> {
     this.#abort.abort(new Error('the line stops'));
     this.#timer?.cancel();
-    this.#counts.stop();
-    await this.#parts.port.close();
+    await this.#port.close();
   }
 
   status(): LineStatus {
-    const { port, boards } = this.#parts;
     return {
-      port: port.name,
-      state: port.state,
-      reason: this.#reason,
+      ...this.#port.status(),
       cycleMs: Math.round(this.#state.lastCycleMs),
-      devices: boards.map((board, index) => {
+      devices: this.#parts.boards.map((board, index) => {
         const { state, reason, lastAnswerUpMs } = present(this.#state.boards[index], 'a polled board').health;
         const last = lastAnswerUpMs === undefined ? {} : { lastAnswerUpMs };
         return { name: board.device, driver: board.family, state, reason, ...last };
@@ -82,17 +73,9 @@ export class BusLine implements Line {
     };
   }
 
-  #portChanged(state: PortState, reason: string, trouble: PortTrouble | undefined): void {
-    this.#reason = reason;
-    this.#first.note(state, reason, trouble);
-    if (state === 'open') this.#feed({ kind: 'port_open' });
-    else if (state === 'lost') this.#feed({ kind: 'port_lost' });
-  }
-
   #hear(chunk: Uint8Array): void {
-    this.#counts.add('bytes', chunk.length);
     const cuts = this.#cutter().push(chunk);
-    this.#counts.addCuts(cuts);
+    this.#port.counts.addCuts(cuts);
     this.#feed({ kind: 'cuts', sizeBytes: chunk.length, cuts });
   }
 
@@ -121,7 +104,7 @@ export class BusLine implements Line {
         break;
       case 'flush': {
         const cuts = this.#cutter().flush();
-        this.#counts.addCuts(cuts);
+        this.#port.counts.addCuts(cuts);
         this.#inputs.unshift({ kind: 'flushed', cuts });
         break;
       }
@@ -134,7 +117,7 @@ export class BusLine implements Line {
         this.#deviceChanged(this.#board(output.board), output.change, at);
         break;
       case 'count':
-        if (output.what === 'timeouts' || output.what === 'echoes') this.#counts.add(output.what);
+        if (output.what === 'timeouts' || output.what === 'echoes') this.#port.counts.add(output.what);
         else this.#parts.metrics.count(`bus_${output.what}`, 1, { port: this.#parts.port.name });
         break;
       case 'reopen':
@@ -145,7 +128,7 @@ export class BusLine implements Line {
 
   #send(board: Board): void {
     // What another question or the time between left half cut belongs to no answer of this board.
-    for (const cutter of this.#cutters.values()) this.#counts.addCuts(cutter.flush());
+    for (const cutter of this.#cutters.values()) this.#port.counts.addCuts(cutter.flush());
     this.#parts.port.write(board.request, this.#abort.signal).then(
       () => this.#feed({ kind: 'written' }),
       (error: unknown) => {

@@ -6,11 +6,9 @@ import type { Timer } from '../../../base/clock.ts';
 import { recogniseCode } from '../../../evidence/event/recognise-code.ts';
 import type { ScanCode } from '../../../evidence/event/scan-code.ts';
 import type { Observed } from '../../contracts/observed.ts';
-import type { PortState, PortTrouble } from '../../contracts/port.ts';
 import type { DeviceReading, ScanReading } from '../../contracts/reading.ts';
-import { FirstAttempt } from '../first-attempt.ts';
 import type { DeviceStatus, Line, LineParts, LineStatus } from '../line.ts';
-import { LineCounts } from '../line-counts.ts';
+import { LinePort } from '../line-port.ts';
 import { type Debounce, debounce, INITIAL_DEBOUNCE, scanKey } from './debounce.ts';
 import { readText } from './read-text.ts';
 import { type ScannerSettings, TEXT_SCANNER, type TextFraming, textFraming } from './settings.ts';
@@ -26,59 +24,54 @@ export class ScannerLine implements Line {
   readonly #parts: ScannerLineParts;
   readonly #framing: TextFraming;
   readonly #cutter: TextCutter;
-  readonly #counts: LineCounts;
-  readonly #first: FirstAttempt;
+  readonly #port: LinePort;
   readonly #timers = new Map<ScannerTimer, Timer>();
   #debounce: Debounce = INITIAL_DEBOUNCE;
   #device: Pick<DeviceStatus, 'state' | 'reason'> = { state: 'unknown', reason: '' };
-  #reason = 'not started';
   #lastHeard: Observed | undefined;
 
   constructor(parts: ScannerLineParts) {
     this.#parts = parts;
     this.#framing = textFraming(parts.settings);
     this.#cutter = new TextCutter(this.#framing);
-    this.#counts = new LineCounts({ ...parts, port: parts.port.name });
-    this.#first = new FirstAttempt(parts.port.name);
+    this.#port = new LinePort(parts);
   }
 
   start(): void {
-    this.#parts.port.start({
-      bytes: (chunk) => this.#hear(chunk),
-      state: (state, reason, trouble) => this.#portChanged(state, reason, trouble),
+    this.#port.start({
+      heard: (chunk) => this.#hear(chunk),
+      opened: () => this.#opened(),
+      lost: () => this.#lost(),
     });
   }
 
   firstAttempt(): Promise<void> {
-    return this.#first.ended;
+    return this.#port.firstAttempt();
   }
 
   async stop(): Promise<void> {
     this.#stopTimers();
-    this.#counts.add('noiseBytes', this.#cutter.reset());
-    this.#counts.stop();
-    await this.#parts.port.close();
+    this.#port.counts.add('noiseBytes', this.#cutter.reset());
+    await this.#port.close();
   }
 
   status(): LineStatus {
-    const { port, settings } = this.#parts;
+    const { settings } = this.#parts;
     const last = this.#lastHeard === undefined ? {} : { lastAnswerUpMs: this.#lastHeard.upMs };
     const device: DeviceStatus = { name: settings.name, driver: TEXT_SCANNER, ...this.#device, ...last };
-    return { port: port.name, state: port.state, reason: this.#reason, devices: [device] };
+    return { ...this.#port.status(), devices: [device] };
   }
 
-  #portChanged(state: PortState, reason: string, trouble: PortTrouble | undefined): void {
-    this.#reason = reason;
-    this.#first.note(state, reason, trouble);
-    if (state === 'open') {
-      const { settle_ms: settleMs } = this.#parts.settings;
-      if (settleMs === 0) this.#become('found', 'port_open');
-      else this.#arm('settle', settleMs, () => this.#become('found', 'port_open'));
-    } else if (state === 'lost') {
-      this.#stopTimers();
-      this.#counts.add('noiseBytes', this.#cutter.reset());
-      this.#become('lost', 'port_lost');
-    }
+  #opened(): void {
+    const { settle_ms: settleMs } = this.#parts.settings;
+    if (settleMs === 0) this.#become('found', 'port_open');
+    else this.#arm('settle', settleMs, () => this.#become('found', 'port_open'));
+  }
+
+  #lost(): void {
+    this.#stopTimers();
+    this.#port.counts.add('noiseBytes', this.#cutter.reset());
+    this.#become('lost', 'port_lost');
   }
 
   #become(state: 'found' | 'lost', reason: string): void {
@@ -94,9 +87,8 @@ export class ScannerLine implements Line {
   }
 
   #hear(chunk: Uint8Array): void {
-    this.#counts.add('bytes', chunk.length);
     if (this.#timers.has('settle')) {
-      this.#counts.add('noiseBytes', chunk.length);
+      this.#port.counts.add('noiseBytes', chunk.length);
       return;
     }
     const observed = this.#parts.observer.observe();
@@ -112,14 +104,14 @@ export class ScannerLine implements Line {
 
   #take(cut: TextCut, observed: Observed): void {
     if (cut.kind === 'skipped') {
-      this.#counts.add('noiseBytes', cut.sizeBytes);
+      this.#port.counts.add('noiseBytes', cut.sizeBytes);
       return;
     }
     const read = readText(cut, this.#framing);
     if (read.kind === 'heartbeat') return;
-    this.#counts.add('noiseBytes', read.noiseBytes);
+    this.#port.counts.add('noiseBytes', read.noiseBytes);
     if (read.kind === 'noise') return;
-    this.#counts.add('frames');
+    this.#port.counts.add('frames');
     const { raw, aim, quarantined } = read;
     const key = scanKey(`${aim ?? ''} ${hex(raw)}`, quarantined);
     const nowMs = this.#parts.scheduler.monotonicMs();
