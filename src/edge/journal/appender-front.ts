@@ -21,18 +21,28 @@ export class AppenderFront implements Appender {
   #ended = false;
   #wakers: (() => void)[] = [];
 
-  /** `blind` is shared with the writers, which sign what it counts. */
-  constructor(blind: BlindWindow) {
+  readonly #onDropped: () => void;
+  /** Events that were taken so far. */
+  appended = 0;
+
+  /** `blind` is shared with the writers, which sign what it counts. `onDropped`: an event taken earlier found no place. */
+  constructor(blind: BlindWindow, onDropped: () => void = () => undefined) {
     this.#blind = blind;
+    this.#onDropped = onDropped;
   }
 
   append(draft: EventDraft): AppendAnswer {
-    if (this.#writer !== undefined) return this.#writer.append(this.#placed(draft));
+    if (this.#writer !== undefined) {
+      const answer = this.#writer.append(this.#placed(draft));
+      if (answer === 'queued') this.appended += 1;
+      return answer;
+    }
     if (this.#ended || this.#waiting.length >= WAITING_MAX) {
       this.#blind.count('queue_full', draft.body.type, draft.observed.upMs);
       return 'refused';
     }
     this.#waiting.push(draft);
+    this.appended += 1;
     return 'queued';
   }
 
@@ -69,7 +79,10 @@ export class AppenderFront implements Appender {
     const waiting = [...released, ...this.#waiting];
     this.#waiting = [];
     // What the new queue has no room for is counted there.
-    for (const draft of waiting) writer.append(this.#placed(draft));
+    for (const draft of waiting) {
+      const isAnothers = draft.own !== true;
+      if (writer.append(this.#placed(draft)) === 'refused' && isAnothers) this.#onDropped();
+    }
     this.#writer = writer;
     this.#wake();
   }

@@ -15,7 +15,7 @@ import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { type Frontier, rootOf, TreeBuilder } from '../../evidence/log/tree.ts';
 import type { Signer } from '../contracts/signer.ts';
 import type { DiskRoom } from './disk-room.ts';
-import { DraftQueue, type Waiting } from './draft-queue.ts';
+import { countAppended, DraftQueue, type Waiting } from './draft-queue.ts';
 import type { JournalSettings } from './journal-settings.ts';
 import type { LogDatabase } from './log-database.ts';
 import { makeMissingNotes } from './missing-notes.ts';
@@ -42,12 +42,12 @@ export interface CommitterOptions {
   readonly logger: Logger;
   readonly settings: JournalSettings;
   readonly room?: DiskRoom;
-  /** State of other rooms that is to be durable together with the events that led to it; undefined when there is none. */
-  readonly saved?: () => SavedGroup | undefined;
+  /** State of other rooms that the next `count` events led to, to be durable with them; undefined when there is none. */
+  readonly saved?: (count: number) => SavedGroup | undefined;
   readonly onState?: (state: WriterState, verdict?: RowsVerdict) => void;
 }
 
-/** State as it was when the last queued event was frozen. */
+/** State as it was when the last event of a commit had been drafted. */
 export interface SavedGroup {
   readonly values: Readonly<Record<string, string | undefined>>;
   /** The commit that took it along is durable. */
@@ -66,7 +66,6 @@ interface Frozen {
   readonly before: Frontier;
   readonly events: readonly Waiting[];
   readonly after: Frontier;
-  /** Absent while more events are queued: the state already knows of those. */
   readonly saved: SavedGroup | undefined;
 }
 
@@ -263,7 +262,7 @@ export class Committer {
     const events = this.queue.takeGroup();
     assert(events.length > 0, 'a commit holds at least one event');
     for (const { hash } of events) this.#tree.push(hash);
-    const saved = this.queue.count === 0 ? this.#options.saved?.() : undefined;
+    const saved = this.#options.saved?.(countAppended(events));
     this.#frozen = { before, events, after: this.#tree.frontier(), saved };
     return this.#frozen;
   }

@@ -21,6 +21,11 @@ export interface Waiting {
   readonly hash: Uint8Array;
 }
 
+/** How many are not the log's own records: what other rooms appended. */
+export function countAppended(events: readonly Waiting[]): number {
+  return events.reduce((count, { draft }) => (draft.own === true ? count : count + 1), 0);
+}
+
 export interface QueueBounds {
   readonly eventsMax: number;
   readonly bytesMax: number;

@@ -62,9 +62,10 @@ export class LogKeeper {
   constructor(options: LogKeeperOptions, set: LogSet) {
     this.#options = options;
     this.set = set;
-    this.front = new AppenderFront(this.#blind);
+    this.front = new AppenderFront(this.#blind, () => this.saved.advance(1));
     const quiet = () => this.front.waiting === 0;
-    this.saved = new SavedStates({ ...options, record: () => this.#running?.log.record, quiet });
+    const appended = () => this.front.appended;
+    this.saved = new SavedStates({ ...options, record: () => this.#running?.log.record, appended, quiet });
     this.#insist = { ...options, signal: this.signal };
     const flush = (writer: LogWriter) => insistOnFlush(this.#insist, writer);
     this.#carrier = { ...options, find: (origin) => set.find(origin), flush };
@@ -130,9 +131,10 @@ export class LogKeeper {
     const carry = this.owedCarry(next.after?.log);
     this.#stopSending(carry);
     const opening: Opening = { ...next, carry };
-    const log = await this.set.create(signer, opening, this.saved.all);
+    const saved = this.saved.settled;
+    const log = await this.set.create(signer, opening, saved);
+    this.saved.taken(saved);
     trustAll(log);
-    this.saved.taken();
     this.#options.logger.info({ log: log.name, cause: next.cause, after: next.after?.log }, 'opened a log');
     await this.#begin(log, released);
   }
@@ -324,10 +326,13 @@ export class LogKeeper {
       blind: this.#blind,
       observe: () => observer.observe(),
       mayReport: () => this.front.isFedTo(writer),
-      saved: () => this.saved.group(log.record),
+      saved: (count) => this.saved.group(log.record, count),
       onState: (state) => this.#onState(log, writer, state),
     });
-    writer.onCommit(() => this.changed());
+    writer.onCommit(({ appended }) => {
+      this.saved.advance(appended);
+      this.changed();
+    });
     return writer;
   }
 

@@ -13,7 +13,7 @@ import type { AppendAnswer, Appender } from '../contracts/appender.ts';
 import type { Observed } from '../contracts/observed.ts';
 import { type BlindCause, BlindWindow } from './blind-window.ts';
 import { Committer, type CommitterOptions, type WriterState } from './committer.ts';
-import type { JournalDraft, Waiting } from './draft-queue.ts';
+import { countAppended, type JournalDraft, type Waiting } from './draft-queue.ts';
 import { classOf } from './event-class.ts';
 import { FlushWaiters } from './flush-waiters.ts';
 import { LeafMaker } from './leaf-maker.ts';
@@ -28,6 +28,8 @@ export interface CommitNews {
   readonly size: number;
   /** Views of larger memory: whoever keeps one for long copies it. */
   readonly leaves: readonly Uint8Array[];
+  /** How many of them other rooms appended; the others are the log's own. */
+  readonly appended: number;
   /** Size of the newest durable note: what may be published. 0 while there is none. */
   readonly noteSize: number;
 }
@@ -169,6 +171,7 @@ export class LogWriter implements Appender {
       first,
       size: first + events.length,
       leaves: events.map(({ leaf }) => leaf),
+      appended: countAppended(events),
       noteSize: database.newestNote()?.size ?? 0,
     };
     for (const listener of [...this.#listeners]) listener(news);

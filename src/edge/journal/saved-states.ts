@@ -1,8 +1,10 @@
 /**
  * State snapshots of other rooms, kept in the open log's record and taken along when the next log opens.
  *
- * A snapshot becomes durable in the same transaction as the events that led to it: after a crash it is neither ahead of
- * the log nor behind it. What changed without an event is written a moment later, once no event waits for the disk.
+ * A snapshot becomes durable in the same transaction as the last event that led to it: after a crash it is neither ahead
+ * of the log nor behind it. So each one remembers how many events waited for the disk when it was taken, and goes with
+ * the commit that holds the last of them, also while more events keep coming. What changed without an event is written a
+ * moment later, once no event waits.
  */
 import { assert } from '../../base/assert.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
@@ -11,23 +13,40 @@ import type { Logger } from '../../base/logger.ts';
 import type { SavedGroup } from './committer.ts';
 import type { LogRecord } from './log-record.ts';
 
-/** Longest time for which a snapshot is only in memory. */
+/** Longest time for which a snapshot is only in memory while no event waits. */
 const SAVE_AFTER_MS = 200;
 const RETRY_AFTER_MS = 2_000;
+/** Bounds of what waits for its events; beyond them every second one is left out, and a commit takes the one before. */
+const VERSIONS_MAX = 1_024;
+const VERSION_CHARS_MAX = 16_777_216;
 
 export interface SavedStatesOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   /** The open log's record; undefined while logs change. */
   readonly record: () => LogRecord | undefined;
-  /** No event waits for the disk: state that is written now is not ahead of the events that led to it. */
+  /** Events that other rooms appended so far in this run. */
+  readonly appended: () => number;
+  /** No event waits for the disk, in the open log or for the next one. */
   readonly quiet: () => boolean;
+}
+
+/** A state as it was when so many events had been appended. */
+interface Version {
+  readonly name: string;
+  readonly text: string;
+  readonly after: number;
 }
 
 export class SavedStates {
   readonly #options: SavedStatesOptions;
   #texts: Map<string, string> = new Map();
-  #dirty = new Set<string>();
+  /** What the disk holds. */
+  #stored: Map<string, string> = new Map();
+  /** What it does not hold yet, in the order in which it was taken. */
+  #versions: readonly Version[] = [];
+  /** How many of the appended events are durable, or will never be. */
+  #passed = 0;
   #timer: Timer | undefined;
 
   constructor(options: SavedStatesOptions) {
@@ -37,10 +56,17 @@ export class SavedStates {
   /** At the start: what the newest readable log kept. */
   load(texts: ReadonlyMap<string, string>): void {
     this.#texts = new Map(texts);
+    this.#stored = new Map(texts);
   }
 
-  get all(): ReadonlyMap<string, string> {
-    return this.#texts;
+  /** For the record of a new log: what agrees with the events that are durable. The rest follows with its events. */
+  get settled(): ReadonlyMap<string, string> {
+    return new Map([...this.#stored, ...this.#due(this.#passed).map(({ name, text }) => [name, text] as const)]);
+  }
+
+  /** That record is written. */
+  taken(texts: ReadonlyMap<string, string>): void {
+    this.#forget(this.#due(this.#passed), texts);
   }
 
   get(name: string): string | undefined {
@@ -51,31 +77,33 @@ export class SavedStates {
     assert(/^[a-z][a-z0-9_]{0,31}$/.test(name), 'the name of a saved state is a short word');
     if (this.#texts.get(name) === text) return;
     this.#texts.set(name, text);
-    this.#dirty.add(name);
-    this.#timer ??= this.#options.scheduler.after(SAVE_AFTER_MS, () => this.#due());
+    const after = this.#options.appended();
+    const last = this.#versions.at(-1);
+    const before = last?.name === name && last.after === after ? this.#versions.slice(0, -1) : this.#versions;
+    this.#versions = thinnedOut([...before, { name, text, after }]);
+    this.#timer ??= this.#options.scheduler.after(SAVE_AFTER_MS, () => this.#try());
   }
 
-  /** A new log was opened with all of them in its record. */
-  taken(): void {
-    this.#dirty.clear();
+  /** For the commit that holds the next `count` events: the newest state of each name that these events led to. */
+  group(record: LogRecord, count: number): SavedGroup | undefined {
+    const due = this.#due(this.#passed + count);
+    if (due.length === 0) return undefined;
+    const texts = new Map(due.map(({ name, text }) => [name, text]));
+    return { values: record.savedValues(texts), stored: () => this.#forget(due, texts) };
   }
 
-  /** What is not written yet, for the commit that holds the events which led to it. */
-  group(record: LogRecord): SavedGroup | undefined {
-    if (this.#dirty.size === 0) return undefined;
-    const texts = new Map([...this.#texts].filter(([name]) => this.#dirty.has(name)));
-    const stored = (): void => {
-      for (const [name, text] of texts) if (this.#texts.get(name) === text) this.#dirty.delete(name);
-    };
-    return { values: record.savedValues(texts), stored };
+  /** So many events more are durable, or were refused after all. */
+  advance(count: number): void {
+    this.#passed += count;
   }
 
-  /** Writes what is not written yet. Throws JOURNAL_IO or JOURNAL_FULL. */
+  /** Writes what no event leads to any more. Throws JOURNAL_IO or JOURNAL_FULL. */
   save(): void {
     const record = this.#options.record();
-    if (record === undefined || this.#dirty.size === 0) return;
-    record.setSaved(new Map([...this.#texts].filter(([name]) => this.#dirty.has(name))));
-    this.#dirty.clear();
+    if (record === undefined || this.#versions.length === 0 || !this.#options.quiet()) return;
+    const texts = new Map(this.#versions.map(({ name, text }) => [name, text]));
+    record.setSaved(texts);
+    this.#forget(this.#versions, texts);
   }
 
   stop(): void {
@@ -83,14 +111,31 @@ export class SavedStates {
     this.#timer = undefined;
   }
 
-  #due(): void {
+  #due(passed: number): readonly Version[] {
+    return this.#versions.filter(({ after }) => after <= passed);
+  }
+
+  #forget(versions: readonly Version[], texts: ReadonlyMap<string, string>): void {
+    for (const [name, text] of texts) this.#stored.set(name, text);
+    const gone = new Set(versions);
+    this.#versions = this.#versions.filter((version) => !gone.has(version));
+  }
+
+  #try(): void {
     this.#timer = undefined;
     try {
-      if (this.#options.quiet()) this.save();
+      this.save();
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error;
       this.#options.logger.warn({ reason: messageOf(error) }, 'a state snapshot could not be stored');
     }
-    if (this.#dirty.size > 0) this.#timer ??= this.#options.scheduler.after(RETRY_AFTER_MS, () => this.#due());
+    if (this.#versions.length > 0) this.#timer ??= this.#options.scheduler.after(RETRY_AFTER_MS, () => this.#try());
   }
+}
+
+function thinnedOut(versions: readonly Version[]): readonly Version[] {
+  const chars = versions.reduce((sum, { text }) => sum + text.length, 0);
+  if (versions.length <= VERSIONS_MAX && chars <= VERSION_CHARS_MAX) return versions;
+  const newest = new Set(new Map(versions.map((version) => [version.name, version])).values());
+  return versions.filter((version, i) => i % 2 === 0 || newest.has(version));
 }

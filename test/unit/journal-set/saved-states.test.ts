@@ -1,5 +1,6 @@
 /** State of other rooms: after a crash it is neither ahead of the log nor behind it. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { LatchkeyError } from '../../../src/base/errors.ts';
 import { Box } from './box.ts';
 
 let box: Box;
@@ -46,4 +47,55 @@ test('state that changed without an event is written a moment later', async () =
   box.scheduler.advance(300);
   await box.restart();
   expect(box.journal.loadState('custody')).toBe('"alone"');
+});
+
+/** How many of the events below a log holds, and how many the state beside them knows of. */
+async function heldAndKnown(moment: Box): Promise<readonly [number, number]> {
+  await moment.start();
+  const held = moment
+    .origins()
+    .flatMap((origin) => moment.entries(origin))
+    .filter((entry) => entry['type'] === 'tamper.raised').length;
+  return [held, Number(moment.journal.loadState('custody') ?? '0')];
+}
+
+test('while events keep coming, each commit takes along the state that its last event led to', async () => {
+  const feed = async (): Promise<void> => {
+    // More than three commits in one turn: the queue is never empty between them.
+    for (let i = 1; i <= 900; i += 1) {
+      append('door');
+      box.journal.saveState('custody', String(i));
+    }
+    await box.journal.appender.flush(AbortSignal.timeout(20_000));
+  };
+  const moments = await box.momentsOf(feed(), 12);
+  const found: (readonly [number, number])[] = [];
+  for (const moment of moments) {
+    found.push(await heldAndKnown(moment));
+    await moment.end();
+  }
+  for (const [held, known] of found) expect(known).toBe(held);
+  // Power went between the commits in some of them, or this shows nothing.
+  expect(found.filter(([held]) => held > 0 && held < 900).length).toBeGreaterThan(0);
+});
+
+test('state of events that a new log takes over is not in it before they are', async () => {
+  append('one');
+  box.journal.saveState('custody', '1');
+  await box.journal.appender.flush(AbortSignal.timeout(5_000));
+  const step = async (): Promise<void> => {
+    vi.spyOn(box.journal.log().database, 'commit').mockImplementation(() => {
+      throw new LatchkeyError('JOURNAL_DAMAGED', 'as a bad page would');
+    });
+    append('two');
+    box.journal.saveState('custody', '2');
+    await box.journal.appender.flush(AbortSignal.timeout(5_000));
+  };
+  const moments = await box.momentsOf(step(), 40);
+  expect(moments.length).toBeGreaterThan(2);
+  for (const moment of moments) {
+    const [held, known] = await heldAndKnown(moment);
+    expect(known).toBe(held);
+    await moment.end();
+  }
 });
