@@ -43,6 +43,8 @@ export interface EkTrust {
 export interface CheckedEk {
   readonly public: TpmPublic;
   readonly certificate: Uint8Array;
+  /** The public area as it was given. */
+  readonly keyBytes: Uint8Array;
   readonly class: Exclude<TpmClass, 'software'>;
   /** 8 hex digits. */
   readonly manufacturer: string;
@@ -73,6 +75,7 @@ export function checkEk(
   return accept({
     public: area.value,
     certificate: certificate.der,
+    keyBytes: ek.public,
     class: classOf(chain.value.class, name.manufacturer),
     ...name,
   });

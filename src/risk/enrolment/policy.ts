@@ -1,0 +1,47 @@
+/**
+ * The trust policy that follows from the histories (FORMAT.md section 10): what `latchkey verify --policy` and
+ * `latchkey receive` believe.
+ *
+ * A log that only its predecessor's key vouched for, or whose TPM is emulated, is named without AK and counter: its evidence
+ * stays A0. A contested branch is not named at all.
+ */
+import { base64url } from '../../base/bytes.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { formatVkey } from '../../evidence/log/note.ts';
+import { formatEnvelope } from '../../evidence/wire/envelope.ts';
+import type { GatewayState, KnownLog } from './history.ts';
+
+export interface PolicyExtras {
+  readonly witnesses: readonly { readonly vkey: string; readonly roles: readonly string[] }[];
+  readonly least_level: string;
+}
+
+/** One JSON text. */
+export function policyText(crypto: EvidenceCrypto, states: readonly GatewayState[], extras: PolicyExtras): string {
+  const believed = states.flatMap(({ logs }) => [...logs.values()].filter((log) => !log.isContested));
+  const successors = believed.flatMap(({ statements }) => {
+    // Those quoted by an AK are checked here; the file's readers know the old key's alone.
+    const own = statements.find((statement) => statement.signatures[0]?.keyid.length === 8);
+    return own === undefined ? [] : [JSON.parse(formatEnvelope(own)) as unknown];
+  });
+  const policy = {
+    v: 1,
+    logs: believed.map((log) => rowOf(crypto, log)),
+    witnesses: extras.witnesses,
+    successors,
+    least_level: extras.least_level,
+  };
+  return `${JSON.stringify(policy, undefined, 2)}\n`;
+}
+
+function rowOf(crypto: EvidenceCrypto, log: KnownLog): object {
+  const { record, envelope } = log.enrolled;
+  const { tpm } = record;
+  const isAnchored = tpm !== undefined && record.class === 'hardware' && log.vouchedBy !== 'log';
+  return {
+    vkey: formatVkey(log.vkey),
+    enrolment: base64url(crypto.sha256(envelope.payload)),
+    ...(isAnchored && { ak: tpm.ak, counter: tpm.counter }),
+    ...(log.revoked !== undefined && { revoked: { size: log.revoked.size, root: log.revoked.root } }),
+  };
+}
