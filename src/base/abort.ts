@@ -36,3 +36,14 @@ export function withTimeout<T>(scheduler: Scheduler, limitMs: number, what: stri
     );
   });
 }
+
+/** The promise's outcome, or the signal's reason as soon as it fires. The work itself is not stopped. */
+export function orAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -11,7 +11,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Run the gateway daemon: devices to signed journal to MQTT',
     positionals: [],
     options: { config: { ...CONFIG, help: 'gateway.yaml' } },
-    details: 'Stops cleanly at SIGTERM or SIGINT: waits, bounded, until the consumer has receipted the last entry.',
+    details:
+      'Stops cleanly at SIGTERM or SIGINT: waits, bounded, until the consumer has receipted the last entry. While it starts, it stops at once.',
     load: async () => (await import('./commands/run.ts')).runCommand,
   },
   {

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { withTimeout } from '../../base/abort.ts';
+import { orAborted, withTimeout } from '../../base/abort.ts';
 import { base64url } from '../../base/bytes.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { explain } from '../../base/errors.ts';
@@ -43,6 +43,8 @@ export interface GatewayParts {
   readonly metrics: MemoryMetrics;
   /** Devices other than those of the settings: benchmarks inject readings here. */
   readonly makeLines?: ((sink: ReadingSink, observer: Observer) => readonly Line[]) | undefined;
+  /** Fires when the process is to stop: a start that it finds waiting is undone at once. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Gateway {
@@ -60,14 +62,15 @@ export interface Stopped {
   readonly waiting: number;
 }
 
-/** Starts everything, or rejects with nothing left running: no half a gateway. */
+/** Starts everything, or rejects with nothing left running: no half a gateway. With the signal's reason when it fires. */
 export async function startGateway(parts: GatewayParts): Promise<Gateway> {
-  const { settings, scheduler, logger, metrics } = parts;
+  const { settings, scheduler, logger, metrics, signal } = parts;
   const source = createClockSource({ scheduler, logger });
   const undo: (() => Promise<void> | void)[] = [() => source.stop()];
   try {
     // A machine that is slow to say where its time comes from does not hold up the locker: until then it is `none`.
     await withTimeout(scheduler, CLOCK_WAIT_MS, 'the clock source', source.start()).catch(() => undefined);
+    signal?.throwIfAborted();
     const observer = createObserver(scheduler, source);
     const start = base64url(randomBytes(16));
     const kernelBoot = readKernelBoot();
@@ -92,8 +95,8 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const { isFirstStart, previousEnd } = journal;
     life.started({ start, kernelBoot, version: parts.version, isFirstStart, ...site }, previousEnd);
     // Its timer would keep a process alive that could not start, and the log says how this start ended.
-    undo.push(() => void life.stopped('failure'));
-    await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS));
+    undo.push(() => void life.stopped(signal?.aborted === true ? 'signal' : 'failure'));
+    await orAborted(signal, journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS)));
     const keeper = startCustody({ settings, journal, boot, log, observer, scheduler, logger, metrics });
     undo.push(() => keeper.stop());
     const onStep = (step: ClockStep): void => {
@@ -111,7 +114,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     undo.push(() => stopLines(lines));
     for (const line of lines) line.start();
     // A port that another daemon holds ends this one; a port that is merely away does not.
-    await Promise.all(lines.map((line) => line.firstAttempt()));
+    await orAborted(signal, Promise.all(lines.map((line) => line.firstAttempt())));
     const uplink = connect(parts, journal, boot);
     uplink.start();
     const running = { parts, lines, keeper, watch, life, journal, uplink, source };
@@ -174,6 +177,7 @@ async function open(parts: GatewayParts, observer: Observer, about: () => JsonOb
     settings: settings.journal,
     observer,
     about,
+    ...(parts.signal !== undefined && { signal: parts.signal }),
   });
 }
 

@@ -19,14 +19,21 @@ export interface RunParts {
   readonly makeLines?: GatewayParts['makeLines'];
 }
 
-/** Runs until the signal fires and everything has stopped. Rejects when the gateway cannot start. */
+/**
+ * Runs until the signal fires and everything has stopped: also while it starts, which is then undone, and is a clean stop
+ * like any other. Rejects when the gateway cannot start.
+ */
 export async function runGateway(parts: RunParts): Promise<void> {
   const { settings, logger, version, signal } = parts;
   const metrics = new MemoryMetrics();
   const scheduler = systemScheduler();
   const { data_dir } = settings.gateway;
   await usableDirectory(data_dir);
-  const gateway = await startGateway({ ...parts, scheduler, metrics });
+  const gateway = await startGateway({ ...parts, scheduler, metrics }).catch((error: unknown) => {
+    if (signal.aborted && error === signal.reason) return undefined;
+    throw error;
+  });
+  if (gateway === undefined) return logger.info({}, 'stopped while it was starting');
   const handlers = controlHandlers({ gateway, settings, version });
   try {
     const control = await startControlServer({ socketPath: socketPathOf(settings), handlers, logger });

@@ -53,6 +53,8 @@ export interface JournalOptions {
   readonly observer: Observer;
   /** The gateway's members of a log's entry 0 (`journal.opened`): `version`, and settings, start, kernel_boot. */
   readonly about: () => JsonObject;
+  /** Fires when the opening is to be given up: it then rejects with the reason and leaves what a crash would leave. */
+  readonly signal?: AbortSignal;
 }
 
 export type JournalExport = Pick<ExportOptions, 'from' | 'to' | 'write' | 'signal' | 'progress'> & {
@@ -149,11 +151,15 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     room.start();
     set = await withRoom(room, () => LogSet.open({ ...options, receiptKeys }));
     const keeper = new LogKeeper({ ...options, receiptKeys, room }, set);
+    const giveUp = (): void => keeper.abort(options.signal?.reason);
+    options.signal?.throwIfAborted();
+    options.signal?.addEventListener('abort', giveUp, { once: true });
     const chain = new Chain(options, keeper);
     const before = set.logs.findLast((log) => log.size > 0);
     const ended = before === undefined ? undefined : previousEnd(before);
     const isFirstStart = before === undefined && set.lost.length === 0 && set.setAside().length === 0;
     await withRoom(room, () => startLogs(options, keeper));
+    options.signal?.removeEventListener('abort', giveUp);
     keeper.whenOpened = () => keptGoing(logger, () => chain.makeOwed());
     const outbox = new JournalOutbox({ ...options, receiptKeys }, keeper, chain);
     const retention = new Retention({ ...options, room, logs: () => keeper.set.logs.filter((log) => !log.salvaged) });

@@ -271,6 +271,11 @@ export class LogKeeper {
     return { log: log.origin, head: { size, root } };
   }
 
+  /** Ends every wait with this reason. */
+  abort(reason: unknown): void {
+    this.#stop.abort(reason);
+  }
+
   /** Commits what is queued and closes everything. Rejects when something could not be recorded. */
   async close(): Promise<void> {
     this.front.end();
