@@ -6,7 +6,7 @@
  * user opens the file anew and cuts it back to what was durable before.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { assert } from '../base/assert.ts';
 
@@ -24,16 +24,33 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Makes the directory and those above it that are missing, mode 0700, durably. */
+/**
+ * Makes the directory and those above it that are missing, mode 0700, durably. Rejects with the system's error.
+ *
+ * Level by level: Node 20's own recursive `mkdir` goes up and down for ever where a name is there and nothing can be made
+ * below it, as in /proc and behind a dangling link.
+ */
 export async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: DIRECTORY_MODE });
-  if (first === undefined) return;
-  let made = path;
-  for (;;) {
-    await syncDirectory(made);
-    if (made === dirname(first) || made === dirname(made)) return;
-    made = dirname(made);
+  const missing: string[] = [];
+  for (let at = path; !(await isDirectory(at)); at = dirname(at)) {
+    missing.unshift(at);
+    if (at === dirname(at)) break;
   }
+  for (const each of missing) {
+    await mkdir(each, { mode: DIRECTORY_MODE }).catch(async (error: NodeJS.ErrnoException) => {
+      // Somebody else may have made it meanwhile.
+      if (error.code !== 'EEXIST' || !(await isDirectory(each))) throw error;
+    });
+    await syncDirectory(each);
+    await syncDirectory(dirname(each));
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /**

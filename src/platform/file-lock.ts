@@ -27,7 +27,7 @@ export function lockFile(path: string, busyCode: ErrorCode, what: string): FileL
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
-    if (!isBusy(error)) throw error;
+    if (!isBusy(error)) throw cannotLock(busyCode, what, error);
     throw new LatchkeyError(busyCode, `expected ${what} to be free, found it held by ${holderOf(path)}`, {
       cause: error,
     });
@@ -50,8 +50,12 @@ function openLock(path: string, busyCode: ErrorCode, what: string): Database.Dat
   try {
     return new Database(path);
   } catch (error) {
-    throw new LatchkeyError(busyCode, `cannot lock ${what}: ${messageOf(error)}`, { cause: error });
+    throw cannotLock(busyCode, what, error);
   }
+}
+
+function cannotLock(code: ErrorCode, what: string, cause: unknown): LatchkeyError {
+  return new LatchkeyError(code, `cannot lock ${what}: ${messageOf(cause)}`, { cause });
 }
 
 function isBusy(error: unknown): boolean {

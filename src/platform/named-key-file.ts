@@ -34,7 +34,10 @@ export interface NamedKeyPlace {
   readonly kind: string;
 }
 
-/** Throws KEY_PERMISSIONS when others may read it, KEY_LOST when it holds no key, CONFIG_INVALID when it is another's. */
+/**
+ * Throws KEY_PERMISSIONS when others may read it, KEY_LOST when it holds no key, CONFIG_INVALID when it is another's,
+ * STORE_IO when it cannot be made.
+ */
 export async function openNamedKey(place: NamedKeyPlace): Promise<NamedKey> {
   const { path, name, kind } = place;
   const made = await makeKeyFile(place);
@@ -61,8 +64,16 @@ function versionLine(kind: string): string {
 async function makeKeyFile({ path, name, kind }: NamedKeyPlace): Promise<boolean> {
   if ((await stat(path).catch(() => undefined)) !== undefined) return false;
   const fresh = `${path}.${randomBytes(8).toString('hex')}`;
-  await makeDirectory(dirname(path));
-  await writeFileDurably(fresh, utf8(`${versionLine(kind)}\n${name}\n${base64(randomBytes(SEED_BYTES))}\n`));
+  try {
+    await makeDirectory(dirname(path));
+    await writeFileDurably(fresh, utf8(`${versionLine(kind)}\n${name}\n${base64(randomBytes(SEED_BYTES))}\n`));
+    return await linkOnce(fresh, path);
+  } catch (error) {
+    throw new LatchkeyError('STORE_IO', `cannot make the key ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function linkOnce(fresh: string, path: string): Promise<boolean> {
   try {
     await link(fresh, path);
     return true;

@@ -56,7 +56,7 @@ export async function receiverVkey(settings: ReceiveSettings, crypto: EvidenceCr
  */
 export async function runReceive(settings: ReceiveSettings, deps: ReceiveDeps, signal: AbortSignal): Promise<void> {
   const crypto = deps.crypto ?? nodeCrypto;
-  const policy = await loadPolicy(crypto, settings.policy);
+  const policy = await policyOf(settings, crypto);
   await makeDirectory(settings.data_dir).catch((error: unknown) => {
     throw new LatchkeyError('STORE_IO', `cannot make ${settings.data_dir}: ${messageOf(error)}`, { cause: error });
   });
@@ -69,6 +69,10 @@ export async function runReceive(settings: ReceiveSettings, deps: ReceiveDeps, s
   } finally {
     await store.close();
   }
+}
+
+function policyOf(settings: ReceiveSettings, crypto: EvidenceCrypto): Promise<IntakeParts['policy']> {
+  return loadPolicy(crypto, settings.policy, { trustFirstUse: settings.trust_first_use });
 }
 
 function openKey(settings: ReceiveSettings, crypto: EvidenceCrypto) {
@@ -186,7 +190,7 @@ class Receiver {
     this.#reloading = this.#reloading.then(async () => {
       const { crypto, settings } = this.#parts;
       try {
-        const policy = await loadPolicy(crypto, settings.policy);
+        const policy = await policyOf(settings, crypto);
         this.#policyLogs = policy.logs.size;
         this.#policyError = undefined;
         this.#intake.setPolicy(policy);

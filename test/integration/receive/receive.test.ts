@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LatchkeyError } from '../../../src/base/errors.ts';
+import { formatVkey } from '../../../src/evidence/log/note.ts';
 import { formatEnrolment, formatStatus } from '../../../src/evidence/wire/messages.ts';
 import { receiverVkey } from '../../../src/risk/receive/receive.ts';
 import { receiveSettingsSchema } from '../../../src/risk/receive/settings.ts';
@@ -168,8 +169,34 @@ describe('latchkey receive', () => {
     expect(readFileSync(join(fleet.dataDir, 'keys', 'witness.key'), 'utf8')).toMatch(/^latchkey-witness-key v1\n/);
   });
 
-  test('a policy that is not there or not sound lets nothing start', async () => {
+  test.each(['no policy at all', 'a policy that names no log'])(
+    'trust on first use needs no more than itself, with %s, and is loud',
+    async (which) => {
+      const log = newLog();
+      const opened = { type: 'journal.opened', data: { version: '0.1.0', vkey: formatVkey(log.vkey) } };
+      grow(log, 3, (n) => (n === 0 ? opened : {}));
+      fleet.believe();
+      const policy = which === 'no policy at all' ? { policy: undefined } : {};
+      await fleet.receive(fleet.settings({ ...policy, trust_first_use: true }));
+      await fleet.send(log, 'batch', log.batch(0));
+      await fleet.untilReceipted(log, 3);
+      expect(fleet.logger.text).toContain('trust on first use is on');
+      await until('the status follows', () => fleet.status().alarms.length > 0);
+      expect(fleet.status().alarms).toMatchObject([{ kind: 'trusted_at_first_use' }]);
+    },
+  );
+
+  test('where no key can be made, it says so', async () => {
+    const nowhere = { data_dir: '/proc/latchkey' };
+    expect(await failure(receiverVkey(fleet.settings(nowhere)))).toBe('STORE_IO');
+    fleet.believe(newLog());
+    expect(await failure(fleet.receive(fleet.settings(nowhere)))).toBe('STORE_IO');
+  });
+
+  test('a policy that is not there, not sound or of nobody lets nothing start', async () => {
     expect(await failure(fleet.receive())).toBe('CONFIG_UNREADABLE');
+    fleet.believe();
+    expect(await failure(fleet.receive())).toBe('CONFIG_INVALID');
     writeFileSync(join(fleet.home, 'policy.json'), '{}');
     expect(await failure(fleet.receive())).toBe('CONFIG_INVALID');
     expect(existsSync(join(fleet.dataDir, 'lock'))).toBe(false);

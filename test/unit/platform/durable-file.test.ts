@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -33,6 +33,15 @@ describe('durable files', () => {
     await makeDirectory(join(home, 'a', 'b', 'c'));
     expect(statSync(join(home, 'a')).mode & 0o777).toBe(0o700);
     expect(statSync(join(home, 'a', 'b', 'c')).mode & 0o777).toBe(0o700);
+  });
+
+  test('a directory that cannot be made is an error, wherever it would have been', async () => {
+    writeFileSync(join(home, 'file'), '');
+    await expect(makeDirectory(join(home, 'file'))).rejects.toThrow(/EEXIST/);
+    await expect(makeDirectory(join(home, 'file', 'a', 'b'))).rejects.toThrow(/ENOTDIR|EEXIST/);
+    await expect(makeDirectory('/proc/latchkey/a')).rejects.toThrow(/ENOENT/);
+    symlinkSync(join(home, 'nowhere'), join(home, 'dangling'));
+    await expect(makeDirectory(join(home, 'dangling', 'a'))).rejects.toThrow(/EEXIST/);
   });
 
   test('an append file grows, is read anywhere, and is cut back', async () => {
