@@ -1,10 +1,25 @@
 /**
  * The rows of the table `commits`, as statements of one connection. Bytes and numbers as stored: nothing is believed.
  */
+import type { Frontier } from '../../evidence/log/tree.ts';
 import type { Connection } from './sqlite-file.ts';
 
 export const HASH_BYTES = 32;
 const NEWLINE = 0x0a;
+
+/** What one transaction adds: entries `first` to `after.size`. */
+export interface Commit {
+  /** The size before. */
+  readonly first: number;
+  /** Exact leaf bytes without newline, at least one. The arrays are not kept. */
+  readonly leaves: readonly Uint8Array[];
+  readonly hashes: readonly Uint8Array[];
+  readonly after: Frontier;
+  /** Small strings that become durable together with the entries that led to them; undefined removes one. */
+  readonly meta?: Readonly<Record<string, string | undefined>>;
+  /** The signed note of `after`; absent while the key is away. */
+  readonly note?: Uint8Array;
+}
 
 export interface CommitRow {
   readonly first: number;
@@ -163,6 +178,17 @@ export function unpackLeaves(block: Uint8Array): (Uint8Array | undefined)[] | un
     at = end + 1;
   }
   return leaves;
+}
+
+/** How many lines a block has; undefined when one is empty or the last has no end. */
+export function countLines(block: Uint8Array): number | undefined {
+  let count = 0;
+  for (let at = 0; at < block.length; count += 1) {
+    const end = block.indexOf(NEWLINE, at);
+    if (end <= at) return undefined;
+    at = end + 1;
+  }
+  return count;
 }
 
 /** Views of the 32-byte hashes, or undefined when there are not exactly `count`. */

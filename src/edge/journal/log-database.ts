@@ -11,7 +11,7 @@ import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
 import type { SubtreeHash } from '../../evidence/log/proofs.ts';
 import { decodeFrontier, encodeFrontier, type Frontier, rootOf } from '../../evidence/log/tree.ts';
-import { packHashes, packLeaves, plain } from './commit-rows.ts';
+import { type Commit, packHashes, packLeaves, plain } from './commit-rows.ts';
 import {
   checkIdentity,
   identityRows,
@@ -25,6 +25,7 @@ import {
   findReduced,
   readCommits,
   readEntries,
+  readLines,
   readNoteAt,
   readNoteAtOrBelow,
   readPageFindings,
@@ -35,23 +36,10 @@ import {
 import { MetaRows } from './meta-rows.ts';
 import { lastOf, paced } from './paced.ts';
 import { readReceipts, receiptRow, type StoredReceipt } from './receipt-rows.ts';
+import { type CommitLines, RecentCommits } from './recent-commits.ts';
 import { reduceEntries, removeBodies } from './reduce-rows.ts';
 import { createFile, PAGE_BYTES, passWal, truncateWal } from './sqlite-file.ts';
 import type { RowsVerdict } from './stored-tree.ts';
-
-/** What one transaction adds: entries `first` to `after.size`. */
-export interface Commit {
-  /** The size before. */
-  readonly first: number;
-  /** Exact leaf bytes without newline, at least one. The arrays are not kept. */
-  readonly leaves: readonly Uint8Array[];
-  readonly hashes: readonly Uint8Array[];
-  readonly after: Frontier;
-  /** Small strings that become durable together with the entries that led to them; undefined removes one. */
-  readonly meta?: Readonly<Record<string, string | undefined>>;
-  /** The signed note of `after`; absent while the key is away. */
-  readonly note?: Uint8Array;
-}
 
 /** Keys of `meta` that this file keeps for itself. */
 const OWN_KEYS = /^(schema|origin|public_key|size|receipt\/.*)$/;
@@ -63,6 +51,7 @@ export class LogDatabase {
   readonly subtreeHash: SubtreeHash;
   readonly #log: LogHandle;
   readonly #crypto: EvidenceCrypto;
+  readonly #recent = new RecentCommits();
   #bodiesFrom = 0;
   #walBytes = 0;
 
@@ -148,6 +137,7 @@ export class LogDatabase {
     const { rows, meta: settings } = this.#log;
     this.#log.write(() => (meta === undefined ? rows.insert(row) : settings.set(meta, () => rows.insert(row))));
     this.#walBytes += block.length + 40 * hashes.length + 2 * PAGE_BYTES;
+    if (note !== undefined) this.#recent.keep({ first, size: after.size, note, lines: block });
     const missing = note === undefined ? (oldestWithoutNote ?? after.size) : undefined;
     const newest = note === undefined ? newestNote : { size: after.size, note };
     this.#log.tail = {
@@ -162,6 +152,7 @@ export class LogDatabase {
    * then be that before or after the failed commit. Throws like `open`, and may be called again.
    */
   reopen(): void {
+    this.#recent.forget();
     this.#log.reopen();
     this.#walBytes = 0;
   }
@@ -185,7 +176,7 @@ export class LogDatabase {
     return readNoteAtOrBelow(this.#log, size);
   }
 
-  /** Size of the oldest commit that has no note, or undefined when all have one. */
+  /** Size of the oldest commit that has no note. */
   oldestWithoutNote(): number | undefined {
     return this.#log.tail.oldestWithoutNote;
   }
@@ -223,6 +214,7 @@ export class LogDatabase {
     const frontier = row?.size === size ? decodeFrontier(size, row.frontier) : undefined;
     assert(row !== undefined && frontier !== undefined && row.note !== null, `no note is stored at ${size}`);
     assert(this.#log.tree.noteFits(note, frontier), 'the note is not of this tree');
+    this.#recent.forget();
     this.#log.write(() => this.#log.rows.setNote(row.first, note));
     if (this.#log.tail.newestNote?.size === size) this.#log.tail = { ...this.#log.tail, newestNote: { size, note } };
   }
@@ -230,6 +222,11 @@ export class LogDatabase {
   /** The commit that holds entry `from` and those after it, at most `limit`. Empty when `from` >= size. */
   commits(from: number, limit: number): readonly StoredCommit[] {
     return readCommits(this.#log, from, limit);
+  }
+
+  /** What `readLines` says of entry `from`: the newest commits from memory. Throws JOURNAL_DAMAGED for rows of another form. */
+  linesFrom(from: number): CommitLines | undefined {
+    return (this.failed() ? undefined : this.#recent.from(from)) ?? readLines(this.#log, from);
   }
 
   /** The frontier of the first `size` entries, at any size up to `size()`. Undefined where rows do not give it. */
@@ -323,6 +320,7 @@ export class LogDatabase {
    * being receipted.
    */
   removeBodies(below: number, limit: number): number {
+    this.#recent.forget();
     const { removed, next } = this.#log.write(() => removeBodies(this.#log.rows, this.#bodiesFrom, below, limit));
     this.#bodiesFrom = next;
     this.#walBytes += removed * PAGE_BYTES;
@@ -333,6 +331,7 @@ export class LogDatabase {
   reduce(indices: readonly number[]): number {
     const left = new Set(indices);
     let removed = 0;
+    this.#recent.forget();
     this.#log.write(() =>
       this.#log.rows.together(() => {
         for (const index of indices) {
@@ -384,6 +383,7 @@ export class LogDatabase {
 
   /** Releases the file. Closing twice is closing once. */
   close(): void {
+    this.#recent.forget();
     try {
       if (this.#log.isWritable) this.#noteSize();
     } catch (error) {

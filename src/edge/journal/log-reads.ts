@@ -1,6 +1,7 @@
 /** What is read out of the rows of a log, one commit at a time, so that writing in between is allowed. */
-import { type CommitRow, plain, unpackHashes, unpackLeaves } from './commit-rows.ts';
+import { type CommitRow, countLines, HASH_BYTES, plain, unpackHashes, unpackLeaves } from './commit-rows.ts';
 import type { LogHandle, SizedNote } from './log-handle.ts';
+import type { CommitLines } from './recent-commits.ts';
 import { damaged, fileBytes, PAGE_BYTES, walOf } from './sqlite-file.ts';
 
 /** One commit as stored. `size` is the tree size after it. */
@@ -38,6 +39,27 @@ export function readCommits(log: LogHandle, from: number, limit: number): readon
     const heads = log.rows.headsFrom(holding.first, limit);
     return heads.map(({ first, size, note }) => ({ first, size, ...(note !== null && { note: plain(note) }) }));
   });
+}
+
+/**
+ * The commit that holds entry `from`, with its lines as they are stored. Undefined when there is none, when it has no note,
+ * or when a body of it is gone. Whether the bytes are right is another question.
+ */
+export function readLines(log: LogHandle, from: number): CommitLines | undefined {
+  const row = log.guard(() => {
+    const next = log.rows.rowFrom(from);
+    if (next?.first === from) return next;
+    const holding = log.rows.holding(from);
+    if (holding !== undefined && holding.size > from) return log.rows.rowFrom(holding.first);
+    if (next !== undefined) throw damaged(log.path, `no row for entry ${from}`);
+    return undefined;
+  });
+  if (row === undefined || row.note === null || row.reduced > 0 || row.leaves === null) return undefined;
+  const count = row.size - row.first;
+  if (row.hashes.length !== count * HASH_BYTES || countLines(row.leaves) !== count) {
+    throw damaged(log.path, `the row at ${row.first} does not hold ${count} entries`);
+  }
+  return { first: row.first, size: row.size, note: plain(row.note), lines: plain(row.leaves) };
 }
 
 export function* readEntries(log: LogHandle, from: number, to: number): IterableIterator<StoredEntry> {

@@ -85,8 +85,37 @@ export interface ParsedBatch {
 
 /** All bytes before the signature line: what goes into the PAE. A head that does not fit its leaves is an assertion. */
 export function batchPayload(head: BatchHead, leaves: readonly Uint8Array[]): Uint8Array {
-  assert(leaves.length === head.count && head.count > 0, `${leaves.length} leaves for count ${head.count}`);
-  assert(head.size >= head.first + head.count, 'the tree is at least as large as its last entry');
+  assert(leaves.length === head.count, `${leaves.length} leaves for count ${head.count}`);
+  const lines = new Uint8Array(leaves.reduce((size, leaf) => size + leaf.length + 1, 0));
+  let at = 0;
+  for (const leaf of leaves) {
+    lines.set(leaf, at);
+    lines[at + leaf.length] = NEWLINE;
+    at += leaf.length + 1;
+  }
+  return openBatch(head, [lines]).payload;
+}
+
+/** Appends the signature line; the empty form when the log's key is gone. */
+export function finishBatch(payload: Uint8Array, signed: BatchSignature | undefined): Uint8Array {
+  return concatBytes(payload, signatureLine(signed));
+}
+
+export interface BatchSignature {
+  readonly keyId: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** A batch that waits for its signature, in memory that has room for it. */
+export interface OpenBatch {
+  readonly payload: Uint8Array;
+  /** As `finishBatch`, without another copy. Once. */
+  finish(signed: BatchSignature | undefined): Uint8Array;
+}
+
+/** `blocks` hold the leaves in their order, each with its newline; whoever gives them has counted `head.count` of them. */
+export function openBatch(head: BatchHead, blocks: readonly Uint8Array[]): OpenBatch {
+  assert(head.count > 0 && head.size >= head.first + head.count, 'the tree is at least as large as its last entry');
   assert(head.left === undefined || leftFits(head.first, head.left), '`left` is the frontier at `first` > 0');
   const header: JsonObject = {
     checkpoint: head.note,
@@ -98,25 +127,28 @@ export function batchPayload(head: BatchHead, leaves: readonly Uint8Array[]): Ui
     v: 1,
   };
   const headerLine = utf8(`${canonicalJson(header)}\n`);
-  const payload = new Uint8Array(leaves.reduce((size, leaf) => size + leaf.length + 1, headerLine.length));
-  payload.set(headerLine);
+  const payloadEnd = blocks.reduce((size, block) => size + block.length, headerLine.length);
+  const whole = new Uint8Array(payloadEnd + SIGNATURE_LINE_BYTES);
+  whole.set(headerLine);
   let at = headerLine.length;
-  for (const leaf of leaves) {
-    payload.set(leaf, at);
-    payload[at + leaf.length] = NEWLINE;
-    at += leaf.length + 1;
+  for (const block of blocks) {
+    whole.set(block, at);
+    at += block.length;
   }
-  return payload;
+  return {
+    payload: whole.subarray(0, payloadEnd),
+    finish: (signed) => {
+      const line = signatureLine(signed);
+      whole.set(line, payloadEnd);
+      return whole.subarray(0, payloadEnd + line.length);
+    },
+  };
 }
 
-/** Appends the signature line; the empty form when the log's key is gone. */
-export function finishBatch(
-  payload: Uint8Array,
-  signed: { readonly keyId: Uint8Array; readonly signature: Uint8Array } | undefined,
-): Uint8Array {
-  if (signed === undefined) return concatBytes(payload, utf8('{"kid":"","sig":""}\n'));
+function signatureLine(signed: BatchSignature | undefined): Uint8Array {
+  if (signed === undefined) return utf8('{"kid":"","sig":""}\n');
   assert(signed.keyId.length === KEY_ID_BYTES && signed.signature.length === SIGNATURE_BYTES, 'a log key signature');
-  return concatBytes(payload, utf8(`{"kid":"${hex(signed.keyId)}","sig":"${base64(signed.signature)}"}\n`));
+  return utf8(`{"kid":"${hex(signed.keyId)}","sig":"${base64(signed.signature)}"}\n`);
 }
 
 /** Lines and signature line of a batch, the header not yet read. */
@@ -129,6 +161,8 @@ export interface BatchFrame {
 }
 
 const NEWLINE = 0x0a;
+/** `{"kid":"<8>","sig":"<88>"}` and its newline. */
+const SIGNATURE_LINE_BYTES = 116;
 const SIGNATURE_LINE = /^\{"kid":"((?:[0-9a-f]{8})?)","sig":"([A-Za-z0-9+/=]*)"\}$/;
 
 export function frameBatch(bytes: Uint8Array): Result<BatchFrame, 'too_long' | 'framing' | 'signature_line'> {

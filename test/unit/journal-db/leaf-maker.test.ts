@@ -88,7 +88,7 @@ test('a leaf is the RFC 8785 form of its event, whatever the event and the order
         ...(carried !== undefined && { carried }),
         ...(withheld.length > 0 && { withheld }),
       };
-      expect(found).toBe(jcs(event));
+      expect(found).toBe(jcs(event as unknown as Json));
       expect(parseLeaf(leaf)).toMatchObject({ ok: true, value: { event } });
       expect(Buffer.from(hash)).toEqual(createHash('sha256').update(Uint8Array.of(0)).update(leaf).digest());
       index += 1;
