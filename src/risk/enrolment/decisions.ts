@@ -20,7 +20,7 @@ function usage(message: string): LatchkeyError {
 }
 
 function decide(decider: Decider, gateway: string, make: (state: GatewayState) => GatewayEvent): Promise<void> {
-  return extendGateway(decider.store, gateway, (state) => ({ event: make(state), then: undefined }));
+  return extendGateway(decider.store, gateway, (state) => ({ event: make(state), result: undefined }));
 }
 
 function stamp({ clock, by, why }: Decider) {

@@ -19,13 +19,13 @@ export async function readGateway(store: EnrolmentStore, gateway: string): Promi
 export async function extendGateway<T>(
   store: EnrolmentStore,
   gateway: string,
-  decide: (state: GatewayState) => { readonly event: GatewayEvent; readonly then: T } | { readonly instead: T },
+  decide: (state: GatewayState) => { readonly event: GatewayEvent; readonly result: T } | { readonly instead: T },
 ): Promise<T> {
   for (let i = 0; i < TRIES; i += 1) {
     const state = await readGateway(store, gateway);
     const decision = decide(state);
     if ('instead' in decision) return decision.instead;
-    if ((await store.append(gateway, state.size, formatEvent(decision.event))) === 'stored') return decision.then;
+    if ((await store.append(gateway, state.size, formatEvent(decision.event))) === 'stored') return decision.result;
   }
   throw new LatchkeyError('STORE_IO', `the history of ${gateway} changes faster than it can be read`);
 }

@@ -2,13 +2,13 @@
  * The enrolment service: from bodies to outcomes. It knows nothing of HTTP, and neither tokens nor secrets leave it by a
  * log line or a refusal.
  */
-import { base64, utf8 } from '../../base/bytes.ts';
+import { base64 } from '../../base/bytes.ts';
 import { type Clock, wallText } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import { accept, type Result } from '../../base/result.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
 import { type EnrolmentRecord, recordHash, recordPayload, type TpmFacts } from '../../evidence/wire/enrolment.ts';
-import { parseEnvelope } from '../../evidence/wire/envelope.ts';
+import { type Envelope, formatEnvelope, parseEnvelope } from '../../evidence/wire/envelope.ts';
 import { parseSuccessor } from '../../evidence/wire/successor.ts';
 import { checkTpmAnswer, provesPossession } from './answers.ts';
 import { Attempts } from './attempts.ts';
@@ -180,13 +180,13 @@ export class EnrolmentService {
       if (doubts.length === 0) {
         const signed = key.signRecord(record);
         logger.info({ gateway, log: challenge.log.name, class: record.class }, 'a gateway was enrolled');
-        return { event: { kind: 'enrolled', at, ...signed, ...exchange }, then: accept(outcomeOf(signed)) };
+        return { event: { kind: 'enrolled', at, ...signed, ...exchange }, result: accept(outcomeOf(signed)) };
       }
       const alarm = doubts.some((doubt) => doubt !== 'approval') ? { alarm: 'doubtful_enrolment' } : {};
       const why = doubts.map((doubt) => DOUBTS[doubt]);
       logger.error({ gateway, log: challenge.log.name, ...alarm, why }, ALARMS.doubtful_enrolment);
       const event: GatewayEvent = { kind: 'pending', at, doubts, draft: base64(recordPayload(record)), ...exchange };
-      return { event, then: accept({ v: 1, state: 'pending' }) };
+      return { event, result: accept({ v: 1, state: 'pending' }) };
     });
   }
 
@@ -230,8 +230,8 @@ export class EnrolmentService {
       const known = state.logs.get(successor.name);
       if (known !== undefined && known.old !== oldName) return { instead: refused('successor') };
       const others = [...state.logs.values()].filter((log) => log.old === oldName && log.vkey.name !== successor.name);
-      const then = accept({ v: 1, state: others.length > 0 ? 'contested' : 'taken' } as const);
-      if (holdsStatement(state, envelope.value) || (known?.statements.length ?? 0) >= 2) return { instead: then };
+      const result = accept({ v: 1, state: others.length > 0 ? 'contested' : 'taken' } as const);
+      if (holdsStatement(state, envelope.value) || (known?.statements.length ?? 0) >= 2) return { instead: result };
       const event: EventOf<'successor'> = {
         kind: 'successor',
         at: wallText(clock.wallMs()),
@@ -240,7 +240,7 @@ export class EnrolmentService {
         vkey: formatVkey(successor),
         signed: checked.value.signed,
       };
-      return { event, then };
+      return { event, result };
     });
     if (outcome.ok && outcome.value.state === 'contested') {
       logger.error({ gateway, log: oldName, alarm: 'second_successor' }, ALARMS.second_successor);
@@ -263,11 +263,14 @@ function doubtsOf(state: GatewayState, record: EnrolmentRecord): readonly Doubt[
   return doubts;
 }
 
-/** The text of an outcome or a challenge as it is sent. */
-export function bodyText(body: Challenge | Outcome | SuccessorOutcome): Uint8Array {
-  return utf8(`${JSON.stringify(body, envelopeText)}\n`);
+/** A body as it is sent: envelopes in their one spelling. */
+export function bodyText(body: Challenge | Outcome | SuccessorOutcome): string {
+  const members = Object.entries(body).map(([name, value]: [string, unknown]) =>
+    isEnvelope(value) ? [name, JSON.parse(formatEnvelope(value)) as unknown] : [name, value],
+  );
+  return `${JSON.stringify(Object.fromEntries(members))}\n`;
 }
 
-function envelopeText(_name: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? base64(value) : value;
+function isEnvelope(value: unknown): value is Envelope {
+  return typeof value === 'object' && value !== null && 'payloadType' in value;
 }

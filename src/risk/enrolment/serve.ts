@@ -1,0 +1,77 @@
+/** `latchkey enrolments serve`: settings, store, key and HTTP put together, from start to signal. */
+import { join } from 'node:path';
+import type { Scheduler } from '../../base/clock.ts';
+import type { Logger } from '../../base/logger.ts';
+import { systemScheduler } from '../../base/system-scheduler.ts';
+import { formatVkey } from '../../evidence/log/note.ts';
+import { startHttp } from '../../platform/http/server.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { nodeTpmCrypto } from '../../platform/tpm-crypto.ts';
+import { loadAuthorities } from './authorities.ts';
+import { DenyList } from './deny-list.ts';
+import { FileEnrolmentStore } from './file-store.ts';
+import { enrolmentApi, tooManyRequests } from './http-api.ts';
+import { EnrolmentService, type ServiceParts } from './service.ts';
+import { openServiceKey, type ServiceKey } from './service-key.ts';
+import type { EnrolmentSettings } from './settings.ts';
+
+export interface ServeDeps {
+  readonly logger: Logger;
+  readonly scheduler?: Scheduler;
+  /** Called once when it listens. */
+  readonly onReady?: (url: string) => void;
+}
+
+export function keyOf(settings: EnrolmentSettings): Promise<{ readonly key: ServiceKey; readonly made: boolean }> {
+  const path = settings.key_file ?? join(settings.data_dir, 'keys', 'enrolment.key');
+  return openServiceKey(nodeCrypto, path, settings.name);
+}
+
+export async function serviceParts(settings: EnrolmentSettings, deps: ServeDeps): Promise<ServiceParts> {
+  const authorities = await loadAuthorities(settings.ek_roots);
+  const denyList = DenyList.load(nodeCrypto, settings.deny_list);
+  const store = await FileEnrolmentStore.open(settings.data_dir);
+  const { key, made } = await keyOf(settings);
+  if (made) deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for records: verifiers must be told');
+  return {
+    cryptos: { evidence: nodeCrypto, tpm: nodeTpmCrypto },
+    rules: {
+      domains: settings.operator_domains,
+      classes: settings.classes,
+      approve: settings.approve,
+      challengeLifeMs: settings.challenge_s * 1_000,
+      challengesMax: settings.challenges,
+      ...(settings.escrow_key !== undefined && { escrowKey: settings.escrow_key }),
+    },
+    trust: { authorities, denyList },
+    store,
+    key,
+    clock: deps.scheduler ?? systemScheduler(),
+    logger: deps.logger,
+  };
+}
+
+/** Runs until the signal fires and open requests are answered (bounded). */
+export async function serveEnrolments(
+  settings: EnrolmentSettings,
+  deps: ServeDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const parts = await serviceParts(settings, deps);
+  const service = new EnrolmentService(parts);
+  const server = await startHttp({
+    settings: settings.http,
+    handle: enrolmentApi(service, deps.logger),
+    tooMany: tooManyRequests,
+    clock: parts.clock,
+    logger: deps.logger,
+  });
+  deps.logger.info({ url: server.url, vkey: formatVkey(parts.key.vkey), classes: settings.classes }, 'enrolling');
+  deps.onReady?.(server.url);
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await server.close();
+  deps.logger.info({}, 'stopped');
+}
