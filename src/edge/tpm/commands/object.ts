@@ -1,6 +1,7 @@
 /** Objects: make, load, persist, read, unseal (TPM 2.0 Library, Part 3, sections 12, 24, 28). */
 import { assert } from '../../../base/assert.ts';
 import { equalBytes, hex } from '../../../base/bytes.ts';
+import type { Credential } from '../../../tpm2/make-credential.ts';
 import { type PcrSelection, writePcrSelections } from '../../../tpm2/pcr.ts';
 import { nameOf, parsePublic, type TpmPublic, writePublic } from '../../../tpm2/public.ts';
 import { readTicket, type Ticket } from '../../../tpm2/ticket.ts';
@@ -156,13 +157,8 @@ export async function Unseal(tpm: Tpm, object: Entity): Promise<Secret> {
 }
 
 /** Proves that `ak` and the EK are in one TPM: gives back what MakeCredential wrapped. */
-export async function ActivateCredential(
-  tpm: Tpm,
-  ak: Entity,
-  ek: Entity,
-  wrapped: { readonly credentialBlob: Uint8Array; readonly secret: Uint8Array },
-): Promise<Secret> {
-  const parameters = new TpmWriter().sized(wrapped.credentialBlob).sized(wrapped.secret).bytes();
+export async function ActivateCredential(tpm: Tpm, ak: Entity, ek: Entity, credential: Credential): Promise<Secret> {
+  const parameters = new TpmWriter().sized(credential.idObject).sized(credential.encryptedSecret).bytes();
   const answer = await tpm.call({ command: 'ActivateCredential', handles: [ak, ek], parameters });
   return tpm.read('ActivateCredential', answer.parameters, (reader) => new Secret(reader.sized(64)));
 }
