@@ -18,7 +18,7 @@ import {
   EMPTY_FRONTIER,
   type Frontier,
   frontierLength,
-  leafHash,
+  LeafHasher,
   rootOf,
   TreeBuilder,
 } from '../../evidence/log/tree.ts';
@@ -215,11 +215,12 @@ export class StoredTree {
       return { reason: 'leaf_missing', index: first, detail: `${hashes.length - reduced} bodies are missing` };
     }
     const leaves = unpackLeaves(row.leaves) ?? [];
+    const hasher = new LeafHasher(this.#crypto);
     let missing = 0;
     for (const [i, hash] of hashes.entries()) {
       const leaf = leaves[i];
       if (leaf === undefined) missing += 1;
-      else if (!equalBytes(leafHash(this.#crypto, leaf), hash)) {
+      else if (!equalBytes(hasher.hash(leaf), hash)) {
         return { reason: 'leaf_hash', index: first + i, detail: 'body and leaf hash do not fit' };
       }
       if (missing > reduced) return { reason: 'leaf_missing', index: first + i, detail: 'a body is missing' };

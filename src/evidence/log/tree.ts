@@ -13,15 +13,31 @@ const NODE_BYTES = 1 + 2 * HASH_BYTES;
 
 /** SHA-256(0x00 || leaf bytes). */
 export function leafHash(crypto: EvidenceCrypto, leaf: Uint8Array): Uint8Array {
-  const end = 1 + leaf.length;
-  const input = end <= leafScratch.length ? leafScratch : new Uint8Array(end);
-  input[0] = LEAF_PREFIX;
-  input.set(leaf, 1);
-  return crypto.sha256(input.subarray(0, end));
+  return leafHashIn(new Uint8Array(1 + leaf.length), crypto, leaf);
 }
 
-/** Every call overwrites it: an allocation for each leaf costs as much as half of its hash. */
-const leafScratch = new Uint8Array(4_097);
+/** `leafHash` for whoever hashes many: an allocation for each leaf costs as much as half of its hash. */
+export class LeafHasher {
+  readonly #crypto: EvidenceCrypto;
+  /** As long as the longest event with its prefix; what is longer gets memory of its own. */
+  readonly #scratch = new Uint8Array(4_097);
+
+  constructor(crypto: EvidenceCrypto) {
+    this.#crypto = crypto;
+  }
+
+  hash(leaf: Uint8Array): Uint8Array {
+    const end = 1 + leaf.length;
+    if (end > this.#scratch.length) return leafHash(this.#crypto, leaf);
+    return leafHashIn(this.#scratch.subarray(0, end), this.#crypto, leaf);
+  }
+}
+
+function leafHashIn(input: Uint8Array, crypto: EvidenceCrypto, leaf: Uint8Array): Uint8Array {
+  input[0] = LEAF_PREFIX;
+  input.set(leaf, 1);
+  return crypto.sha256(input);
+}
 
 /** SHA-256(0x01 || left || right). */
 export function nodeHash(crypto: EvidenceCrypto, left: Uint8Array, right: Uint8Array): Uint8Array {

@@ -33,7 +33,7 @@ export class BatchSplitter {
     for (let end = this.#held.indexOf(NEWLINE, at); end >= 0; end = this.#held.indexOf(NEWLINE, at)) {
       at = end + 1;
       if (at - this.#start > BATCH_BYTES_MAX) break;
-      if (this.#endsBatch(this.#held.subarray(this.#line, end))) this.#emit(at, onBatch);
+      if (this.#endsBatch(end)) this.#emit(at, onBatch);
       else this.#line = at;
     }
     if (this.#held.length - this.#start <= BATCH_BYTES_MAX) return;
@@ -46,14 +46,17 @@ export class BatchSplitter {
     return this.#stopped ? new Uint8Array(0) : this.#held.subarray(this.#start);
   }
 
-  #endsBatch(line: Uint8Array): boolean {
+  /** Whether the line that ends here is a batch's last. Most lines are only counted. */
+  #endsBatch(end: number): boolean {
     this.#lines += 1;
+    if (this.#lines > 1 && this.#expected !== undefined) return this.#lines >= this.#expected;
+    const line = this.#held.subarray(this.#line, end);
     if (this.#lines === 1) {
       const head = parseHead(line);
       this.#expected = head.ok ? head.value.count + 2 : undefined;
       return false;
     }
-    return this.#expected === undefined ? parseSignatureLine(line) !== undefined : this.#lines >= this.#expected;
+    return parseSignatureLine(line) !== undefined;
   }
 
   #emit(end: number, onBatch: (bytes: Uint8Array) => void): void {

@@ -14,6 +14,7 @@ import {
   EMPTY_FRONTIER,
   encodeFrontier,
   frontierLength,
+  LeafHasher,
   leafHash,
   nodeHash,
   rootOf,
@@ -207,6 +208,16 @@ describe('the tree', () => {
     for (let i = 33; i > 0; i -= 1) node = nodeHash(crypto, roots[i] ?? node, node);
     expect(hex(tree.frontier().roots[1] ?? node)).toBe(hex(node));
   });
+});
+
+test('a hasher of many leaves leaves nothing of one in the next, and hashes one of any length', () => {
+  const hasher = new LeafHasher(crypto);
+  const sizes = [0, 300, 1, 4_096, 4_097, 5, 9_000, 2];
+  const hashes = sizes.map((size) => hasher.hash(new Uint8Array(size).fill(size % 251)));
+  for (const [i, size] of sizes.entries()) {
+    const prefixed = new Uint8Array(1 + size).fill(size % 251, 1);
+    expect(hashes[i], `${size}`).toEqual(crypto.sha256(prefixed));
+  }
 });
 
 describe('proofs', () => {

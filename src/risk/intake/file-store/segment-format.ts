@@ -13,7 +13,7 @@ import { assert } from '../../../base/assert.ts';
 import { base64, concatBytes, hex, unbase64, utf8, utf8Text } from '../../../base/bytes.ts';
 import { wallText } from '../../../base/clock.ts';
 import type { EvidenceCrypto } from '../../../evidence/crypto.ts';
-import { type Frontier, frontierLength, leafHash, TreeBuilder } from '../../../evidence/log/tree.ts';
+import { type Frontier, frontierLength, LeafHasher, TreeBuilder } from '../../../evidence/log/tree.ts';
 import type { EntryUse, RangeAppend, StoredRow } from '../store.ts';
 
 const NEWLINE = 0x0a;
@@ -134,6 +134,7 @@ function findCommitLine(bytes: Uint8Array, at: number): { readonly start: number
 function rowsOf(crypto: EvidenceCrypto, entries: Uint8Array, line: CommitLine): readonly StoredRow[] | undefined {
   const uses = new Map<number, EntryUse>(line.uses.flatMap(([use, at]) => at.map((i) => [i, use] as const)));
   const carries = new Map(line.carries);
+  const hasher = new LeafHasher(crypto);
   const rows: StoredRow[] = [];
   for (let start = 0; start < entries.length; ) {
     const end = entries.indexOf(NEWLINE, start);
@@ -142,7 +143,7 @@ function rowsOf(crypto: EvidenceCrypto, entries: Uint8Array, line: CommitLine): 
     const carried = carries.get(index);
     const carriedHash = carried === undefined ? undefined : unbase64(carried);
     const withheld = startsWith(leaf, 0, WITHHELD_MARK);
-    const hash = withheld ? withheldHash(leaf) : leafHash(crypto, leaf);
+    const hash = withheld ? withheldHash(leaf) : hasher.hash(leaf);
     if (hash === undefined) return undefined;
     rows.push({
       leafHash: hash,
