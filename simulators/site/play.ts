@@ -11,7 +11,7 @@ import { parseStep, STEP_HELP } from './steps.ts';
 export interface PlayIo {
   out(line: string): void;
   err(line: string): void;
-  /** Lines typed by a person; absent when nobody types. */
+  /** Lines typed by a person, or out of a script; absent when nobody types. */
   readonly input?: Readable;
   readonly json: boolean;
 }
@@ -53,18 +53,34 @@ async function tell(
   io.err(`story ${story.name} is told`);
 }
 
-/** Does what is typed, line by line, until closed. */
+/** Does what is typed until closed: one line after the other, so that a script can wait between two steps. */
 export function listenTo(site: Site, input: Readable, io: PlayIo): { close(): void } {
   const lines = createInterface({ input });
-  lines.on('line', (text) => {
-    if (text.trim() === '') return;
-    if (text.trim() === 'status') return io.out(io.json ? JSON.stringify(site.report()) : reportText(site));
-    const step = parseStep(text);
-    if (!step.ok) return io.err(`${step.detail}; or "status"`);
-    site.perform(step.value).catch((error: unknown) => io.err(explain(error)));
-  });
+  const closed = new AbortController();
+  const follow = async (): Promise<void> => {
+    for await (const text of lines) {
+      if (closed.signal.aborted) return;
+      await obey(site, text.trim(), io, closed.signal);
+    }
+  };
+  follow().catch((error: unknown) => io.err(`what is typed cannot be read any more: ${explain(error)}`));
   io.err(`type: ${STEP_HELP}, status`);
-  return lines;
+  return {
+    close() {
+      closed.abort();
+      lines.close();
+    },
+  };
+}
+
+async function obey(site: Site, text: string, io: PlayIo, signal: AbortSignal): Promise<void> {
+  if (text === '') return;
+  if (text === 'status') return io.out(io.json ? JSON.stringify(site.report()) : reportText(site));
+  const step = parseStep(text);
+  if (!step.ok) return io.err(`${step.detail}; or "status"`);
+  await site.perform(step.value, signal).catch((error: unknown) => {
+    if (!signal.aborted) io.err(explain(error));
+  });
 }
 
 function reportText(site: Site): string {

@@ -95,6 +95,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       site: { type: 'string', value: 'FILE', help: 'the site to play: lines, boards, scanners, faults, story' },
       json: JSON_OUT,
     },
+    details:
+      'Takes steps on standard input, typed or through a pipe, a line each and one after the other; stays after them.',
     load: async () => (await import('./commands/simulate.ts')).simulateCommand,
   },
   {
@@ -113,10 +115,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'config check',
-    summary: 'Check settings files and report all problems at once',
+    summary: 'Check settings files and trust policies and report all problems at once',
     positionals: ['FILE...'],
     options: {
-      kind: { type: 'string', value: 'KIND', help: 'gateway, receive or site; guessed from the content unless given' },
+      kind: {
+        type: 'string',
+        value: 'KIND',
+        help: 'gateway, receive, site or policy; guessed from the content unless given',
+      },
       json: JSON_OUT,
     },
     load: async () => (await import('./commands/config-check.ts')).configCheckCommand,

@@ -1,11 +1,17 @@
-/** `latchkey config check`: all problems of settings files at once. */
+/** `latchkey config check`: all problems of settings files and trust policies at once. */
+import { utf8 } from '../../base/bytes.ts';
 import { ERRORS, LatchkeyError } from '../../base/errors.ts';
+import { parsePolicy } from '../../evidence/verify/policy.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { describeProblem, type SettingsProblem } from '../../platform/problem.ts';
 import { parseSettings, readSettingsText } from '../../platform/settings.ts';
 import type { CommandRun } from '../command.ts';
 import { SETTINGS_KINDS, type SettingsKind } from '../settings-kinds.ts';
 
 const kinds = Object.keys(SETTINGS_KINDS).filter(isKind);
+/** A trust policy is JSON and no settings file: evidence itself knows what may stand in it. */
+const POLICY = 'policy';
+const POLICY_MARK = /^\s*\{[\s\S]*"logs"\s*:/;
 
 interface Checked {
   readonly file: string;
@@ -33,15 +39,22 @@ function problemCount(problems: readonly SettingsProblem[]): string {
 function check(file: string, wanted: string | undefined): Checked {
   const text = readSettingsText(file);
   if (!text.ok) throw new LatchkeyError('CONFIG_UNREADABLE', text.detail);
-  const kind = wanted ?? kinds.find((name) => SETTINGS_KINDS[name].mark.test(text.value)) ?? 'gateway';
+  const kind = wanted ?? guess(text.value);
+  if (kind === POLICY) {
+    const policy = parsePolicy(nodeCrypto, utf8(text.value));
+    return { file, kind, problems: policy.ok ? [] : policy.problems };
+  }
   if (!isKind(kind)) {
-    throw new LatchkeyError(
-      'USAGE',
-      `option --kind: expected one of ${kinds.join(', ')}, found ${JSON.stringify(kind)}`,
-    );
+    const known = [...kinds, POLICY].join(', ');
+    throw new LatchkeyError('USAGE', `option --kind: expected one of ${known}, found ${JSON.stringify(kind)}`);
   }
   const parsed = parseSettings(text.value, SETTINGS_KINDS[kind].schema);
   return { file, kind, problems: parsed.ok ? [] : parsed.problems };
+}
+
+function guess(text: string): string {
+  if (POLICY_MARK.test(text)) return POLICY;
+  return kinds.find((name) => SETTINGS_KINDS[name].mark.test(text)) ?? 'gateway';
 }
 
 function isKind(name: string): name is SettingsKind {

@@ -6,7 +6,8 @@ import type { CommandRun } from '../command.ts';
 
 export const simulateCommand: CommandRun = async (args, io) => {
   const site = loadSettings(args.required('site'), siteSchema);
-  const typed = process.stdin.isTTY === true ? { input: process.stdin } : {};
-  await runSite(site, { out: io.out, err: io.err, json: args.flag('json'), ...typed }, io.signal);
+  // A person's hands, or a script's through a pipe. The site stays when they end.
+  const played = { out: io.out, err: io.err, json: args.flag('json'), input: process.stdin };
+  await runSite(site, played, io.signal);
   return 0;
 };

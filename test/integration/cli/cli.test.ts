@@ -74,8 +74,11 @@ describe('wrong usage', () => {
 
 describe('config', () => {
   test('the examples are accepted', async () => {
-    const files = ['gateway', 'receive', 'site'].map((kind) => join(root, `config/${kind}.yaml`));
+    const files = ['gateway.yaml', 'receive.yaml', 'site.yaml', 'policy.json'].map((name) =>
+      join(root, 'config', name),
+    );
     const { code, out } = await runLatchkey(['config', 'check', ...files]);
+    expect(out).toContain('sound (policy)');
     expect(out).toContain('sound (gateway)');
     expect(out).toContain('sound (receive)');
     expect(out).toContain('sound (site)');
@@ -120,6 +123,22 @@ describe('config', () => {
     const started = await runLatchkey(['run', '--config', bad]);
     expect(started.code).toBe(ERRORS.CONFIG_INVALID.exitCode);
     for (const path of paths) expect(started.err).toContain(path);
+  });
+
+  test('a trust policy is known by its content or by name, and has its problems told like any file', async () => {
+    const bad = fileOf('policy.json', '{"v":1,"v":2,"logs":[{"vkey":"x"},{}],"trust":"all"}');
+    const checked = await runLatchkey(['config', 'check', bad, '--json']);
+    expect(checked.code).toBe(ERRORS.CONFIG_INVALID.exitCode);
+    const [file] = (JSON.parse(checked.out) as { files: { kind: string; problems: { path: string }[] }[] }).files;
+    expect(file?.kind).toBe('policy');
+    const paths = ['v', 'trust', 'v', 'logs[0].vkey', 'logs[1].vkey'];
+    expect(file?.problems.map((problem) => problem.path)).toEqual(paths);
+    for (const problem of file?.problems ?? []) expect(Object.keys(problem)).toEqual(['path', 'found', 'expected']);
+    const none = await runLatchkey(['config', 'check', '--kind', 'policy', fileOf('none.json', 'logs: []')]);
+    expect(none.code).toBe(ERRORS.CONFIG_INVALID.exitCode);
+    expect(none.out).toContain('the file: expected one JSON object');
+    const other = await runLatchkey(['config', 'check', '--kind', 'police', bad]);
+    expect([other.code, other.err]).toEqual([64, expect.stringContaining('gateway, receive, site, policy')]);
   });
 
   test('a file that is not there is told as such', async () => {
@@ -201,6 +220,24 @@ describe('a gateway that runs', () => {
     const foreign = await ask('journal', 'export', '--log', 'lockers.example/gw-1/9-00000000');
     expect(foreign.code).toBe(ERRORS.JOURNAL_MISSING.exitCode);
   });
+});
+
+test('simulate takes hands from a pipe, in order, and stays when they end', async () => {
+  const site = fileOf(
+    'site.yaml',
+    'name: yard\nlines: [{name: far, tcp: {}, family: xor_8a80, boards: [{name: far, address: 1}]}]\n',
+  );
+  const child = startLatchkey(['simulate', '--site', site]);
+  child.write('open far.1\nput far.1\nstatus\nwait 200\nshut far.1\nbreak far.1\nopen far.2\nstatus\n');
+  child.endInput();
+  await child.line('open doors: far.2');
+  expect(child.lines().filter((line) => line.startsWith('open doors'))).toEqual([
+    'open doors: far.1',
+    'open doors: far.2',
+  ]);
+  expect(child.lines('err').join('\n')).toContain('expected open|shut');
+  expect(child.running).toBe(true);
+  await child.stop('SIGTERM');
 });
 
 test('verify needs no native code', async () => {
