@@ -19,6 +19,7 @@ export function describeStatus(status: GatewayStatus): readonly string[] {
   return [
     `${status.gateway}: ${status.healthy ? 'healthy' : 'NOT healthy'}, latchkey ${status.version}, up ${spanText(status.up_ms)}`,
     ...status.problems.map((problem) => `  ! ${problem}`),
+    ...status.notices.map((notice) => `  - ${notice}`),
     `assurance  ${status.assurance} (software key: what is proved rests on this box's disk)`,
     ...describeLog(status.log),
     `uplink     ${uplink.connected ? 'connected' : 'not connected'}, ${uplink.phase}; newest receipt ${receipt}`,

@@ -7,7 +7,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { Gateway } from './gateway.ts';
 import { checkJournal, exportJournal, lineOf } from './journal-tools.ts';
 import type { GatewaySettings } from './settings.ts';
-import { type GatewayStatus, journalProblems, problemsOf } from './status.ts';
+import { type GatewayStatus, journalNotices, journalProblems, problemsOf } from './status.ts';
 
 const TAIL_LINES_MAX = 1_000_000;
 /** Entries read at once: bounded memory and short reads. */
@@ -45,6 +45,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     assurance: 'A0',
     healthy: problems.length === 0,
     problems,
+    notices: journalNotices(status),
     up_ms: observed.upMs,
     clock: observed.clock,
     log: newestLog(journal),

@@ -14,6 +14,8 @@ export interface GatewayStatus {
   readonly healthy: boolean;
   /** What is wrong, in words for a person; empty when nothing is. */
   readonly problems: readonly string[];
+  /** What happened and is over, but stays true: files set aside, logs that were breached. */
+  readonly notices: readonly string[];
   readonly up_ms: number;
   readonly clock: ClockClaim;
   /** The open log, or the newest one while the next cannot be opened yet. */
@@ -64,9 +66,60 @@ export function journalProblems(status: JournalStatus): readonly string[] {
   if (status.writer !== 'open') found.push(`the journal's writer is ${status.writer}`);
   if (status.room !== 'ok') found.push(`room on the disk: ${status.room}`);
   for (const log of status.logs) {
-    if (log.state === 'breached') found.push(`log ${log.origin} is breached (${log.cause ?? 'unknown cause'})`);
     if (log.state === 'open' && log.key !== 'here') found.push(`the key of log ${log.origin} is ${log.key}`);
   }
-  if (status.setAside.length > 0) found.push(`damaged files were set aside: ${status.setAside.join(', ')}`);
+  found.push(...breaksOf(status).flatMap(({ what, isOver }) => (isOver ? [] : [what])));
+  for (const { name, reason } of status.leftAlone) {
+    found.push(`log ${name} cannot be opened and waits for another start: ${reason}`);
+  }
   return found;
+}
+
+/** What broke and is over: whatever could be saved is receipted. Shown for as long as the files are here. */
+export function journalNotices(status: JournalStatus): readonly string[] {
+  return breaksOf(status).flatMap(({ what, over, isOver }) => (isOver ? [`${what}; ${over}`] : []));
+}
+
+interface Break {
+  readonly what: string;
+  /** How it ended, once it has. */
+  readonly over: string;
+  readonly isOver: boolean;
+}
+
+/**
+ * A break is over when nothing more can come of it: every entry that could be read is receipted in its log or as carried,
+ * and where nothing could be read, a later log, whose entry 0 says so, has its first receipt.
+ */
+function breaksOf(status: JournalStatus): readonly Break[] {
+  const nameOf = (origin: string): string => origin.split('/')[2] ?? origin;
+  const held = new Map(status.logs.map((log) => [nameOf(log.origin), log]));
+  const saved = 'what could be read of it is receipted, the rest is named in the next log';
+  const breached = status.logs
+    .filter(({ state, cause }) => state === 'breached' && cause !== 'quarantined')
+    .map(({ origin, cause = 'unknown cause', settled }) => {
+      return { what: `log ${origin} is breached (${cause})`, over: saved, isOver: settled };
+    });
+  const aside = status.setAside.map((file) => {
+    const name = file.slice(0, file.lastIndexOf('.'));
+    const what = `a damaged file was set aside: ${file}`;
+    const log = held.get(name);
+    return log === undefined
+      ? { what, over: 'nothing of it could be read', isOver: isFollowed(status, name) }
+      : { what, over: saved, isOver: log.settled };
+  });
+  const isAside = (name: string): boolean => status.setAside.some((file) => file.startsWith(`${name}.`));
+  const gone = status.gone
+    .filter((origin) => !isAside(nameOf(origin)))
+    .map((origin) => {
+      const what = `the database of log ${origin} is gone`;
+      return { what, over: 'the next log says so', isOver: isFollowed(status, nameOf(origin)) };
+    });
+  return [...breached, ...aside, ...gone];
+}
+
+/** A log after that one has a receipt. */
+function isFollowed({ logs }: JournalStatus, name: string): boolean {
+  const numberOf = (of: string): number => Number(of.split('-')[0]);
+  return logs.some((log) => log.receiptedSize > 0 && numberOf(log.origin.split('/')[2] ?? '') > numberOf(name));
 }

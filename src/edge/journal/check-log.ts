@@ -72,7 +72,7 @@ export interface CheckOptions {
 const FINDINGS_MAX = 100;
 const PAGE_FINDINGS_MAX = 20;
 
-/** Checks a file that nobody else has open. Throws JOURNAL_MISSING, JOURNAL_BUSY, JOURNAL_VERSION and JOURNAL_IO. */
+/** Checks a file that nobody else has open; one that does not open is a finding. Throws JOURNAL_MISSING and JOURNAL_BUSY. */
 export async function checkFile(path: string, options: CheckOptions): Promise<CheckReport> {
   const before: CheckFinding[] = [];
   const database = openAnyhow(path, options.crypto, before);
@@ -146,8 +146,11 @@ function openAnyhow(path: string, crypto: EvidenceCrypto, findings: CheckFinding
     try {
       return LogDatabase.open(path, crypto, mode);
     } catch (error) {
-      if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_DAMAGED') throw error;
+      const isOfFile = ['JOURNAL_DAMAGED', 'JOURNAL_VERSION', 'JOURNAL_IO'];
+      if (!(error instanceof LatchkeyError) || !isOfFile.includes(error.code)) throw error;
       if (mode === 'read') findings.push({ finding: 'open', detail: error.message });
+      // What another version wrote is not read by this one's rules.
+      if (error.code === 'JOURNAL_VERSION') return undefined;
     }
   }
   return undefined;

@@ -16,7 +16,7 @@ export interface InspectedLog {
   /** `<number>-<tag>`. */
   readonly name: string;
   readonly path: string;
-  /** Absent when the file is damaged: `damage` says how, and `check` says more. */
+  /** Absent when the file is damaged, of another version or cannot be read: `damage` says how, and `check` says more. */
   readonly database?: LogDatabase;
   readonly damage?: string;
   readonly state?: 'open' | 'closed' | 'breached';
@@ -36,7 +36,7 @@ export interface Inspection {
 
 const DATABASE = /^([1-9][0-9]{0,15})-[0-9a-f]{8}\.db$/;
 
-/** Throws JOURNAL_MISSING, JOURNAL_BUSY while a daemon holds it, JOURNAL_VERSION and JOURNAL_IO. */
+/** Throws JOURNAL_MISSING, and JOURNAL_BUSY while a daemon holds it. One file that does not open does not hide the others. */
 export function inspectJournal(dataDir: string, crypto: EvidenceCrypto): Inspection {
   const directory = join(dataDir, 'journal');
   if (!existsSync(directory)) throw new LatchkeyError('JOURNAL_MISSING', `no journal is in ${dataDir}`);
@@ -67,7 +67,8 @@ function openForReading(path: string, name: string, crypto: EvidenceCrypto): Ins
     return { name, path, database, state: state.kind, ...(state.kind !== 'open' && { cause: state.cause }) };
   } catch (error) {
     database?.close();
-    if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_DAMAGED') throw error;
+    const isOfFile = ['JOURNAL_DAMAGED', 'JOURNAL_VERSION', 'JOURNAL_IO'];
+    if (!(error instanceof LatchkeyError) || !isOfFile.includes(error.code)) throw error;
     return { name, path, damage: error.message };
   }
 }

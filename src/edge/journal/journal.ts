@@ -31,6 +31,7 @@ import { LogKeeper } from './log-keeper.ts';
 import { LogSet } from './log-set.ts';
 import type { WriterState } from './log-writer.ts';
 import { JournalOutbox } from './outbox.ts';
+import { leftAloneBody } from './own-entries.ts';
 import { type PreviousEnd, previousEnd } from './previous-end.ts';
 import { Retention } from './retention.ts';
 import { startLogs } from './start.ts';
@@ -94,6 +95,8 @@ export interface JournalStatus {
   readonly setAside: readonly string[];
   /** Logs whose key is here and whose database is gone or unreadable. */
   readonly gone: readonly string[];
+  /** Ended logs whose file cannot be opened now, or not by this version: `<number>-<tag>` and what was found. */
+  readonly leftAlone: readonly { readonly name: string; readonly reason: string }[];
 }
 
 export interface Journal {
@@ -160,6 +163,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     const isFirstStart = before === undefined && set.lost.length === 0 && set.setAside().length === 0;
     await withRoom(room, () => startLogs(options, keeper));
     options.signal?.removeEventListener('abort', giveUp);
+    for (const { name, code } of set.leftAlone) keeper.say(leftAloneBody(name, code));
     keeper.whenOpened = () => keptGoing(logger, () => chain.makeOwed());
     const outbox = new JournalOutbox({ ...options, receiptKeys }, keeper, chain);
     const retention = new Retention({ ...options, room, logs: () => keeper.set.logs.filter((log) => !log.salvaged) });
@@ -234,6 +238,7 @@ class OpenJournal implements Journal {
       compared: chain.isCompared,
       setAside: set.setAside().map(({ name, nth }) => `${name}.${nth}`),
       gone: [...set.lost, ...set.unreadable].map(({ origin }) => origin),
+      leftAlone: set.leftAlone.map(({ name, reason }) => ({ name, reason })),
     };
   }
 

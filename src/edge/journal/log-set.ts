@@ -36,6 +36,15 @@ export interface LogSetOptions {
   readonly metrics: Metrics;
 }
 
+/** A file that cannot be opened now, or not by this version: it stays as it is, and the log is looked for again at the next start. */
+export interface LeftAlone extends GoneLog {
+  /** `<number>-<tag>`. */
+  readonly name: string;
+  readonly code: 'JOURNAL_IO' | 'JOURNAL_VERSION';
+  /** What was found, for a person. */
+  readonly reason: string;
+}
+
 const DATABASE = /^([1-9][0-9]{0,15}-[0-9a-f]{8})\.db$/;
 const OPENING = 'opening';
 
@@ -50,6 +59,7 @@ export class LogSet {
   readonly #logs = new Map<string, HeldLog>();
   readonly #lost = new Map<string, GoneLog>();
   readonly #unreadable = new Map<string, GoneLog>();
+  readonly #leftAlone = new Map<string, LeftAlone>();
   /** The key of an opening that a crash cut off. */
   #spare: Signer | undefined;
 
@@ -89,6 +99,11 @@ export class LogSet {
     return [...this.#unreadable.values()];
   }
 
+  /** Files of ended logs that could not be opened: they keep their keys and wait for a start that can. */
+  get leftAlone(): readonly LeftAlone[] {
+    return [...this.#leftAlone.values()];
+  }
+
   find(origin: string): HeldLog | undefined {
     return this.#logs.get(origin);
   }
@@ -103,7 +118,7 @@ export class LogSet {
 
   /** Whether this disk ever had that log: as a database, a key, a file set aside, or a name in an entry 0. */
   knows(origin: string): boolean {
-    if (this.#logs.has(origin) || this.#lost.has(origin) || this.#unreadable.has(origin)) return true;
+    if (this.#logs.has(origin) || this.#gone().some((each) => each.origin === origin)) return true;
     return this.logs.some(({ record }) => {
       const opening = record.opening;
       return opening?.after?.log === origin || opening?.carry.some(({ log }) => log === origin) === true;
@@ -113,7 +128,7 @@ export class LogSet {
   /** Keys of all logs that are known here. */
   vkeys(): Map<string, Vkey> {
     const vkeys = new Map(this.logs.map((log) => [log.origin, log.vkey]));
-    for (const { origin, signer } of [...this.#lost.values(), ...this.#unreadable.values()]) {
+    for (const { origin, signer } of this.#gone()) {
       if (signer !== undefined) vkeys.set(origin, logVkey(this.#options.crypto, origin, signer.publicKey));
     }
     return vkeys;
@@ -122,7 +137,7 @@ export class LogSet {
   /** The signer of any log whose key is here; undefined when it is lost, locked or destroyed. */
   async signerOf(origin: string): Promise<Signer | undefined> {
     const log = this.#logs.get(origin);
-    if (log === undefined) return this.#lost.get(origin)?.signer ?? this.#unreadable.get(origin)?.signer;
+    if (log === undefined) return this.#gone().find((each) => each.origin === origin)?.signer;
     await this.openKey(log);
     return log.signer;
   }
@@ -161,7 +176,7 @@ export class LogSet {
       const parsed = parseOrigin(origin);
       return parsed.ok ? [parsed.value.number] : [];
     });
-    const here = [...this.#logs.values(), ...this.#lost.values(), ...this.#unreadable.values()];
+    const here = [...this.#logs.values(), ...this.#gone()];
     const number = 1 + Math.max(0, ...numbers, ...here.map((each) => each.number));
     await writeFileDurably(join(this.directory, OPENING), utf8(`${number}\n`));
     this.#spare = await keyStore.create(operatorDomain, gatewayId, number);
@@ -219,14 +234,16 @@ export class LogSet {
 
   async #openDatabases(origins: readonly string[]): Promise<void> {
     const { crypto, receiptKeys, logger } = this.#options;
-    for (const file of readdirSync(this.directory)) {
-      const name = DATABASE.exec(file)?.[1];
-      if (name === undefined) continue;
-      const path = join(this.directory, file);
+    const names = readdirSync(this.directory).flatMap((file) => DATABASE.exec(file)?.[1] ?? []);
+    const newest = Math.max(0, ...names.map(numberOf));
+    for (const name of names) {
+      const path = join(this.directory, `${name}.db`);
       try {
         const log = new HeldLog(LogDatabase.open(path, crypto, 'write'), receiptKeys);
         this.#logs.set(log.origin, log);
       } catch (error) {
+        // Without the newest log nobody can say what was recorded last: that is a stop. The others can wait.
+        if (numberOf(name) < newest && (await this.#leaveAlone(name, origins, error))) continue;
         if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_DAMAGED') throw error;
         logger.error({ log: name, found: error.message }, 'a log is damaged and was set aside');
         setAside(path);
@@ -237,9 +254,31 @@ export class LogSet {
       const origin = origins.find((each) => each.endsWith(`/${file.name}`));
       const signer = origin === undefined ? undefined : await this.#tryKey(origin);
       const identity = signer === undefined ? undefined : { origin: signer.origin, publicKey: signer.publicKey };
-      if (this.#adopt(file, identity) === undefined)
-        this.#rememberUnreadable(origin ?? this.#originOf(file.name), signer);
+      try {
+        if (this.#adopt(file, identity) === undefined)
+          this.#rememberUnreadable(origin ?? this.#originOf(file.name), signer);
+      } catch (error) {
+        if (!(await this.#leaveAlone(file.name, origins, error))) throw error;
+      }
     }
+  }
+
+  /** True when the failure is one that leaves the file to a later start. */
+  async #leaveAlone(name: string, origins: readonly string[], error: unknown): Promise<boolean> {
+    if (!(error instanceof LatchkeyError)) return false;
+    const { code, message: reason } = error;
+    if (code !== 'JOURNAL_IO' && code !== 'JOURNAL_VERSION') return false;
+    const known = origins.find((each) => each.endsWith(`/${name}`));
+    const origin = known ?? this.#originOf(name);
+    const signer = known === undefined ? undefined : await this.#tryKey(known);
+    this.#leftAlone.set(origin, { origin, name, number: numberOf(name), code, reason, ...(signer && { signer }) });
+    this.#options.metrics.count('journal_left_alone', 1, { code });
+    this.#options.logger.error({ log: name, code, reason }, 'an ended log cannot be opened: its file is left as it is');
+    return true;
+  }
+
+  #gone(): readonly GoneLog[] {
+    return [...this.#lost.values(), ...this.#unreadable.values(), ...this.#leftAlone.values()];
   }
 
   #adopt(
@@ -260,7 +299,8 @@ export class LogSet {
     this.#setUnbegunApart();
     const opening = await this.#marker();
     for (const origin of origins) {
-      if (this.#logs.has(origin) || this.#unreadable.has(origin) || origin === this.#spare?.origin) continue;
+      const isKnown = this.#logs.has(origin) || this.#gone().some((each) => each.origin === origin);
+      if (isKnown || origin === this.#spare?.origin) continue;
       const parsed = parseOrigin(origin);
       const signer = await this.#tryKey(origin);
       if (!parsed.ok || signer === undefined) continue;
@@ -329,6 +369,10 @@ export class LogSet {
     await rm(join(this.directory, OPENING), { force: true });
     await syncDirectory(this.directory);
   }
+}
+
+function numberOf(name: string): number {
+  return Number(name.split('-')[0]);
 }
 
 function newestOfEach(files: readonly SetAside[]): readonly SetAside[] {

@@ -45,6 +45,11 @@ export function breachBody(breach: Breach, by: OpeningSource): EventBody {
   return { type: 'predecessor.found', data: { log: origin, ...headMembers(expected), cause: 'breach', by } };
 }
 
+/** An ended log could not be opened at this start: what it still owes waits for another. */
+export function leftAloneBody(name: string, code: string): EventBody {
+  return { type: 'exception.reported', data: { what: 'log_left_alone', detail: `${name} ${code}` } };
+}
+
 function headMembers(head: TreeHead | undefined): JsonObject {
   return head === undefined ? {} : { size: head.size, root: base64url(head.root) };
 }

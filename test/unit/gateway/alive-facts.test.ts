@@ -14,6 +14,7 @@ const journal: { status(): JournalStatus } = {
     compared: true,
     setAside: [],
     gone: [],
+    leftAlone: [],
   }),
 };
 const observed = { wallMs: 0, upMs: 0, clock: { src: 'none' as const } };

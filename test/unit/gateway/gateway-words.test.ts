@@ -193,6 +193,7 @@ describe('health', () => {
     compared: true,
     setAside: [],
     gone: [],
+    leftAlone: [],
   };
 
   test('is having nothing to say', () => {
@@ -227,7 +228,7 @@ describe('health', () => {
     expect(found).toEqual([
       "the journal's writer is full",
       'room on the disk: full',
-      'damaged files were set aside: 1-9f2c01aa.1',
+      'a damaged file was set aside: 1-9f2c01aa.1',
       'the broker is not connected: entries wait in the journal',
       'uplink: memory_lost',
       'port bank-a is lost: unplugged',
