@@ -21,6 +21,8 @@ export interface Mosquitto {
 export interface MosquittoOptions {
   /** More lines of mosquitto.conf. */
   readonly config?: readonly string[];
+  /** The whole of mosquitto.conf for a port of 127.0.0.1, instead of the defaults below. */
+  readonly whole?: (port: number) => readonly string[];
   /** Keep retained messages and sessions on disk over a restart. */
   readonly persistence?: boolean;
 }
@@ -35,8 +37,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
 
   const start = async (): Promise<void> => {
     const config = [
-      `listener ${port} 127.0.0.1`,
-      'allow_anonymous true',
+      ...(options.whole?.(port) ?? [`listener ${port} 127.0.0.1`, 'allow_anonymous true']),
       // Started by root it would change to a user who may not write here.
       ...(process.getuid?.() === 0 ? ['user root'] : []),
       ...(options.persistence === true ? ['persistence true', `persistence_location ${dir.file('data')}/`] : []),

@@ -1,15 +1,18 @@
 /**
- * Keeps one MQTT connection up: reads the credentials, connects, waits with jitter, connects again.
+ * Keeps one MQTT connection up: reads the credentials, connects, waits with jitter, connects again, and renews a login
+ * that expires.
  */
 
 import { assert } from '../../base/assert.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
-import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import { type ErrorCode, LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import type { MqttConnectedInfo, MqttConnection, MqttHandlers, MqttPublishOptions } from './connection.ts';
-import { type BrokerAddress, brokerAddress, openSocket, readCredentials } from './open-socket.ts';
+import { readCredentialFiles } from './credential-files.ts';
+import { LoginKeeper, type MadeLogin, type MqttLoginSource } from './login.ts';
+import { type BrokerAddress, brokerAddress, openSocket } from './open-socket.ts';
 import { MqttSession } from './session.ts';
 import type { MqttSettings, MqttWill } from './settings.ts';
 
@@ -18,6 +21,8 @@ export interface MqttConnectionParts {
   /** Used when the settings name none. */
   readonly clientId: string;
   readonly will?: MqttWill;
+  /** Where user name and password come from instead of the settings; the connection is renewed before they expire. */
+  readonly credentials?: MqttLoginSource;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -29,6 +34,7 @@ export interface MqttConnectionParts {
  * throw each other out at once, and must not do it ever faster. */
 const GOOD_CONNECTION_MS = 5_000;
 
+/** Throws CONFIG_INVALID when the settings name a password beside a source of logins. */
 export function createMqttConnection(parts: MqttConnectionParts): MqttConnection {
   return new SupervisedConnection(parts);
 }
@@ -38,21 +44,29 @@ class SupervisedConnection implements MqttConnection {
   readonly #address: BrokerAddress;
   readonly #logger: Logger;
   readonly #backoff: Backoff;
+  readonly #logins: LoginKeeper | undefined;
   #handlers: MqttHandlers | undefined;
   #session: MqttSession | undefined;
   #retry: Timer | undefined;
   #connections = 0;
   #connectedAtMs: number | undefined;
   #failure = '';
+  /** For the connection that follows at once: its predecessor was ended for it. */
+  #renewed: MadeLogin | undefined;
+  #ending: Timer | undefined;
   #closing: Promise<void> | undefined;
   #ended: (() => void) | undefined;
 
   constructor(parts: MqttConnectionParts) {
-    const { url, reconnect } = parts.settings;
+    const { reconnect, password_file } = parts.settings;
+    if (parts.credentials !== undefined && password_file !== undefined) {
+      throw new LatchkeyError('CONFIG_INVALID', 'mqtt.password_file: expected none, since a key makes the password');
+    }
     this.#parts = parts;
-    this.#address = brokerAddress(url);
+    this.#address = brokerAddress(parts.settings);
     this.#logger = parts.logger.child({ broker: `${this.#address.host}:${this.#address.port}` });
     this.#backoff = new Backoff({ firstMs: reconnect.first_ms, maxMs: reconnect.max_ms }, parts.random ?? Math.random);
+    this.#logins = parts.credentials === undefined ? undefined : this.#keepLogins(parts.credentials);
   }
 
   get connected(): boolean {
@@ -95,6 +109,7 @@ class SupervisedConnection implements MqttConnection {
 
   async #close(lastWords: Parameters<MqttConnection['close']>[0]): Promise<void> {
     this.#retry?.cancel();
+    this.#logins?.close();
     const session = this.#session;
     if (session === undefined) return;
     const ended = new Promise<void>((resolve) => {
@@ -115,16 +130,19 @@ class SupervisedConnection implements MqttConnection {
   async #attempt(): Promise<void> {
     const { settings, clientId, will, scheduler, metrics } = this.#parts;
     metrics.count('mqtt_connection_attempts');
+    const renewed = this.#renewed;
+    this.#renewed = undefined;
     try {
-      const credentials = await readCredentials(settings);
+      const files = await readCredentialFiles(settings);
+      const made = renewed ?? (await this.#logins?.make());
       if (this.#closing !== undefined) return;
       this.#session = new MqttSession({
-        socket: openSocket(this.#address, credentials),
+        socket: openSocket(this.#address, files),
         identity: {
           protocol: settings.protocol === '5' ? 5 : 4,
           clientId: settings.client_id ?? clientId,
-          username: settings.username,
-          password: credentials.password,
+          username: made?.login.username ?? settings.username,
+          password: made === undefined ? files.password : Buffer.from(made.login.password),
           keepaliveS: settings.keepalive_s,
           connectTimeoutMs: settings.connect_timeout_ms,
           will,
@@ -134,18 +152,44 @@ class SupervisedConnection implements MqttConnection {
         connection: this.#connections + 1,
         scheduler,
         events: {
-          connected: (info) => this.#connected(info),
+          connected: (info) => this.#connected(info, made),
           message: (topic, payload, info) => this.#handlers?.message(topic, payload, info),
           oversize: (sizeBytes) => this.#oversize(sizeBytes),
-          ended: (reason, refused) => this.#lost(reason, refused),
+          ended: (reason, refused) => this.#lost(reason, refused ? 'BROKER_REFUSED' : 'BROKER_UNREACHABLE'),
         },
       });
     } catch (error) {
-      this.#lost(messageOf(error), false);
+      this.#lost(messageOf(error), error instanceof LatchkeyError ? error.code : 'BROKER_UNREACHABLE');
     }
   }
 
-  #connected(info: MqttConnectedInfo): void {
+  #keepLogins(source: MqttLoginSource): LoginKeeper {
+    const { scheduler, settings, random, metrics } = this.#parts;
+    return new LoginKeeper({
+      source,
+      limitMs: settings.connect_timeout_ms,
+      scheduler,
+      random: random ?? Math.random,
+      renewed: (made) => this.#exchange(made),
+      failed: (error) => {
+        metrics.count('mqtt_logins_failed');
+        this.#logger.warn({ reason: messageOf(error) }, 'cannot renew the login; the connection stays while it may');
+      },
+    });
+  }
+
+  /** Says DISCONNECT, so that the broker does not publish the will, and connects again at once. */
+  #exchange(made: MadeLogin): void {
+    const session = this.#session;
+    if (session === undefined || this.#closing !== undefined) return;
+    this.#renewed = made;
+    const { scheduler, settings } = this.#parts;
+    this.#ending = scheduler.after(settings.ack_timeout_ms, () => session.destroy('ended late'));
+    session.end('the login is renewed');
+  }
+
+  #connected(info: MqttConnectedInfo, made: MadeLogin | undefined): void {
+    if (made !== undefined) this.#logins?.watch(made);
     this.#connections = info.connection;
     this.#connectedAtMs = this.#parts.scheduler.monotonicMs();
     this.#failure = '';
@@ -155,27 +199,31 @@ class SupervisedConnection implements MqttConnection {
     this.#handlers?.connected(info);
   }
 
-  #lost(reason: string, refused: boolean): void {
+  #lost(reason: string, code: ErrorCode): void {
     const sinceMs = this.#connectedAtMs;
     const nowMs = this.#parts.scheduler.monotonicMs();
+    const renewing = this.#renewed !== undefined;
     this.#session = undefined;
     this.#connectedAtMs = undefined;
+    this.#logins?.unwatch();
     this.#parts.metrics.gauge('mqtt_connected', 0);
-    if (sinceMs === undefined) this.#reportFailure(reason, refused);
+    this.#ending?.cancel();
+    if (sinceMs === undefined) this.#reportFailure(reason, code);
     else {
       if (nowMs - sinceMs >= GOOD_CONNECTION_MS) this.#backoff.reset();
-      this.#parts.metrics.count('mqtt_connections_lost');
-      this.#logger.warn({ reason, lived_ms: Math.round(nowMs - sinceMs) }, 'lost the broker');
+      this.#parts.metrics.count(renewing ? 'mqtt_logins_renewed' : 'mqtt_connections_lost');
+      if (renewing) this.#logger.debug({}, 'connecting again with a new login');
+      else this.#logger.warn({ reason, lived_ms: Math.round(nowMs - sinceMs) }, 'lost the broker');
       this.#handlers?.lost(reason);
     }
     if (this.#closing !== undefined) this.#ended?.();
-    else this.#retry = this.#parts.scheduler.after(this.#backoff.nextMs(), () => void this.#attempt());
+    else this.#retry = this.#parts.scheduler.after(renewing ? 0 : this.#backoff.nextMs(), () => void this.#attempt());
   }
 
   /** One line per change: a broker that is away for a week must not fill the disk. */
-  #reportFailure(reason: string, refused: boolean): void {
-    this.#parts.metrics.count(refused ? 'mqtt_connections_refused' : 'mqtt_connections_failed');
-    const code = refused ? 'BROKER_REFUSED' : 'BROKER_UNREACHABLE';
+  #reportFailure(reason: string, code: ErrorCode): void {
+    if (this.#closing !== undefined) return;
+    this.#parts.metrics.count(code === 'BROKER_REFUSED' ? 'mqtt_connections_refused' : 'mqtt_connections_failed');
     if (this.#failure === `${code} ${reason}`) this.#logger.debug({ reason, code }, 'cannot connect to the broker');
     else this.#logger.warn({ reason, code }, 'cannot connect to the broker; trying again');
     this.#failure = `${code} ${reason}`;

@@ -12,13 +12,14 @@ import { LatchkeyError } from '../../base/errors.ts';
 import { type AckEntry, AckWindow } from './ack-window.ts';
 import type { MqttConnectedInfo, MqttMessageInfo, MqttPublishOptions } from './connection.ts';
 import { GuardedStream } from './guarded-stream.ts';
+import { socketFailure } from './open-socket.ts';
 import { clientOptions, connectedInfo, messageInfo, packetBytes, type SessionIdentity } from './packets.ts';
 
 export interface SessionEvents {
   connected(info: MqttConnectedInfo): void;
   message(topic: string, payload: Uint8Array, info: MqttMessageInfo): void | Promise<void>;
   oversize(sizeBytes: number): void;
-  /** Once, last. `refused` when the broker answered the CONNECT with a no. */
+  /** Once, last. `refused` when the broker answered the CONNECT, or our certificate, with a no. */
   ended(reason: string, refused: boolean): void;
 }
 
@@ -62,9 +63,11 @@ export class MqttSession {
     this.#client.on('connect', (packet) => this.#welcome(packet));
     this.#client.on('disconnect', (packet) => this.destroy(`the broker said DISCONNECT ${packet.reasonCode ?? 0}`));
     // The library goes on after some errors (a packet it cannot parse, for one); here any error ends the connection.
-    this.#client.on('error', (error) =>
-      this.destroy(error.message === '' ? String(Reflect.get(error, 'code')) : error.message),
-    );
+    this.#client.on('error', (error) => {
+      const failure = socketFailure(parts.socket, error);
+      this.#refused ||= failure.refused;
+      this.destroy(failure.reason);
+    });
     this.#client.on('close', () => this.#finish());
   }
 

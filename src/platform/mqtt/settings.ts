@@ -22,11 +22,16 @@ export const mqttSettingsSchema = z
       .regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: '1 to 64 of A-Z a-z 0-9 _ . -' })
       .optional()
       .describe('derived when left out; unique per broker: a second client with this name throws the first one out'),
+    server_name: z
+      .string()
+      .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, { error: 'a DNS name' })
+      .optional()
+      .describe('the name that the certificate of the broker must have, when it is not the host of the url'),
     username: z.string().min(1).max(256).optional(),
-    password_file: filePath.optional().describe('file whose first line is the password'),
+    password_file: filePath.optional().describe('file, mode 0600, whose first line is the password'),
     ca_file: filePath.optional().describe('PEM certificates that may vouch for the broker, instead of the system list'),
     cert_file: filePath.optional().describe('PEM certificate of this client'),
-    key_file: filePath.optional().describe('PEM key of this client'),
+    key_file: filePath.optional().describe('PEM key of this client, mode 0600, not encrypted'),
     keepalive_s: z.int().min(1).max(600).default(15),
     connect_timeout_ms: z.int().min(100).max(120_000).default(15_000),
     ack_timeout_ms: z.int().min(100).max(120_000).default(20_000).describe('no PUBACK or SUBACK by then: reconnect'),
@@ -55,8 +60,8 @@ export const mqttSettingsSchema = z
         context.addIssue({ code: 'custom', path: [needed], message: `a value, since ${present} is there` });
       }
     }
-    if (settings.url.startsWith('mqtt:') && (settings.ca_file ?? settings.cert_file) !== undefined) {
-      context.addIssue({ code: 'custom', path: ['url'], message: 'mqtts:// with certificate files' });
+    if (settings.url.startsWith('mqtt:') && (settings.ca_file ?? settings.cert_file ?? settings.server_name)) {
+      context.addIssue({ code: 'custom', path: ['url'], message: 'mqtts:// with certificate files and server_name' });
     }
   });
 

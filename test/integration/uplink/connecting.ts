@@ -6,6 +6,7 @@ import { MemoryMetrics } from '../../../src/base/metrics.ts';
 import { systemScheduler } from '../../../src/base/system-scheduler.ts';
 import { createMqttConnection } from '../../../src/platform/mqtt/client.ts';
 import type { MqttConnectedInfo, MqttConnection, MqttMessageInfo } from '../../../src/platform/mqtt/connection.ts';
+import type { MqttLoginSource } from '../../../src/platform/mqtt/login.ts';
 import { type MqttWill, mqttSettingsSchema } from '../../../src/platform/mqtt/settings.ts';
 import { type ScriptedOptions, startScriptedBroker } from '../../support/scripted-broker.ts';
 import { until } from '../../support/until.ts';
@@ -21,7 +22,7 @@ export interface Seen {
 
 export function open(
   settings: Readonly<Record<string, unknown>>,
-  more: { will?: MqttWill; subscribe?: string[] } = {},
+  more: { will?: MqttWill; subscribe?: string[]; credentials?: MqttLoginSource } = {},
 ): Seen {
   const metrics = new MemoryMetrics();
   const log: string[] = [];
@@ -31,6 +32,7 @@ export function open(
     settings: mqttSettingsSchema.parse({ reconnect: { first_ms: 5, max_ms: 20 }, ack_timeout_ms: 60_000, ...settings }),
     clientId: 'gw-0001',
     ...(more.will === undefined ? {} : { will: more.will }),
+    ...(more.credentials === undefined ? {} : { credentials: more.credentials }),
     scheduler: systemScheduler(),
     logger,
     metrics,

@@ -51,7 +51,7 @@ describe('over a broker that speaks 3.1.1', () => {
     const dir = mkdtempSync(join(tmpdir(), 'latchkey-mqtt-'));
     onTestFinished(() => rmSync(dir, { recursive: true }));
     const password = join(dir, 'password');
-    writeFileSync(password, 'battery staple\n');
+    writeFileSync(password, 'battery staple\n', { mode: 0o600 });
     const settings = { url: broker.url, protocol: '3.1.1', username: 'gw-0001', password_file: password };
     const seen = open(settings);
     await until('refusals', () => seen.metrics.value('mqtt_connections_refused') > 2);

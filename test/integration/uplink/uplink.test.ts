@@ -189,6 +189,28 @@ test('closed logs go first and the open one goes on beside a log that nobody rec
   expect(uplink.health().waiting).toBe(0);
 });
 
+test('a closed log of which nothing can be sent is passed over, with its entries counted and said', async () => {
+  const broker = await realBroker();
+  await consumerOn(broker.url);
+  const outbox = new FakeOutbox();
+  outbox.append(ORIGIN, 300);
+  outbox.noteless.add(ORIGIN);
+  outbox.open(SECOND_ORIGIN);
+  outbox.append(SECOND_ORIGIN, 1_000);
+  const { uplink, metrics } = startUplink(broker.url, outbox);
+  await until('the other log', () => receipted(outbox, SECOND_ORIGIN) === 1_000);
+  await until('nothing waits', () => uplink.health().waiting === 0);
+  const said = [`entries_unsendable 300 ${ORIGIN}`];
+  expect(uplink.health()).toMatchObject({ unsendable: 300, stalled: false, alarms: said, healthy: false });
+  expect(metrics.value('uplink_unsendable_entries')).toBe(300);
+  expect(outbox.batchesRead.filter(({ log }) => log === ORIGIN)).toEqual([]);
+  // Whoever can vouch for it again lets it out.
+  outbox.noteless.clear();
+  outbox.append(SECOND_ORIGIN, 1);
+  await until('all receipts', () => receipted(outbox) === 300 && receipted(outbox, SECOND_ORIGIN) === 1_001);
+  expect(uplink.health()).toMatchObject({ unsendable: 0, waiting: 0, alarms: [] });
+});
+
 test('what strangers write is counted and changes nothing', async () => {
   const broker = await realBroker();
   const outbox = new FakeOutbox();
