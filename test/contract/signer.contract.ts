@@ -16,10 +16,10 @@ export interface SignerSubject {
   lose(origin: string): void;
 }
 
-/** For stores that can refuse for a while (a TPM after wrong authorisations): begins and ends that. */
+/** For stores that can refuse for a while (a TPM that is away, or after wrong authorisations): begins and ends that. */
 export interface LockingSubject extends SignerSubject {
-  lockOut(): void;
-  letIn(): void;
+  lockOut(): Promise<void>;
+  letIn(): Promise<void>;
 }
 
 const DOMAIN = 'lockers.example';
@@ -28,6 +28,7 @@ const TYPES: readonly LogPayloadType[] = [
   'application/vnd.latchkey.batch.v1+ndjson',
   'application/vnd.latchkey.successor.v1+json',
   'application/vnd.latchkey.reply.v1+json',
+  'application/vnd.latchkey.enrol.v1+json',
 ];
 
 /** DSSE v1 pre-authentication encoding, from its text: "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body. */
@@ -129,16 +130,21 @@ export function signerContract(name: string, subject: () => SignerSubject): void
 }
 
 export function lockingSignerContract(name: string, subject: () => LockingSubject): void {
-  test(`${name}: while it refuses, nothing is signed, and afterwards nothing is lost`, async () => {
+  test(`${name}: while it refuses, no key is opened or made; one that is open signs or waits; nothing is lost`, async () => {
     const { store, lockOut, letIn } = subject();
     const signer = await (await store()).create(DOMAIN, GATEWAY, 1);
     const text = noteText(signer.origin);
-    lockOut();
-    expect(await codeOf((await store()).open(signer.origin))).toBe('KEY_LOCKED');
-    expect(await codeOf(signer.signCheckpoint(text))).toBe('KEY_LOCKED');
-    letIn();
-    for (const later of [signer, await (await store()).open(signer.origin)]) {
-      expect(holds(signer.publicKey, Buffer.from(text), await later.signCheckpoint(text))).toBe(true);
+    await lockOut();
+    const later = await store();
+    expect(await later.list()).toEqual([signer.origin]);
+    expect(await codeOf(later.open(signer.origin))).toBe('KEY_LOCKED');
+    expect(await codeOf(later.create(DOMAIN, GATEWAY, 2))).toBe('KEY_LOCKED');
+    // An open key may be one that was read before.
+    expect(['resolved', 'KEY_LOCKED']).toContain(await codeOf(signer.signCheckpoint(text)));
+    await letIn();
+    for (const each of [signer, await later.open(signer.origin)]) {
+      expect(holds(signer.publicKey, Buffer.from(text), await each.signCheckpoint(text))).toBe(true);
     }
+    expect(await later.list()).toEqual([signer.origin]);
   });
 }

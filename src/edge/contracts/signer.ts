@@ -6,7 +6,9 @@
 export type LogPayloadType =
   | 'application/vnd.latchkey.batch.v1+ndjson'
   | 'application/vnd.latchkey.successor.v1+json'
-  | 'application/vnd.latchkey.reply.v1+json';
+  | 'application/vnd.latchkey.reply.v1+json'
+  /** Possession of the key, in the exchange with the enrolment service. */
+  | 'application/vnd.latchkey.enrol.v1+json';
 
 export interface Signer {
   /** Raw Ed25519 public key, 32 bytes. */
