@@ -61,6 +61,8 @@ export class FakeOutbox implements Outbox {
   onRead: (origin: string, first: number) => Promise<void> = () => Promise.resolve();
   onCompare: () => void = () => undefined;
   refused = 0;
+  /** Logs whose notes may not be published, or are gone. */
+  readonly noteless = new Set<string>();
 
   constructor(options: { readonly eventBytes?: number; readonly commitsPerBatch?: number } = {}) {
     this.#eventBytes = options.eventBytes ?? 60;
@@ -102,7 +104,7 @@ export class FakeOutbox implements Outbox {
   }
 
   checkpoint(origin: string) {
-    const size = this.#log(origin).ends.at(-1);
+    const size = this.noteless.has(origin) ? undefined : this.#log(origin).ends.at(-1);
     return size === undefined ? undefined : { size, note: fakeNote(origin, size) };
   }
 

@@ -13,6 +13,8 @@ export interface UplinkHealth {
   readonly phase: UplinkState['phase']['name'];
   /** Signed entries that not every store receipted. */
   readonly waiting: number;
+  /** Entries of closed logs that no receipt covers and that cannot leave: they are passed over, and wait for nobody. */
+  readonly unsendable: number;
   /** Entries wait, and no receipt moved for longer than the stall time. */
   readonly stalled: boolean;
   /** Since the newest receipt that moved, in this start; undefined before the first. */
@@ -41,6 +43,24 @@ export function alarmsOf(state: UplinkState): readonly string[] {
     if (trouble === 'unreadable') alarms.push(`journal_unreadable ${origin}`);
   }
   return alarms.sort();
+}
+
+export interface Unsendable {
+  readonly origin: string;
+  readonly entries: number;
+}
+
+/**
+ * Closed logs of which nothing can be sent: the outbox gives no note that may be published, because it is gone or because
+ * nobody can vouch for the log any more. No receipt will ever move there, so to wait for one would hide a true stall.
+ */
+export function unsendableLogs(
+  logs: readonly OutboxLog[],
+  hasNote: (origin: string) => boolean,
+): readonly Unsendable[] {
+  return logs
+    .filter((log) => log.state === 'closed' && log.noteSize > log.receiptedSize && !hasNote(log.origin))
+    .map(({ origin, noteSize, receiptedSize }) => ({ origin, entries: noteSize - receiptedSize }));
 }
 
 /** Watches the receipts move. Time is an input. */

@@ -16,7 +16,7 @@ import type { MqttConnectedInfo, MqttConnection } from '../../platform/mqtt/conn
 import type { MqttWill } from '../../platform/mqtt/settings.ts';
 import type { Outbox, OutboxLog, ReceiptAnswer } from '../contracts/outbox.ts';
 import { Courier, endOnDefect } from './courier.ts';
-import { alarmsOf, ReceiptWatch, type UplinkHealth } from './health.ts';
+import { alarmsOf, ReceiptWatch, type Unsendable, type UplinkHealth, unsendableLogs } from './health.ts';
 import { initialState, step } from './machine.ts';
 import type { Input, LogView, UplinkState } from './machine-types.ts';
 import { NOTE_BYTES_MAX, RetainedMemory } from './memory.ts';
@@ -78,6 +78,7 @@ class RunningUplink implements Uplink {
   readonly #random: () => number;
   #state: UplinkState;
   #logs: readonly OutboxLog[] = [];
+  #unsendable: readonly Unsendable[] = [];
   readonly #inputs: Input[] = [];
   #stepping = false;
   #steppedAtMs = 0;
@@ -106,7 +107,11 @@ class RunningUplink implements Uplink {
       ...parts,
       root: this.#root,
       memory: this.#memory,
-      feed: (input) => this.#feed(input),
+      feed: (input) => {
+        this.#feed(input);
+        // From here on a log without a note is one that cannot be sent.
+        if (input.kind === 'compared') this.#refresh();
+      },
       refresh: () => this.#refresh(),
       status: () => this.#status(this.#stopping === undefined ? 'online' : 'stopping'),
       rememberedReceipts: (messages) => {
@@ -137,7 +142,7 @@ class RunningUplink implements Uplink {
     const { scheduler, settings, connection, metrics } = this.#parts;
     const nowMs = scheduler.monotonicMs();
     const stalled = this.#watch.stalled(nowMs, settings.stall_ms);
-    const alarms = alarmsOf(this.#state);
+    const alarms = this.#alarmsNow();
     const receiptAgeMs = this.#watch.receiptAgeMs(nowMs);
     if (receiptAgeMs !== undefined) metrics.gauge('uplink_receipt_age_ms', Math.round(receiptAgeMs));
     metrics.gauge('uplink_stalled', stalled ? 1 : 0);
@@ -146,6 +151,7 @@ class RunningUplink implements Uplink {
       connected: connection.connected,
       phase: this.#state.phase.name,
       waiting: this.#watch.waiting,
+      unsendable: this.#unsendable.reduce((sum, { entries }) => sum + entries, 0),
       stalled,
       receiptAgeMs,
       windowBatches: this.#state.flights.length,
@@ -241,13 +247,20 @@ class RunningUplink implements Uplink {
     if (this.#ended) return;
     const { outbox, scheduler, metrics } = this.#parts;
     this.#logs = outbox.logs();
-    this.#watch.update(this.#logs, scheduler.monotonicMs());
     const logs = this.#logs.map((log): LogView => {
       const checkpoint = outbox.checkpoint(log.origin);
       const { origin, progressSize } = log;
       return { origin, progressSize, noteSize: checkpoint?.size ?? 0, note: checkpoint?.note };
     });
+    // Before the comparison no log has a note that may leave.
+    const noted = new Set(logs.flatMap(({ origin, note }) => (note === undefined ? [] : [origin])));
+    this.#unsendable = this.#state.compared ? unsendableLogs(this.#logs, (origin) => noted.has(origin)) : [];
+    const passedOver = new Set(this.#unsendable.map(({ origin }) => origin));
+    const sendable = this.#logs.filter(({ origin }) => !passedOver.has(origin));
+    this.#watch.update(sendable, scheduler.monotonicMs());
     metrics.gauge('uplink_waiting_entries', this.#watch.waiting);
+    const unsendable = this.#unsendable.reduce((sum, { entries }) => sum + entries, 0);
+    metrics.gauge('uplink_unsendable_entries', unsendable);
     this.#feed({ kind: 'logs', logs });
     if (this.#openLogReceipted()) this.#allReceipted?.();
   }
@@ -281,13 +294,18 @@ class RunningUplink implements Uplink {
     const { logger, metrics } = this.#parts;
     metrics.gauge('uplink_window_batches', this.#state.flights.length);
     metrics.gauge('uplink_window_bytes', this.#state.flightBytes);
-    const alarms = alarmsOf(this.#state);
+    const alarms = this.#alarmsNow();
     for (const alarm of alarms.filter((other) => !this.#alarms.includes(other))) logger.warn({ alarm }, 'uplink alarm');
     for (const alarm of this.#alarms.filter((other) => !alarms.includes(other))) {
       logger.info({ alarm }, 'uplink alarm is over');
     }
     this.#alarms = alarms;
     metrics.gauge('uplink_alarms', alarms.length);
+  }
+
+  #alarmsNow(): readonly string[] {
+    const stuck = this.#unsendable.map(({ origin, entries }) => `entries_unsendable ${entries} ${origin}`);
+    return [...alarmsOf(this.#state), ...stuck].sort();
   }
 
   #schedule(): void {

@@ -182,6 +182,7 @@ describe('health', () => {
     windowBatches: 0,
     windowBytes: 0,
     aheadBytes: 0,
+    unsendable: 0,
     alarms: [],
   };
   const journal: JournalStatus = {
