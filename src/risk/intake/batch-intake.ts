@@ -11,7 +11,7 @@ import { EMPTY_FRONTIER, type Frontier, rootOf, TreeBuilder } from '../../eviden
 import { gapIsOffered } from './asking.ts';
 import type { IntakeContext } from './context.ts';
 import { storableBatch } from './fork-proof.ts';
-import { type CheckedRow, checkRows, placeCarried, plainRows } from './judge-rows.ts';
+import { type CheckedRow, type ClosedBefore, checkRows, placeCarried, plainRows } from './judge-rows.ts';
 import type { LogIntake } from './log-intake.ts';
 import { type Outcome, STRANGERS_REFUSALS } from './outcome.ts';
 import { type Piece, spanAt, splitRange } from './placing.ts';
@@ -35,7 +35,7 @@ export interface BatchCircle extends IntakeContext {
   /** A verified batch is about to be taken; an outcome stops it (frozen, revoked). */
   mayGrow(trusted: TrustedLog, log: LogIntake, end: number): Promise<Outcome | undefined>;
   /** Entry 0 names the log that went before. */
-  closes(by: string, predecessor: { readonly origin: string; readonly size?: number }): Promise<void>;
+  closes(by: string, before: ClosedBefore): Promise<void>;
 }
 
 export interface BatchOptions {
@@ -220,7 +220,7 @@ async function takePiece(
     }),
   });
   log.lastProgressMs = circle.scheduler.monotonicMs();
-  if (checked.value.closes !== undefined) await circle.closes(log.origin, checked.value.closes);
+  for (const before of checked.value.closes) await circle.closes(log.origin, before);
   return 'accepted';
 }
 

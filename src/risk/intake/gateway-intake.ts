@@ -14,6 +14,7 @@ import { logName, type ParsedTopic } from '../../evidence/wire/topics.ts';
 import { type BatchCircle, type BatchOptions, ourSide, takeBatch } from './batch-intake.ts';
 import type { IntakeContext } from './context.ts';
 import { TrustOfGateway } from './gateway-trust.ts';
+import type { ClosedBefore } from './judge-rows.ts';
 import { type Announced, LogIntake } from './log-intake.ts';
 import type { Outcome } from './outcome.ts';
 import { Parking } from './parking.ts';
@@ -216,9 +217,14 @@ export class GatewayIntake {
     this.#tellFrozen();
   }
 
-  async #closes(by: string, predecessor: { readonly origin: string; readonly size?: number }): Promise<void> {
-    const record = { kind: 'closed', by, ...predecessor } as const;
-    if (this.trust.isFull || !(await this.#context.writer.saveTrust(this.gateway, record))) return;
+  async #closes(by: string, before: ClosedBefore): Promise<void> {
+    const record = { kind: 'closed', by, ...before } as const;
+    if (
+      this.trust.isFull ||
+      !this.trust.takesClosed(record) ||
+      !(await this.#context.writer.saveTrust(this.gateway, record))
+    )
+      return;
     this.trust.add(this.#context.policy(), record);
   }
 

@@ -8,6 +8,8 @@ import { deriveTrust, type GatewayTrust, type IntakePolicy, type TrustedLog } fr
 
 /** Records of one gateway: more is no honest history. */
 const RECORDS_MAX = 1_024;
+/** One in its own entry 0, and one for each log that it carried entry 0 of. */
+const CLOSED_BY_ONE_MAX = 32;
 
 export type StatementAnswer =
   /** New and verified: save the record, then `add` it. */
@@ -74,6 +76,15 @@ export class TrustOfGateway {
   /** The size at which the next log's entry 0 calls this one closed, if it says so. */
   closedSize(origin: string): number | undefined {
     return this.#derived.closedBy.get(origin);
+  }
+
+  /** Whether a log's word that another one is closed is new, and not more than a log may honestly say. */
+  takesClosed(record: Extract<TrustRecord, { readonly kind: 'closed' }>): boolean {
+    const said = this.#records.filter((each) => each.kind === 'closed' && each.by === record.by);
+    const isKnown = said.some(
+      (each) => each.kind === 'closed' && each.origin === record.origin && each.size === record.size,
+    );
+    return !isKnown && said.length < CLOSED_BY_ONE_MAX;
   }
 
   /** A statement out of a retained `enrolment` message. */

@@ -21,8 +21,13 @@ export interface CheckedRows {
   readonly rows: readonly CheckedRow[];
   /** Some entry is carried over: its original must be looked up. */
   readonly carried: number;
-  /** Entry 0 names the log that went before. */
-  readonly closes?: { readonly origin: string; readonly size?: number };
+  /** Logs that entry 0 names as gone before, here or where it was carried from. */
+  readonly closes: readonly ClosedBefore[];
+}
+
+export interface ClosedBefore {
+  readonly origin: string;
+  readonly size?: number;
 }
 
 export interface CheckedRow {
@@ -39,7 +44,7 @@ export function checkRows(unjudged: Unjudged): Result<CheckedRows, LeafCheckRefu
   const rows: CheckedRow[] = [];
   const checker = new LeafChecker(unjudged.origin);
   let carriedCount = 0;
-  let closes: CheckedRows['closes'];
+  const closes: ClosedBefore[] = [];
   for (const [i, leaf] of unjudged.leaves.entries()) {
     const n = unjudged.first + i;
     const checked = checker.check(n, leaf);
@@ -48,7 +53,7 @@ export function checkRows(unjudged: Unjudged): Result<CheckedRows, LeafCheckRefu
     const carried = carriedOf(checked.value.event?.carried);
     const use = useOf(checked.value);
     if (carried !== undefined) carriedCount += 1;
-    if (n === 0) closes = predecessorOf(checked.value);
+    if (n === 0 || carried !== undefined) closes.push(...predecessorOf(checked.value));
     rows.push({
       n,
       leafHash,
@@ -57,7 +62,7 @@ export function checkRows(unjudged: Unjudged): Result<CheckedRows, LeafCheckRefu
       ...(carried === undefined ? {} : { carried }),
     });
   }
-  return accept({ rows, carried: carriedCount, ...(closes === undefined ? {} : { closes }) });
+  return accept({ rows, carried: carriedCount, closes });
 }
 
 /** What the gateway's other logs hold, as far as it is durable. */
@@ -139,13 +144,20 @@ function carriedOf(carried: Carried | undefined): CheckedRow['carried'] {
   return { origin: carried.log, n: carried.n, leaf };
 }
 
-/** `journal.opened` says after which log this one was opened. */
-function predecessorOf({ use, event }: GlancedLeaf): CheckedRows['closes'] {
-  if (use.use !== 'accepted' || event?.type !== 'journal.opened') return undefined;
+/**
+ * `journal.opened` says after which log this one was opened. Carried over it says so of the log that it was carried from.
+ *
+ * That counts as much. The log between may be gone before anything of it was sent: then its entry 0 is heard nowhere else,
+ * and without that word the unsigned batches of the log before it would be refused for ever, although the box still has
+ * them (FORMAT.md section 4). It is signed by a believed log of this gateway, which could say the same in its own entry 0.
+ * And little is granted by it: an unsigned batch still needs a note that the closed log's own key signed over its tree.
+ */
+function predecessorOf({ use, event }: GlancedLeaf): readonly ClosedBefore[] {
+  if (use.use !== 'accepted' || event?.type !== 'journal.opened') return [];
   const after = event.data['after'] as JsonObject | undefined;
   const { log, size } = after ?? {};
-  if (typeof log !== 'string') return undefined;
-  return { origin: log, ...(typeof size === 'number' ? { size } : {}) };
+  if (typeof log !== 'string') return [];
+  return [{ origin: log, ...(typeof size === 'number' ? { size } : {}) }];
 }
 
 function isOfGateway(origin: string, gateway: string): boolean {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { intakeStatus } from '../../../src/risk/intake/status.ts';
 import { NO_POLICY } from '../../../src/risk/intake/trust.ts';
-import { grow, newLog } from './events.ts';
+import { carriedFrom, grow, newLog } from './events.ts';
 import { Harness, policyFor, statement, vkeyText } from './harness.ts';
 
 describe('which logs are believed', () => {
@@ -237,5 +237,30 @@ describe('successors', () => {
     expect(h.receipts(a)).toEqual([5]);
     await h.batch(a, a.batch(5, 6));
     expect(h.alarm('grew_after_close')).toBe(1);
+  });
+
+  test('entry 0 of a log that never arrived closes its predecessor where it was carried on', async () => {
+    const after = { log: a.origin, cause: 'key_lost', size: 5 };
+    const opened = { type: 'journal.opened', data: { version: '0.1.0', after } };
+    const gone = grow(newLog('gone', 'gw-0001', 2), 2, (n) => (n === 0 ? opened : {}));
+    const carrying = (n: number) =>
+      n === 1 ? { ...opened, carried: carriedFrom(gone, 0) } : n === 2 ? { carried: carriedFrom(gone, 1) } : {};
+    const third = grow(newLog('third', 'gw-0001', 3), 3, carrying);
+    // What stands in the middle and was not carried is no entry 0.
+    const posing = grow(newLog('posing', 'gw-0001', 4), 3, (n) => (n === 1 ? opened : {}));
+    const h = await new Harness().open(policyFor(a, third, posing));
+    await h.batch(posing, posing.batch(0));
+    await h.batch(a, a.batch(0, 5, { unsigned: true }));
+    expect(h.receipts(a)).toEqual([]);
+    await h.batch(third, third.batch(0));
+    await h.batch(third, third.batch(0));
+    await h.restart(policyFor(a, third, posing));
+    await h.batch(a, a.batch(0, 5, { unsigned: true }));
+    expect(h.receipts(a)).toEqual([5]);
+    // A log that is believed no more closes nothing.
+    const other = await new Harness().open(policyFor(a));
+    await other.batch(third, third.batch(0));
+    await other.batch(a, a.batch(0, 5, { unsigned: true }));
+    expect(other.receipts(a)).toEqual([]);
   });
 });
