@@ -70,7 +70,7 @@ export class TpmClient {
         return await work(tpm);
       } finally {
         await tpm.end();
-        if (tpm.broken && !transport.resourceManaged) this.#reclaimNeeded = true;
+        if (tpm.untidy && !transport.resourceManaged) this.#reclaimNeeded = true;
       }
     }, options.signal);
   }

@@ -45,7 +45,9 @@ export class Tpm {
   readonly #objects = new Set<number>();
   readonly #sessions = new Map<number, TpmSession | undefined>();
   #session: TpmSession | undefined;
+  /** The connection failed or lied: what the TPM holds is unknown, and no further command goes out. */
   #broken = false;
+  #untidy = false;
   #ended = false;
 
   constructor(settings: UnitSettings) {
@@ -63,9 +65,9 @@ export class Tpm {
     return { objects: this.#objects.size, sessions: this.#sessions.size };
   }
 
-  /** The connection failed or lied: what the TPM holds is unknown, and no further command goes out. */
-  get broken(): boolean {
-    return this.#broken;
+  /** After the end: this unit may have left something in the TPM, or found no room in it. */
+  get untidy(): boolean {
+    return this.#broken || this.#untidy;
   }
 
   /** From now on this session authorises, encrypts and audits every command of the unit. */
@@ -149,12 +151,15 @@ export class Tpm {
         // Without the unit's signal: work that was aborted is cleared up all the same.
         await this.#sendUntilAnswered(flush, new ProtectedCall(this.crypto, flush, undefined), undefined);
       } catch (error) {
-        // The TPM was reset or cleared under us: there is nothing to flush.
+        // The TPM was reset under us and holds nothing, or the handle that we were given was a lie.
+        this.#untidy = true;
         if (error instanceof TpmRefusedError) continue;
         this.#settings.logger.warn({ err: error }, 'a unit of work could not flush what it held');
       }
     }
     for (const handle of [...this.#objects, ...this.#sessions.keys()]) this.#forget(handle);
+    // The kernel's resource manager flushes what a connection held; elsewhere the next unit does.
+    if (this.untidy) this.#settings.transport.reset();
     this.#ended = true;
   }
 
@@ -164,13 +169,19 @@ export class Tpm {
       if (type !== TPM_HT.HMAC_SESSION && type !== TPM_HT.POLICY_SESSION) {
         this.distrust('response_handle', `StartAuthSession gave 0x${handle.toString(16)}, which is no session`);
       }
+      if (this.#sessions.has(handle)) this.#distrustTwice(call, handle);
       this.#sessions.set(handle, undefined);
       return;
     }
     if (type !== TPM_HT.TRANSIENT) {
       this.distrust('response_handle', `${call.command} gave 0x${handle.toString(16)}, which is no transient object`);
     }
+    if (this.#objects.has(handle)) this.#distrustTwice(call, handle);
     this.#objects.add(handle);
+  }
+
+  #distrustTwice(call: TpmCall, handle: number): never {
+    this.distrust('response_handle', `${call.command} gave 0x${handle.toString(16)}, which this unit holds already`);
   }
 
   #forget(handle: number): void {
@@ -193,6 +204,7 @@ export class Tpm {
       const answer = await this.#sendOnce(call, wrapped, signal);
       if (!('code' in answer)) return answer;
       const rc = decodeResponseCode(answer.code);
+      if (rc.remedy === 'resource') this.#untidy = true;
       if (rc.remedy !== 'retry' || tries === times.retriesMax) throw new TpmRefusedError(call.command, rc);
       // Nonces do not roll on such an answer, so the very same bytes may go again.
       const waitMs = backoff.nextMs();
