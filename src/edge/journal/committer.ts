@@ -14,6 +14,7 @@ import type { Logger } from '../../base/logger.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { type Frontier, rootOf, TreeBuilder } from '../../evidence/log/tree.ts';
 import type { Signer } from '../contracts/signer.ts';
+import { CommitPace } from './commit-pace.ts';
 import type { DiskRoom } from './disk-room.ts';
 import { countAppended, DraftQueue, type Waiting } from './draft-queue.ts';
 import type { JournalSettings } from './journal-settings.ts';
@@ -76,6 +77,7 @@ export class Committer {
   readonly #notes: NoteMaker;
   readonly #tree: TreeBuilder;
   readonly #backoff: Backoff;
+  readonly #pace = new CommitPace();
   readonly #forgetRoom: () => void;
   #state: WriterState = 'open';
   #halted = false;
@@ -171,7 +173,8 @@ export class Committer {
     const owesNotes = this.#notes.state === 'here' && this.#options.database.oldestWithoutNote() !== undefined;
     if (this.#isDue() || owesNotes) this.#kick();
     else if (this.#groupTimer === undefined && this.queue.count > 0) {
-      this.#groupTimer = this.#options.scheduler.after(this.#options.settings.groupCommitMs, () => {
+      const { scheduler, settings } = this.#options;
+      this.#groupTimer = scheduler.after(this.#pace.waitMs(settings.groupCommitMs), () => {
         this.#groupTimer = undefined;
         this.#dueBelow = this.nextIndex;
         this.#schedule();
@@ -231,7 +234,8 @@ export class Committer {
   }
 
   async #commit(): Promise<void> {
-    const { database, crypto, room } = this.#options;
+    const { database, crypto, room, scheduler } = this.#options;
+    const startMs = scheduler.monotonicMs();
     const frozen = this.#freeze();
     const { before, events, after, saved } = frozen;
     // Notes ascend: while an older commit lacks its own, this one gets none.
@@ -252,6 +256,7 @@ export class Committer {
       if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_FULL' || room?.foundFull() !== true) throw error;
       database.commit(commit);
     }
+    this.#pace.took(scheduler.monotonicMs() - startMs);
     this.#settled(frozen);
     if (database.walCheckpointDue()) database.walCheckpoint();
   }
