@@ -64,7 +64,7 @@ export class TestBox {
   readonly srkName = concatBytes(Uint8Array.of(0, 11), new Uint8Array(32).fill(7));
   readonly counterPublic = writtenNvPublic(counterNvPublic(0x0180_0001));
   counterValue = 5n;
-  readonly sealedPublic = sealedTemplate(new Uint8Array(32).fill(3));
+  readonly sealedPublic = { ...sealedTemplate(new Uint8Array(32).fill(3)), unique: nodeTpmCrypto.randomBytes(32) };
   readonly #ekPrivate: Uint8Array;
 
   constructor(gateway: string, curve: 'P-256' | 'P-384' = 'P-256') {
@@ -191,14 +191,15 @@ export class TestBox {
     const encoded = ({ attest, signature }: { attest: Uint8Array; signature: Uint8Array }) => {
       return { attest: base64(attest), signature: base64(signature) };
     };
+    const possession = base64(this.possession(statement));
+    if (challenge.credential === undefined) return { v: 1, possession, ...head };
     const tpm = {
       proof: base64(this.proof(challenge, statement)),
       quote: encoded(this.quote(statement)),
       counter: encoded(this.counter(statement)),
       ...changes,
     };
-    const possession = base64(this.possession(statement));
-    return { v: 1, possession, ...(challenge.credential !== undefined && { tpm }), ...head };
+    return { v: 1, possession, tpm, ...head };
   }
 
   proof(challenge: Challenge, statement: Uint8Array): Uint8Array {

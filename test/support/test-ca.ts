@@ -23,9 +23,9 @@ export interface CertificateWish {
 
 export const TPM_NAME_SECTION = `
 [tpm_name]
-2.23.133.2.1=id:49465800
-2.23.133.2.2=SLB9672
-2.23.133.2.3=id:000F000A
+0.2.23.133.2.1=id:49465800
+0.2.23.133.2.2=SLB9672
+0.2.23.133.2.3=id:000F000A
 `;
 export const EK_EXTENSIONS = [
   'extendedKeyUsage=2.23.133.8.1',
