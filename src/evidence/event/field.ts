@@ -227,12 +227,16 @@ export function map(max: number, textMax: number): Field {
  * check digit exempts it. `holdsCardOf` finds numbers of at least 13 digits that stand in that member.
  */
 export function scannedTogether(field: Field, name: string, holdsCardOf: (value: JsonObject) => boolean): Field {
+  const key = `"${name}":`;
   return {
     ...field,
     fits: (value) => field.fits(value) && !holdsCardOf(value as JsonObject),
     scan: (text, at) => {
       const end = field.scan(text, at);
-      if (end === UNSEEN || hasFewerDigits(text, at, end, CARD_DIGITS_MIN)) return end;
+      if (end === UNSEEN) return UNSEEN;
+      // A string without escapes holds no quote, so this is the member's name or nothing.
+      const member = text.indexOf(key, at);
+      if (member === -1 || member >= end || hasFewerDigits(text, member, end, CARD_DIGITS_MIN)) return end;
       return holdsCardOf(JSON.parse(text.slice(at, end)) as JsonObject) ? UNSEEN : end;
     },
     clean: (value, path, findings) => {
