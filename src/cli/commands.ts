@@ -81,6 +81,43 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/journal-check.ts')).journalCheckCommand,
   },
   {
+    name: 'journal rotate',
+    summary: 'End the open log in good order and open the next, with a key of its own',
+    positionals: [],
+    options: { config: CONFIG, json: JSON_OUT },
+    details:
+      'Prints both logs with their verifier keys. Asks the running gateway, or takes the lock of the journal when none runs.',
+    load: async () => (await import('./commands/journal-rotate.ts')).journalRotateCommand,
+  },
+  {
+    name: 'journal erase',
+    summary: 'Show, and with --yes erase, the entries of one parcel or person: only their hashes stay',
+    positionals: [],
+    options: {
+      config: CONFIG,
+      parcel: {
+        type: 'string',
+        value: 'CODE',
+        help: 'the parcel as it is scanned, under every reference key that is here',
+      },
+      scheme: { type: 'string', value: 'NAME', help: 'with --parcel: sscc, s10, ups, ...; recognised unless given' },
+      actor: { type: 'string', value: 'NAME', help: 'the person, under every reference key that is here' },
+      kind: {
+        type: 'string',
+        value: 'KIND',
+        help: 'with --actor: courier, recipient, technician, operator or service',
+      },
+      ref: { type: 'string', value: 'REF', help: 'a reference as it stands in the log' },
+      log: { type: 'string', value: 'ORIGIN', help: 'with --entries: the log in which they are counted' },
+      entries: { type: 'string', value: 'LIST', help: 'indices and ranges in one log, like 3,7-9' },
+      yes: { type: 'boolean', help: 'do it; without this nothing is changed' },
+      json: JSON_OUT,
+    },
+    details:
+      'Only receipted entries go; one that is not refuses the whole. Exit code 0: done, or shown. 75: not receipted yet, try again.',
+    load: async () => (await import('./commands/journal-erase.ts')).journalEraseCommand,
+  },
+  {
     name: 'ports',
     summary: 'List serial ports with names that survive re-plugging',
     positionals: [],

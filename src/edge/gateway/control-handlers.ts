@@ -1,9 +1,13 @@
-/** What a running gateway answers on its control socket: status, tail, export, check. It reads; nothing here acts. */
+/**
+ * What a running gateway answers on its control socket: status, tail, export, check; and what an operator has it do to
+ * its journal: rotate and erase. Nothing here opens a door.
+ */
 
 import { LatchkeyError } from '../../base/errors.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
 import type { ControlHandler, ControlOut } from '../control/server.ts';
 import type { Journal } from '../journal/journal.ts';
+import { eraseSelection } from './erase-selection.ts';
 import type { Gateway } from './gateway.ts';
 import { checkJournal, exportJournal, lineOf } from './journal-tools.ts';
 import type { GatewaySettings } from './settings.ts';
@@ -28,6 +32,13 @@ export function controlHandlers(parts: ControlParts): Readonly<Record<string, Co
       exportJournal(journal, { origin: textArg(args, 'log'), from: countArg(args, 'from', 0), signal }, (bytes) =>
         out.data(bytes),
       ),
+    rotate: (_args, _out, signal) => journal.rotate(signal),
+    erase: (args, _out, signal) =>
+      journal.erase({
+        selection: eraseSelection(args, parts.settings.references),
+        execute: args['execute'] === true,
+        signal,
+      }),
     check: (_args, out, signal) => checkJournal(journal, signal, (progress) => out.progress(progress)),
   };
 }

@@ -6,7 +6,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { orAborted, withTimeout } from '../../base/abort.ts';
 import { base64url } from '../../base/bytes.ts';
 import type { Scheduler } from '../../base/clock.ts';
@@ -22,13 +21,13 @@ import { createObserver } from '../clock/observer.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { ReadingSink } from '../contracts/reading.ts';
 import type { Line } from '../drivers/line.ts';
-import { type Journal, openJournal } from '../journal/journal.ts';
-import { SoftwareKeyStore } from '../keys/software-key-store.ts';
+import type { Journal } from '../journal/journal.ts';
 import { createUplink, type Uplink, uplinkWill } from '../uplink/uplink.ts';
 import { AliveFacts } from './alive-facts.ts';
 import { type CustodyKeeper, startCustody } from './custody-keeper.ts';
 import { Life } from './life.ts';
 import { createLines } from './lines.ts';
+import { openGatewayJournal } from './open-journal.ts';
 import type { GatewaySettings } from './settings.ts';
 import { clockSteppedData, openedData } from './words.ts';
 
@@ -75,7 +74,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const start = base64url(randomBytes(16));
     const kernelBoot = readKernelBoot();
     const about = (): JsonObject => openedData({ settings, version: parts.version, start, kernelBoot });
-    const journal = await open(parts, observer, about);
+    const journal = await openGatewayJournal({ ...parts, observer, about });
     undo.push(() => journal.close());
     // Now, while a log is surely open: damage that is found later replaces it, and between two logs there is none.
     const boot = journal.boot();
@@ -155,30 +154,6 @@ async function stopRunning(running: Running, reason: 'signal' | 'failure'): Prom
   await journal.close();
   source.stop();
   return { waiting };
-}
-
-async function open(parts: GatewayParts, observer: Observer, about: () => JsonObject): Promise<Journal> {
-  const { settings, scheduler, logger, metrics } = parts;
-  const { id, operator_domain: operatorDomain, data_dir: dataDir } = settings.gateway;
-  logger.warn(
-    { assurance: 'A0' },
-    'software keys: assurance level A0; whoever can read this disk as this user can sign as this gateway',
-  );
-  return openJournal({
-    dataDir,
-    operatorDomain,
-    gatewayId: id,
-    keyStore: await SoftwareKeyStore.open(join(dataDir, 'keys'), nodeCrypto),
-    receiptKeys: settings.receivers,
-    crypto: nodeCrypto,
-    scheduler,
-    logger: logger.child({ room: 'journal' }),
-    metrics,
-    settings: settings.journal,
-    observer,
-    about,
-    ...(parts.signal !== undefined && { signal: parts.signal }),
-  });
 }
 
 function connect(parts: GatewayParts, journal: Journal, boot: number): Uplink {

@@ -7,15 +7,16 @@ import type { GatewaySettings } from './settings.ts';
 export interface AboutParts {
   readonly settings: GatewaySettings;
   readonly version: string;
-  readonly start: string;
-  readonly kernelBoot: string | undefined;
+  /** Of the daemon; absent for a log that a command opens while none runs. */
+  readonly start?: string;
+  readonly kernelBoot?: string | undefined;
 }
 
 /** The gateway's members of `journal.opened`: version, start, and the settings that a reader of the log needs. */
 export function openedData({ settings, version, start, kernelBoot }: AboutParts): JsonObject {
   return {
     version,
-    start,
+    ...(start === undefined ? {} : { start }),
     ...(kernelBoot === undefined ? {} : { kernel_boot: kernelBoot }),
     settings: {
       keys: settings.keys,

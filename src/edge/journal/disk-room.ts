@@ -7,7 +7,7 @@
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Scheduler, Timer } from '../../base/clock.ts';
-import { messageOf } from '../../base/errors.ts';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import { DiskReserve } from './disk-reserve.ts';
@@ -173,4 +173,14 @@ function freeBytesOf(directory: string): number {
 
 function higher(a: RoomLevel, b: RoomLevel): RoomLevel {
   return LEVELS.indexOf(a) >= LEVELS.indexOf(b) ? a : b;
+}
+
+/** A disk that is full at the start: the reserve is given up for the records that opening writes. */
+export async function withRoom<T>(room: DiskRoom, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_FULL' || !room.foundFull()) throw error;
+    return await work();
+  }
 }

@@ -4,10 +4,13 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { hex } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { parseVkey } from '../../evidence/log/note.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
 import { lockFile } from '../../platform/file-lock.ts';
+import { standing } from './continuity.ts';
 import { LogDatabase } from './log-database.ts';
 import { LogRecord } from './log-record.ts';
 import { listSetAside, type SetAside } from './quarantine.ts';
@@ -22,6 +25,13 @@ export interface InspectedLog {
   readonly state?: 'open' | 'closed' | 'breached';
   /** Why it ended. */
   readonly cause?: string;
+  /** Every entry is receipted, there or as carried. */
+  readonly isSettled?: boolean;
+}
+
+export interface Receiver {
+  readonly vkey: string;
+  readonly role: 'store' | 'advisory';
 }
 
 export interface Inspection {
@@ -30,6 +40,8 @@ export interface Inspection {
   readonly setAside: readonly SetAside[];
   /** The log of that origin or name, or the newest. Throws JOURNAL_MISSING and JOURNAL_DAMAGED. */
   find(originOrName?: string): InspectedLog & { readonly database: LogDatabase };
+  /** Size below which every store among these keys has receipted that log. */
+  receiptedSize(database: LogDatabase, receivers: readonly Receiver[]): number;
   /** Closes the files and gives the lock back. */
   close(): void;
 }
@@ -56,15 +68,31 @@ export function inspectJournal(dataDir: string, crypto: EvidenceCrypto): Inspect
     close();
     throw error;
   }
-  return { logs, setAside: listSetAside(directory), find: (wanted) => findLog(logs, dataDir, wanted), close };
+  const find: Inspection['find'] = (wanted) => findLog(logs, dataDir, wanted);
+  return { logs, setAside: listSetAside(directory), find, receiptedSize, close };
+}
+
+function receiptedSize(database: LogDatabase, receivers: readonly Receiver[]): number {
+  const keys = receivers.flatMap(({ vkey, role }) => {
+    const parsed = parseVkey(vkey);
+    return parsed.ok ? [{ keyId: hex(parsed.value.keyId), role }] : [];
+  });
+  return standing(new Map(database.receipts().map(({ keyId, size }) => [keyId, size])), keys).receiptedSize;
 }
 
 function openForReading(path: string, name: string, crypto: EvidenceCrypto): InspectedLog {
   let database: LogDatabase | undefined;
   try {
     database = LogDatabase.open(path, crypto, 'read');
-    const { state } = new LogRecord(database);
-    return { name, path, database, state: state.kind, ...(state.kind !== 'open' && { cause: state.cause }) };
+    const { state, settled } = new LogRecord(database);
+    return {
+      name,
+      path,
+      database,
+      isSettled: settled,
+      state: state.kind,
+      ...(state.kind !== 'open' && { cause: state.cause }),
+    };
   } catch (error) {
     database?.close();
     const isOfFile = ['JOURNAL_DAMAGED', 'JOURNAL_VERSION', 'JOURNAL_IO'];

@@ -14,7 +14,7 @@ import type { Metrics } from '../../base/metrics.ts';
 import type { Result } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
-import { parseVkey } from '../../evidence/log/note.ts';
+import { formatVkey, parseVkey } from '../../evidence/log/note.ts';
 import { makeDirectory } from '../../platform/durable-file.ts';
 import { type FileLock, lockFile } from '../../platform/file-lock.ts';
 import type { Appender } from '../contracts/appender.ts';
@@ -23,9 +23,11 @@ import type { Outbox } from '../contracts/outbox.ts';
 import type { KeyStore } from '../contracts/signer.ts';
 import { Chain, OWN_STATE } from './chain.ts';
 import { type CheckReport, checkLog } from './check-log.ts';
-import { DiskRoom, type RoomLevel } from './disk-room.ts';
+import { DiskRoom, type RoomLevel, withRoom } from './disk-room.ts';
+import type { EraseReport } from './erase.ts';
 import { type ExportOptions, type ExportRefusal, type ExportSummary, exportLog } from './export-log.ts';
 import type { HeldLog } from './held-log.ts';
+import { type EraseRequest, eraseInJournal } from './journal-erasure.ts';
 import type { JournalSettings } from './journal-settings.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { LogSet } from './log-set.ts';
@@ -80,6 +82,14 @@ export interface LogStatus {
   readonly key: 'here' | 'locked' | 'lost' | 'destroyed';
 }
 
+export interface Rotation {
+  /** `size` is that of its last note. */
+  readonly old: { readonly origin: string; readonly vkey: string; readonly size: number };
+  readonly next: { readonly origin: string; readonly vkey: string };
+  /** The old key has vouched for the new one; otherwise it does after the first comparison with the broker. */
+  readonly isVouched: boolean;
+}
+
 export interface JournalStatus {
   /** Oldest first. */
   readonly logs: readonly LogStatus[];
@@ -113,8 +123,13 @@ export interface Journal {
   /** The same, undefined while the next one cannot be opened. */
   openOrigin(): string | undefined;
   status(): JournalStatus;
-  /** Ends the open log in good order and opens the next. Rejects with JOURNAL_IO or JOURNAL_FULL: it stays open then. */
-  rotate(): Promise<void>;
+  /**
+   * Ends the open log in good order and opens the next. Rejects with JOURNAL_IO, JOURNAL_FULL or KEY_LOCKED (it stays open
+   * then), and with the reason of a signal that fires before its turn has come.
+   */
+  rotate(signal?: AbortSignal): Promise<Rotation>;
+  /** Reduces a person's receipted entries to their leaf hashes, in all logs, or only says which they are. */
+  erase(request: EraseRequest): Promise<EraseReport>;
   /** The log of that origin, or the open one, for reading. Throws JOURNAL_MISSING. */
   log(origin?: string): HeldLog;
   /** A log, or a range of it, as batches. Rejects with JOURNAL_MISSING, JOURNAL_DAMAGED for a breached log, KEY_LOCKED. */
@@ -242,9 +257,23 @@ class OpenJournal implements Journal {
     };
   }
 
-  rotate(): Promise<void> {
+  rotate(signal?: AbortSignal): Promise<Rotation> {
     const { keeper } = this.#parts;
-    return keeper.exclusive(() => keeper.rotate('command'));
+    return keeper.exclusive(async () => {
+      signal?.throwIfAborted();
+      const old = this.log();
+      await keeper.rotate('command');
+      const next = this.log();
+      return {
+        old: { origin: old.origin, vkey: formatVkey(old.vkey), size: old.noteSize },
+        next: { origin: next.origin, vkey: formatVkey(next.vkey) },
+        isVouched: next.record.statement !== undefined,
+      };
+    });
+  }
+
+  erase(request: EraseRequest): Promise<EraseReport> {
+    return eraseInJournal(this.#parts.keeper, request);
   }
 
   log(origin?: string): HeldLog {
@@ -344,16 +373,6 @@ function statusOf(log: HeldLog): LogStatus {
     settled,
     key,
   };
-}
-
-/** A disk that is full at the start: the reserve is given up for the records that opening writes. */
-async function withRoom<T>(room: DiskRoom, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_FULL' || !room.foundFull()) throw error;
-    return await work();
-  }
 }
 
 async function keptGoing(logger: Logger, work: () => Promise<void>): Promise<void> {

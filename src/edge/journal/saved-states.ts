@@ -73,6 +73,11 @@ export class SavedStates {
     return this.#texts.get(name);
   }
 
+  /** Whether a room's newest state holds that text. */
+  includes(text: string): boolean {
+    return [...this.#texts.values()].some((state) => state.includes(text));
+  }
+
   set(name: string, text: string): void {
     assert(/^[a-z][a-z0-9_]{0,31}$/.test(name), 'the name of a saved state is a short word');
     if (this.#texts.get(name) === text) return;

@@ -58,7 +58,7 @@ describe('help', () => {
 describe('wrong usage', () => {
   test.for([
     [['frobnicate'], 'there is no command "latchkey frobnicate"'],
-    [['journal'], 'did you mean "latchkey journal export" or "latchkey journal check"?'],
+    [['journal'], 'did you mean "latchkey journal export" or "latchkey journal check" or "latchkey journal rotate"'],
     [['status', '--colour'], "Unknown option '--colour'"],
     [['ports', 'now'], 'expected no arguments, found 1'],
     [['config', 'check'], 'expected FILE..., found 0'],
@@ -191,6 +191,33 @@ describe('a gateway that runs', () => {
   );
   const ask = (...args: readonly string[]) => runLatchkey([...args, '--config', config]);
 
+  /** Rotation and erasure, first offline, then through a gateway that runs. */
+  async function actOnJournal(firstVkey: string): Promise<void> {
+    const offline = await ask('journal', 'rotate', '--json');
+    expect([offline.code, offline.out]).toEqual([0, expect.stringContaining(firstVkey)]);
+    const { old, next } = JSON.parse(offline.out) as Record<'old' | 'next', { origin: string; vkey: string }>;
+    expect([old.vkey, next.origin]).toEqual([firstVkey, expect.stringContaining('gw-1/2-')]);
+    expect((await ask('tail')).out).toContain('gateway.stopped');
+    const nobody = await ask('journal', 'erase', '--ref', 'nobody', '--yes');
+    expect([nobody.code, nobody.out]).toEqual([0, expect.stringContaining('no entry')]);
+    expect((await ask('journal', 'erase', '--entries', '1')).code).toBe(ERRORS.USAGE.exitCode);
+    const daemon = startLatchkey(['run', '--config', config]);
+    await daemon.line('the gateway runs');
+    // The start tells no crash, although the run before it was a command.
+    expect((await ask('tail', '--json', '--lines', '100')).out).toContain('"clean":true');
+    const online = await ask('journal', 'rotate');
+    expect([online.code, online.out]).toEqual([0, expect.stringContaining(next.vkey)]);
+    expect(online.out).toMatch(/opened {2}lockers\.example\/gw-1\/3-/);
+    expect(online.out).toContain('successor statement');
+    const { log } = JSON.parse((await ask('status', '--json')).out) as { log: { vkey: string } };
+    expect(online.out).toContain(log.vkey);
+    const asked = await ask('journal', 'erase', '--ref', 'nobody', '--json');
+    expect(JSON.parse(asked.out)).toMatchObject({ outcome: 'found', logs: [] });
+    await daemon.stop('SIGTERM');
+    const check = await ask('journal', 'check');
+    expect([check.code, check.out.match(/: sound/g)?.length]).toEqual([0, 3]);
+  }
+
   test('answers on its socket; the same commands work offline after it; what they export verifies', async () => {
     const daemon = startLatchkey(['run', '--config', config]);
     await daemon.line('the gateway runs');
@@ -217,6 +244,7 @@ describe('a gateway that runs', () => {
       const verified = await runLatchkey(['verify', file, '--vkey', log.vkey, '--json']);
       expect([verified.code, verified.out]).toEqual([0, expect.stringContaining('"outcome":"verified"')]);
     }
+    await actOnJournal(log.vkey);
     const foreign = await ask('journal', 'export', '--log', 'lockers.example/gw-1/9-00000000');
     expect(foreign.code).toBe(ERRORS.JOURNAL_MISSING.exitCode);
   });

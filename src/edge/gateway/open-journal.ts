@@ -1,0 +1,47 @@
+/** The journal of these settings, for the daemon and for commands that act on it while none runs. */
+import { join } from 'node:path';
+import type { Scheduler } from '../../base/clock.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import type { JsonObject } from '../../evidence/event/event.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import type { Observer } from '../contracts/observed.ts';
+import { type Journal, openJournal } from '../journal/journal.ts';
+import { SoftwareKeyStore } from '../keys/software-key-store.ts';
+import type { GatewaySettings } from './settings.ts';
+
+export interface GatewayJournalParts {
+  readonly settings: GatewaySettings;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly observer: Observer;
+  /** The gateway's members of a log's entry 0. */
+  readonly about: () => JsonObject;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Rejects like `openJournal`. */
+export async function openGatewayJournal(parts: GatewayJournalParts): Promise<Journal> {
+  const { settings, scheduler, logger, metrics, observer, about, signal } = parts;
+  const { id, operator_domain: operatorDomain, data_dir: dataDir } = settings.gateway;
+  logger.warn(
+    { assurance: 'A0' },
+    'software keys: assurance level A0; whoever can read this disk as this user can sign as this gateway',
+  );
+  return openJournal({
+    dataDir,
+    operatorDomain,
+    gatewayId: id,
+    keyStore: await SoftwareKeyStore.open(join(dataDir, 'keys'), nodeCrypto),
+    receiptKeys: settings.receivers,
+    crypto: nodeCrypto,
+    scheduler,
+    logger: logger.child({ room: 'journal' }),
+    metrics,
+    settings: settings.journal,
+    observer,
+    about,
+    ...(signal !== undefined && { signal }),
+  });
+}
