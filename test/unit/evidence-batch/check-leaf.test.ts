@@ -75,6 +75,30 @@ test('a line of another place, log, version or type is judged the plain way', ()
   expect(new LeafScanner('Not an origin').timeOf(utf8Text(encodeLeaf(event)) ?? '', INDEX)).toBeUndefined();
 });
 
+test('escapes and numbers are judged the plain way, which knows their one spelling', () => {
+  const checker = new LeafChecker(origin);
+  const line = (detail: string): Uint8Array => {
+    const event = { ...minimal(eventOf(bodyOf('tamper.raised'))), data: { detail: 'DETAIL', input: 'lid_switch' } };
+    return utf8((utf8Text(encodeLeaf(event)) ?? '').replace('"DETAIL"', detail));
+  };
+  const use = (detail: string): string => outcomeOf(checker.check(INDEX, line(detail)));
+  expect(use('"plain"')).toBe('accepted');
+  expect(use('"a \\"word\\""')).toBe('accepted');
+  expect(use('"\\u0001"')).toBe('accepted');
+  expect(use('"\\u0041"')).toBe('leaf');
+  expect(use('"\\/"')).toBe('leaf');
+  expect(use('"4111\\u00201111 1111 1111"')).toBe('leaf');
+  expect(use('"4111 1111 1111 1111 \\n"')).toBe('withheld card_number');
+  expect(use('"tab\there"')).toBe('leaf');
+  expect(use('"plain" ')).toBe('leaf');
+  expect(use('1')).toBe('withheld vocabulary');
+  const numbers = (up: string): string =>
+    outcomeOf(checker.check(INDEX, utf8((utf8Text(line('"x"')) ?? '').replace('"up_ms":123456', `"up_ms":${up}`))));
+  for (const up of ['0', '1', '999999999999']) expect(numbers(up)).toBe('accepted');
+  for (const up of ['00', '01', '1.0', '1e3', '1E3', '-0', '+1', '', '0x1', '1 ']) expect(numbers(up), up).toBe('leaf');
+  for (const up of ['-1', '1000000000000', '9007199254740991']) expect(numbers(up), up).toBe('withheld vocabulary');
+});
+
 test('both ways say the same of 100,000 lines with damaged bytes', { timeout: FUZZ_TIMEOUT_MS }, () => {
   const random = new Random(31);
   const both = new Both();
