@@ -1,0 +1,45 @@
+/** A box's TPM and key store over a simulated TPM. swtpm serves one connection at a time, so several boxes share a client. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemScheduler } from '../../src/base/system-scheduler.ts';
+import { localAuthority, type PolicyAuthority } from '../../src/edge/keys/policy-authority.ts';
+import { provisionTpm } from '../../src/edge/keys/provision-tpm.ts';
+import { TpmBox } from '../../src/edge/keys/tpm-box.ts';
+import { TpmKeyStore } from '../../src/edge/keys/tpm-key-store.ts';
+import { TpmClient } from '../../src/edge/tpm/client.ts';
+import { openTransport, type TpmAddress } from '../../src/edge/tpm/open-transport.ts';
+import type { TpmTransport } from '../../src/edge/tpm/transport.ts';
+import { nodeCrypto } from '../../src/platform/node-crypto.ts';
+import { nodeTpmCrypto } from '../../src/platform/tpm-crypto.ts';
+
+export interface TestBox {
+  readonly box: TpmBox;
+  readonly store: TpmKeyStore;
+}
+
+export interface TestBoxOptions {
+  readonly authority?: PolicyAuthority;
+}
+
+export interface TestClientOptions {
+  /** In place of the one to the address. */
+  readonly transport?: TpmTransport;
+  readonly ordinaryMs?: number;
+}
+
+export function testClient(address: TpmAddress, options: TestClientOptions = {}): TpmClient {
+  const scheduler = systemScheduler();
+  const transport = options.transport ?? openTransport(address, scheduler);
+  const times = options.ordinaryMs === undefined ? {} : { times: { ordinaryMs: options.ordinaryMs } };
+  return new TpmClient({ transport, crypto: nodeTpmCrypto, scheduler, ...times });
+}
+
+/** What a start of the box makes of the folder and the TPM behind the client. */
+export async function testBox(client: TpmClient, directory: string, options: TestBoxOptions = {}): Promise<TestBox> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const identity = await provisionTpm(client, join(directory, 'tpm.json'), AbortSignal.timeout(60_000));
+  const box = new TpmBox(client, identity, nodeCrypto);
+  const authority = options.authority ?? (await localAuthority(directory, nodeTpmCrypto));
+  const store = await TpmKeyStore.open({ directory, box, authority, crypto: nodeCrypto });
+  return { box, store };
+}
