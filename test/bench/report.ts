@@ -177,7 +177,8 @@ ${ingest.map(ingestLine).join('\n')}
   is what the consumer has stored and receipted. Start: from the start of the process to its first answer on the control
   socket (its uplink was live after ${round(drain.liveMs)} ms, 500 ms of it spent listening for retained messages). The consumer took at
   most ${round(drain.receiverRssMaxMb)} MB.
-* **Verify**: \`latchkey verify\` of ${round(verify.exportMb)} MB, start of the process included; exported at ${verify.exportPerS}/s.
+* **Verify**: \`latchkey verify\` of ${round(verify.exportMb)} MB, start of the process included; exported at ${verify.exportPerS}/s. *A core*: events
+  for each second of processor time of the whole process, with the threads in which V8 compiles and collects garbage.
 * **Wire**: the batch's PUBLISH packet with topic and properties, from real batches.
 * **Idle**: \`latchkey run\` with ${idle.boards} boards on 4 pseudo-terminals of \`latchkey simulate\` (another process), all
   ${idle.boards * 16} compartments commissioned, each bus at its default pace (a round took up to ${round(idle.cycleMs)} ms), for ${round(idle.seconds)} s; ${round(idle.rssMb)} MB.
