@@ -1,35 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { concatBytes } from '../../../src/base/bytes.ts';
-import { bytesOf, groupReply, hexOf, type TestLine, testLine } from './support.ts';
-
-const XOR_1 = { driver: 'xor_8a80', name: 'board-1', address: 1, channels: 24 } as const;
-const XOR_2 = { driver: 'xor_8a80', name: 'board-2', address: 2, channels: 24 } as const;
-const POLL = { cycle_ms: 500, reply_timeout_ms: 100, turnaround_ms: 10 } as const;
-
-const Q1 = '80 01 00 33 B2';
-const Q2 = '80 02 00 33 B1';
-const ALL_1 = groupReply(1, 0xff, 0xff, 0xff);
-const ALL_2 = groupReply(2, 0xff, 0xff, 0xff);
-
-/** Boards that answer `afterMs` after each request: by request, in hex. */
-function answering(bench: TestLine, replies: Readonly<Record<string, Uint8Array | undefined>>, afterMs = 5): void {
-  bench.port.onWrite = (request) => {
-    const reply = replies[hexOf(request)];
-    if (reply !== undefined) bench.later(afterMs, () => bench.port.hear(reply));
-  };
-}
-
-function polls(bench: TestLine, request: string): number {
-  return bench.port.written.filter((bytes) => hexOf(bytes) === request).length;
-}
-
-function count(bench: TestLine, what: string): number {
-  return bench.metrics.value(what, { port: 'bank' });
-}
-
-function changes(bench: TestLine, device: string): readonly string[] {
-  return bench.devices(device).map((reading) => `${reading.state} ${reading.reason}`);
-}
+import { ALL_1, ALL_2, answering, changes, count, POLL, polls, Q1, Q2, XOR_1, XOR_2 } from './bus-bench.ts';
+import { bytesOf, groupReply, hexOf, testLine } from './support.ts';
 
 describe('faults on a bus of lock boards', () => {
   test('two answers to one question: the address is held by two boards, and neither is believed', async () => {

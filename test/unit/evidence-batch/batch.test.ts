@@ -2,49 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { concatBytes, equalBytes, hex, utf8, utf8Text } from '../../../src/base/bytes.ts';
 import { type BatchHead, batchPayload, hintOf, parseBatch } from '../../../src/evidence/batch/batch.ts';
 import { pae } from '../../../src/evidence/batch/pae.ts';
-import { type BatchTrust, verifyBatch } from '../../../src/evidence/batch/verify-batch.ts';
-import type { EvidenceCrypto } from '../../../src/evidence/crypto.ts';
+import { verifyBatch } from '../../../src/evidence/batch/verify-batch.ts';
 import { portableCrypto } from '../../../src/evidence/portable-crypto.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
-import { noteText, TestLog, TestWitness } from '../../support/test-log.ts';
-
-const log = new TestLog().append(...Array.from({ length: 9 }, (_, i) => utf8(`{"n":${i}}`)));
-const witness = new TestWitness('store.example/w1');
-
-function reason(bytes: Uint8Array, trust: Partial<BatchTrust> = {}, crypto: EvidenceCrypto = nodeCrypto): string {
-  const verified = verifyBatch(crypto, bytes, { vkey: log.vkey, ...trust });
-  return verified.ok ? 'accepted' : verified.reason;
-}
-
-/** A signed batch with a header of our own making. */
-function signedHeader(header: string, leaves: readonly string[] = ['{"n":0}']): Uint8Array {
-  return log.finish(utf8([header, ...leaves].map((line) => `${line}\n`).join('')));
-}
-
-function headerOf(changes: Readonly<Record<string, unknown>>): string {
-  const {
-    checkpoint,
-    count,
-    first,
-    left,
-    log: origin,
-    size,
-    v,
-    ...more
-  } = {
-    v: 1,
-    log: log.origin,
-    first: 0,
-    count: 1,
-    size: 1,
-    checkpoint: noteText(log.note(1)),
-    left: undefined,
-    ...changes,
-  };
-  // In JCS order; further members are put where their name belongs.
-  const members = { checkpoint, count, first, left, log: origin, size, v, ...more };
-  return JSON.stringify(Object.fromEntries(Object.entries(members).sort(([a], [b]) => (a < b ? -1 : 1))));
-}
+import { noteText } from '../../support/test-log.ts';
+import { headerOf, log, reason, signedHeader, witness } from './making.ts';
 
 describe('a batch', () => {
   test('is header, events and signature, each a line', () => {

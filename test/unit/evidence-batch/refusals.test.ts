@@ -9,13 +9,14 @@ import {
   parseBatch,
 } from '../../../src/evidence/batch/batch.ts';
 import { pae } from '../../../src/evidence/batch/pae.ts';
-import { type BatchTrust, verifyBatch } from '../../../src/evidence/batch/verify-batch.ts';
+import { verifyBatch } from '../../../src/evidence/batch/verify-batch.ts';
 import type { EvidenceCrypto } from '../../../src/evidence/crypto.ts';
 import type { Note } from '../../../src/evidence/log/note.ts';
 import { portableCrypto } from '../../../src/evidence/portable-crypto.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { FUZZ_TIMEOUT_MS, fuzz, mutate, Random } from '../../support/mutate.ts';
-import { noteText, TestLog, TestWitness } from '../../support/test-log.ts';
+import { noteText, TestLog } from '../../support/test-log.ts';
+import { headerOf, log, reason as reasonOf, signedHeader, witness } from './making.ts';
 
 const ALL_REASONS = [
   'too_long',
@@ -42,45 +43,12 @@ const ALL_REASONS = [
 // Fails to compile when a reason is missing above.
 const _complete: Exclude<BatchRefusal, (typeof ALL_REASONS)[number]> extends never ? true : never = true;
 
-const log = new TestLog().append(...Array.from({ length: 9 }, (_, i) => utf8(`{"n":${i}}`)));
-const witness = new TestWitness('store.example/w1');
 const reached = new Set<string>();
 
-function reason(bytes: Uint8Array, trust: Partial<BatchTrust> = {}, crypto: EvidenceCrypto = nodeCrypto): string {
-  const verified = verifyBatch(crypto, bytes, { vkey: log.vkey, ...trust });
-  const answer = verified.ok ? 'accepted' : verified.reason;
+function reason(...given: Parameters<typeof reasonOf>): string {
+  const answer = reasonOf(...given);
   reached.add(answer);
   return answer;
-}
-
-/** A signed batch with a header of our own making. */
-function signedHeader(header: string, leaves: readonly string[] = ['{"n":0}']): Uint8Array {
-  return log.finish(utf8([header, ...leaves].map((line) => `${line}\n`).join('')));
-}
-
-function headerOf(changes: Readonly<Record<string, unknown>>): string {
-  const {
-    checkpoint,
-    count,
-    first,
-    left,
-    log: origin,
-    size,
-    v,
-    ...more
-  } = {
-    v: 1,
-    log: log.origin,
-    first: 0,
-    count: 1,
-    size: 1,
-    checkpoint: noteText(log.note(1)),
-    left: undefined,
-    ...changes,
-  };
-  // In JCS order; further members are put where their name belongs.
-  const members = { checkpoint, count, first, left, log: origin, size, v, ...more };
-  return JSON.stringify(Object.fromEntries(Object.entries(members).sort(([a], [b]) => (a < b ? -1 : 1))));
 }
 
 describe('refusals, each for its reason', () => {

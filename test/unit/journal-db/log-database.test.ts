@@ -4,7 +4,6 @@ import Database from 'better-sqlite3';
 import { describe, expect, test, vi } from 'vitest';
 import { AssertionError } from '../../../src/base/assert.ts';
 import { equalBytes, utf8 } from '../../../src/base/bytes.ts';
-import { LatchkeyError } from '../../../src/base/errors.ts';
 import { CommitRows } from '../../../src/edge/journal/commit-rows.ts';
 import { LogDatabase } from '../../../src/edge/journal/log-database.ts';
 import { MetaRows } from '../../../src/edge/journal/meta-rows.ts';
@@ -14,6 +13,7 @@ import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { TestLog } from '../../support/test-log.ts';
 import { naiveRoot } from './prove.ts';
 import {
+  codeOf,
   copyFiles,
   fill,
   identity,
@@ -24,16 +24,6 @@ import {
   temporaryDirectory,
   testLog,
 } from './support.ts';
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof LatchkeyError) return error.code;
-    throw error;
-  }
-  return 'no error';
-}
 
 describe('a log file', () => {
   test('gives back what was committed, after reopening too', () => {

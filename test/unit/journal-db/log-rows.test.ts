@@ -1,22 +1,11 @@
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LatchkeyError } from '../../../src/base/errors.ts';
 import { LogDatabase } from '../../../src/edge/journal/log-database.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { TestLog } from '../../support/test-log.ts';
 import { proveEverything } from './prove.ts';
-import { fill, forever, identity, leafOf, newDatabase, openDatabase } from './support.ts';
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof LatchkeyError) return error.code;
-    throw error;
-  }
-  return 'no error';
-}
+import { codeOf, fill, forever, identity, leafOf, newDatabase, openDatabase } from './support.ts';
 
 describe('the run along the rows', () => {
   test('begins at the nearest proved boundary and covers the range to a commit’s end', () => {

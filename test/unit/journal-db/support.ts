@@ -173,3 +173,14 @@ export function soon(condition: () => boolean): Promise<void> {
 }
 
 export const forever = new AbortController().signal;
+
+/** The code of the operational failure that this work ends with. */
+export function codeOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof LatchkeyError) return error.code;
+    throw error;
+  }
+  return 'no error';
+}

@@ -7,6 +7,7 @@ import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Box, receiptName } from './box.ts';
+import { talesOf } from './tales.ts';
 
 let box: Box;
 beforeEach(() => {
@@ -14,40 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => box.end());
 
-/** The newest log's entry 0. */
-const entryZero = (): Readonly<Record<string, unknown>> => {
-  const entry = box.entries(box.journal.origin())[0];
-  expect(entry?.['type']).toBe('journal.opened');
-  return entry?.['data'] as Readonly<Record<string, unknown>>;
-};
-
-const predecessor = (): unknown => entryZero()['after'];
-const carriedIn = (origin: string): readonly unknown[] =>
-  box
-    .entries(origin)
-    .filter((entry) => entry['carried'] !== undefined)
-    .map((entry) => (entry['data'] as { text?: string }).text ?? entry['type']);
-const stateOf = (origin: string): string => {
-  const log = box.journal.status().logs.find((each) => each.origin === origin);
-  return `${log?.state} ${log?.cause ?? ''}`.trim();
-};
-
-/** Everything on the disk arrives, once; nothing that left was contradicted. */
-async function expectWhole(): Promise<void> {
-  await box.send();
-  expect(box.consumer.violations).toEqual([]);
-  for (const mark of box.durable) expect([mark, box.consumer.used.get(mark)]).toEqual([mark, 1]);
-  expect(Math.max(...box.consumer.used.values())).toBe(1);
-}
-
-/** A first run whose entries all left and were receipted. */
-async function running(): Promise<string> {
-  await box.start();
-  await box.compare();
-  await box.record(3);
-  await box.send();
-  return box.journal.origin();
-}
+const { carriedIn, entryZero, expectWhole, predecessor, running, stateOf } = talesOf(() => box);
 
 describe('a restored copy', () => {
   test('of the whole disk, behind what left: the log is breached, and what was not receipted is carried', async () => {
