@@ -163,7 +163,7 @@ test('bytes that nobody asked for end the connection', async () => {
   // The second answer comes between two commands, or else as the answer to the next one: then once more.
   for (let i = 0; i < 500 && refused === undefined; i += 1) {
     refused = await transport.send(header, { timeoutMs: 10_000 }).then(
-      () => new Promise<undefined>((resolve) => setTimeout(resolve, 20)),
+      () => new Promise<undefined>((resolve) => setTimeout(resolve, 20, undefined)),
       (error: unknown) => error,
     );
   }
