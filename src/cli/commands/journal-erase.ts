@@ -11,6 +11,8 @@ import { packageVersion } from '../version.ts';
 const SELECTORS = ['log', 'entries', 'parcel', 'scheme', 'actor', 'kind', 'ref'] as const;
 
 export const journalEraseCommand: CommandRun = async (args, io) => {
+  // Whatever this process writes is for its user alone, as the daemon writes it.
+  process.umask(0o077);
   const settings = gatewaySettings(args);
   const execute = args.flag('yes');
   const given = SELECTORS.flatMap((name) => {

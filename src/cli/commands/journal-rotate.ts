@@ -7,6 +7,8 @@ import { peopleLogger } from '../people-logger.ts';
 import { packageVersion } from '../version.ts';
 
 export const journalRotateCommand: CommandRun = async (args, io) => {
+  // Whatever this process writes is for its user alone, as the daemon writes it.
+  process.umask(0o077);
   const settings = gatewaySettings(args);
   const ask = askGateway(settings, io, { verb: 'rotate' }) as Promise<Rotation>;
   const parts = { settings, version: packageVersion(), logger: peopleLogger(io), signal: io.signal };

@@ -16,6 +16,7 @@ import { type GatewayStatus, journalNotices, journalProblems, problemsOf } from 
 const TAIL_LINES_MAX = 1_000_000;
 /** Entries read at once: bounded memory and short reads. */
 const TAIL_STEP = 500;
+const PROGRESS_EVERY_MS = 2_000;
 
 export interface ControlParts {
   readonly gateway: Gateway;
@@ -33,11 +34,12 @@ export function controlHandlers(parts: ControlParts): Readonly<Record<string, Co
         out.data(bytes),
       ),
     rotate: (_args, _out, signal) => journal.rotate(signal),
-    erase: (args, _out, signal) =>
+    erase: (args, out, signal) =>
       journal.erase({
         selection: eraseSelection(args, parts.settings.references),
         execute: args['execute'] === true,
         signal,
+        progress: everySoOften((searched) => out.progress({ searched })),
       }),
     check: (_args, out, signal) => checkJournal(journal, signal, (progress) => out.progress(progress)),
   };
@@ -118,6 +120,16 @@ function nextChange(gateway: Gateway, signal: AbortSignal): Promise<void> {
     const stop = gateway.journal.outbox.onChange(done);
     signal.addEventListener('abort', done, { once: true });
   });
+}
+
+/** Often enough that the reader knows of us, seldom enough that it does not matter. A reader that is gone ends the work. */
+function everySoOften(tell: (value: number) => Promise<void>): (value: number) => void {
+  let toldAt = performance.now();
+  return (value) => {
+    if (performance.now() - toldAt < PROGRESS_EVERY_MS) return;
+    toldAt = performance.now();
+    tell(value).catch(() => undefined);
+  };
 }
 
 function countArg(args: Readonly<Record<string, unknown>>, name: string, otherwise: number): number {

@@ -2,7 +2,7 @@
  * What an operator does to a journal: rotate its log, erase a person's entries. In the running gateway, or, when none
  * runs, in a journal that is opened for it under its lock, in a start of its own that the log shows.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -39,6 +39,7 @@ export async function eraseOffline(
 ): Promise<EraseReport> {
   const found = await findOffline(parts, selection);
   if (!execute || found.logs.length === 0) return found;
+  if (found.logs.some(({ firstWaiting }) => firstWaiting !== undefined)) return { ...found, outcome: 'refused' };
   return inOpenedJournal(parts, (journal) => journal.erase({ selection, execute, signal: parts.signal }));
 }
 
@@ -51,7 +52,7 @@ async function findOffline({ settings, signal }: OfflineParts, selection: EraseS
       const limit =
         log.isSettled === true ? log.database.size() : inspection.receiptedSize(log.database, settings.receivers);
       const one: ErasableLog = { origin: log.database.origin, database: log.database, limit, isWritable: true };
-      all.push(await findEntries(one, selection, signal));
+      all.push(await findEntries(one, selection, { signal }));
     }
     const closed = inspection.logs.filter(({ database }) => database === undefined).map(({ name }) => name);
     const aside = inspection.setAside.map(({ name, nth }) => `${name}.${nth}`);
@@ -68,6 +69,7 @@ async function inOpenedJournal<T>(parts: OfflineParts, act: (journal: Journal) =
   if (!existsSync(join(dataDir, 'journal'))) {
     throw new LatchkeyError('JOURNAL_MISSING', `no journal is in ${dataDir}`);
   }
+  mustOwn(dataDir);
   const scheduler = systemScheduler();
   // A command does not ask where the wall time comes from: its entries claim nothing of it.
   const observer = createObserver(scheduler, { claim: () => ({ src: 'none' }) });
@@ -86,4 +88,13 @@ async function inOpenedJournal<T>(parts: OfflineParts, act: (journal: Journal) =
   } finally {
     await journal.close();
   }
+}
+
+/** Files of another user would keep the gateway from its own journal. */
+function mustOwn(dataDir: string): void {
+  const { uid: owner } = statSync(dataDir);
+  const user = process.getuid?.();
+  if (user === owner) return;
+  const message = `expected to act on ${dataDir} as its owner, user ${owner}, found user ${user}: the gateway could not read what is written`;
+  throw new LatchkeyError('KEY_PERMISSIONS', message);
 }

@@ -72,9 +72,19 @@ export interface EraseReport {
   readonly isHeldByCustody: boolean;
 }
 
+export interface SearchOptions {
+  readonly signal: AbortSignal;
+  /** The index that was looked at last, every now and then. */
+  readonly progress?: (index: number) => void;
+}
+
 /** Searches one log, giving way to the event loop. Rejects with the abort reason and JOURNAL_IO. */
-export function findEntries(log: ErasableLog, selection: EraseSelection, signal: AbortSignal): Promise<FoundEntries> {
-  return paced(searchSteps(log, selection), { signal });
+export function findEntries(
+  log: ErasableLog,
+  selection: EraseSelection,
+  options: SearchOptions,
+): Promise<FoundEntries> {
+  return paced(searchSteps(log, selection), options);
 }
 
 function* searchSteps(log: ErasableLog, selection: EraseSelection): Generator<number, FoundEntries> {

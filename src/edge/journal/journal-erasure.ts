@@ -9,22 +9,22 @@ import {
   findEntries,
   forgetStates,
   reportOf,
+  type SearchOptions,
 } from './erase.ts';
 import type { HeldLog } from './held-log.ts';
 import type { LogKeeper } from './log-keeper.ts';
 
-export interface EraseRequest {
+export interface EraseRequest extends SearchOptions {
   readonly selection: EraseSelection;
   /** False: only says what there is. */
   readonly execute: boolean;
-  readonly signal: AbortSignal;
 }
 
 /** Rejects with the abort reason before anything was erased, and with JOURNAL_IO. */
 export async function eraseInJournal(keeper: LogKeeper, request: EraseRequest): Promise<EraseReport> {
   const { selection, signal, execute } = request;
   const all: FoundEntries[] = [];
-  for (const log of keeper.set.logs) all.push(await findEntries(erasable(log), selection, signal));
+  for (const log of keeper.set.logs) all.push(await findEntries(erasable(log), selection, request));
   const references = selection.kind === 'references' ? selection.references : [];
   const rest = {
     unsearched: [...keeper.set.unreadable.map(({ origin }) => origin), ...keeper.set.leftAlone.map(({ name }) => name)],

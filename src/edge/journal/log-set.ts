@@ -258,7 +258,8 @@ export class LogSet {
         if (this.#adopt(file, identity) === undefined)
           this.#rememberUnreadable(origin ?? this.#originOf(file.name), signer);
       } catch (error) {
-        if (!(await this.#leaveAlone(file.name, origins, error))) throw error;
+        if (numberOf(file.name) < newest && (await this.#leaveAlone(file.name, origins, error))) continue;
+        throw error;
       }
     }
   }
