@@ -1,5 +1,6 @@
 /** Every command of `latchkey`: the one table that dispatch, help and tests read. */
 import type { CommandOption, CommandSpec } from './command.ts';
+import { ENROLMENT_COMMANDS } from './commands-enrolments.ts';
 
 const CONFIG: CommandOption = { type: 'string', short: 'c', value: 'FILE', help: 'the settings file' };
 const JSON_OUT: CommandOption = { type: 'boolean', help: 'for programs: JSON on standard output' };
@@ -13,7 +14,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: { config: { ...CONFIG, help: 'gateway.yaml' } },
     details:
       'Stops cleanly at SIGTERM or SIGINT: waits, bounded, until the consumer has receipted the last entry. While it starts, it stops at once.',
-    load: async () => (await import('./commands/run.ts')).runCommand,
+    load: async () => {
+      // Before the daemon is loaded: afterwards the space is as large as it gets.
+      (await import('../platform/young-heap.ts')).boundYoungHeap();
+      return (await import('./commands/run.ts')).runCommand;
+    },
   },
   {
     name: 'receive',
@@ -158,7 +163,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       kind: {
         type: 'string',
         value: 'KIND',
-        help: 'gateway, receive, site or policy; guessed from the content unless given',
+        help: 'gateway, enrolments, receive, site or policy; guessed from the content unless given',
       },
       json: JSON_OUT,
     },
@@ -169,7 +174,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Print the JSON Schema of a kind of settings file, for editors',
     positionals: ['KIND'],
     options: {},
-    details: 'KIND is gateway, receive or site.',
+    details: 'KIND is gateway, enrolments, receive or site.',
     load: async () => (await import('./commands/config-schema.ts')).configSchemaCommand,
   },
+  ...ENROLMENT_COMMANDS,
 ];
