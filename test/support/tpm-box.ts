@@ -19,6 +19,7 @@ export interface TestBox {
 
 export interface TestBoxOptions {
   readonly authority?: PolicyAuthority;
+  readonly randomBytes?: (sizeBytes: number) => Uint8Array;
 }
 
 export interface TestClientOptions {
@@ -40,6 +41,7 @@ export async function testBox(client: TpmClient, directory: string, options: Tes
   const identity = await provisionTpm(client, join(directory, 'tpm.json'), AbortSignal.timeout(60_000));
   const box = new TpmBox(client, identity, nodeCrypto);
   const authority = options.authority ?? (await localAuthority(directory, nodeTpmCrypto));
-  const store = await TpmKeyStore.open({ directory, box, authority, crypto: nodeCrypto });
+  const random = options.randomBytes === undefined ? {} : { randomBytes: options.randomBytes };
+  const store = await TpmKeyStore.open({ directory, box, authority, crypto: nodeCrypto, ...random });
   return { box, store };
 }
