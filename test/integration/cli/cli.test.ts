@@ -74,7 +74,7 @@ describe('wrong usage', () => {
 
 describe('config', () => {
   test('the examples are accepted', async () => {
-    const files = ['gateway.yaml', 'receive.yaml', 'site.yaml', 'policy.json'].map((name) =>
+    const files = ['gateway.yaml', 'enrolments.yaml', 'receive.yaml', 'site.yaml', 'policy.json'].map((name) =>
       join(root, 'config', name),
     );
     const { code, out } = await runLatchkey(['config', 'check', ...files]);
