@@ -7,10 +7,11 @@
  */
 
 /**
- * `retry`: send the same bytes again after a while · `resource`: flush something, then try again · `lockout`: wait, or
- * reset the dictionary attack counter · `gone`: what the command names is not there · `fix`: the command is wrong here.
+ * `retry`: send the same bytes again after a while · `resource`: flush or load again, then try again · `lockout`: wait,
+ * or reset the dictionary attack counter · `startup`: the TPM was reset and awaits TPM2_Startup · `gone`: what the
+ * command names is not there · `fix`: the command is wrong here.
  */
-export type Remedy = 'retry' | 'resource' | 'lockout' | 'gone' | 'fix';
+export type Remedy = 'retry' | 'resource' | 'lockout' | 'startup' | 'gone' | 'fix';
 
 export interface ResponseCode {
   readonly code: number;
@@ -96,6 +97,9 @@ const ERROR: Readonly<Record<number, string>> = {
   85: 'SENSITIVE',
 };
 
+/** Reading a counter that was never incremented, as reading one that is not there, finds nothing. */
+const ERROR_REMEDY: Readonly<Record<string, Remedy>> = { INITIALIZE: 'startup', NV_UNINITIALIZED: 'gone' };
+
 /** Format 0 with bits 8 and 11: warnings. */
 const WARNING: Readonly<Record<number, readonly [name: string, remedy: Remedy]>> = {
   1: ['CONTEXT_GAP', 'resource'],
@@ -126,8 +130,7 @@ export function decodeResponseCode(code: number): ResponseCode {
   }
   if ((low & 0xf00) === 0x100) {
     const name = ERROR[number];
-    // Reading a counter that was never incremented, as reading one that is not there, finds nothing.
-    if (name !== undefined) return { ...base, name, remedy: name === 'NV_UNINITIALIZED' ? 'gone' : 'fix' };
+    if (name !== undefined) return { ...base, name, remedy: ERROR_REMEDY[name] ?? 'fix' };
   }
   return { ...base, name: unknown(low), remedy: 'fix' };
 }
@@ -143,10 +146,10 @@ function formatOne(code: number, layer: number, low: number): ResponseCode {
   return { code, layer, name, about: number === 0 ? undefined : { kind, number }, remedy: missing ? 'gone' : 'fix' };
 }
 
-/** REFERENCE_H0 to H6 and S0 to S6: a handle or session of the command is not loaded. */
+/** REFERENCE_H0 to H6 and S0 to S6: an object or session of the command is not loaded; after a reset none is. */
 function referenceRow(number: number): readonly [string, Remedy] | undefined {
-  if (number >= 0x10 && number <= 0x16) return [`REFERENCE_H${number - 0x10}`, 'gone'];
-  if (number >= 0x18 && number <= 0x1e) return [`REFERENCE_S${number - 0x18}`, 'gone'];
+  if (number >= 0x10 && number <= 0x16) return [`REFERENCE_H${number - 0x10}`, 'resource'];
+  if (number >= 0x18 && number <= 0x1e) return [`REFERENCE_S${number - 0x18}`, 'resource'];
   return undefined;
 }
 

@@ -8,6 +8,7 @@
 import type { Scheduler } from '../../base/clock.ts';
 import { type Logger, silentLogger } from '../../base/logger.ts';
 import type { TpmCrypto } from '../../tpm2/crypto.ts';
+import { TpmRefusedError } from './errors.ts';
 import { reclaim } from './reclaim.ts';
 import type { TpmTransport } from './transport.ts';
 import { Turnstile } from './turnstile.ts';
@@ -62,17 +63,24 @@ export class TpmClient {
       const times = { ...TIMES, ...this.#settings.times };
       const tpm = new Tpm({ transport, crypto, scheduler, times, logger: this.#logger, signal: options.signal });
       try {
-        if (this.#reclaimNeeded) {
-          const flushed = await reclaim(tpm);
-          if (flushed > 0) this.#logger.warn({ flushed }, 'flushed what an earlier user left in the TPM');
-          this.#reclaimNeeded = false;
-        }
+        if (this.#reclaimNeeded) await this.#reclaim(tpm);
         return await work(tpm);
       } finally {
         await tpm.end();
         if (tpm.untidy && !transport.resourceManaged) this.#reclaimNeeded = true;
       }
     }, options.signal);
+  }
+
+  async #reclaim(tpm: Tpm): Promise<void> {
+    try {
+      const flushed = await reclaim(tpm);
+      if (flushed > 0) this.#logger.warn({ flushed }, 'flushed what an earlier user left in the TPM');
+    } catch (error) {
+      // After a reset nothing is loaded, and the unit may be the one that sends TPM2_Startup.
+      if (!(error instanceof TpmRefusedError && error.rc.remedy === 'startup')) throw error;
+    }
+    this.#reclaimNeeded = false;
   }
 
   /** Waits for the units that were begun, then closes the transport. */

@@ -37,6 +37,7 @@ const CODES: Readonly<Record<Remedy, ErrorCode>> = {
   retry: 'TPM_BUSY',
   resource: 'TPM_BUSY',
   lockout: 'TPM_LOCKOUT',
+  startup: 'TPM_UNAVAILABLE',
   gone: 'TPM_MISSING',
   fix: 'TPM_REFUSED',
 };

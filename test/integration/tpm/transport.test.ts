@@ -5,7 +5,7 @@ import { openPty, type Pty } from '../../../simulators/line/pty.ts';
 import { startInterposer } from '../../../simulators/tpm/interposer.ts';
 import { hex } from '../../../src/base/bytes.ts';
 import { systemScheduler } from '../../../src/base/system-scheduler.ts';
-import { GetRandom, getHandles, ReadClock } from '../../../src/edge/tpm/commands/capability.ts';
+import { GetRandom, getHandles, ReadClock, Startup } from '../../../src/edge/tpm/commands/capability.ts';
 import { CreatePrimary } from '../../../src/edge/tpm/commands/object.ts';
 import { openTransport, type TpmAddress } from '../../../src/edge/tpm/open-transport.ts';
 import { TPM_CC, TPM_HT } from '../../../src/tpm2/algorithms.ts';
@@ -106,6 +106,31 @@ test('a silent TPM runs into the limit; when it speaks again the next unit works
   const patient = clientOn(box.address);
   await client.close();
   await patient.run((tpm) => ReadClock(tpm));
+});
+
+test('a TPM that is reset under a unit of work fails it, and says that it awaits Startup', async () => {
+  const box = await makeTpm();
+  const client = clientOn(box.address);
+  const salt = await provisionSrk(client);
+  const before = await client.run((tpm) => ReadClock(tpm));
+  const work = protectedRun(client, salt, async (tpm) => {
+    await GetRandom(tpm, 8);
+    await box.reset({ startup: 'none' });
+    await GetRandom(tpm, 8);
+  });
+  expect(await failureOf(work)).toMatchObject({ code: 'TPM_UNAVAILABLE', rc: { name: 'INITIALIZE' } });
+  expect(await failureOf(client.run((tpm) => ReadClock(tpm)))).toMatchObject({ rc: { remedy: 'startup' } });
+  expect(await client.run((tpm) => Startup(tpm, 'clear'))).toBe(true);
+  const after = await protectedRun(client, salt, (tpm) => ReadClock(tpm));
+  expect(after.resetCount).toBe(before.resetCount + 1);
+  // Reset and started again in the middle of a unit: its session is gone.
+  const gone = protectedRun(client, salt, async (tpm) => {
+    await box.reset({ startup: 'none' });
+    await tpm.callBare({ command: 'Startup', parameters: Uint8Array.of(0, 0) });
+    await GetRandom(tpm, 8);
+  });
+  expect(await failureOf(gone)).toMatchObject({ code: 'TPM_BUSY', rc: { name: 'REFERENCE_S0', remedy: 'resource' } });
+  await expectNothingLoaded(client);
 });
 
 test('a slow TPM is waited for', async () => {

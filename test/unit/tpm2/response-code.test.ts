@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { decodeResponseCode, type Remedy, responseCodeText } from '../../../src/tpm2/response-code.ts';
 
 const TABLE: readonly (readonly [code: number, text: string, remedy: Remedy])[] = [
-  [0x100, 'INITIALIZE', 'fix'],
+  [0x100, 'INITIALIZE', 'startup'],
   [0x142, 'COMMAND_SIZE', 'fix'],
   [0x124, 'AUTH_TYPE', 'fix'],
   [0x12f, 'AUTH_UNAVAILABLE', 'fix'],
@@ -25,8 +25,8 @@ const TABLE: readonly (readonly [code: number, text: string, remedy: Remedy])[] 
   [0x908, 'YIELDED', 'retry'],
   [0x909, 'CANCELED', 'retry'],
   [0x90a, 'TESTING', 'retry'],
-  [0x910, 'REFERENCE_H0', 'gone'],
-  [0x918, 'REFERENCE_S0', 'gone'],
+  [0x910, 'REFERENCE_H0', 'resource'],
+  [0x918, 'REFERENCE_S0', 'resource'],
   [0x920, 'NV_RATE', 'retry'],
   [0x921, 'LOCKOUT', 'lockout'],
   [0x922, 'RETRY', 'retry'],
