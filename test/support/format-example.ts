@@ -17,6 +17,7 @@ import { leafHash, nodeHash } from '../../src/evidence/log/tree.ts';
 import { formatTlogProof } from '../../src/evidence/verify/tlog-proof.ts';
 import { formatEnvelope } from '../../src/evidence/wire/envelope.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
+import { anchorExampleLines } from './anchor-example.ts';
 import { eventOf } from './test-events.ts';
 import { noteText, TestKey, TestLog } from './test-log.ts';
 import { statement } from './test-trust.ts';
@@ -148,8 +149,19 @@ export function exampleText(): string {
       '',
       formatEnvelope(statement(log, next.vkey, { size: 5 })),
     ]),
+    ...anchorText(log),
     `Roots as base64: size 3 \`${base64(root3)}\`, size 5 \`${base64(root5)}\`.`,
   ].join('\n\n');
+}
+
+function anchorText(log: TestLog): readonly string[] {
+  const [keys = [], attestation = [], line = []] = anchorExampleLines(log);
+  return [
+    '**Anchor** over the checkpoint at size 5, by an AK with this secret, counter value 3; the signature is by RFC 6979, a TPM draws its own.',
+    block(keys),
+    block(attestation),
+    block(line),
+  ];
 }
 
 function block(lines: readonly string[]): string {

@@ -26,7 +26,7 @@ export function eventOf(log: TestLog, n: number, type: string, data: JsonObject,
 }
 
 /** Appends entry 0 and `count - 1` door events. */
-export function fill(log: TestLog, count: number, after?: JsonObject): TestLog {
+export function fill<L extends TestLog>(log: L, count: number, after?: JsonObject): L {
   for (let n = log.size; n < count; n += 1) {
     const opened = { version: '0.1.0', ...(after !== undefined && { after }) };
     const event =

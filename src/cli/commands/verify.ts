@@ -91,10 +91,22 @@ function describeLog(log: LogFinding): readonly string[] {
     `  stored     ${stored}`,
     `  level      ${log.level}; not higher because`,
     ...log.whyNotHigher.map((why) => `               ${why}`),
+    ...describeAnchors(log),
     `  tail       ${log.tail} entries after the last anchor`,
     ...(time === undefined ? [] : [`  claimed    ${time.from} to ${time.to} (wall clocks are claims)`]),
     ...(log.predecessor === undefined ? [] : [`  follows    ${log.predecessor.origin}`]),
     ...log.missing.map((what) => `  missing    ${what}`),
+  ];
+}
+
+function describeAnchors({ anchors }: LogFinding): readonly string[] {
+  const { found, verified, size, newest } = anchors;
+  if (found === 0) return ['  anchors    none'];
+  const last = newest === undefined ? '' : `, the last with counter ${newest.counter} at size ${size}`;
+  return [
+    `  anchors    ${found} found, ${verified} verified${last}`,
+    ...anchors.refused.map(({ index, reason }) => `  anchors    entry ${index} counts for nothing: ${reason}`),
+    ...anchors.continuity.map(({ name, detail }) => `  anchors    ${name}: ${detail}`),
   ];
 }
 

@@ -10,7 +10,7 @@ import { accept, type Result, refuse } from '../../base/result.ts';
 import { type EvidenceCrypto, P256_SIGNATURE_BYTES } from '../crypto.ts';
 import { KEY_ID_BYTES, type Note, type NoteSignature } from '../log/note.ts';
 import type { AttestationKey } from './attestation-key.ts';
-import { ANCHOR_REASONS, type AnchorRefusal } from './reasons.ts';
+import { ANCHOR_REASONS, type AnchorLineRefusal, type AnchorRefusal } from './reasons.ts';
 import { checkAttestSignature, parseOwnAttest, type SignedAttest } from './signed-attest.ts';
 
 export const ANCHOR_IDENTIFIER = 'latchkey/tpm2-nv-certify/v1';
@@ -80,7 +80,16 @@ export function verifyAnchorLine(
   if (line.name !== origin || !equalBytes(line.keyId, anchorKeyId(crypto, origin, trust.ak.spki))) {
     return refuse('key', ANCHOR_REASONS.key);
   }
-  const parts = splitAnchor(line.signature);
+  return verifySignature(crypto, checkpointText, line.signature, trust);
+}
+
+function verifySignature(
+  crypto: EvidenceCrypto,
+  checkpointText: string,
+  signature: Uint8Array,
+  trust: AnchorTrust,
+): Result<Anchor, AnchorLineRefusal> {
+  const parts = splitAnchor(signature);
   if (parts === undefined) return refuse('length', ANCHOR_REASONS.length);
   const parsed = parseOwnAttest(parts.attest, trust.ak, ['nv']);
   if (!parsed.ok) return parsed;
@@ -107,14 +116,14 @@ export function verifyAnchors(
   crypto: EvidenceCrypto,
   note: Note,
   trust: AnchorTrust,
-): Result<readonly Anchor[], AnchorRefusal> {
+): Result<readonly Anchor[], AnchorLineRefusal> {
   if (note.signatures.length < 2) return accept([]);
   const origin = note.text.slice(0, note.text.indexOf('\n'));
   const keyId = anchorKeyId(crypto, origin, trust.ak.spki);
   const anchors: Anchor[] = [];
   for (const line of note.signatures) {
     if (line.name !== origin || !equalBytes(line.keyId, keyId)) continue;
-    const anchor = verifyAnchorLine(crypto, note.text, line, trust);
+    const anchor = verifySignature(crypto, note.text, line.signature, trust);
     if (!anchor.ok) return anchor;
     anchors.push(anchor.value);
   }

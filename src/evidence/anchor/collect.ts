@@ -7,7 +7,7 @@ import { type EvidenceCrypto, P256_SIGNATURE_BYTES } from '../crypto.ts';
 import type { CustodyEvent, JsonObject } from '../event/event.ts';
 import { isObject } from '../event/json.ts';
 import { formatCheckpoint } from '../log/checkpoint.ts';
-import { type NoteSignature, parseSignatureLine } from '../log/note.ts';
+import { parseSignatureLine } from '../log/note.ts';
 import { HASH_BYTES } from '../log/tree.ts';
 import { type Anchor, type AnchorTrust, verifyAnchorLine } from './anchor.ts';
 import type { LogHistory, SeenAnchor, SeenOpening, SeenStart, SeenTime } from './history.ts';
@@ -16,6 +16,8 @@ import { startStatement, verifyStatement } from './statement.ts';
 
 /** Two years of anchors, one each quarter of an hour. */
 const ITEMS_MAX = 65_536;
+/** Entries of these types are read; of others only the type counts. */
+export const READ_TYPES: readonly string[] = ['journal.opened', 'gateway.started', 'key.attested', 'anchor.made'];
 const REFUSED_MAX = 16;
 
 /** An entry whose attestation counts for nothing. */
@@ -66,31 +68,29 @@ export class HistoryCollector {
     return this.#refusedCount;
   }
 
-  /**
-   * The entry at `index`, in ascending order. Undefined for one that nobody can read, which might be an anchor. A step
-   * over an index begins the held range anew.
-   */
-  entry(index: number, event: CustodyEvent | undefined): void {
+  /** The entry at `index` says nothing about anchors. Indices ascend; a step over some begins the held range anew. */
+  pass(index: number, type: string): void {
     if (this.#isFull) return;
-    if (this.#first === undefined || index !== this.#end || event === undefined) this.#restart(index, event);
+    this.#advance(index);
+    if (type !== 'anchor.made') this.#lastType = type;
+  }
+
+  /** The entry at `index` cannot be read, so it might be an anchor. */
+  unreadable(index: number): void {
+    if (this.#isFull) return;
+    this.#first = index + 1;
     this.#end = index + 1;
-    if (event === undefined) return;
-    switch (event.type) {
-      case 'anchor.made':
-        this.#anchorMade(index, event);
-        return;
-      case 'journal.opened':
-        if (index === 0) this.#opening = openingOf(event);
-        break;
-      case 'gateway.started':
-        this.#started(index, event);
-        break;
-      case 'key.attested':
-        this.#attested(index, event);
-        break;
-      default:
-    }
-    this.#lastType = event.type;
+    this.#lastType = undefined;
+  }
+
+  entry(index: number, event: CustodyEvent): void {
+    if (this.#isFull) return;
+    this.#advance(index);
+    if (event.type === 'anchor.made') this.#anchorMade(index, event);
+    else if (event.type === 'gateway.started') this.#started(index, event);
+    else if (event.type === 'key.attested') this.#attested(index, event);
+    else if (event.type === 'journal.opened' && index === 0) this.#opening = openingOf(event);
+    if (event.type !== 'anchor.made') this.#lastType = event.type;
   }
 
   /** Verified anchors on a note of this log's own verified tree. */
@@ -116,9 +116,12 @@ export class HistoryCollector {
     return this.#anchors.length + this.#starts.length + this.#times.length >= ITEMS_MAX;
   }
 
-  #restart(index: number, event: CustodyEvent | undefined): void {
-    this.#first = event === undefined ? index + 1 : index;
-    this.#lastType = undefined;
+  #advance(index: number): void {
+    if (this.#first === undefined || index !== this.#end) {
+      this.#first = index;
+      this.#lastType = undefined;
+    }
+    this.#end = index + 1;
   }
 
   #anchorMade(index: number, event: CustodyEvent): void {
@@ -186,11 +189,6 @@ export class HistoryCollector {
     this.#refusedCount += 1;
     if (this.#refused.length < REFUSED_MAX) this.#refused.push({ index, reason });
   }
-}
-
-/** Lines under the log's own name that are neither its own nor this AK's: perhaps anchors of an AK that nobody named. */
-export function unknownAnchors(lines: readonly NoteSignature[], origin: string): number {
-  return lines.filter((line) => line.name === origin && line.signature.length > 3 * P256_SIGNATURE_BYTES).length;
 }
 
 function openingOf(event: CustodyEvent): SeenOpening {

@@ -17,6 +17,8 @@ export interface ContinuityVerdict {
 }
 
 export const FINDINGS_MAX = 64;
+/** Entry 0 of the next log says that the disk was not what it had been: a branch of it may be anchored. */
+const DISK_CAUSES: readonly string[] = ['breach', 'quarantine', 'missing'];
 /** Time and clock tick together; what a read may differ by. */
 const CLOCK_TOLERANCE_MS = 1_000n;
 
@@ -104,8 +106,10 @@ class Judge {
   }
 
   #fork(anchor: SeenAnchor, detail: string): void {
-    const isBreached = this.#openings.some(({ after }) => after?.log === anchor.origin && after.cause === 'breach');
-    this.#find(isBreached ? 'anchored_branch' : 'anchor_fork', detail);
+    const isBranch = this.#openings.some(
+      ({ after }) => after?.log === anchor.origin && DISK_CAUSES.includes(after.cause),
+    );
+    this.#find(isBranch ? 'anchored_branch' : 'anchor_fork', detail);
   }
 
   /** The values missing below `here`, since the anchor before it or since its log began. */

@@ -36,7 +36,7 @@ export const CONTINUITY_FINDINGS = {
   tpm_cleared: { kind: 'reported', text: 'the TPM was cleared: enrol again; what was anchored before stands' },
   anchored_branch: {
     kind: 'reported',
-    text: 'an anchored rolled-back branch: entry 0 of the next log names the breach',
+    text: 'an anchored rolled-back branch: entry 0 of the next log says what happened to the disk',
   },
   clock_set: { kind: 'reported', text: "the TPM's clock was set forward: its times prove nothing from there on" },
   unclean_end: { kind: 'reported', text: 'a start calls the boot before it ended cleanly, and it was not' },

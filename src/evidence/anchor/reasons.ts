@@ -21,5 +21,7 @@ export const ANCHOR_REASONS = {
 export type AnchorReason = keyof typeof ANCHOR_REASONS;
 /** Of an anchor line. */
 export type AnchorRefusal = Exclude<AnchorReason, 'statement'>;
+/** Of a line that was found by its key id. */
+export type AnchorLineRefusal = Exclude<AnchorRefusal, 'key'>;
 /** Of a Quote or GetTime over a statement. */
 export type StatementRefusal = Exclude<AnchorReason, 'key' | 'length' | 'counter' | 'offset' | 'value' | 'checkpoint'>;

@@ -3,7 +3,7 @@
  * problems are found at once, each with path, what was found and what was expected.
  */
 import { unbase64, unbase64url, utf8Text } from '../../base/bytes.ts';
-import type { EvidenceCrypto } from '../crypto.ts';
+import { type EvidenceCrypto, isP256Spki } from '../crypto.ts';
 import { isSoundVkey, parseVkey, type Vkey } from '../log/note.ts';
 import { parseOrigin, tagOf } from '../log/origin.ts';
 import { HASH_BYTES } from '../log/tree.ts';
@@ -20,6 +20,10 @@ export type Level = (typeof LEVELS)[number];
 export const WITNESS_ROLES = ['store', 'advisory', 'independent'] as const;
 export type WitnessRole = (typeof WITNESS_ROLES)[number];
 
+/** A chip's or a firmware's TPM; or one that can be copied like any file (swtpm, a virtual machine's). */
+export const POLICY_CLASSES = ['hardware', 'emulated'] as const;
+export type TpmClass = (typeof POLICY_CLASSES)[number];
+
 export interface CheckpointRef {
   readonly size: number;
   readonly root: Uint8Array;
@@ -33,6 +37,8 @@ export interface PolicyLog {
   readonly enrolment?: Uint8Array;
   readonly ak?: Uint8Array;
   readonly counter?: string;
+  /** What the enrolment record says of the TPM; `emulated` stays A0. */
+  readonly tpmClass?: TpmClass;
 }
 
 export interface PolicyWitness {
@@ -149,7 +155,7 @@ class PolicyReader {
 
   #log(path: string, item: unknown): PolicyLog | undefined {
     if (!isMembers(item)) return this.#problem(path, item, 'an object');
-    this.#names(path, item, ['vkey', 'revoked', 'enrolment', 'ak', 'counter']);
+    this.#names(path, item, ['vkey', 'revoked', 'enrolment', 'ak', 'counter', 'class']);
     const vkey = this.#vkey(`${path}.vkey`, item['vkey']);
     if (vkey !== undefined && !isLogVkey(this.#crypto, vkey)) {
       return this.#problem(`${path}.vkey`, item['vkey'], "a log's key (type 01) under its own origin");
@@ -157,9 +163,16 @@ class PolicyReader {
     const revokedAt = this.#checkpoint(`${path}.revoked`, item['revoked']);
     const enrolment = this.#bytes(`${path}.enrolment`, item['enrolment'], 32, unbase64url);
     const ak = this.#bytes(`${path}.ak`, item['ak'], 91, unbase64);
+    if (ak !== undefined && !isP256Spki(ak)) {
+      this.#problem(`${path}.ak`, item['ak'], 'the SubjectPublicKeyInfo of an uncompressed P-256 point');
+    }
     const counter = item['counter'];
     if (counter !== undefined && !(typeof counter === 'string' && /^[0-9a-f]{68}$/.test(counter))) {
       this.#problem(`${path}.counter`, counter, 'the Name of an NV index: 68 hex digits');
+    }
+    const tpmClass = POLICY_CLASSES.find((each) => each === item['class']);
+    if (item['class'] !== undefined && tpmClass === undefined) {
+      this.#problem(`${path}.class`, item['class'], '"hardware" or "emulated"');
     }
     if (vkey === undefined) return undefined;
     return {
@@ -168,6 +181,7 @@ class PolicyReader {
       ...(enrolment !== undefined && { enrolment }),
       ...(ak !== undefined && { ak }),
       ...(typeof counter === 'string' && { counter }),
+      ...(tpmClass !== undefined && { tpmClass }),
     };
   }
 
@@ -284,6 +298,7 @@ export const POLICY_SCHEMA = {
           enrolment: { type: 'string', pattern: '^[A-Za-z0-9_-]{43}$' },
           ak: { type: 'string', pattern: '^[A-Za-z0-9+/]{122}==$' },
           counter: { type: 'string', pattern: '^[0-9a-f]{68}$' },
+          class: { enum: POLICY_CLASSES },
         },
       },
     },

@@ -3,6 +3,7 @@
  *
  * `refuted`: the bytes are not what they claim to be. `cannot_tell`: this verifier, with this trust, has no answer.
  */
+import { ANCHOR_REASONS } from '../anchor/reasons.ts';
 import type { BatchRefusal } from '../batch/batch.ts';
 import type { LeafCheckRefusal } from '../batch/check-leaf.ts';
 
@@ -49,6 +50,18 @@ export const VERIFY_REASONS = {
     text: 'the tree contradicts the checkpoint that its successor statement names',
   },
   receipt_fork: { outcome: 'refuted', text: 'a receipt signed by this log names another root for a size: keep both' },
+  anchor_length: { outcome: 'refuted', text: ANCHOR_REASONS.length },
+  anchor_magic: { outcome: 'refuted', text: ANCHOR_REASONS.magic },
+  anchor_type: { outcome: 'refuted', text: ANCHOR_REASONS.type },
+  anchor_structure: { outcome: 'refuted', text: ANCHOR_REASONS.structure },
+  anchor_signer: { outcome: 'refuted', text: ANCHOR_REASONS.signer },
+  anchor_counter: { outcome: 'refuted', text: ANCHOR_REASONS.counter },
+  anchor_offset: { outcome: 'refuted', text: ANCHOR_REASONS.offset },
+  anchor_value: { outcome: 'refuted', text: ANCHOR_REASONS.value },
+  anchor_checkpoint: { outcome: 'refuted', text: ANCHOR_REASONS.checkpoint },
+  anchor_range: { outcome: 'refuted', text: ANCHOR_REASONS.range },
+  anchor_signature: { outcome: 'refuted', text: ANCHOR_REASONS.signature },
+  anchor_continuity: { outcome: 'refuted', text: 'what the anchors say together is no honest history' },
   bundle: { outcome: 'refuted', text: 'the file is not the canonical JSON of a bundle' },
   bundle_log: { outcome: 'refuted', text: 'the bundle speaks of another log than the key' },
   bundle_checkpoint: { outcome: 'refuted', text: 'a checkpoint of the bundle is not a signed note of its log' },

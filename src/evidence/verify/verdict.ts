@@ -2,6 +2,7 @@
  * What a verifier says in the end, and how it comes to a level (FORMAT.md sections 8 and 9).
  */
 import type { Checkpoint } from '../log/checkpoint.ts';
+import type { AnchorsFinding } from './anchors.ts';
 import { LEVELS, type Level, type TrustPolicy, type WitnessRole } from './policy.ts';
 import { EXIT_CODES, type Outcome, VERIFY_REASONS, type VerifyReason } from './reasons.ts';
 import type { ClosedLog } from './trust.ts';
@@ -44,6 +45,9 @@ export interface LogFinding {
   readonly receiptedSize: number;
   /** Entries below `end` that no verified anchor covers. */
   readonly tail: number;
+  /** Their level, when it is lower than that of the others. */
+  readonly tailLevel?: Level;
+  readonly anchors: AnchorsFinding;
   /** Smallest and largest wall clock that the events claim. */
   readonly claimedTime?: { readonly from: string; readonly to: string };
   /** What is not here, in words. */
@@ -90,36 +94,18 @@ export function concluded(
   policy: TrustPolicy,
   question?: string,
 ): Verdict {
-  const low = logs.find((log) => LEVELS.indexOf(log.level) < LEVELS.indexOf(policy.leastLevel));
+  const least = LEVELS.indexOf(policy.leastLevel);
+  const low = logs.find((log) => LEVELS.indexOf(log.tailLevel ?? log.level) < least);
   if (low !== undefined) {
-    const detail = `${low.origin} reaches ${low.level}, the policy asks for ${policy.leastLevel}`;
+    const reaches =
+      low.tailLevel === undefined ? low.level : `${low.level}, and ${low.tail} entries at its end ${low.tailLevel}`;
+    const detail = `${low.origin} reaches ${reaches}; the policy asks for ${policy.leastLevel}`;
     return {
       ...failed({ reason: 'below_least_level', detail }, logs, kind),
       ...(question !== undefined && { question }),
     };
   }
   return { outcome: 'verified', exitCode: 0, kind, logs, ...(question !== undefined && { question }) };
-}
-
-/**
- * The level of a log, and why it is not higher. Enrolment records and anchors are not evaluated yet, so it is A0: what
- * a software key can reach. Each missing step is named, lowest first.
- */
-export function assuranceOf(
-  policy: TrustPolicy,
-  origin: string,
-  receipts: readonly SeenReceipt[],
-): { readonly level: Level; readonly whyNotHigher: readonly string[] } {
-  const log = policy.logs.get(origin);
-  const why = [
-    log?.enrolment === undefined
-      ? 'A1: the policy names no enrolment that proves a key sealed in a hardware TPM; a software key reaches A0'
-      : 'A1: this verifier does not evaluate enrolment records yet',
-    'A2: no verified TPM anchor covers these entries',
-  ];
-  const independent = receipts.some((receipt) => receipt.roles.includes('independent'));
-  if (!independent) why.push('A3: no cosignature of a witness that the policy calls independent');
-  return { level: 'A0', whyNotHigher: why };
 }
 
 export function receiptedSizeOf(receipts: readonly SeenReceipt[]): number {

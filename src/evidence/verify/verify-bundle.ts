@@ -6,14 +6,15 @@ import type { Checkpoint } from '../log/checkpoint.ts';
 import { verifyLogNote } from '../log/note.ts';
 import { verifyConsistency, verifyInclusion } from '../log/proofs.ts';
 import { leafHash } from '../log/tree.ts';
-import { type Bundle, type BundleEntry, type BundleLog, parseBundle } from './bundle.ts';
+import { AnchorsTogether, LogAnchors, refutedBy } from './anchors.ts';
+import { assuranceOf } from './assurance.ts';
+import { type Bundle, type BundleLog, parseBundle } from './bundle.ts';
 import { ExpectedCheckpoints } from './checkpoints.ts';
 import { EntryTally } from './entry-tally.ts';
 import { VERIFY_REASONS } from './reasons.ts';
 import { parseTlogProof } from './tlog-proof.ts';
 import { type BelievedLog, believedLogs, mentionsBelieved } from './trust.ts';
 import {
-  assuranceOf,
   concluded,
   type Failure,
   failed,
@@ -36,14 +37,18 @@ export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict
   if ('reason' in believed) return failed(believed, [], 'bundle');
   const findings: LogFinding[] = [];
   const failures: Failure[] = [];
+  const together = new AnchorsTogether();
   bundle.logs.forEach((section, at) => {
-    const result = verifySection(context, believed, section);
+    const result = verifySection(context, believed, section, together);
     if ('reason' in result) failures.push({ ...result, at });
     else {
       findings.push(result.finding);
-      if (result.open !== undefined) failures.push({ ...result.open, at });
+      const open = refutedBy(result.finding.anchors.continuity) ?? result.open;
+      if (open !== undefined) failures.push({ ...open, at });
     }
   });
+  const refuted = together.refuted();
+  if (refuted !== undefined) failures.push(refuted);
   // A refutation weighs more than what cannot be told of another log.
   const worst = failures.find((each) => VERIFY_REASONS[each.reason].outcome === 'refuted') ?? failures[0];
   if (worst !== undefined) return { ...failed(worst, findings, 'bundle'), question: bundle.question };
@@ -67,6 +72,7 @@ function verifySection(
   context: VerifyContext,
   logs: ReadonlyMap<string, BelievedLog>,
   section: BundleLog,
+  together: AnchorsTogether,
 ): SectionResult | Failure {
   const log = logs.get(section.log);
   if (log === undefined || (context.single !== undefined && log !== context.single)) {
@@ -74,15 +80,25 @@ function verifySection(
     return { reason, detail: `the bundle speaks of ${section.log.slice(0, 120)}` };
   }
   const expected = new ExpectedCheckpoints(context.crypto, log, context.policy.witnesses);
-  for (const receipt of context.receipts) expected.addReceipt(receipt);
-  const checkpoints = verifyCheckpoints(context, log, section, expected);
+  const roots = new Map<number, Uint8Array>();
+  const anchors = new LogAnchors(context.crypto, log, (size) => roots.get(size));
+  for (const receipt of context.receipts) {
+    expected.addReceipt(receipt);
+    anchors.addBeside(receipt);
+  }
+  const checkpoints = verifyCheckpoints(context, log, section, expected, anchors);
   if ('reason' in checkpoints) return checkpoints;
+  for (const { size, root } of checkpoints) roots.set(size, root);
   const newest = checkpoints.at(-1);
   if (newest === undefined) return { reason: 'bundle', detail: 'no checkpoint' };
   const tally = new EntryTally(section.log);
-  const failure = verifyEntries(context, section, checkpoints, tally);
+  const failure = verifyEntries(context, section, checkpoints, tally, anchors);
   if (failure !== undefined) return failure;
   const receipts = newestReceipts(expected.receipts);
+  together.add(log, anchors);
+  const anchored = anchors.finding();
+  // The level is that of the entries in question; without any, that of the newest anchored checkpoint.
+  const asked = { first: 0, end: lastIndexOf(section) + 1 || anchored.size || newest.size, tailAllowed: false };
   const { first, end } = section.searched;
   const finding: LogFinding = {
     origin: section.log,
@@ -90,10 +106,11 @@ function verifySection(
     end: newest.size,
     root: base64(newest.root),
     ...tally.finding(),
-    ...assuranceOf(context.policy, section.log, receipts),
+    ...assuranceOf({ log, anchors: anchored, receipts, ...asked }),
+    anchors: anchored,
     receipts,
     receiptedSize: receiptedSizeOf(receipts),
-    tail: newest.size,
+    tail: newest.size - anchored.size,
     missing: [`entries other than those in the bundle; its maker says that he searched ${first} to ${end}`],
     ...(log.closed !== undefined && { closed: true as const }),
     ...(log.vouchedBy !== undefined && { vouchedBy: log.vouchedBy }),
@@ -107,6 +124,7 @@ function verifyCheckpoints(
   log: BelievedLog,
   section: BundleLog,
   expected: ExpectedCheckpoints,
+  anchors: LogAnchors,
 ): readonly Checkpoint[] | Failure {
   const checkpoints: Checkpoint[] = [];
   for (const { note, consistency } of section.checkpoints) {
@@ -121,7 +139,9 @@ function verifyCheckpoints(
     if (claim && !verifyConsistency(crypto, { ...claim, newRoot: checkpoint.root, proof: consistency })) {
       return { reason: 'bundle_consistency', detail: `no proof from size ${claim.oldSize} to ${checkpoint.size}` };
     }
-    const failure = expected.found(checkpoint.size, checkpoint.root) ?? expected.note(verified.value.note);
+    const { note: whole } = verified.value;
+    anchors.reached(checkpoint.size, checkpoint.root);
+    const failure = expected.found(checkpoint.size, checkpoint.root) ?? expected.note(whole) ?? anchors.note(whole);
     if (failure !== undefined) return failure;
     checkpoints.push(checkpoint);
   }
@@ -133,6 +153,7 @@ function verifyEntries(
   section: BundleLog,
   checkpoints: readonly Checkpoint[],
   tally: EntryTally,
+  anchors: LogAnchors,
 ): Failure | undefined {
   let next = 0;
   for (const entry of section.entries) {
@@ -149,16 +170,18 @@ function verifyEntries(
     if (!verifyInclusion(crypto, { ...claim, leafHash: leafHash(crypto, leaf) })) {
       return { reason: 'bundle_proof', detail: `entry ${index} is not proved to be in the tree of ${checkpoint.size}` };
     }
-    const failure = checkPlace(tally, index, entry, leaf);
-    if (failure !== undefined) return failure;
+    // A leaf of more than 4,096 bytes is refused here as it is in a batch.
+    const checked = tally.add(index, leaf);
+    if (!checked.ok) {
+      return { reason: checked.reason, detail: `${checked.detail} (${entry.leaf.length} characters)` };
+    }
+    anchors.entry(index, leaf, checked.value.use);
   }
   return undefined;
 }
 
-function checkPlace(tally: EntryTally, index: number, entry: BundleEntry, leaf: Uint8Array): Failure | undefined {
-  // A leaf of more than 4,096 bytes is refused here as it is in a batch.
-  const checked = tally.add(index, leaf);
-  return checked.ok
-    ? undefined
-    : { reason: checked.reason, detail: `${checked.detail} (${entry.leaf.length} characters)` };
+/** -1 when the bundle holds no entry of this log. */
+function lastIndexOf(section: BundleLog): number {
+  const proof = parseTlogProof(section.entries.at(-1)?.proof ?? '');
+  return proof.ok ? proof.value.index : -1;
 }

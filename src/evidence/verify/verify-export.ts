@@ -7,13 +7,15 @@ import { frameBatch, hintOf } from '../batch/batch.ts';
 import { type VerifiedBatch, verifyBatch } from '../batch/verify-batch.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import { type Frontier, rootOf, TreeBuilder } from '../log/tree.ts';
+import { LogAnchors, refutedBy } from './anchors.ts';
+import { assuranceOf } from './assurance.ts';
 import { ExpectedCheckpoints } from './checkpoints.ts';
 import { EntryTally } from './entry-tally.ts';
 import type { TrustPolicy } from './policy.ts';
+import { RecentTree } from './recent-tree.ts';
 import { BatchSplitter } from './split-batches.ts';
 import { type BelievedLog, mentionsBelieved } from './trust.ts';
 import {
-  assuranceOf,
   concluded,
   type Failure,
   failed,
@@ -38,6 +40,8 @@ interface Progress {
   readonly log: BelievedLog;
   readonly expected: ExpectedCheckpoints;
   readonly tally: EntryTally;
+  readonly anchors: LogAnchors;
+  readonly recent: RecentTree;
   readonly first: number;
   frontier: Frontier;
   root: Uint8Array;
@@ -67,7 +71,7 @@ export class ExportVerifier {
     if (rest.length > 0) this.#batch(rest);
     const kind = this.#batches > 1 ? 'export' : 'batch';
     const logs = this.#progress === undefined ? [] : [this.#finding(this.#progress)];
-    const failure = this.#failure ?? this.#open();
+    const failure = this.#failure ?? refutedBy(logs[0]?.anchors.continuity ?? []) ?? this.#open();
     return failure === undefined ? concluded(kind, logs, this.#context.policy) : failed(failure, logs, kind);
   }
 
@@ -96,6 +100,7 @@ export class ExportVerifier {
     const batch = verified.value;
     const progress = this.#progress ?? this.#begin(log, batch);
     this.#progress = progress;
+    if (progress.anchors.reads) progress.recent.grow(batch.before, batch.leafHashes, batch.checkpoint.root);
     const failure = this.#read(batch, progress) ?? this.#compare(batch, progress);
     if (failure !== undefined) return { ...failure, at };
     progress.frontier = batch.after;
@@ -106,10 +111,16 @@ export class ExportVerifier {
 
   #begin(log: BelievedLog, batch: VerifiedBatch): Progress {
     const expected = new ExpectedCheckpoints(this.#context.crypto, log, this.#context.policy.witnesses);
-    for (const receipt of this.#context.receipts) expected.addReceipt(receipt);
     const tally = new EntryTally(log.vkey.name);
+    const recent = new RecentTree(this.#context.crypto);
+    const anchors = new LogAnchors(this.#context.crypto, log, (size) => recent.rootAt(size));
+    for (const receipt of this.#context.receipts) {
+      expected.addReceipt(receipt);
+      anchors.addBeside(receipt);
+    }
     const { head, before, checkpoint } = batch;
-    return { log, expected, tally, first: head.first, frontier: before, root: checkpoint.root, sizeAtBox: head.size };
+    const at = { first: head.first, frontier: before, root: checkpoint.root, sizeAtBox: head.size };
+    return { log, expected, tally, anchors, recent, ...at };
   }
 
   /** The log that the first batch is of: by its header, or by its key id, so that a forged header does not hide it. */
@@ -129,38 +140,46 @@ export class ExportVerifier {
     return { reason: 'unattributed', detail: 'no header names a log, and no key id is known' };
   }
 
-  #read(batch: VerifiedBatch, { tally }: Progress): Failure | undefined {
+  #read(batch: VerifiedBatch, { tally, anchors }: Progress): Failure | undefined {
     let index = batch.head.first;
     for (const leaf of batch.leaves) {
       const checked = tally.add(index, leaf);
       if (!checked.ok) return { reason: checked.reason, detail: checked.detail };
+      if (anchors.reads) anchors.entry(index, leaf, checked.value.use);
       index += 1;
     }
     return undefined;
   }
 
-  #compare(batch: VerifiedBatch, { expected }: Progress): Failure | undefined {
+  #compare(batch: VerifiedBatch, progress: Progress): Failure | undefined {
     const { before, after, leafHashes, note } = batch;
+    const { expected, anchors } = progress;
     const sizes = expected.sizesIn(before.size, after.size);
     if (this.#batches === 0) {
-      const failure = expected.found(before.size, rootOf(this.#context.crypto, before));
+      const failure = this.#found(progress, before.size, rootOf(this.#context.crypto, before));
       if (failure !== undefined) return failure;
     }
     if (sizes.length > 0) {
       const tree = new TreeBuilder(this.#context.crypto, before);
       for (const leaf of leafHashes) {
         tree.push(leaf);
-        const failure = sizes.includes(tree.size) ? expected.found(tree.size, tree.root()) : undefined;
+        const failure = sizes.includes(tree.size) ? this.#found(progress, tree.size, tree.root()) : undefined;
         if (failure !== undefined) return failure;
       }
     }
-    return expected.note(note);
+    return expected.note(note) ?? anchors.note(note);
+  }
+
+  #found({ expected, anchors }: Progress, size: number, root: Uint8Array): Failure | undefined {
+    anchors.reached(size, root);
+    return expected.found(size, root);
   }
 
   #finding(progress: Progress): LogFinding {
     const { log, expected, tally, first, frontier, root, sizeAtBox } = progress;
     const end = frontier.size;
     const receipts = newestReceipts(expected.receipts);
+    const anchors = progress.anchors.finding();
     const missing: string[] = [];
     if (first > 0) missing.push(`entries 0 to ${first - 1} are not in this file`);
     if (sizeAtBox > end)
@@ -173,10 +192,10 @@ export class ExportVerifier {
       end,
       root: base64(root),
       ...tally.finding(),
-      ...assuranceOf(this.#context.policy, log.vkey.name, receipts),
+      ...assuranceOf({ log, anchors, receipts, first, end, tailAllowed: true }),
+      anchors,
       receipts,
       receiptedSize: receiptedSizeOf(receipts),
-      tail: end - first,
       missing,
       ...(log.closed !== undefined && { closed: true as const }),
       ...(log.vouchedBy !== undefined && { vouchedBy: log.vouchedBy }),

@@ -123,6 +123,8 @@ export class World {
     const holds = this.consumer.get(origin) ?? { entries: [], notes: [] };
     this.consumer.set(origin, holds);
     const end = Math.min(entries.length, holds.entries.length + most);
+    // A retained note is never replaced by one of a smaller size.
+    if (end < holds.entries.length) return;
     holds.entries.push(...entries.slice(holds.entries.length, end));
     this.retained.set(origin, { size: end, root: rootOf(entries, end) });
   }

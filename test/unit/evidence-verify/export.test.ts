@@ -31,6 +31,7 @@ describe('a verdict over batches and exports', () => {
         receipts: [],
         receiptedSize: 0,
         tail: 40,
+        anchors: { found: 0, verified: 0, size: 0, refused: [], continuity: [] },
         claimedTime: { from: '2026-11-22T00:00:00.000Z', to: '2026-11-22T00:00:39.000Z' },
         missing: [],
       },

@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
-import { base64, base64url, equalBytes, utf8, utf8Text } from '../../../src/base/bytes.ts';
+import { base64, equalBytes, utf8, utf8Text } from '../../../src/base/bytes.ts';
 import { formatVkey, witnessVkey } from '../../../src/evidence/log/note.ts';
 import { POLICY_SCHEMA, parsePolicy, policyOfVkey } from '../../../src/evidence/verify/policy.ts';
 import { believedLogs } from '../../../src/evidence/verify/trust.ts';
@@ -8,6 +8,7 @@ import { verifyBytes } from '../../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { FUZZ_TIMEOUT_MS, fuzz, mutate, Random } from '../../support/mutate.ts';
 import { TestLog, TestWitness } from '../../support/test-log.ts';
+import { TestTpm } from '../../support/test-tpm.ts';
 import { envelopeJson, policyOf, policyText, statement, witnessMember } from '../../support/test-trust.ts';
 
 const crypto = nodeCrypto;
@@ -23,9 +24,7 @@ const full = {
     {
       vkey: formatVkey(log.vkey),
       revoked: { size: 5, root },
-      enrolment: base64url(new Uint8Array(32)),
-      ak: base64(new Uint8Array(91)),
-      counter: '00'.repeat(34),
+      ...new TestTpm().policy,
     },
     { vkey: formatVkey(next.vkey) },
   ],
@@ -48,6 +47,10 @@ describe('the policy file', () => {
     expect(policy.value.witnesses).toEqual([{ vkey: witness.vkey, roles: ['store', 'independent'] }]);
     expect(policy.value.successors).toHaveLength(1);
     expect(policy.value.leastLevel).toBe('A2');
+    const { ak, counter, tpmClass } = policy.value.logs.get(log.origin) ?? {};
+    expect([ak, counter, tpmClass]).toEqual([new TestTpm().ak.spki, new TestTpm().policy.counter, 'hardware']);
+    const other = { ...full, logs: [{ ...full.logs[0], ak: base64(new Uint8Array(91)) }] };
+    expect(problems(other)).toEqual(['logs[0].ak: the SubjectPublicKeyInfo of an uncompressed P-256 point']);
     expect(policyOf([log])).toEqual({
       logs: new Map([[log.origin, { vkey: log.vkey }]]),
       witnesses: [],
@@ -70,6 +73,7 @@ describe('the policy file', () => {
             {
               vkey: formatVkey(log.vkey),
               revoked: { size: -1, root: 'AA', at: 1 },
+              class: 'virtual',
               ak: 'AA',
               counter: 'xyz',
               enrolment: 5,
@@ -105,6 +109,7 @@ describe('the policy file', () => {
       'logs[1].enrolment',
       'logs[1].ak',
       'logs[1].counter',
+      'logs[1].class',
       'logs[2].vkey',
       'logs[3].vkey',
       'logs[4].vkey',

@@ -1,0 +1,421 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { base64url, utf8 } from '../../../src/base/bytes.ts';
+import type { JsonObject } from '../../../src/evidence/event/event.ts';
+import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
+import { formatCheckpoint } from '../../../src/evidence/log/checkpoint.ts';
+import { formatNote, formatVkey, type Note, type NoteSignature } from '../../../src/evidence/log/note.ts';
+import { subtreesOf } from '../../../src/evidence/log/proofs.ts';
+import { portableCrypto } from '../../../src/evidence/portable-crypto.ts';
+import { bundleLog, formatBundle } from '../../../src/evidence/verify/bundle.ts';
+import type { TrustPolicy } from '../../../src/evidence/verify/policy.ts';
+import { VERIFY_REASONS } from '../../../src/evidence/verify/reasons.ts';
+import type { Verdict } from '../../../src/evidence/verify/verdict.ts';
+import { type VerifyOptions, verifyBytes } from '../../../src/evidence/verify/verify-file.ts';
+import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import type { Attest } from '../../../src/tpm2/attest.ts';
+import { eventOf, fill } from '../../support/test-events.ts';
+import { noteText, TestLog, TestWitness } from '../../support/test-log.ts';
+import { linesOf, TestTpm } from '../../support/test-tpm.ts';
+import { envelopeJson, policyOf, statement, witnessMember } from '../../support/test-trust.ts';
+
+const store = new TestWitness('store.example/w1');
+const independent = new TestWitness('independent.example/w1');
+const reached = new Set<string>();
+
+/** A log whose notes may carry anchors: what the TPM certified stands on the note of its size and in an entry. */
+class AnchoredLog extends TestLog {
+  readonly tpm: TestTpm;
+  readonly #notes = new Map<number, Note>();
+
+  constructor(seed: string, tpm = new TestTpm(seed), number = 1) {
+    super(seed, 'gw-0001', number);
+    this.tpm = tpm;
+  }
+
+  override note(size = this.size): Note {
+    return this.#notes.get(size) ?? super.note(size);
+  }
+
+  /** Anchors the tree as it stands, and says so in the next entry. */
+  anchor(more: { readonly entry?: boolean; readonly line?: boolean } = {}): this {
+    const { size } = this;
+    const note = this.tpm.anchor(super.note(size));
+    if (more.line !== false) this.#notes.set(size, note);
+    const { root } = this.checkpoint(size);
+    const data = { size, root: base64url(root), lines: linesOf(note), counter: this.tpm.counter };
+    return more.entry === false ? this : this.add('anchor.made', data);
+  }
+
+  put(size: number, note: Note): this {
+    this.#notes.set(size, note);
+    return this;
+  }
+
+  add(type: string, data: JsonObject, more: object = {}): this {
+    this.append(encodeLeaf(eventOf(this, this.size, type, data, more)));
+    return this;
+  }
+
+  opened(after?: JsonObject, found = this.tpm.counter): this {
+    return this.add('journal.opened', { version: '0.1.0', counter: { found }, ...(after !== undefined && { after }) });
+  }
+}
+
+/** Entries 0 to 11; anchors over 5 (entry 5) and 9 (entry 9). */
+function twice(): AnchoredLog {
+  const log = new AnchoredLog('twice').opened();
+  fill(log, 5).anchor({});
+  fill(log, 9).anchor({});
+  return fill(log, 12);
+}
+
+function policyFor(log: AnchoredLog, members: object = log.tpm.policy, least = 'A0'): TrustPolicy {
+  const witnesses = [witnessMember(store, 'store'), witnessMember(independent, 'independent')];
+  return policyOf([], { witnesses, least_level: least, logs: [{ vkey: vkeyText(log), ...members }] });
+}
+
+const vkeyText = (log: TestLog): string => formatVkey(log.vkey);
+
+function verdict(log: AnchoredLog, bytes: Uint8Array, more: Partial<VerifyOptions> = {}): Verdict {
+  const given = verifyBytes(bytes, { cryptos: [nodeCrypto, portableCrypto()], policy: policyFor(log), ...more });
+  reached.add(given.reason ?? 'verified');
+  return given;
+}
+
+const whole = (log: AnchoredLog, cuts: readonly number[] = [5, 9, 12]): Uint8Array => {
+  const parts = cuts.map((end, i) => log.batch(i === 0 ? 0 : (cuts[i - 1] ?? 0), end, { size: log.size }));
+  return new Uint8Array(Buffer.concat(parts));
+};
+
+describe('an export of an anchored log', () => {
+  test('is A2 up to its newest anchor, with the tail named', () => {
+    const log = twice();
+    const given = verdict(log, whole(log));
+    expect(given).toMatchObject({ outcome: 'verified' });
+    expect(given.logs[0]).toMatchObject({
+      level: 'A2',
+      tail: 3,
+      tailLevel: 'A1',
+      anchors: {
+        found: 2,
+        verified: 2,
+        size: 9,
+        newest: { counter: 2, size: 9, clockMs: '11000', resets: 3, restarts: 0, safe: true },
+        refused: [],
+        continuity: [],
+      },
+    });
+    expect(given.logs[0]?.whyNotHigher).toEqual([
+      'A3: no cosignature of a witness that the policy calls independent',
+      '3 entries from 9 on reach A1: no verified anchor covers them yet',
+    ]);
+    expect(JSON.parse(JSON.stringify(given)).logs[0].anchors.newest.counter).toBe(2);
+  });
+
+  test('is A2 by the line alone and by the entry alone, however the batches are cut', () => {
+    const line = new AnchoredLog('line').opened();
+    fill(line, 6).anchor({ entry: false });
+    expect(verdict(line, line.batch(0)).logs[0]).toMatchObject({
+      level: 'A2',
+      tail: 0,
+      anchors: { verified: 1, size: 6 },
+    });
+    const entry = new AnchoredLog('entry').opened();
+    fill(entry, 6).anchor({ line: false });
+    fill(entry, 9);
+    for (const cuts of [[9], [6, 9], [3, 9], [7, 9], [1, 2, 5, 8, 9]]) {
+      const given = verdict(entry, whole(entry, cuts));
+      expect(given.logs[0], `${cuts}`).toMatchObject({ level: 'A2', tail: 3, anchors: { verified: 1, size: 6 } });
+    }
+  });
+
+  test('that ends at an anchor has no tail, and reaches a least level; one with a tail does not', () => {
+    const log = twice();
+    const strict = { policy: policyFor(log, log.tpm.policy, 'A2') };
+    expect(verdict(log, whole(log, [5, 9]), strict)).toMatchObject({ outcome: 'verified', logs: [{ tail: 0 }] });
+    const given = verdict(log, whole(log), strict);
+    expect(given).toMatchObject({ reason: 'below_least_level', exitCode: 2 });
+    expect(given.detail).toContain('A2, and 3 entries at its end A1');
+  });
+
+  test('is A3 when an independent witness cosigned the newest anchored tree or a later one', () => {
+    const log = twice();
+    const at = (size: number): Uint8Array =>
+      formatNote(independent.cosign(new TestLog('twice').append(...log.leaves).note(size), 1_795_000_000));
+    expect(verdict(log, whole(log), { receipts: [at(9)] }).logs[0]).toMatchObject({ level: 'A3', tail: 3 });
+    expect(verdict(log, whole(log), { receipts: [at(12)] }).logs[0]).toMatchObject({ level: 'A3' });
+    const early = verdict(log, whole(log), { receipts: [at(8)] }).logs[0];
+    expect(early).toMatchObject({ level: 'A2' });
+    expect(early?.whyNotHigher[0]).toBe(
+      'A3: the newest independent cosignature is at size 8, below the newest anchor at 9',
+    );
+    const stores = formatNote(store.cosign(log.note(12), 1_795_000_000));
+    expect(verdict(log, whole(log), { receipts: [stores] }).logs[0]).toMatchObject({ level: 'A2', receiptedSize: 12 });
+  });
+
+  test('takes the anchor of a note from beside the file, when the tree is the same', () => {
+    const log = new AnchoredLog('beside').opened();
+    fill(log, 8);
+    const plain = log.batch(0, 8, { size: 8 });
+    const beside = formatNote(log.tpm.anchor(log.note(6)));
+    expect(verdict(log, plain).logs[0]).toMatchObject({ level: 'A1', tail: 8 });
+    expect(verdict(log, plain, { receipts: [beside] }).logs[0]).toMatchObject({ level: 'A2', tail: 2 });
+    const other = fill(new AnchoredLog('beside', log.tpm), 6);
+    expect(verdict(log, plain, { receipts: [formatNote(log.tpm.anchor(other.note()))] })).toMatchObject({
+      reason: 'receipt_fork',
+    });
+    const bad = { ...log.note(6), signatures: [...log.note(6).signatures, log.tpm.line('x\n')] };
+    expect(
+      verdict(log, plain, { receipts: [formatNote({ ...bad, signatures: bad.signatures.slice(0, 1) })] }).logs[0],
+    ).toMatchObject({ level: 'A1' });
+  });
+});
+
+describe('why a level is not higher', () => {
+  const log = twice();
+  const first = (members: object): readonly [string | undefined, string | undefined, number | undefined] => {
+    const [finding] = verdict(log, whole(log), { policy: policyFor(log, members) }).logs;
+    return [finding?.level, finding?.whyNotHigher[0], finding?.tail];
+  };
+
+  test('a policy that calls the TPM emulated, and one that names no enrolment or no class, stay at A0', () => {
+    const { enrolment, class: hardware, ...keys } = log.tpm.policy;
+    expect(first({ ...log.tpm.policy, class: 'emulated' })).toEqual([
+      'A0',
+      expect.stringContaining('A1: the policy calls this TPM emulated'),
+      3,
+    ]);
+    expect(first({ ...keys, class: hardware })).toEqual([
+      'A0',
+      expect.stringContaining('A1: the policy names no enrolment'),
+      3,
+    ]);
+    expect(first({ ...keys, enrolment })).toEqual([
+      'A0',
+      'A1: the policy names an enrolment, but not the class of its TPM',
+      3,
+    ]);
+  });
+
+  test('a policy without AK or counter sees lines, and believes none', () => {
+    const { ak: _ak, ...noAk } = log.tpm.policy;
+    const { counter: _counter, ...noCounter } = log.tpm.policy;
+    for (const members of [noAk, noCounter]) {
+      expect(first(members)).toEqual([
+        'A1',
+        expect.stringContaining('names no AK and counter; 2 lines look like anchors'),
+        12,
+      ]);
+    }
+  });
+
+  test('another AK in the policy: its key id is on no line', () => {
+    const other = { ...log.tpm.policy, ak: new TestTpm('other').policy.ak };
+    expect(first(other)).toEqual(['A1', expect.stringContaining('are of another AK or counter, or do not verify'), 12]);
+  });
+
+  test('a stripped line is no anchor, and nothing is refuted for it', () => {
+    const bare = fill(new AnchoredLog('stripped').opened(), 8);
+    const given = verdict(bare as AnchoredLog, bare.batch(0));
+    expect(given).toMatchObject({ outcome: 'verified', logs: [{ level: 'A1', tail: 8 }] });
+    expect(given.logs[0]?.whyNotHigher[0]).toBe(
+      'A2: no verified TPM anchor covers these entries: there is none in the file',
+    );
+  });
+
+  test('a log for which only another log key vouches is A0', () => {
+    const next = fill(new AnchoredLog('vouched', log.tpm, 2).opened(), 5);
+    const envelope = statement(log, next.vkey, { size: 12 });
+    const successors = [envelopeJson(envelope)];
+    const policy = policyOf([], { logs: [{ vkey: vkeyText(log), ...log.tpm.policy }], successors });
+    const given = verdict(next, next.batch(0), { policy });
+    expect(given.logs[0]).toMatchObject({ level: 'A0', vouchedBy: log.origin });
+    expect(given.logs[0]?.whyNotHigher[0]).toContain('A1: the policy does not name this log');
+  });
+});
+
+describe('a line of the AK that fails refutes the note', () => {
+  const log = fill(new AnchoredLog('refuted').opened(), 8);
+  log.tpm.counter = 1;
+  const note = log.note();
+  const { text } = note;
+  const reason = (line: NoteSignature, policy = policyFor(log)): string => {
+    log.put(8, { text, signatures: [...note.signatures.slice(0, 1), line] });
+    const bytes = log.batch(0);
+    const given = verdict(log, bytes, { policy });
+    log.put(8, note);
+    return given.reason ?? `verified ${given.logs[0]?.level}`;
+  };
+  const edited = (edit: Partial<Attest>): NoteSignature => log.tpm.line(text, (attest) => ({ ...attest, ...edit }));
+  const { keyId } = log.tpm.line(text);
+
+  test.each<readonly [string, string, () => NoteSignature]>([
+    ['a sound one is an anchor', 'verified A2', () => log.tpm.line(text)],
+    ['an old anchor under a new note', 'anchor_checkpoint', () => log.tpm.line(formatCheckpoint(log.checkpoint(5)))],
+    [
+      'another log’s anchor under this key id',
+      'anchor_checkpoint',
+      () => ({ ...log.tpm.line(text.replace('/1-', '/9-')), name: log.origin, keyId }),
+    ],
+    ['another log’s anchor', 'verified A1', () => log.tpm.line(text.replace('/1-', '/9-'))],
+    ['another AK’s anchor', 'verified A1', () => new TestTpm('x').line(text)],
+    ['another AK’s anchor under this key id', 'anchor_signer', () => ({ ...new TestTpm('x').line(text), keyId })],
+    ['another counter', 'anchor_counter', () => new TestTpm('refuted', 0x01800009).line(text)],
+    [
+      'an attest of another type',
+      'anchor_type',
+      () => edited({ body: { kind: 'creation', objectName: keyId, creationHash: keyId } }),
+    ],
+    ['from another offset', 'anchor_offset', () => edited({ body: { ...log.tpm.nvBody(), offset: 8 } as never })],
+    [
+      'of nine bytes',
+      'anchor_value',
+      () => edited({ body: { ...log.tpm.nvBody(), contents: new Uint8Array(9) } as never }),
+    ],
+    [
+      'cut short',
+      'anchor_length',
+      () => ({ ...log.tpm.line(text), signature: log.tpm.line(text).signature.subarray(0, 150) }),
+    ],
+    ['with another magic', 'anchor_magic', () => changed(2, 0xfe)],
+    ['with a flag that is no flag', 'anchor_structure', () => changed(2 + 92, 9)],
+    ['with s = 0', 'anchor_range', () => cleared()],
+    ['with another s', 'anchor_signature', () => changed(200, 1)],
+  ])('%s: %s', (_what, expected, line) => {
+    expect(reason(line())).toBe(expected);
+  });
+
+  function changed(at: number, value: number): NoteSignature {
+    const line = log.tpm.line(text);
+    const signature = Uint8Array.from(line.signature);
+    signature[at] = signature[at] === value ? value ^ 1 : value;
+    return { ...line, signature };
+  }
+
+  function cleared(): NoteSignature {
+    const line = log.tpm.line(text);
+    const signature = Uint8Array.from(line.signature).fill(0, line.signature.length - 32);
+    return { ...line, signature };
+  }
+});
+
+describe('what anchors say together', () => {
+  test('an anchor that was cut out of the log refutes it', () => {
+    const log = new AnchoredLog('cut out').opened();
+    fill(log, 5).anchor({});
+    log.tpm.counter += 1;
+    fill(log, 9).anchor({});
+    const given = verdict(log, log.batch(0));
+    expect(given).toMatchObject({ reason: 'anchor_continuity', exitCode: 1 });
+    expect(given.detail).toContain('counter_gap: counter value 2 between anchor 1');
+    // Without the entries between, nobody can tell yet.
+    const part = log.batch(7, log.size, { left: true });
+    expect(verdict(log, part)).toMatchObject({ outcome: 'verified' });
+  });
+
+  test('an `anchor.made` over another root than the log has refutes it', () => {
+    const log = fill(new AnchoredLog('fork').opened(), 6);
+    const other = { origin: log.origin, size: 4, root: new Uint8Array(32) };
+    const note = log.tpm.anchor(log.sign(other));
+    log.add('anchor.made', { size: 4, root: base64url(other.root), lines: linesOf(note), counter: 1 });
+    expect(verdict(log, log.batch(0)).detail).toContain('anchor_fork');
+  });
+
+  test('a lying line in `anchor.made` counts for nothing, and is named', () => {
+    const log = fill(new AnchoredLog('lying').opened(), 6);
+    const line = log.tpm.line(formatCheckpoint(log.checkpoint(3)));
+    const lines = linesOf({ text: '', signatures: [line, line] });
+    log.add('anchor.made', { size: 6, root: base64url(log.checkpoint(6).root), lines, counter: 1 });
+    const given = verdict(log, log.batch(0));
+    expect(given).toMatchObject({
+      outcome: 'verified',
+      logs: [{ level: 'A1', anchors: { found: 1, verified: 0, refused: [{ index: 6, reason: 'checkpoint' }] } }],
+    });
+  });
+
+  test('anchors after a clear do not count in the log that was there before', () => {
+    const log = new AnchoredLog('cleared').opened();
+    fill(log, 5).anchor({});
+    log.tpm.resetCount = 0;
+    fill(log, 9).anchor({});
+    const given = verdict(log, log.batch(0));
+    expect(given.logs[0]).toMatchObject({
+      level: 'A2',
+      anchors: { verified: 2, size: 5, continuity: [{ name: 'tpm_cleared' }] },
+    });
+  });
+});
+
+describe('a bundle of an anchored log', () => {
+  const log = twice();
+  const source = (sizes: readonly number[], entries: readonly number[]) => ({
+    origin: log.origin,
+    searched: { first: 0, end: 12 },
+    checkpoints: sizes.map((size) => ({ size, note: noteText(log.note(size)) })),
+    entries: entries.map((index) => ({ index, leaf: log.leaves[index] ?? utf8('') })),
+    subtree: subtreesOf(nodeCrypto, log.leafHashes),
+  });
+  const bundle = (...sources: readonly ReturnType<typeof source>[]): Uint8Array =>
+    formatBundle({ question: 'q', logs: sources.map((each) => bundleLog(nodeCrypto, each)), successors: [] });
+
+  test('has the level of the entries in question: below the last anchor A2, above it A1', () => {
+    expect(verdict(log, bundle(source([5, 9, 12], [3, 7]))).logs[0]).toMatchObject({
+      level: 'A2',
+      tail: 3,
+      anchors: { size: 9 },
+    });
+    const above = verdict(log, bundle(source([5, 9, 12], [3, 11]))).logs[0];
+    expect(above).toMatchObject({ level: 'A1', anchors: { size: 9 } });
+    expect(above?.whyNotHigher[0]).toBe('A2: the newest verified anchor is at size 9, below entry 11');
+    expect(verdict(log, bundle(source([5], []))).logs[0]).toMatchObject({ level: 'A2', tail: 0 });
+  });
+
+  test('counts an anchor only when a chain of proofs joins it to the entry', () => {
+    // Entry 9 is `anchor.made` over size 9, and no checkpoint of that size is here.
+    const apart = verdict(log, bundle(source([12], [3, 9]))).logs[0];
+    expect(apart).toMatchObject({ level: 'A1', anchors: { verified: 1, size: 0 } });
+    expect(apart?.whyNotHigher[0]).toContain('1 verify, and none is joined to them by this file');
+    const bare = source([9, 12], [3, 9]);
+    const stripped = {
+      ...bare,
+      checkpoints: [9, 12].map((size) => ({ size, note: noteText(log.sign(log.checkpoint(size))) })),
+    };
+    // With the checkpoint, the entry's line is as good as the note's: it covers entry 3.
+    expect(verdict(log, bundle({ ...stripped, entries: [...stripped.entries] })).logs[0]).toMatchObject({
+      level: 'A1',
+      anchors: { size: 9 },
+    });
+    expect(verdict(log, bundle(stripped)).logs[0]?.whyNotHigher[0]).toContain('below entry 9');
+  });
+
+  test('of two logs with one counter shows what neither shows alone', () => {
+    const tpm = new TestTpm('shared');
+    const one = fill(new AnchoredLog('one', tpm).opened(), 6);
+    one.anchor({ entry: false });
+    tpm.counter = 0;
+    const two = fill(new AnchoredLog('two', tpm, 2).opened(undefined, 0), 6);
+    two.anchor({ entry: false });
+    const of = (each: AnchoredLog) => ({
+      origin: each.origin,
+      searched: { first: 0, end: 6 },
+      checkpoints: [{ size: 6, note: noteText(each.note(6)) }],
+      entries: [],
+      subtree: subtreesOf(nodeCrypto, each.leafHashes),
+    });
+    const bytes = formatBundle({
+      question: 'q',
+      logs: [one, two].map((each) => bundleLog(nodeCrypto, of(each))),
+      successors: [],
+    });
+    const policy = policyOf([], { logs: [one, two].map((each) => ({ vkey: vkeyText(each), ...tpm.policy })) });
+    const given = verdict(one, bytes, { policy });
+    expect(given).toMatchObject({ reason: 'anchor_continuity', exitCode: 1 });
+    expect(given.detail).toContain('counter_cloned');
+  });
+});
+
+afterAll(() => {
+  const all = Object.keys(VERIFY_REASONS).filter((name) => name.startsWith('anchor_'));
+  expect(all.length).toBe(12);
+  expect(all.filter((name) => !reached.has(name))).toEqual([]);
+});
