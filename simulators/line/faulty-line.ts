@@ -1,9 +1,13 @@
 /**
  * Puts the fault plan between a device and its cable: what the device says becomes deliveries, pauses and pulled plugs.
+ *
+ * A wire keeps bytes in order. The pieces of what was split are therefore never mixed with what is said next, however
+ * late the timers of this process are: what is left of them goes first.
  */
 import type { Scheduler, Timer } from '../../src/base/clock.ts';
 import type { FaultCounts } from '../faults/kinds.ts';
 import {
+  type Delivery,
   type Emission,
   type FaultSettings,
   type FaultState,
@@ -27,6 +31,8 @@ export class FaultyLine {
   readonly #timers = new Set<Timer>();
   #state: FaultState = FIRST_EMISSION;
   #holding: Timer | undefined;
+  /** Pieces of a split emission of which the first is on the wire. */
+  #rest: readonly Uint8Array[] = [];
   #closed = false;
 
   constructor(parts: FaultyLineParts) {
@@ -43,11 +49,9 @@ export class FaultyLine {
     const outcome = planEmission(settings, name, this.#state, emission);
     this.#state = outcome.state;
     for (const fault of outcome.faults) counts.add(fault);
-    let lastMs = 0;
-    for (const { afterMs, bytes } of outcome.deliveries) {
-      lastMs = afterMs;
-      this.#after(afterMs, () => this.#parts.cable.send(bytes));
-    }
+    const [first, ...rest] = outcome.deliveries;
+    if (first !== undefined) this.#after(first.afterMs, () => this.#say(first, rest));
+    const lastMs = outcome.deliveries.at(-1)?.afterMs ?? 0;
     this.#holdOrNot();
     const { unplugMs } = outcome;
     if (unplugMs !== undefined) this.#after(lastMs, () => void this.#unplugFor(unplugMs));
@@ -67,8 +71,23 @@ export class FaultyLine {
     this.#holding = this.#parts.scheduler.after(HOLD_MAX_MS, () => {
       const released = releaseHeld(this.#state);
       this.#state = released.state;
-      this.#parts.cable.send(released.bytes);
+      this.#say({ afterMs: 0, bytes: released.bytes }, []);
     });
+  }
+
+  #say(first: Delivery, rest: readonly Delivery[]): void {
+    for (const piece of [...this.#rest, first.bytes]) this.#parts.cable.send(piece);
+    const pieces = rest.map(({ bytes }) => bytes);
+    this.#rest = pieces;
+    for (const { afterMs } of rest) {
+      this.#after(afterMs - first.afterMs, () => {
+        // Gone already when somebody spoke meanwhile.
+        const [next] = this.#rest;
+        if (next === undefined || !pieces.includes(next)) return;
+        this.#parts.cable.send(next);
+        this.#rest = this.#rest.slice(1);
+      });
+    }
   }
 
   async #unplugFor(unplugMs: number): Promise<void> {
