@@ -56,6 +56,16 @@ export { type PolicyProblem, type PolicyResult, parsePolicy, policyOfVkey, type 
 export { EXIT_CODES, VERIFY_REASONS, type VerifyReason } from './verify/reasons.ts';
 export type { LogFinding, Verdict } from './verify/verdict.ts';
 export { FileVerifier, type VerifyOptions, verifyBytes, verifyFile } from './verify/verify-file.ts';
+export {
+  ENROLMENT_RECORD_TYPE,
+  ENROLMENT_SUMMARY_TYPE,
+  type EnrolmentRecord,
+  type EnrolmentSummary,
+  parseEnrolmentRecord,
+  recordHash,
+  verifyEnrolmentRecord,
+  verifyEnrolmentSummary,
+} from './wire/enrolment.ts';
 export { type Envelope, formatEnvelope, parseEnvelope } from './wire/envelope.ts';
 export {
   formatEnrolment,

@@ -7,6 +7,7 @@
 import type { JsonObject } from './event/event.ts';
 import { EVENT_TYPES, leafSchema } from './event/vocabulary.ts';
 import { POLICY_SCHEMA } from './verify/policy.ts';
+import { ENROLMENT_SCHEMAS } from './wire/enrolment.ts';
 
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 const count: JsonObject = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
@@ -77,6 +78,7 @@ const WIRE: JsonObject = {
     ),
     dependentRequired: { root: ['size'], size: ['root'] },
   },
+  ...ENROLMENT_SCHEMAS,
   bundle: closed(
     {
       logs: list(

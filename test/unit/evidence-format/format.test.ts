@@ -46,10 +46,10 @@ describe('FORMAT.md', () => {
     expect(unsaid).toEqual([]);
   });
 
-  test('names each prefix that a log key may sign with its right length', () => {
+  test('names each prefix that a key may sign with its right length', () => {
     for (const [, length, type] of format().matchAll(/`DSSEv1 (\d+) (\S+) `/g))
       expect(type).toHaveLength(Number(length));
-    expect([...format().matchAll(/`DSSEv1 \d+ /g)]).toHaveLength(3);
+    expect([...format().matchAll(/`DSSEv1 \d+ /g)]).toHaveLength(6);
   });
 
   test('is enough: a stranger verifies the batch that it prints, and the export', () => {
