@@ -84,7 +84,9 @@ function answered(
 const GET_RANDOM: TpmCall = { command: 'GetRandom', parameters: Uint8Array.of(0, 4) };
 
 test('a command proves key, authorisation value, Name, parameters and nonces', () => {
-  const auth = new Secret(concatBytes(utf8('owner'), Uint8Array.of(0, 0)));
+  // Longer than what HMAC pads with zeros by itself: its block of 64 bytes, less the session key.
+  const value = utf8('an owner authorisation of fifty bytes, give or take');
+  const auth = new Secret(concatBytes(value, Uint8Array.of(0, 0)));
   const owner = permanent(TPM_RH.OWNER, auth);
   const parameters = new TpmWriter().u64(5n).bytes();
   const call = new ProtectedCall(nodeTpmCrypto, { command: 'ClockSet', handles: [owner], parameters }, session());
@@ -93,7 +95,7 @@ test('a command proves key, authorisation value, Name, parameters and nonces', (
   expect(sent.auths).toHaveLength(1);
   const cpHash = sha256(u32(TPM_CC.ClockSet), u32(TPM_RH.OWNER), parameters);
   // Trailing zeros of an authorisation value do not count.
-  const wanted = hmac(concatBytes(KEY, utf8('owner')), cpHash, only?.nonce ?? KEY, NONCE_TPM, Uint8Array.of(1));
+  const wanted = hmac(concatBytes(KEY, value), cpHash, only?.nonce ?? KEY, NONCE_TPM, Uint8Array.of(1));
   expect(only).toMatchObject({ handle: HANDLE, attributes: 1, hmac: wanted });
 });
 
