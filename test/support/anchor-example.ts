@@ -53,8 +53,8 @@ export function anchorExampleLines(log: TestLog): readonly (readonly string[])[]
       `counter Name     ${hex(tpm.counterName)}`,
       `extraData input  ${hex(utf8(`${ANCHOR_IDENTIFIER}\n${text}`))}`,
       `extraData        ${hex(anchorExtraData(nodeCrypto, text))}`,
-      `key id input     ${hex(keyIdInput)}`,
-      `key id           ${hex(anchorKeyId(nodeCrypto, log.origin, spki))}`,
+      `anchor id input  ${hex(keyIdInput)}`,
+      `anchor key id    ${hex(anchorKeyId(nodeCrypto, log.origin, spki))}`,
     ],
     [
       `attestation      ${hex(signed.attest)}`,

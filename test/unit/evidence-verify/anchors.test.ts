@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { base64url, utf8 } from '../../../src/base/bytes.ts';
+import { describeVerdict } from '../../../src/cli/commands/verify.ts';
 import type { JsonObject } from '../../../src/evidence/event/event.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { formatCheckpoint } from '../../../src/evidence/log/checkpoint.ts';
@@ -169,6 +170,20 @@ describe('an export of an anchored log', () => {
       verdict(log, plain, { receipts: [formatNote({ ...bad, signatures: bad.signatures.slice(0, 1) })] }).logs[0],
     ).toMatchObject({ level: 'A1' });
   });
+});
+
+test('the command line shows anchors found, verified, the last one, the tail, and what counts for nothing', () => {
+  const log = twice();
+  const line = log.tpm.line(formatCheckpoint(log.checkpoint(3)));
+  const lines = linesOf({ text: '', signatures: [line, line] });
+  log.add('anchor.made', { size: 12, root: base64url(log.checkpoint(12).root), lines, counter: 9 });
+  const said = describeVerdict('file', verdict(log, log.batch(0))).map((each) => each.trim());
+  expect(said).toContain('anchors    3 found, 2 verified, the last with counter 2 at size 9');
+  expect(said).toContain('anchors    entry 12 counts for nothing: checkpoint');
+  expect(said).toContain('level      A2; not higher because');
+  expect(said).toContain('tail       4 entries after the last anchor');
+  const bare = fill(new AnchoredLog('bare').opened(), 3);
+  expect(describeVerdict('file', verdict(bare, bare.batch(0)))).toContain('  anchors    none');
 });
 
 describe('why a level is not higher', () => {
