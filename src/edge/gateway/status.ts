@@ -47,7 +47,9 @@ export function problemsOf(parts: {
   const found: string[] = [...journalProblems];
   if (!uplink.connected) found.push('the broker is not connected: entries wait in the journal');
   if (uplink.stalled) found.push(`no receipt moves although ${uplink.waiting} entries wait for one`);
-  found.push(...uplink.alarms.map((alarm) => `uplink: ${alarm}`));
+  // The journal says itself that a log is breached, and when that is over; the uplink remembers it to its end.
+  const alarms = uplink.alarms.filter((alarm) => !alarm.startsWith('log_breached '));
+  found.push(...alarms.map((alarm) => `uplink: ${alarm}`));
   for (const line of lines) {
     if (line.state !== 'open') found.push(`port ${line.port} is ${line.state}: ${line.reason}`);
     for (const device of line.devices) {

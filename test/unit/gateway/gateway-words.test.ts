@@ -222,7 +222,11 @@ describe('health', () => {
       },
     ] as const;
     const found = problemsOf({
-      uplink: { ...uplink, connected: false, alarms: ['memory_lost'] },
+      uplink: {
+        ...uplink,
+        connected: false,
+        alarms: ['log_breached lockers.example/gw-0001/1-9f2c01aa', 'memory_lost'],
+      },
       lines,
       journalProblems: journalProblems({ ...journal, writer: 'full', room: 'full', setAside: ['1-9f2c01aa.1'] }),
     });
