@@ -48,6 +48,7 @@ export class Tpm {
   /** The connection failed or lied: what the TPM holds is unknown, and no further command goes out. */
   #broken = false;
   #untidy = false;
+  #underWay = false;
   #ended = false;
 
   constructor(settings: UnitSettings) {
@@ -105,8 +106,13 @@ export class Tpm {
       const held = call.command === 'StartAuthSession' ? this.#sessions.size : this.#objects.size;
       assert(held < LOADED_MAX, `${call.command}: a unit of work holds ${LOADED_MAX} objects and sessions at most`);
     }
+    // Nonces roll with each command: two at a time would prove nothing.
+    assert(!this.#underWay, `${call.command}: a unit of work sends one command at a time`);
     const wrapped = new ProtectedCall(this.crypto, call, row.sessions ? session : undefined);
-    const answer = await this.#sendUntilAnswered(call, wrapped, this.#settings.signal);
+    this.#underWay = true;
+    const answer = await this.#sendUntilAnswered(call, wrapped, this.#settings.signal).finally(() => {
+      this.#underWay = false;
+    });
     if (answer.handle !== undefined) this.#adopt(call, answer.handle);
     return answer;
   }

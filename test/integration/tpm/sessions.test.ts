@@ -1,5 +1,5 @@
 /** Sessions: salt, encryption on the wire, policies, dictionary attack, authorisations, leaks. */
-import { beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Interposer, startInterposer } from '../../../simulators/tpm/interposer.ts';
 import type { SimulatedTpm } from '../../../simulators/tpm/tpm.ts';
 import { hex, utf8 } from '../../../src/base/bytes.ts';
@@ -70,6 +70,7 @@ const SHA256 = TPM_ALG.SHA256;
 const PCRS = [{ hashAlg: SHA256, pcrs: [14] }];
 const NO_POINT = { x: new Uint8Array(0), y: new Uint8Array(0) };
 
+const dir = makeTempDir('tpm-bus');
 let box: SimulatedTpm;
 let bus: Interposer;
 let client: TpmClient;
@@ -78,10 +79,15 @@ let parent: { readonly handle: number; readonly name: Uint8Array };
 
 beforeAll(async () => {
   box = await makeTpm();
-  bus = await startInterposer({ tpm: box.address, socketPath: makeTempDir('bus').file('bus.sock') });
+  bus = await startInterposer({ tpm: box.address, socketPath: dir.file('bus.sock') });
   client = clientOn(bus.address);
   salt = await provisionSrk(client);
   parent = { handle: salt.handle, name: salt.pinnedName };
+});
+
+afterAll(async () => {
+  await bus.close();
+  dir.remove();
 });
 
 async function policyNow(tpm: Tpm): Promise<Uint8Array> {
@@ -252,7 +258,7 @@ test('too many wrong authorisations of an object without noDA lock it out until 
 
 test('hierarchies get authorisations that are never seen, and Clear takes them away', async () => {
   const own = await makeTpm();
-  const bus2 = await startInterposer({ tpm: own.address, socketPath: makeTempDir('bus').file('bus.sock') });
+  const bus2 = await startInterposer({ tpm: own.address, socketPath: dir.file('bus2.sock') });
   const users = clientOn(bus2.address);
   const srk = await provisionSrk(users);
   const ownerAuth = new Secret(nodeTpmCrypto.randomBytes(32));
@@ -284,6 +290,8 @@ test('hierarchies get authorisations that are never seen, and Clear takes them a
   });
   expect(bus2.saw(ownerAuth.reveal())).toBe(false);
   expect(bus2.saw(lockoutAuth.reveal())).toBe(false);
+  await users.close();
+  await bus2.close();
 });
 
 test('a secret is never sent where nothing encrypts', async () => {
@@ -303,6 +311,14 @@ test('a fourth session is a defect, not a request to the TPM', async () => {
     expect(await failureOf(StartAuthSession(tpm, { salt: 'unsalted' }))).toMatchObject({ name: 'AssertionError' });
   });
   await expectNothingLoaded(client);
+});
+
+test('two commands at once in one unit are a defect: nonces roll with each', async () => {
+  await protectedRun(client, salt, async (tpm) => {
+    const both = await Promise.allSettled([GetRandom(tpm, 8), GetRandom(tpm, 8)]);
+    expect(both.map((result) => result.status)).toEqual(['fulfilled', 'rejected']);
+    await GetRandom(tpm, 8);
+  });
 });
 
 test('a unit of work that fails leaves nothing loaded', async () => {

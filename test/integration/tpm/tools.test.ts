@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SimulatedTpm } from '../../../simulators/tpm/tpm.ts';
 import { hex, utf8 } from '../../../src/base/bytes.ts';
 import { type LogFields, silentLogger } from '../../../src/base/logger.ts';
@@ -49,6 +49,8 @@ const dir = makeTempDir('tpm-tools');
 beforeAll(async () => {
   box = await makeTpm();
 });
+
+afterAll(() => dir.remove());
 
 /** Our part; the client lets go of the TPM afterwards. */
 async function ours<T>(work: (client: TpmClient) => Promise<T>): Promise<T> {

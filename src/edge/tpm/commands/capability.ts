@@ -52,6 +52,8 @@ export const TPM_PT = {
 
 const PROPERTIES_MAX = 127;
 const HANDLES_MAX = 254;
+/** More NV indices and keys than any TPM has room for. */
+const HANDLES_TOTAL_MAX = 4_096;
 
 /** One answer of TPM2_GetCapability: its list as `parse` reads it, and whether there is more. */
 export async function GetCapability<T>(
@@ -98,7 +100,9 @@ export async function getHandles(tpm: Tpm, type: number): Promise<readonly numbe
     handles.push(...value);
     const last = value.at(-1);
     if (!more || last === undefined) return handles;
-    if (last < from) tpm.distrust('response_fields', 'GetCapability lists handles in falling order');
+    if (last < from || handles.length > HANDLES_TOTAL_MAX) {
+      tpm.distrust('response_fields', 'GetCapability lists handles without an end');
+    }
     from = last + 1;
   }
 }

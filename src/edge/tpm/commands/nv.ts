@@ -26,7 +26,10 @@ export async function NV_UndefineSpace(tpm: Tpm, owner: Entity, index: Entity): 
 
 /** As ReadPublic: the Name is computed, and in a protected unit asked for again under the session. */
 export async function NV_ReadPublic(tpm: Tpm, handle: number, expectedName?: Uint8Array): Promise<NvIndex> {
-  const first = expectedName ?? (await askNvPublic(tpm, { handle, name: new Uint8Array(0) }, false)).name;
+  const bare =
+    expectedName === undefined ? await askNvPublic(tpm, { handle, name: new Uint8Array(0) }, false) : undefined;
+  if (bare !== undefined && tpm.session === undefined) return bare;
+  const first = expectedName ?? bare?.name ?? new Uint8Array(0);
   const found = await askNvPublic(tpm, { handle, name: first }, true);
   if (!equalBytes(found.name, first)) {
     const names = `${hex(found.name)}; expected ${hex(first)}`;

@@ -129,7 +129,10 @@ export async function ReadPublic(
   handle: number,
   expectedName?: Uint8Array,
 ): Promise<{ readonly object: TpmObject; readonly qualifiedName: Uint8Array }> {
-  const first = expectedName ?? (await askPublic(tpm, { handle, name: new Uint8Array(0) }, false)).object.name;
+  const bare =
+    expectedName === undefined ? await askPublic(tpm, { handle, name: new Uint8Array(0) }, false) : undefined;
+  if (bare !== undefined && tpm.session === undefined) return bare;
+  const first = expectedName ?? bare?.object.name ?? new Uint8Array(0);
   const found = await askPublic(tpm, { handle, name: first }, true);
   if (!equalBytes(found.object.name, first)) {
     const names = `${hex(found.object.name)}; expected ${hex(first)}`;

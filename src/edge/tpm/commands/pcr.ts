@@ -1,5 +1,6 @@
 /** TPM2_PCR_Read, TPM2_PCR_Extend (TPM 2.0 Library, Part 3, section 22). */
 import { assert } from '../../../base/assert.ts';
+import { LatchkeyError } from '../../../base/errors.ts';
 import { type HashAlg, hashSizeBytes } from '../../../tpm2/algorithms.ts';
 import { type PcrSelection, readPcrSelections, writePcrSelections } from '../../../tpm2/pcr.ts';
 import { TpmWriter } from '../../../tpm2/wire.ts';
@@ -8,12 +9,15 @@ import type { Tpm } from '../unit.ts';
 
 /** TPML_DIGEST holds eight: one answer may give no more. */
 const DIGESTS_MAX = 8;
+/** Beginnings, when somebody extends a PCR between two answers. */
+const TRIES_MAX = 10;
 
-/** Values of one bank's PCRs, in rising order of the PCRs. Refused while they change between two answers. */
+/** Values of one bank's PCRs, in rising order of the PCRs. Rejects with TPM_BUSY when they change again and again. */
 export async function PCR_Read(tpm: Tpm, selection: PcrSelection): Promise<readonly Uint8Array[]> {
   const values: Uint8Array[] = [];
   const wanted = [...selection.pcrs].sort((a, b) => a - b);
   let counter: number | undefined;
+  let tries = 1;
   for (let at = 0; at < wanted.length; ) {
     const pcrs = wanted.slice(at, at + DIGESTS_MAX);
     const found = await readSome(tpm, { hashAlg: selection.hashAlg, pcrs });
@@ -25,6 +29,8 @@ export async function PCR_Read(tpm: Tpm, selection: PcrSelection): Promise<reado
     }
     if (counter !== undefined && counter !== found.counter) {
       // Somebody extended a PCR in between: begin again, so that all values are of one moment.
+      if (tries === TRIES_MAX) throw new LatchkeyError('TPM_BUSY', 'PCR_Read: the PCRs change while they are read');
+      tries += 1;
       values.length = 0;
       at = 0;
       counter = undefined;
