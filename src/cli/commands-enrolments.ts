@@ -77,6 +77,13 @@ export const ENROLMENT_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/enrolments-decide.ts')).enrolmentsRevokeCommand,
   },
   {
+    name: 'enrolments escrow',
+    summary: 'Open the authorisations that a box handed over, with the key that is kept offline',
+    positionals: ['GATEWAY'],
+    options: { config: CONFIG, key: { type: 'string', value: 'FILE', help: 'the private X25519 key in PEM' } },
+    load: async () => (await import('./commands/enrolments-escrow.ts')).enrolmentsEscrowCommand,
+  },
+  {
     name: 'enrolments policy',
     summary: 'Print the trust policy that follows, for verify and receive',
     positionals: [],

@@ -7,6 +7,7 @@ import { unbase64, unbase64url, utf8Text } from '../../base/bytes.ts';
 import { accept, type Result } from '../../base/result.ts';
 import { parseVkey, type Vkey } from '../../evidence/log/note.ts';
 import type { Envelope } from '../../evidence/wire/envelope.ts';
+import { SEALED_BOX_BYTES_MIN } from '../../platform/sealed-box.ts';
 import { CERTIFICATE_BYTES_MAX } from './certificate.ts';
 import { type EnrolRefusal, refused } from './reasons.ts';
 
@@ -80,7 +81,7 @@ const answerSchema = z.strictObject({
     })
     .optional(),
   /** Owner and lockout authorisation, sealed to the service's escrow key. */
-  escrow: bytesOf(ESCROW_BYTES_MAX).optional(),
+  escrow: bytesOf(ESCROW_BYTES_MAX, SEALED_BOX_BYTES_MIN).optional(),
 });
 
 export type EnrolRequest = z.output<typeof requestSchema>;
@@ -115,6 +116,11 @@ export function parseRequest(body: Uint8Array): Result<EnrolRequest, EnrolRefusa
 
 export function parseAnswer(body: Uint8Array): Result<EnrolAnswer, EnrolRefusal> {
   return parsed(body, answerSchema);
+}
+
+/** What a sealed box of authorisations says that it is. */
+export function escrowContext(gateway: string): string {
+  return `escrow\n${gateway}`;
 }
 
 export function isChallengeId(text: string): boolean {

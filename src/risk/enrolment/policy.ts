@@ -2,8 +2,8 @@
  * The trust policy that follows from the histories (FORMAT.md section 10): what `latchkey verify --policy` and
  * `latchkey receive` believe.
  *
- * A log that only its predecessor's key vouched for, or whose TPM is emulated, is named without AK and counter: its evidence
- * stays A0. A contested branch is not named at all.
+ * A log that only its predecessor's key vouched for is named without enrolment and AK: its evidence stays A0. A contested
+ * branch is not named at all.
  */
 import { base64url } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
@@ -37,11 +37,12 @@ export function policyText(crypto: EvidenceCrypto, states: readonly GatewayState
 function rowOf(crypto: EvidenceCrypto, log: KnownLog): object {
   const { record, envelope } = log.enrolled;
   const { tpm } = record;
-  const isAnchored = tpm !== undefined && record.class === 'hardware' && log.vouchedBy !== 'log';
   return {
     vkey: formatVkey(log.vkey),
-    enrolment: base64url(crypto.sha256(envelope.payload)),
-    ...(isAnchored && { ak: tpm.ak, counter: tpm.counter }),
+    ...(log.vouchedBy !== 'log' && {
+      enrolment: base64url(crypto.sha256(envelope.payload)),
+      ...(tpm !== undefined && { ak: tpm.ak, counter: tpm.counter, class: record.class }),
+    }),
     ...(log.revoked !== undefined && { revoked: { size: log.revoked.size, root: log.revoked.root } }),
   };
 }

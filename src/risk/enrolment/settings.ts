@@ -1,11 +1,12 @@
 /** The whole of enrolments.yaml. */
-import { createPublicKey } from 'node:crypto';
 import { z } from 'zod';
+import { unbase64 } from '../../base/bytes.ts';
 import { isKeyName } from '../../evidence/log/key-name.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
 import { LEVELS, WITNESS_ROLES } from '../../evidence/verify/policy.ts';
 import { TPM_CLASSES } from '../../evidence/wire/enrolment.ts';
 import { httpSettingsSchema } from '../../platform/http/settings.ts';
+import { sealedBoxKey } from '../../platform/sealed-box.ts';
 
 const absolutePath = z
   .string()
@@ -19,12 +20,8 @@ const keyName = z
   .refine((text) => isKeyName(text) && !parseOrigin(text).ok, { error: 'a name without spaces and plus, no origin' });
 
 function isX25519(text: string): boolean {
-  try {
-    const key = createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
-    return key.asymmetricKeyType === 'x25519';
-  } catch {
-    return false;
-  }
+  const spki = unbase64(text);
+  return spki !== undefined && sealedBoxKey(spki) !== undefined;
 }
 
 export const enrolmentSettingsSchema = z.strictObject({

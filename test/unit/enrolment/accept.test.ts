@@ -10,7 +10,7 @@ import { nodeTpmCrypto } from '../../../src/platform/tpm-crypto.ts';
 import { readGateway } from '../../../src/risk/enrolment/gateway-book.ts';
 import { policyText } from '../../../src/risk/enrolment/policy.ts';
 import { nvName } from '../../../src/tpm2/nv-public.ts';
-import { TestBox, utf8Json } from '../../support/test-box.ts';
+import { TestBox } from '../../support/test-box.ts';
 import { makeBench, makeVendors, type Vendors } from './bench.ts';
 
 let vendors: Vendors;
@@ -116,7 +116,7 @@ test('a box with software keys is enrolled at A0, where that is allowed', async 
   expect(read.ok && 'tpm' in read.value).toBe(false);
 });
 
-test('the policy names hardware with its AK, and others without', async () => {
+test('the policy names AK, counter and class of each TPM', async () => {
   const bench = await makeBench(vendors);
   const hardware = vendors.certified(new TestBox('gw-0001'));
   const emulated = vendors.certified(new TestBox('gw-0002'), vendors.emulatedRoot);
@@ -129,8 +129,9 @@ test('the policy names hardware with its AK, and others without', async () => {
   expect(policy.value.leastLevel).toBe('A2');
   const log = policy.value.logs.get(hardware.log.vkey.name);
   expect(log?.ak).toEqual(hardware.ak.spki);
+  expect(log?.tpmClass).toBe('hardware');
   expect(hex(log?.enrolment ?? new Uint8Array(0))).toBe(hex(nodeCrypto.sha256(present(record).payload)));
-  expect(policy.value.logs.get(emulated.log.vkey.name)?.ak).toBeUndefined();
+  expect(policy.value.logs.get(emulated.log.vkey.name)?.tpmClass).toBe('emulated');
   expect(
     parsePolicy(nodeCrypto, Buffer.from(policyText(nodeCrypto, [], { witnesses: [], least_level: 'A0' }))).ok,
   ).toBe(true);
@@ -165,10 +166,11 @@ test('no byte of a record or of its signature can change', async () => {
 test('escrowed authorisations are kept with the record, and asked for only when there is a key for them', async () => {
   const bench = await makeBench(vendors, { rules: { escrowKey: 'MCowBQYDK2VuAyEA' } });
   const box = vendors.certified(new TestBox('gw-0001'));
+  const sealed = nodeTpmCrypto.randomBytes(80);
   const challenge = await bench.challenge(box);
   expect(challenge.escrow_key).toBe('MCowBQYDK2VuAyEA');
-  const outcome = await bench.answer(box, challenge, box.answer(challenge, {}, { escrow: base64(utf8Json('sealed')) }));
+  const outcome = await bench.answer(box, challenge, box.answer(challenge, {}, { escrow: base64(sealed) }));
   expect(outcome.ok).toBe(true);
   const { escrows } = await readGateway(bench.store, 'gw-0001');
-  expect(unbase64(present(escrows[0]).escrow)).toEqual(utf8Json('sealed'));
+  expect(unbase64(present(escrows[0]).escrow)).toEqual(sealed);
 });

@@ -89,7 +89,7 @@ describe('a log that follows an enrolled one', () => {
     expect(taken).toEqual({ ok: true, value: { v: 1, state: 'taken' } });
     expect((await state()).logs.get(next.vkey.name)).toMatchObject({ vouchedBy: 'log', isContested: false });
     const before = await policy();
-    expect(before.value.logs.get(next.vkey.name)?.ak).toBeUndefined();
+    expect(before.value.logs.get(next.vkey.name)).toEqual({ vkey: next.vkey });
     expect(before.value.successors).toHaveLength(1);
     // Said twice it is said once.
     await bench.service.successor(envelopeBytes(byOldKey(first, next)));

@@ -70,7 +70,7 @@ describe('an answer is refused', () => {
   test.each<[EnrolRefusal, string, Change]>([
     ['body', 'a member too much', () => ({ head: { more: 1 } })],
     ['body', 'no TPM where there was one', () => ({ head: { tpm: undefined } })],
-    ['escrow', 'authorisations that nobody asked for', () => ({ head: { escrow: 'AAAA' } })],
+    ['escrow', 'authorisations that nobody asked for', () => ({ head: { escrow: base64(new Uint8Array(64)) } })],
     ['secret', 'the secret itself', (box, _s, challenge) => ({ tpm: { proof: base64(box.activate(challenge)) } })],
     [
       'possession',
