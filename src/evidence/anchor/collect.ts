@@ -113,7 +113,7 @@ export class HistoryCollector {
   }
 
   get #isFull(): boolean {
-    return this.#anchors.length + this.#starts.length + this.#times.length >= ITEMS_MAX;
+    return this.#anchors.length + this.#starts.length + this.#times.length + this.#refusedCount >= ITEMS_MAX;
   }
 
   #advance(index: number): void {

@@ -35,6 +35,8 @@ class Judge {
   clearedFrom: number | undefined;
   readonly #logs: ReadonlyMap<string, LogHistory>;
   readonly #openings: readonly SeenOpening[];
+  /** Reset counts, or reset and restart counts, that a start names. */
+  readonly #named: ReadonlySet<string>;
   /** Each text with each counter value once. */
   readonly #texts: SeenAnchor[] = [];
   /** One per counter value, ascending, each with all that certify it over one text. */
@@ -43,6 +45,10 @@ class Judge {
   constructor(logs: readonly LogHistory[]) {
     this.#logs = new Map(logs.map((log) => [log.origin, log]));
     this.#openings = logs.flatMap((log) => log.opening ?? []);
+    const starts = logs.flatMap((log) => log.starts).filter((start) => start.resets !== undefined);
+    this.#named = new Set(
+      starts.map(({ resets, restarts }) => (restarts === undefined ? `${resets}` : `${resets} ${restarts}`)),
+    );
     this.#values = this.#byValue(logs.flatMap((log) => log.anchors));
   }
 
@@ -170,11 +176,7 @@ class Judge {
     }
     if (sameReset && wentBack) this.#find('clock_back', detail);
     if (sameReset && b.restartCount <= a.restartCount) return;
-    const isNamed = [...this.#logs.values()].some((log) =>
-      log.starts.some(
-        ({ resets, restarts }) => resets === b.resetCount && (restarts === undefined || restarts === b.restartCount),
-      ),
-    );
+    const isNamed = this.#named.has(`${b.resetCount}`) || this.#named.has(`${b.resetCount} ${b.restartCount}`);
     if (!isNamed) this.#find('reset_unobserved', detail);
   }
 

@@ -200,7 +200,8 @@ const TYPE_MEMBER = Array.from('"type":"', (unit) => unit.charCodeAt(0));
  */
 function typeOf(leaf: Uint8Array): string | undefined {
   for (let at = leaf.length - TYPE_MEMBER.length; at >= 0; at -= 1) {
-    if (!TYPE_MEMBER.every((byte, i) => leaf[at + i] === byte)) continue;
+    // Most bytes are no quote: only at one is the rest compared.
+    if (leaf[at] !== 0x22 || !TYPE_MEMBER.every((byte, i) => leaf[at + i] === byte)) continue;
     const from = at + TYPE_MEMBER.length;
     const end = leaf.indexOf(0x22, from);
     return end < 0 ? undefined : String.fromCharCode(...leaf.subarray(from, Math.min(end, from + 64)));
