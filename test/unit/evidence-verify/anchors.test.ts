@@ -1,92 +1,25 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { base64url, utf8 } from '../../../src/base/bytes.ts';
 import { describeVerdict } from '../../../src/cli/commands/verify.ts';
-import type { JsonObject } from '../../../src/evidence/event/event.ts';
-import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { formatCheckpoint } from '../../../src/evidence/log/checkpoint.ts';
-import { formatNote, formatVkey, type Note, type NoteSignature } from '../../../src/evidence/log/note.ts';
+import { formatNote } from '../../../src/evidence/log/note.ts';
 import { subtreesOf } from '../../../src/evidence/log/proofs.ts';
-import { portableCrypto } from '../../../src/evidence/portable-crypto.ts';
 import { bundleLog, formatBundle } from '../../../src/evidence/verify/bundle.ts';
-import type { TrustPolicy } from '../../../src/evidence/verify/policy.ts';
-import { VERIFY_REASONS } from '../../../src/evidence/verify/reasons.ts';
-import type { Verdict } from '../../../src/evidence/verify/verdict.ts';
-import { type VerifyOptions, verifyBytes } from '../../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
-import type { Attest } from '../../../src/tpm2/attest.ts';
-import { eventOf, fill } from '../../support/test-events.ts';
-import { noteText, TestLog, TestWitness } from '../../support/test-log.ts';
+import {
+  AnchoredLog,
+  independent,
+  policyFor,
+  store,
+  twice,
+  verdict,
+  vkeyText,
+  whole,
+} from '../../support/anchored-log.ts';
+import { fill } from '../../support/test-events.ts';
+import { noteText, TestLog } from '../../support/test-log.ts';
 import { linesOf, TestTpm } from '../../support/test-tpm.ts';
-import { envelopeJson, policyOf, statement, witnessMember } from '../../support/test-trust.ts';
-
-const store = new TestWitness('store.example/w1');
-const independent = new TestWitness('independent.example/w1');
-const reached = new Set<string>();
-
-/** A log whose notes may carry anchors: what the TPM certified stands on the note of its size and in an entry. */
-class AnchoredLog extends TestLog {
-  readonly tpm: TestTpm;
-  readonly #notes = new Map<number, Note>();
-
-  constructor(seed: string, tpm = new TestTpm(seed), number = 1) {
-    super(seed, 'gw-0001', number);
-    this.tpm = tpm;
-  }
-
-  override note(size = this.size): Note {
-    return this.#notes.get(size) ?? super.note(size);
-  }
-
-  /** Anchors the tree as it stands, and says so in the next entry. */
-  anchor(more: { readonly entry?: boolean; readonly line?: boolean } = {}): this {
-    const { size } = this;
-    const note = this.tpm.anchor(super.note(size));
-    if (more.line !== false) this.#notes.set(size, note);
-    const { root } = this.checkpoint(size);
-    const data = { size, root: base64url(root), lines: linesOf(note), counter: this.tpm.counter };
-    return more.entry === false ? this : this.add('anchor.made', data);
-  }
-
-  put(size: number, note: Note): this {
-    this.#notes.set(size, note);
-    return this;
-  }
-
-  add(type: string, data: JsonObject, more: object = {}): this {
-    this.append(encodeLeaf(eventOf(this, this.size, type, data, more)));
-    return this;
-  }
-
-  opened(after?: JsonObject, found = this.tpm.counter): this {
-    return this.add('journal.opened', { version: '0.1.0', counter: { found }, ...(after !== undefined && { after }) });
-  }
-}
-
-/** Entries 0 to 11; anchors over 5 (entry 5) and 9 (entry 9). */
-function twice(): AnchoredLog {
-  const log = new AnchoredLog('twice').opened();
-  fill(log, 5).anchor({});
-  fill(log, 9).anchor({});
-  return fill(log, 12);
-}
-
-function policyFor(log: AnchoredLog, members: object = log.tpm.policy, least = 'A0'): TrustPolicy {
-  const witnesses = [witnessMember(store, 'store'), witnessMember(independent, 'independent')];
-  return policyOf([], { witnesses, least_level: least, logs: [{ vkey: vkeyText(log), ...members }] });
-}
-
-const vkeyText = (log: TestLog): string => formatVkey(log.vkey);
-
-function verdict(log: AnchoredLog, bytes: Uint8Array, more: Partial<VerifyOptions> = {}): Verdict {
-  const given = verifyBytes(bytes, { cryptos: [nodeCrypto, portableCrypto()], policy: policyFor(log), ...more });
-  reached.add(given.reason ?? 'verified');
-  return given;
-}
-
-const whole = (log: AnchoredLog, cuts: readonly number[] = [5, 9, 12]): Uint8Array => {
-  const parts = cuts.map((end, i) => log.batch(i === 0 ? 0 : (cuts[i - 1] ?? 0), end, { size: log.size }));
-  return new Uint8Array(Buffer.concat(parts));
-};
+import { envelopeJson, policyOf, statement } from '../../support/test-trust.ts';
 
 describe('an export of an anchored log', () => {
   test('is A2 up to its newest anchor, with the tail named', () => {
@@ -249,118 +182,6 @@ describe('why a level is not higher', () => {
   });
 });
 
-describe('a line of the AK that fails refutes the note', () => {
-  const log = fill(new AnchoredLog('refuted').opened(), 8);
-  log.tpm.counter = 1;
-  const note = log.note();
-  const { text } = note;
-  const reason = (line: NoteSignature, policy = policyFor(log)): string => {
-    log.put(8, { text, signatures: [...note.signatures.slice(0, 1), line] });
-    const bytes = log.batch(0);
-    const given = verdict(log, bytes, { policy });
-    log.put(8, note);
-    return given.reason ?? `verified ${given.logs[0]?.level}`;
-  };
-  const edited = (edit: Partial<Attest>): NoteSignature => log.tpm.line(text, (attest) => ({ ...attest, ...edit }));
-  const { keyId } = log.tpm.line(text);
-
-  test.each<readonly [string, string, () => NoteSignature]>([
-    ['a sound one is an anchor', 'verified A2', () => log.tpm.line(text)],
-    ['an old anchor under a new note', 'anchor_checkpoint', () => log.tpm.line(formatCheckpoint(log.checkpoint(5)))],
-    [
-      'another log’s anchor under this key id',
-      'anchor_checkpoint',
-      () => ({ ...log.tpm.line(text.replace('/1-', '/9-')), name: log.origin, keyId }),
-    ],
-    ['another log’s anchor', 'verified A1', () => log.tpm.line(text.replace('/1-', '/9-'))],
-    ['another AK’s anchor', 'verified A1', () => new TestTpm('x').line(text)],
-    ['another AK’s anchor under this key id', 'anchor_signer', () => ({ ...new TestTpm('x').line(text), keyId })],
-    ['another counter', 'anchor_counter', () => new TestTpm('refuted', 0x01800009).line(text)],
-    [
-      'an attest of another type',
-      'anchor_type',
-      () => edited({ body: { kind: 'creation', objectName: keyId, creationHash: keyId } }),
-    ],
-    ['from another offset', 'anchor_offset', () => edited({ body: { ...log.tpm.nvBody(), offset: 8 } as never })],
-    [
-      'of nine bytes',
-      'anchor_value',
-      () => edited({ body: { ...log.tpm.nvBody(), contents: new Uint8Array(9) } as never }),
-    ],
-    [
-      'cut short',
-      'anchor_length',
-      () => ({ ...log.tpm.line(text), signature: log.tpm.line(text).signature.subarray(0, 150) }),
-    ],
-    ['with another magic', 'anchor_magic', () => changed(2, 0xfe)],
-    ['with a flag that is no flag', 'anchor_structure', () => changed(2 + 92, 9)],
-    ['with s = 0', 'anchor_range', () => cleared()],
-    ['with another s', 'anchor_signature', () => changed(200, 1)],
-  ])('%s: %s', (_what, expected, line) => {
-    expect(reason(line())).toBe(expected);
-  });
-
-  function changed(at: number, value: number): NoteSignature {
-    const line = log.tpm.line(text);
-    const signature = Uint8Array.from(line.signature);
-    signature[at] = signature[at] === value ? value ^ 1 : value;
-    return { ...line, signature };
-  }
-
-  function cleared(): NoteSignature {
-    const line = log.tpm.line(text);
-    const signature = Uint8Array.from(line.signature).fill(0, line.signature.length - 32);
-    return { ...line, signature };
-  }
-});
-
-describe('what anchors say together', () => {
-  test('an anchor that was cut out of the log refutes it', () => {
-    const log = new AnchoredLog('cut out').opened();
-    fill(log, 5).anchor({});
-    log.tpm.counter += 1;
-    fill(log, 9).anchor({});
-    const given = verdict(log, log.batch(0));
-    expect(given).toMatchObject({ reason: 'anchor_continuity', exitCode: 1 });
-    expect(given.detail).toContain('counter_gap: counter value 2 between anchor 1');
-    // Without the entries between, nobody can tell yet.
-    const part = log.batch(7, log.size, { left: true });
-    expect(verdict(log, part)).toMatchObject({ outcome: 'verified' });
-  });
-
-  test('an `anchor.made` over another root than the log has refutes it', () => {
-    const log = fill(new AnchoredLog('fork').opened(), 6);
-    const other = { origin: log.origin, size: 4, root: new Uint8Array(32) };
-    const note = log.tpm.anchor(log.sign(other));
-    log.add('anchor.made', { size: 4, root: base64url(other.root), lines: linesOf(note), counter: 1 });
-    expect(verdict(log, log.batch(0)).detail).toContain('anchor_fork');
-  });
-
-  test('a lying line in `anchor.made` counts for nothing, and is named', () => {
-    const log = fill(new AnchoredLog('lying').opened(), 6);
-    const line = log.tpm.line(formatCheckpoint(log.checkpoint(3)));
-    const lines = linesOf({ text: '', signatures: [line, line] });
-    log.add('anchor.made', { size: 6, root: base64url(log.checkpoint(6).root), lines, counter: 1 });
-    const given = verdict(log, log.batch(0));
-    expect(given).toMatchObject({
-      outcome: 'verified',
-      logs: [{ level: 'A1', anchors: { found: 1, verified: 0, refused: [{ index: 6, reason: 'checkpoint' }] } }],
-    });
-  });
-
-  test('anchors after a clear do not count in the log that was there before', () => {
-    const log = new AnchoredLog('cleared').opened();
-    fill(log, 5).anchor({});
-    log.tpm.resetCount = 0;
-    fill(log, 9).anchor({});
-    const given = verdict(log, log.batch(0));
-    expect(given.logs[0]).toMatchObject({
-      level: 'A2',
-      anchors: { verified: 2, size: 5, continuity: [{ name: 'tpm_cleared' }] },
-    });
-  });
-});
-
 describe('a bundle of an anchored log', () => {
   const log = twice();
   const source = (sizes: readonly number[], entries: readonly number[]) => ({
@@ -427,10 +248,4 @@ describe('a bundle of an anchored log', () => {
     expect(given).toMatchObject({ reason: 'anchor_continuity', exitCode: 1 });
     expect(given.detail).toContain('counter_cloned');
   });
-});
-
-afterAll(() => {
-  const all = Object.keys(VERIFY_REASONS).filter((name) => name.startsWith('anchor_'));
-  expect(all.length).toBe(12);
-  expect(all.filter((name) => !reached.has(name))).toEqual([]);
 });
