@@ -96,7 +96,6 @@ const AWAITED = [
   /^src\/edge\/tpm\//,
   /^src\/evidence\/anchor\//,
   /^simulators\/tpm\//,
-  /^src\/risk\/enrolment\//,
 ];
 
 describe('the house', () => {
