@@ -30,10 +30,10 @@ afterAll(async () => {
 
 let services = 0;
 
-async function serve(http: object = {}) {
+async function serve(http: object = {}, dataDir?: string) {
   services += 1;
   const settings: EnrolmentSettings = enrolmentSettingsSchema.parse({
-    data_dir: vendors.dir.file(`data-${services}`),
+    data_dir: dataDir ?? vendors.dir.file(`data-${services}`),
     name: 'enrolment.lockers.example',
     http: { port: 0, requests_per_minute: 10_000, ...http },
     operator_domains: ['lockers.example'],
@@ -105,12 +105,11 @@ test('a box enrols over HTTP, and finds its record again when the answer was los
   expect(await (await fetch(step)).text()).toBe(outcome.text);
   // A service that starts anew knows it as well.
   await service.stop();
-  const { gateways } = await import('../../../src/risk/enrolment/file-store.ts').then(
-    async ({ FileEnrolmentStore: Files }) => {
-      return { gateways: await (await Files.open(service.settings.data_dir)).gateways() };
-    },
-  );
-  expect(gateways).toEqual(['gw-0001']);
+  const next = await serve({}, service.settings.data_dir);
+  const later = await fetch(step.replace(service.url, next.url));
+  expect(await later.text()).toBe(outcome.text);
+  const used = await post(`${next.url}/v1/enrolments`, box.request(), token);
+  expect([used.status, reasonOf(used.text)]).toEqual([409, 'token_used']);
 });
 
 describe('who abuses it', () => {
