@@ -12,7 +12,7 @@ import type { Tpm } from '../../../../src/edge/tpm/unit.ts';
 import { nodeTpmCrypto } from '../../../../src/platform/tpm-crypto.ts';
 import { TPM_HT, TPM_RH } from '../../../../src/tpm2/algorithms.ts';
 import { SRK_P256 } from '../../../../src/tpm2/templates.ts';
-import { makeTempDir } from '../../../support/temp-dir.ts';
+import { makeTempDir, type TempDir } from '../../../support/temp-dir.ts';
 
 export const OWNER = permanent(TPM_RH.OWNER);
 export const ENDORSEMENT = permanent(TPM_RH.ENDORSEMENT);
@@ -20,15 +20,21 @@ export const LOCKOUT = permanent(TPM_RH.LOCKOUT);
 export const SRK_HANDLE = 0x8100_0001;
 
 const clients: TpmClient[] = [];
+const boxes: { readonly tpm: SimulatedTpm; readonly dir: TempDir }[] = [];
+
+// Once per test file, at its import: a hook that a test registers while it runs is never called.
+afterAll(async () => {
+  for (const client of clients) await client.close();
+  for (const { tpm, dir } of boxes) {
+    await tpm.stop();
+    dir.remove();
+  }
+});
 
 export async function makeTpm(listen?: { readonly kind: 'tcp' }): Promise<SimulatedTpm> {
   const dir = makeTempDir('tpm');
   const tpm = await openSimulatedTpm({ dir: dir.path, ...(listen === undefined ? {} : { listen }) });
-  afterAll(async () => {
-    for (const client of clients) await client.close();
-    await tpm.stop();
-    dir.remove();
-  });
+  boxes.push({ tpm, dir });
   return tpm;
 }
 
