@@ -3,7 +3,7 @@ import { statfsSync } from 'node:fs';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import type { ReadingSink } from '../contracts/reading.ts';
 import type { Line } from '../drivers/line.ts';
-import type { JournalStatus } from '../journal/journal.ts';
+import type { JournalStatus } from '../journal/journal-status.ts';
 
 export interface AliveFactsParts {
   /** The data directory: its file system is the one that the journal fills. */

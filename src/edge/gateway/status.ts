@@ -2,7 +2,7 @@
 import type { MetricSample } from '../../base/metrics.ts';
 import type { ClockClaim } from '../../evidence/event/event.ts';
 import type { LineStatus } from '../drivers/line.ts';
-import type { JournalStatus } from '../journal/journal.ts';
+import type { JournalStatus } from '../journal/journal-status.ts';
 import type { UplinkHealth } from '../uplink/health.ts';
 import type { CustodyStatus } from './custody-keeper.ts';
 

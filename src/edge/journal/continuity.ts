@@ -20,7 +20,8 @@ export interface HeldTree {
   rootAt(size: number): Uint8Array | undefined;
 }
 
-export type BreachCause = 'rolled_back' | 'forked' | 'superseded';
+/** `counter`: the TPM's anchor counter is neither where this disk left it nor where its intent leads. */
+export type BreachCause = 'rolled_back' | 'forked' | 'superseded' | 'counter';
 export type CloseCause = 'rotation' | 'key_lost' | 'quarantined' | 'database_lost' | 'settings';
 export type OpenCause = 'first_start' | CloseCause | BreachCause;
 
@@ -144,6 +145,8 @@ export interface Breach {
   readonly cause: BreachCause;
   readonly expected?: TreeHead;
   readonly found: TreeHead;
+  /** With cause `counter`: its values. */
+  readonly counter?: { readonly expected: number; readonly found: number };
 }
 
 export interface Comparison {

@@ -17,21 +17,24 @@ import type { JsonObject } from '../../evidence/event/event.ts';
 import { formatVkey, parseVkey } from '../../evidence/log/note.ts';
 import { makeDirectory } from '../../platform/durable-file.ts';
 import { type FileLock, lockFile } from '../../platform/file-lock.ts';
+import type { AnchorStore } from '../contracts/anchor-store.ts';
 import type { Appender } from '../contracts/appender.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { Outbox } from '../contracts/outbox.ts';
 import type { KeyStore } from '../contracts/signer.ts';
+import { ANCHOR_STATE } from './anchor-state.ts';
+import { JournalAnchors } from './anchors.ts';
 import { Chain, OWN_STATE } from './chain.ts';
 import { type CheckReport, checkLog } from './check-log.ts';
-import { DiskRoom, type RoomLevel, withRoom } from './disk-room.ts';
+import { DiskRoom, withRoom } from './disk-room.ts';
 import type { EraseReport } from './erase.ts';
 import { type ExportOptions, type ExportRefusal, type ExportSummary, exportLog } from './export-log.ts';
 import type { HeldLog } from './held-log.ts';
 import { type EraseRequest, eraseInJournal } from './journal-erasure.ts';
 import type { JournalSettings } from './journal-settings.ts';
+import { type JournalStatus, statusOf } from './journal-status.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { LogSet } from './log-set.ts';
-import type { WriterState } from './log-writer.ts';
 import { JournalOutbox } from './outbox.ts';
 import { leftAloneBody } from './own-entries.ts';
 import { type PreviousEnd, previousEnd } from './previous-end.ts';
@@ -56,6 +59,8 @@ export interface JournalOptions {
   readonly observer: Observer;
   /** The gateway's members of a log's entry 0 (`journal.opened`): `version`, and settings, start, kernel_boot. */
   readonly about: () => JsonObject;
+  /** Of a gateway with a TPM: its anchor counter; undefined while the TPM is away. Without it there are no anchors. */
+  readonly readCounter?: () => Promise<number | undefined>;
   /** Fires when the opening is to be given up: it then rejects with the reason and leaves what a crash would leave. */
   readonly signal?: AbortSignal;
 }
@@ -65,23 +70,6 @@ export type JournalExport = Pick<ExportOptions, 'from' | 'to' | 'write' | 'signa
   readonly origin?: string;
 };
 
-export interface LogStatus {
-  readonly origin: string;
-  readonly state: 'open' | 'closed' | 'breached';
-  /** Why it ended; absent while it is open. */
-  readonly cause?: string;
-  readonly size: number;
-  /** Size of the newest note. */
-  readonly noteSize: number;
-  readonly receiptedSize: number;
-  readonly progressSize: number;
-  /** Up to here rows of earlier runs were verified; absent when all were. */
-  readonly verifiedSize?: number;
-  /** Every entry is receipted, and the key destroyed. */
-  readonly settled: boolean;
-  readonly key: 'here' | 'locked' | 'lost' | 'destroyed';
-}
-
 export interface Rotation {
   /** `size` is that of its last note. */
   readonly old: { readonly origin: string; readonly vkey: string; readonly size: number };
@@ -90,28 +78,11 @@ export interface Rotation {
   readonly isVouched: boolean;
 }
 
-export interface JournalStatus {
-  /** Oldest first. */
-  readonly logs: readonly LogStatus[];
-  /** Origin of the open log; absent while the next one cannot be opened. */
-  readonly open?: string;
-  readonly writer: WriterState | 'none';
-  readonly room: RoomLevel;
-  /** Events that are not durable yet. */
-  readonly waiting: number;
-  /** The retained messages were compared in this run. */
-  readonly compared: boolean;
-  /** Files set aside so far, by name. */
-  readonly setAside: readonly string[];
-  /** Logs whose key is here and whose database is gone or unreadable. */
-  readonly gone: readonly string[];
-  /** Ended logs whose file cannot be opened now, or not by this version: `<number>-<tag>` and what was found. */
-  readonly leftAlone: readonly { readonly name: string; readonly reason: string }[];
-}
-
 export interface Journal {
   readonly appender: Appender;
   readonly outbox: Outbox;
+  /** Of a gateway with a TPM. */
+  readonly anchors: AnchorStore | undefined;
   /** How the run before this one ended; undefined at the first start, or when nothing of it can be read. */
   readonly previousEnd: PreviousEnd | undefined;
   /** Nothing of an earlier run was here: no log, no file that was set aside, no key. */
@@ -172,6 +143,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     const giveUp = (): void => keeper.abort(options.signal?.reason);
     options.signal?.throwIfAborted();
     options.signal?.addEventListener('abort', giveUp, { once: true });
+    const anchors = anchorsOf(options, keeper);
     const chain = new Chain(options, keeper);
     const before = set.logs.findLast((log) => log.size > 0);
     const ended = before === undefined ? undefined : previousEnd(before);
@@ -183,7 +155,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     const outbox = new JournalOutbox({ ...options, receiptKeys }, keeper, chain);
     const retention = new Retention({ ...options, room, logs: () => keeper.set.logs.filter((log) => !log.salvaged) });
     retention.start();
-    return new OpenJournal({ options, lock, room, retention, keeper, chain, outbox, ended, isFirstStart });
+    return new OpenJournal({ options, lock, room, retention, keeper, anchors, chain, outbox, ended, isFirstStart });
   } catch (error) {
     set?.close();
     room.stop();
@@ -198,6 +170,7 @@ interface Parts {
   readonly room: DiskRoom;
   readonly retention: Retention;
   readonly keeper: LogKeeper;
+  readonly anchors: JournalAnchors | undefined;
   readonly chain: Chain;
   readonly outbox: Outbox;
   readonly ended: PreviousEnd | undefined;
@@ -219,6 +192,10 @@ class OpenJournal implements Journal {
 
   get outbox(): Outbox {
     return this.#parts.outbox;
+  }
+
+  get anchors(): AnchorStore | undefined {
+    return this.#parts.anchors;
   }
 
   get previousEnd(): PreviousEnd | undefined {
@@ -258,18 +235,20 @@ class OpenJournal implements Journal {
   }
 
   rotate(signal?: AbortSignal): Promise<Rotation> {
-    const { keeper } = this.#parts;
-    return keeper.exclusive(async () => {
-      signal?.throwIfAborted();
-      const old = this.log();
-      await keeper.rotate('command');
-      const next = this.log();
-      return {
-        old: { origin: old.origin, vkey: formatVkey(old.vkey), size: old.noteSize },
-        next: { origin: next.origin, vkey: formatVkey(next.vkey) },
-        isVouched: next.record.statement !== undefined,
-      };
-    });
+    const { keeper, anchors } = this.#parts;
+    const rotation = () =>
+      keeper.exclusive(async () => {
+        signal?.throwIfAborted();
+        const old = this.log();
+        await keeper.rotate('command');
+        const next = this.log();
+        return {
+          old: { origin: old.origin, vkey: formatVkey(old.vkey), size: old.noteSize },
+          next: { origin: next.origin, vkey: formatVkey(next.vkey) },
+          isVouched: next.record.statement !== undefined,
+        };
+      });
+    return anchors === undefined ? rotation() : anchors.atRest(rotation);
   }
 
   erase(request: EraseRequest): Promise<EraseReport> {
@@ -306,7 +285,7 @@ class OpenJournal implements Journal {
   }
 
   saveState(name: string, text: string): void {
-    assert(name !== OWN_STATE, `${OWN_STATE} is the journal's own state`);
+    assert(name !== OWN_STATE && name !== ANCHOR_STATE, `${name} is the journal's own state`);
     this.#parts.keeper.saved.set(name, text);
   }
 
@@ -358,21 +337,12 @@ class OpenJournal implements Journal {
   }
 }
 
-function statusOf(log: HeldLog): LogStatus {
-  const { origin, state, size, noteSize, receiptedSize, progressSize, verifiedSize, settled } = log;
-  const key = settled ? 'destroyed' : log.keyLost ? 'lost' : log.signer === undefined ? 'locked' : 'here';
-  return {
-    origin,
-    state: state.kind,
-    ...(state.kind !== 'open' && { cause: state.cause }),
-    size,
-    noteSize,
-    receiptedSize,
-    progressSize,
-    ...(verifiedSize < size && { verifiedSize }),
-    settled,
-    key,
-  };
+function anchorsOf(options: JournalOptions, keeper: LogKeeper): JournalAnchors | undefined {
+  const { readCounter } = options;
+  if (readCounter === undefined) return undefined;
+  const anchors = new JournalAnchors({ ...options, readCounter }, keeper);
+  keeper.counterAtOpening = (known) => anchors.atOpening(known);
+  return anchors;
 }
 
 async function keptGoing(logger: Logger, work: () => Promise<void>): Promise<void> {

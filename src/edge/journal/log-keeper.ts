@@ -8,12 +8,14 @@ import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { EventBody, JsonObject } from '../../evidence/event/event.ts';
 import { logVkey, verifyLogNote } from '../../evidence/log/note.ts';
 import type { Observer } from '../contracts/observed.ts';
+import { ANCHOR_STATE, type CounterAtOpening, type CounterFound, formatAnchorState } from './anchor-state.ts';
 import { AppenderFront } from './appender-front.ts';
 import { BlindWindow } from './blind-window.ts';
 import { type CarrierOptions, carryInto, countToCarry } from './carrier.ts';
 import type { Breach, LogState, TreeHead } from './continuity.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { JournalDraft } from './draft-queue.ts';
+import { EventWeights } from './event-weight.ts';
 import type { HeldLog } from './held-log.ts';
 import { type InsistOptions, insist, insistOnFlush } from './insist.ts';
 import type { JournalSettings } from './journal-settings.ts';
@@ -39,6 +41,7 @@ export type NextLog = Omit<Opening, 'carry'>;
 interface Running {
   readonly log: HeldLog;
   readonly writer: LogWriter;
+  readonly weights: EventWeights;
 }
 
 export class LogKeeper {
@@ -56,6 +59,8 @@ export class LogKeeper {
   #telling = false;
   /** Called in the same step after a log was opened, gone on with, or found again in a file that was set aside. */
   whenOpened: () => Promise<void> = () => Promise.resolve();
+  /** Of a gateway with a TPM: what its anchor counter says when a log opens. */
+  counterAtOpening: ((known?: CounterFound) => Promise<CounterAtOpening | undefined>) | undefined;
   /** Origins that were seen outside; their numbers are not used again. */
   seenOutside: readonly string[] = [];
 
@@ -82,6 +87,11 @@ export class LogKeeper {
 
   get writer(): LogWriter | undefined {
     return this.#running?.writer;
+  }
+
+  /** Of the events in the open log. */
+  get weights(): EventWeights | undefined {
+    return this.#running?.weights;
   }
 
   /** Calls back soon after something that the uplink sees changed; several changes are one call. */
@@ -130,8 +140,16 @@ export class LogKeeper {
     const signer = await this.set.prepare(this.seenOutside);
     const carry = this.owedCarry(next.after?.log);
     this.#stopSending(carry);
-    const opening: Opening = { ...next, carry };
-    const saved = this.saved.settled;
+    const anchors = await this.counterAtOpening?.(next.counter);
+    const { counter, intentDropped: dropped, state } = anchors ?? {};
+    const opening: Opening = {
+      ...next,
+      ...(counter && { counter }),
+      ...(dropped && { intent_dropped: dropped }),
+      carry,
+    };
+    const saved = new Map(this.saved.settled);
+    if (state !== undefined) saved.set(ANCHOR_STATE, formatAnchorState(state));
     const log = await this.set.create(signer, opening, saved);
     this.saved.taken(saved);
     trustAll(log);
@@ -208,10 +226,11 @@ export class LogKeeper {
     }
     const own = found.find(({ origin }) => origin === this.current?.origin);
     if (own !== undefined) {
-      const { cause, expected, found: head, origin } = own;
+      const { cause, expected, found: head, origin, counter } = own;
       const released = await this.#release();
       const after = { log: origin, ...(expected && { head: expected }) };
-      await this.openNext({ cause, after, found: head, by, ...(expected && { expected }) }, released);
+      const said = { ...(expected && { expected }), ...(counter && { counter }) };
+      await this.openNext({ cause, after, found: head, by, ...said }, released);
     } else if (this.owedCarry().length > 0) await this.rotate('breach');
     for (const breach of found) if (breach !== own) this.say(breachBody(breach, by));
     this.changed();
@@ -299,7 +318,8 @@ export class LogKeeper {
     await this.set.openKey(log);
     if (!log.isBooted) log.record.setBoot(log.record.boot + 1);
     log.isBooted = true;
-    const writer = this.#writerOf(log);
+    const weights = new EventWeights(log.size);
+    const writer = this.#writerOf(log, weights);
     try {
       if (isNew && opening !== undefined) {
         const body = openedBody(log.vkey, opening, about(), countToCarry(this.#carrier, opening));
@@ -315,19 +335,20 @@ export class LogKeeper {
       if (state === 'damaged') this.set.quarantine(log);
       throw error;
     }
-    this.#running = { log, writer };
+    this.#running = { log, writer, weights };
     this.front.resume(writer, log.record.boot, released);
     this.#onState(log, writer, writer.state);
     await this.whenOpened();
   }
 
-  #writerOf(log: HeldLog): LogWriter {
+  #writerOf(log: HeldLog, weights: EventWeights): LogWriter {
     const { observer } = this.#options;
     const writer: LogWriter = new LogWriter({
       ...this.#options,
       database: log.database,
       signer: () => log.signer ?? this.#askForKey(log),
       boot: log.record.boot,
+      weights,
       blind: this.#blind,
       observe: () => observer.observe(),
       mayReport: () => this.front.isFedTo(writer),
@@ -377,6 +398,8 @@ export class LogKeeper {
     const running = this.#running;
     this.front.hold();
     this.#running = undefined;
-    return running === undefined ? [] : await running.writer.release();
+    const left = running === undefined ? [] : await running.writer.release();
+    // In the next log an anchor would be over another checkpoint; it is made again there.
+    return left.filter(({ body, own }) => own !== true || body.type !== 'anchor.made');
   }
 }

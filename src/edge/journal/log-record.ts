@@ -26,7 +26,7 @@ const root = z.string().transform((text, context) => {
 });
 const size = z.int().min(0);
 const head = z.strictObject({ size, root });
-const breachCause = z.enum(['rolled_back', 'forked', 'superseded']);
+const breachCause = z.enum(['rolled_back', 'forked', 'superseded', 'counter']);
 const closeCause = z.enum(['rotation', 'key_lost', 'quarantined', 'database_lost', 'settings']);
 
 const stateSchema = z.discriminatedUnion('kind', [
@@ -48,7 +48,11 @@ const openingSchema = z.strictObject({
   /** Of a breach of that log: what left the box, what the disk holds, and which message told. */
   expected: head.exactOptional(),
   found: head.exactOptional(),
-  by: z.enum(['checkpoint', 'receipt', 'enrolment', 'disk']).exactOptional(),
+  by: z.enum(['checkpoint', 'receipt', 'enrolment', 'counter', 'disk']).exactOptional(),
+  /** The anchor counter as the TPM said it when the log opened; `expected` is what this disk knew. */
+  counter: z.strictObject({ expected: size.exactOptional(), found: size }).exactOptional(),
+  /** An intent to anchor that this value makes unfinishable. */
+  intent_dropped: z.strictObject({ log: z.string(), size, counter: size }).exactOptional(),
   /** Logs whose entries are carried into this one, oldest first. */
   carry: z.array(z.strictObject({ log: z.string(), from: size })),
 });
@@ -233,6 +237,7 @@ export function causeWord(cause: OpenCause): 'rotation' | 'key_lost' | 'quaranti
     case 'rolled_back':
     case 'forked':
     case 'superseded':
+    case 'counter':
       return 'breach';
     default:
       return 'rotation';

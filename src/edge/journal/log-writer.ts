@@ -15,6 +15,7 @@ import { type BlindCause, BlindWindow } from './blind-window.ts';
 import { Committer, type CommitterOptions, type WriterState } from './committer.ts';
 import { countAppended, type JournalDraft, type Waiting } from './draft-queue.ts';
 import { classOf } from './event-class.ts';
+import type { EventWeights } from './event-weight.ts';
 import { FlushWaiters } from './flush-waiters.ts';
 import { LeafMaker } from './leaf-maker.ts';
 
@@ -49,6 +50,8 @@ export interface LogWriterOptions extends CommitterOptions {
   readonly observe?: () => Observed;
   /** False while what comes next is fixed: between entry 0 and what is carried, and after `key.rotated`. */
   readonly mayReport?: () => boolean;
+  /** Told of each durable event: what is to be anchored soon. */
+  readonly weights?: EventWeights;
 }
 
 export class LogWriter implements Appender {
@@ -162,11 +165,12 @@ export class LogWriter implements Appender {
   }
 
   #durable(first: number, events: readonly Waiting[]): void {
-    const { database, metrics } = this.#options;
+    const { database, metrics, weights } = this.#options;
     if (events.length > 0) {
       metrics.count('journal_commits');
       metrics.count('journal_entries', events.length);
     }
+    for (const [i, { draft }] of events.entries()) weights?.add(draft.body.type, first + i);
     const news: CommitNews = {
       first,
       size: first + events.length,

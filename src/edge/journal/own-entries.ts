@@ -4,6 +4,7 @@
 import { base64url } from '../../base/bytes.ts';
 import type { EventBody, JsonObject } from '../../evidence/event/event.ts';
 import { formatVkey, type Vkey } from '../../evidence/log/note.ts';
+import type { AnchorIntent } from '../contracts/anchor-store.ts';
 import type { Breach, TreeHead } from './continuity.ts';
 import { causeWord, type Opening, type OpeningSource } from './log-record.ts';
 
@@ -12,7 +13,7 @@ import { causeWord, type Opening, type OpeningSource } from './log-record.ts';
  * start. The key stands there for whoever trusts on first use; it proves nothing by itself.
  */
 export function openedBody(vkey: Vkey, opening: Opening, about: JsonObject, carriedCount: number): EventBody {
-  const { after, expected, found, by, cause } = opening;
+  const { after, expected, found, by, cause, counter, intent_dropped: dropped } = opening;
   return {
     type: 'journal.opened',
     data: {
@@ -24,9 +25,18 @@ export function openedBody(vkey: Vkey, opening: Opening, about: JsonObject, carr
       ...(expected !== undefined && { expected: headMembers(expected) }),
       ...(found !== undefined && { found: headMembers(found) }),
       ...(by !== undefined && { by }),
+      ...(counter !== undefined && { counter }),
+      ...(dropped !== undefined && { intent_dropped: dropped }),
       ...(carriedCount > 0 && { carried: { first: 1, count: carriedCount } }),
     },
   };
+}
+
+/** A finished anchor; `open` is the log that the entry stands in, and `log` is said when the anchor is over another. */
+export function anchorBody(intent: AnchorIntent, line: string, open: string): EventBody {
+  const { origin, size, root, counter } = intent;
+  const data = { size, root: base64url(root), counter, lines: [line], ...(origin !== open && { log: origin }) };
+  return { type: 'anchor.made', data };
 }
 
 /** The last entry of a rotated log. */

@@ -66,6 +66,8 @@ export class SavedStates {
 
   /** That record is written. */
   taken(texts: ReadonlyMap<string, string>): void {
+    const waiting = new Set(this.#versions.map(({ name }) => name));
+    for (const [name, text] of texts) if (!waiting.has(name)) this.#texts.set(name, text);
     this.#forget(this.#due(this.#passed), texts);
   }
 
@@ -87,6 +89,19 @@ export class SavedStates {
     const before = last?.name === name && last.after === after ? this.#versions.slice(0, -1) : this.#versions;
     this.#versions = thinnedOut([...before, { name, text, after }]);
     this.#timer ??= this.#options.scheduler.after(SAVE_AFTER_MS, () => this.#try());
+  }
+
+  /** A state that no event leads to: in the open log's record when this returns. Throws JOURNAL_IO or JOURNAL_FULL. */
+  setNow(name: string, text: string): void {
+    const record = this.#options.record();
+    if (record === undefined) throw new LatchkeyError('JOURNAL_IO', `no log is open: the state ${name} is not stored`);
+    const texts = new Map([[name, text]]);
+    record.setSaved(texts);
+    this.#texts.set(name, text);
+    this.#forget(
+      this.#versions.filter((version) => version.name === name),
+      texts,
+    );
   }
 
   /** For the commit that holds the next `count` events: the newest state of each name that these events led to. */

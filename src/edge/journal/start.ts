@@ -52,6 +52,7 @@ function nextLog(keeper: LogKeeper, cause: OpenCause, after: string | undefined)
     after: { log: after, ...(expected && { head: expected }) },
     ...(expected && { expected }),
     ...(found && { found }),
+    ...(cause === 'counter' && { by: cause }),
   };
 }
 

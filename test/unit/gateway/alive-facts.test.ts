@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Reading } from '../../../src/edge/contracts/reading.ts';
 import { AliveFacts } from '../../../src/edge/gateway/alive-facts.ts';
-import type { JournalStatus } from '../../../src/edge/journal/journal.ts';
+import type { JournalStatus } from '../../../src/edge/journal/journal-status.ts';
 import { guardBody } from '../../../src/evidence/event/guard.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 

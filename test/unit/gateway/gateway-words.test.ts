@@ -8,7 +8,7 @@ import { loadReferenceKeys } from '../../../src/edge/gateway/references.ts';
 import { type GatewaySettings, gatewaySettingsSchema } from '../../../src/edge/gateway/settings.ts';
 import { journalProblems, problemsOf } from '../../../src/edge/gateway/status.ts';
 import { clockSteppedData, openedData } from '../../../src/edge/gateway/words.ts';
-import type { JournalStatus } from '../../../src/edge/journal/journal.ts';
+import type { JournalStatus } from '../../../src/edge/journal/journal-status.ts';
 import type { UplinkHealth } from '../../../src/edge/uplink/health.ts';
 import type { EventBody } from '../../../src/evidence/event/event.ts';
 import { guardBody } from '../../../src/evidence/event/guard.ts';
