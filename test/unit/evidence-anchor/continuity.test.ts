@@ -252,6 +252,26 @@ describe('attacks have their names', () => {
     expect(new Set(namesOf(open))).toEqual(new Set(['containment_open']));
   });
 
+  test('the bounds are exact: the entry before the end, the value above what was found, the last entry that is held', () => {
+    const world = anchored(3);
+    const [log] = world.histories();
+    const third = at(log?.anchors ?? [], 2);
+    const moved = (index: number) =>
+      withAnchors(world, (anchors) =>
+        anchors.map((each) => (each.counter === 2 ? { ...each, places: [{ log: each.origin, index }] } : each)),
+      );
+    expect(namesOf(moved(third.size - 1))).toEqual([]);
+    expect(namesOf(moved(third.size))).toEqual(['not_contained']);
+    const opened = (found: number) =>
+      withAnchors(world, (anchors) => anchors.slice(2), { opening: { log: third.origin, counter: { found } } });
+    expect(namesOf(opened(2))).toEqual([]);
+    expect(namesOf(opened(3))).toContain('counter_before_opening');
+    const held = (end: number) =>
+      withAnchors(world, (anchors) => anchors.filter((each) => each.counter !== 2), { held: { first: 0, end } });
+    expect(namesOf(held(third.size))).toEqual(['counter_gap']);
+    expect(namesOf(held(third.size - 1))).toEqual(['gap_open']);
+  });
+
   test('a tree of the next log that leaves the last anchor of the log before out', () => {
     const world = anchored(2);
     world.rotate();
