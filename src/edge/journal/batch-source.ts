@@ -10,6 +10,13 @@ import type { OutboxBatch } from '../contracts/outbox.ts';
 import type { Signer } from '../contracts/signer.ts';
 import type { HeldLog } from './held-log.ts';
 
+/**
+ * Two full commits: a batch costs its sender one signature and its receiver two verifications. Header and signature line
+ * have the rest of the 128 KiB, the note in the header being 16 KiB at most.
+ */
+const BATCH_EVENTS_MAX = 2 * COMMIT_EVENTS_MAX;
+const BLOCKS_BYTES_MAX = 2 * COMMIT_BYTES_MAX;
+
 /** What a batch is made from: a held log, or a file that is exported on its own. */
 export type BatchLog = Pick<HeldLog, 'database' | 'origin' | 'vkey' | 'isOpen' | 'size' | 'sendableSize'>;
 
@@ -23,7 +30,7 @@ export interface BatchRange {
 }
 
 /**
- * The commit that holds `first` and those after it, as many as fit into 256 events and 48 KiB, up to `end`. Undefined
+ * The commit that holds `first` and those after it, as many as fit into 512 events and 96 KiB, up to `end`. Undefined
  * when nothing is noted there, or a body is gone: what was erased can be proved, but not sent again.
  */
 export function gatherBatch(log: BatchLog, first: number, end: number): BatchRange | undefined {
@@ -35,11 +42,11 @@ export function gatherBatch(log: BatchLog, first: number, end: number): BatchRan
   let bytes = commit.lines.length;
   let last = commit;
   // A commit that ended for lack of room is not followed by one that fits: its row need not be read to know.
-  while (last.size < end && last.size - begin < COMMIT_EVENTS_MAX && bytes <= COMMIT_BYTES_MAX - LEAF_BYTES_MAX) {
+  while (last.size < end && last.size - begin < BATCH_EVENTS_MAX && bytes <= BLOCKS_BYTES_MAX - LEAF_BYTES_MAX) {
     commit = log.database.linesFrom(last.size);
     if (commit === undefined || commit.size > end) break;
     bytes += commit.lines.length;
-    if (commit.size - begin > COMMIT_EVENTS_MAX || bytes > COMMIT_BYTES_MAX) break;
+    if (commit.size - begin > BATCH_EVENTS_MAX || bytes > BLOCKS_BYTES_MAX) break;
     blocks.push(commit.lines);
     last = commit;
   }

@@ -29,17 +29,17 @@ const headOf = (bytes: Uint8Array | undefined): Head => {
 };
 
 test('small commits come together as far as a batch may go; it ends at a note and says how many entries there are', async () => {
-  for (let i = 0; i < 300; i += 1) await box.record(1);
+  for (let i = 0; i < 60; i += 1) await box.record(10);
   await box.compare();
   const origin = box.journal.origin();
   const first = await box.journal.outbox.batch(origin, 0, false);
   const { count } = headOf(first?.bytes);
-  expect(headOf(first?.bytes)).toMatchObject({ first: 0, size: 301 });
-  expect(count).toBeGreaterThan(150);
-  expect(count).toBeLessThanOrEqual(256);
+  expect(headOf(first?.bytes)).toMatchObject({ first: 0, size: 601 });
+  expect(count).toBeGreaterThan(300);
+  expect(count).toBeLessThanOrEqual(512);
   const second = await box.journal.outbox.batch(origin, count, true);
-  expect(headOf(second?.bytes)).toMatchObject({ first: count, count: 301 - count, size: 301 });
-  expect(await box.journal.outbox.batch(origin, 301, true)).toBeUndefined();
+  expect(headOf(second?.bytes)).toMatchObject({ first: count, count: 601 - count, size: 601 });
+  expect(await box.journal.outbox.batch(origin, 601, true)).toBeUndefined();
   const vkey = logVkey(nodeCrypto, origin, box.journal.log().vkey.publicKey);
   for (const batch of [first, second]) {
     expect(verifyBatch(nodeCrypto, batch?.bytes ?? new Uint8Array(), { vkey }).ok).toBe(true);
@@ -56,8 +56,8 @@ test('a batch asked for in the middle of a commit begins with it, and carries th
   expect(headOf((await box.journal.outbox.batch(box.journal.origin(), 11, false))?.bytes).left).toBeUndefined();
 });
 
-test('no batch exceeds 48 KiB of events when it is made of several commits', async () => {
-  for (let i = 0; i < 40; i += 1) {
+test('no batch exceeds 96 KiB of events when it is made of several commits', async () => {
+  for (let i = 0; i < 60; i += 1) {
     box.journal.appender.append({
       observed: { wallMs: 0, upMs: i, clock: { src: 'none' } },
       body: { type: 'code.scanned', device: 'scanner-1', data: { size_bytes: 200, text: 'z'.repeat(200) } },
@@ -72,12 +72,12 @@ test('no batch exceeds 48 KiB of events when it is made of several commits', asy
   for (;;) {
     const batch = await box.journal.outbox.batch(origin, at, false);
     if (batch === undefined) break;
-    expect(batch.bytes.length).toBeLessThan(60_000);
+    expect(batch.bytes.length).toBeLessThan(100_000);
     expect(batch.first).toBe(at);
     at += batch.count;
     batches += 1;
   }
-  expect(at).toBe(321);
+  expect(at).toBe(481);
   expect(batches).toBeGreaterThan(1);
 });
 
