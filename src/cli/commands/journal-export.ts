@@ -27,7 +27,7 @@ function exportTo(write: Write, settings: GatewaySettings, args: CommandArgs, io
     args: { from, ...(origin === undefined ? {} : { log: origin }) },
     onData: write,
   }) as Promise<ExportSummary>;
-  return whenNoGateway(ask, () => exportOffline(settings.gateway.data_dir, { origin, from, signal: io.signal }, write));
+  return whenNoGateway(ask, () => exportOffline(settings, { origin, from, signal: io.signal }, write));
 }
 
 /** A file of that name appears only when the export is whole and on the disk. */

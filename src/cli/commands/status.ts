@@ -20,7 +20,7 @@ export function describeStatus(status: GatewayStatus): readonly string[] {
     `${status.gateway}: ${status.healthy ? 'healthy' : 'NOT healthy'}, latchkey ${status.version}, up ${spanText(status.up_ms)}`,
     ...status.problems.map((problem) => `  ! ${problem}`),
     ...status.notices.map((notice) => `  - ${notice}`),
-    `assurance  ${status.assurance} (software key: what is proved rests on this box's disk)`,
+    ...describeAssurance(status),
     ...describeLog(status.log),
     `uplink     ${uplink.connected ? 'connected' : 'not connected'}, ${uplink.phase}; newest receipt ${receipt}`,
     `clock      ${clock.src}${error}`,
@@ -28,6 +28,22 @@ export function describeStatus(status: GatewayStatus): readonly string[] {
       `port       ${line.port}: ${line.state}${line.state === 'open' ? '' : ` (${line.reason})`}`,
       ...line.devices.map((device) => `           ${device.name} (${device.driver}): ${device.state} ${device.reason}`),
     ]),
+  ];
+}
+
+function describeAssurance({ assurance, tpm }: GatewayStatus): readonly string[] {
+  if (tpm === undefined) return [`assurance  ${assurance} (software key: what is proved rests on this box's disk)`];
+  const { anchors, attested, policy, target } = tpm;
+  const { state, counter, made, tokens, lastSize, lastAgoMs, dueInMs, lifeYears, lifeYearsAtLeast } = anchors;
+  const last = lastSize === undefined ? 'none in this run' : `size ${lastSize}, ${spanText(lastAgoMs ?? 0)} ago`;
+  const next = dueInMs === undefined ? '' : `; next in ${spanText(dueInMs)}`;
+  const pace = lifeYears === undefined ? '' : `, ${lifeYears} years at the pace of this run`;
+  const bound = policy === 'local' ? 'bound to this TPM, to no software' : 'bound to approved software';
+  return [
+    `assurance  ${assurance}: log keys in the TPM (${bound}); which level that is, its enrolment says`,
+    `tpm        ${target}: ${state}; this start is ${attested ? 'attested' : 'NOT attested yet'}`,
+    `anchors    ${made} in this run; last: ${last}${next}; counter ${counter ?? 'not read yet'}`,
+    `           ${tokens} increments saved; the TPM lasts ${lifeYearsAtLeast} years at least${pace}`,
   ];
 }
 

@@ -11,7 +11,7 @@ import { eraseSelection } from './erase-selection.ts';
 import type { Gateway } from './gateway.ts';
 import { checkJournal, exportJournal, lineOf } from './journal-tools.ts';
 import type { GatewaySettings } from './settings.ts';
-import { type GatewayStatus, journalNotices, journalProblems, problemsOf } from './status.ts';
+import { type GatewayStatus, journalNotices, journalProblems, problemsOf, tpmProblems } from './status.ts';
 
 const TAIL_LINES_MAX = 1_000_000;
 /** Entries read at once: bounded memory and short reads. */
@@ -51,11 +51,12 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
   const uplink = gateway.uplink.health();
   const lines = gateway.lines.map((line) => line.status());
   const observed = observer.observe();
-  const problems = problemsOf({ uplink, lines, journalProblems: journalProblems(status) });
+  const tpm = gateway.tpm?.status();
+  const problems = [...problemsOf({ uplink, lines, journalProblems: journalProblems(status) }), ...tpmProblems(tpm)];
   return {
     gateway: settings.gateway.id,
     version,
-    assurance: 'A0',
+    assurance: gateway.tpm === undefined ? 'A0' : 'anchored',
     healthy: problems.length === 0,
     problems,
     notices: journalNotices(status),
@@ -66,6 +67,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     uplink,
     lines,
     custody: gateway.custody.status(),
+    ...(tpm !== undefined && { tpm }),
     metrics: gateway.metrics.snapshot(),
   };
 }

@@ -25,10 +25,13 @@ import type { Journal } from '../journal/journal.ts';
 import { createUplink, type Uplink, uplinkWill } from '../uplink/uplink.ts';
 import { AliveFacts } from './alive-facts.ts';
 import { type CustodyKeeper, startCustody } from './custody-keeper.ts';
+import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { Life } from './life.ts';
 import { createLines } from './lines.ts';
 import { openGatewayJournal } from './open-journal.ts';
 import type { GatewaySettings } from './settings.ts';
+import { TpmDuty, type TpmStatus } from './tpm-duty.ts';
+import { tpmLogin } from './tpm-login.ts';
 import { clockSteppedData, openedData } from './words.ts';
 
 const FLUSH_LIMIT_MS = 30_000;
@@ -51,6 +54,8 @@ export interface Gateway {
   readonly uplink: Uplink;
   readonly lines: readonly Line[];
   readonly custody: Pick<CustodyKeeper, 'status'>;
+  /** Undefined with software keys. */
+  readonly tpm: { status(): TpmStatus | undefined } | undefined;
   readonly metrics: MemoryMetrics;
   readonly observer: Observer;
   /** Stops in good order; resolves with what was left without a receipt. A second call joins the first. */
@@ -74,7 +79,9 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const start = base64url(randomBytes(16));
     const kernelBoot = readKernelBoot();
     const about = (): JsonObject => openedData({ settings, version: parts.version, start, kernelBoot });
-    const journal = await openGatewayJournal({ ...parts, observer, about });
+    const keys = await openKeys(parts);
+    undo.push(() => keys.close());
+    const journal = await openGatewayJournal({ ...parts, keys, observer, about });
     undo.push(() => journal.close());
     // Now, while a log is surely open: damage that is found later replaces it, and between two logs there is none.
     const boot = journal.boot();
@@ -92,10 +99,14 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const devices = ports.reduce((sum, port) => sum + port.devices.length, 0);
     const site = { ports: ports.length, devices, compartments: custody.compartments.length };
     const { isFirstStart, previousEnd } = journal;
-    life.started({ start, kernelBoot, version: parts.version, isFirstStart, ...site }, previousEnd);
+    const duty = dutyOf(parts, keys, journal, observer);
+    const tpm = await orAborted(signal, duty?.early() ?? Promise.resolve(undefined));
+    life.started({ start, kernelBoot, version: parts.version, isFirstStart, tpm, ...site }, previousEnd);
     // Its timer would keep a process alive that could not start, and the log says how this start ended.
     undo.push(() => void life.stopped(signal?.aborted === true ? 'signal' : 'failure'));
     await orAborted(signal, journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS)));
+    duty?.start(tpm);
+    undo.push(() => duty?.stop());
     const keeper = startCustody({ settings, journal, boot, log, observer, scheduler, logger, metrics });
     undo.push(() => keeper.stop());
     const onStep = (step: ClockStep): void => {
@@ -114,15 +125,15 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     for (const line of lines) line.start();
     // A port that another daemon holds ends this one; a port that is merely away does not.
     await orAborted(signal, Promise.all(lines.map((line) => line.firstAttempt())));
-    const uplink = connect(parts, journal, boot);
+    const uplink = connect(parts, keys, journal, boot);
     uplink.start();
-    const running = { parts, lines, keeper, watch, life, journal, uplink, source };
+    const running = { parts, lines, keeper, watch, life, duty, keys, journal, uplink, source };
     let stopped: Promise<Stopped> | undefined;
     const stop = (reason: 'signal' | 'failure'): Promise<Stopped> => {
       stopped ??= stopRunning(running, reason);
       return stopped;
     };
-    return { journal, uplink, lines, custody: keeper, metrics, observer, stop };
+    return { journal, uplink, lines, custody: keeper, tpm: duty, metrics, observer, stop };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -135,14 +146,16 @@ interface Running {
   readonly keeper: CustodyKeeper;
   readonly watch: { stop(): void };
   readonly life: Life;
+  readonly duty: TpmDuty | undefined;
+  readonly keys: GatewayKeys;
   readonly journal: Journal;
   readonly uplink: Uplink;
   readonly source: { stop(): void };
 }
 
-/** Devices first, so that what they said last is still recorded; the uplink after the journal's last entry. */
+/** Devices first, so that what they said last is still recorded; then the last anchor; the uplink after the last entry. */
 async function stopRunning(running: Running, reason: 'signal' | 'failure'): Promise<Stopped> {
-  const { parts, lines, keeper, watch, life, journal, uplink, source } = running;
+  const { parts, lines, keeper, watch, life, duty, keys, journal, uplink, source } = running;
   await stopLines(lines);
   keeper.stop();
   watch.stop();
@@ -150,18 +163,48 @@ async function stopRunning(running: Running, reason: 'signal' | 'failure'): Prom
   await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS)).catch((error: unknown) => {
     parts.logger.error({ reason: explain(error) }, 'the last entries could not be recorded');
   });
+  await duty?.stop();
   const { waiting } = await uplink.stop(parts.settings.stop_wait_s * 1_000);
   await journal.close();
+  await keys.close();
   source.stop();
   return { waiting };
 }
 
-function connect(parts: GatewayParts, journal: Journal, boot: number): Uplink {
+function dutyOf(parts: GatewayParts, keys: GatewayKeys, journal: Journal, observer: Observer): TpmDuty | undefined {
+  const { scheduler, metrics } = parts;
+  const logger = parts.logger.child({ room: 'tpm' });
+  return keys.tpm && new TpmDuty({ tpm: keys.tpm, journal, observer, scheduler, logger, metrics });
+}
+
+function loginOf({ settings, scheduler }: GatewayParts, { tpm }: GatewayKeys, journal: Journal) {
+  const login = tpm?.settings.mqtt_login;
+  if (tpm === undefined || login === undefined) return {};
+  const { previousEnd } = journal;
+  const credentials = tpmLogin({
+    gateway: settings.gateway.id,
+    settings: login,
+    signLogin: (bytes, signal) => tpm.box.signLogin(bytes, signal),
+    clock: scheduler,
+    lastSeenMs: previousEnd && Date.parse(previousEnd.at),
+  });
+  return { credentials };
+}
+
+function connect(parts: GatewayParts, keys: GatewayKeys, journal: Journal, boot: number): Uplink {
   const { settings, scheduler, metrics } = parts;
   const { id } = settings.gateway;
   const logger = parts.logger.child({ room: 'uplink' });
   const will = uplinkWill(nodeCrypto, settings.prefix, id, boot);
-  const connection = createMqttConnection({ settings: settings.mqtt, clientId: id, will, scheduler, logger, metrics });
+  const connection = createMqttConnection({
+    settings: settings.mqtt,
+    clientId: id,
+    will,
+    scheduler,
+    logger,
+    metrics,
+    ...loginOf(parts, keys, journal),
+  });
   return createUplink({
     outbox: journal.outbox,
     connection,

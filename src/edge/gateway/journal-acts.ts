@@ -10,9 +10,11 @@ import { MemoryMetrics } from '../../base/metrics.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { createObserver } from '../clock/observer.ts';
+import type { Observer } from '../contracts/observed.ts';
 import { type ErasableLog, type EraseReport, type EraseSelection, findEntries, reportOf } from '../journal/erase.ts';
 import { inspectJournal } from '../journal/inspect.ts';
 import type { Journal, Rotation } from '../journal/journal.ts';
+import { openKeys } from './gateway-keys.ts';
 import { openGatewayJournal } from './open-journal.ts';
 import type { GatewaySettings } from './settings.ts';
 import { openedData } from './words.ts';
@@ -75,7 +77,16 @@ async function inOpenedJournal<T>(parts: OfflineParts, act: (journal: Journal) =
   const observer = createObserver(scheduler, { claim: () => ({ src: 'none' }) });
   const about = () => openedData({ settings, version });
   const metrics = new MemoryMetrics();
-  const journal = await openGatewayJournal({ settings, scheduler, logger, metrics, observer, about, signal });
+  const keys = await openKeys({ settings, scheduler, logger, signal });
+  try {
+    const opened = { settings, keys, scheduler, logger, metrics, observer, about, signal };
+    return await actAndClose(await openGatewayJournal(opened), observer, act);
+  } finally {
+    await keys.close();
+  }
+}
+
+async function actAndClose<T>(journal: Journal, observer: Observer, act: (journal: Journal) => Promise<T>): Promise<T> {
   try {
     const result = await act(journal);
     // Whether the last run of the gateway ended in order must still show after this one.

@@ -1,17 +1,19 @@
 /**
  * Export and check of a journal: of the running gateway's, or offline under the journal's lock. Nothing is changed.
  */
-import { join } from 'node:path';
 import { utf8Text } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
+import { silentLogger } from '../../base/logger.ts';
 import type { Result } from '../../base/result.ts';
+import { systemScheduler } from '../../base/system-scheduler.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
-import type { Signer } from '../contracts/signer.ts';
+import type { KeyStore, Signer } from '../contracts/signer.ts';
 import { type CheckReport, checkFile, checkLog } from '../journal/check-log.ts';
 import { type ExportRefusal, type ExportSummary, exportLog } from '../journal/export-log.ts';
 import { inspectJournal } from '../journal/inspect.ts';
 import type { Journal } from '../journal/journal.ts';
-import { SoftwareKeyStore } from '../keys/software-key-store.ts';
+import { openKeys } from './gateway-keys.ts';
+import type { GatewaySettings } from './settings.ts';
 
 export interface ExportRequest {
   /** The open log, or offline the newest, unless given. */
@@ -38,20 +40,30 @@ export async function exportJournal(journal: Journal, request: ExportRequest, wr
   return summaryOf(done, journal.log(origin).origin);
 }
 
-/** Rejects with JOURNAL_BUSY while a gateway runs, JOURNAL_MISSING when there is no such log. */
-export async function exportOffline(dataDir: string, request: ExportRequest, write: Write): Promise<ExportSummary> {
+/** Rejects with JOURNAL_BUSY while a gateway runs, JOURNAL_MISSING when there is no such log, KEY_LOCKED without its key. */
+export async function exportOffline(
+  settings: GatewaySettings,
+  request: ExportRequest,
+  write: Write,
+): Promise<ExportSummary> {
+  const { data_dir: dataDir } = settings.gateway;
   const inspection = inspectJournal(dataDir, nodeCrypto);
   try {
     const { database, state, name } = inspection.find(request.origin);
     if (state === 'breached') {
       throw new LatchkeyError('JOURNAL_DAMAGED', `nothing of ${name} leaves any more; its file stays as it is`);
     }
-    const signer = await signerOf(dataDir, database.origin);
+    const isOpen = state === 'open';
     const { from, signal } = request;
-    return summaryOf(
-      await exportLog({ database, signer, isOpen: state === 'open', from, write, signal }),
-      database.origin,
-    );
+    const logger = silentLogger;
+    const keys = await openKeys({ settings, scheduler: systemScheduler(), logger, signal });
+    try {
+      const signer = await signerOf(keys.store, database.origin);
+      const done = await exportLog({ database, signer, isOpen, from, write, signal });
+      return summaryOf(done, database.origin);
+    } finally {
+      await keys.close();
+    }
   } finally {
     inspection.close();
   }
@@ -119,8 +131,7 @@ function summaryOf(done: Result<ExportSummary, ExportRefusal>, origin: string): 
   throw new LatchkeyError(code, `${origin} cannot be exported: ${done.detail}`);
 }
 
-async function signerOf(dataDir: string, origin: string): Promise<Signer | undefined> {
-  const keys = await SoftwareKeyStore.open(join(dataDir, 'keys'), nodeCrypto);
+async function signerOf(keys: KeyStore, origin: string): Promise<Signer | undefined> {
   try {
     return await keys.open(origin);
   } catch (error) {

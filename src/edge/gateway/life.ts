@@ -29,6 +29,8 @@ export interface StartFacts {
   readonly compartments: number;
   /** Nothing of an earlier run was here; otherwise a run whose end is not known did not end cleanly. */
   readonly isFirstStart: boolean;
+  /** Of a gateway with a TPM that answered. */
+  readonly tpm?: { readonly resets: number; readonly restarts: number } | undefined;
 }
 
 export interface LifeParts {
@@ -50,6 +52,7 @@ export function startedData(facts: StartFacts, previous: PreviousRun | undefined
     ports: facts.ports,
     devices: facts.devices,
     compartments: facts.compartments,
+    ...(facts.tpm === undefined ? {} : { tpm_resets: facts.tpm.resets, tpm_restarts: facts.tpm.restarts }),
     ...(previous === undefined ? {} : { blind: blindSince(previous, nowUpMs) }),
   };
 }

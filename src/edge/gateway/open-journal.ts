@@ -1,5 +1,4 @@
 /** The journal of these settings, for the daemon and for commands that act on it while none runs. */
-import { join } from 'node:path';
 import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
@@ -7,11 +6,12 @@ import type { JsonObject } from '../../evidence/event/event.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { Observer } from '../contracts/observed.ts';
 import { type Journal, openJournal } from '../journal/journal.ts';
-import { SoftwareKeyStore } from '../keys/software-key-store.ts';
+import type { GatewayKeys } from './gateway-keys.ts';
 import type { GatewaySettings } from './settings.ts';
 
 export interface GatewayJournalParts {
   readonly settings: GatewaySettings;
+  readonly keys: GatewayKeys;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -23,17 +23,13 @@ export interface GatewayJournalParts {
 
 /** Rejects like `openJournal`. */
 export async function openGatewayJournal(parts: GatewayJournalParts): Promise<Journal> {
-  const { settings, scheduler, logger, metrics, observer, about, signal } = parts;
+  const { settings, keys, scheduler, logger, metrics, observer, about, signal } = parts;
   const { id, operator_domain: operatorDomain, data_dir: dataDir } = settings.gateway;
-  logger.warn(
-    { assurance: 'A0' },
-    'software keys: assurance level A0; whoever can read this disk as this user can sign as this gateway',
-  );
   return openJournal({
     dataDir,
     operatorDomain,
     gatewayId: id,
-    keyStore: await SoftwareKeyStore.open(join(dataDir, 'keys'), nodeCrypto),
+    keyStore: keys.store,
     receiptKeys: settings.receivers,
     crypto: nodeCrypto,
     scheduler,
@@ -42,6 +38,7 @@ export async function openGatewayJournal(parts: GatewayJournalParts): Promise<Jo
     settings: settings.journal,
     observer,
     about,
+    ...(keys.readCounter !== undefined && { readCounter: keys.readCounter }),
     ...(signal !== undefined && { signal }),
   });
 }

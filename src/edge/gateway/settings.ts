@@ -11,6 +11,7 @@ import { lineBaud, lineShape } from '../drivers/settings.ts';
 import { journalSettingsSchema } from '../journal/journal-settings.ts';
 import { portShape } from '../ports/settings.ts';
 import { uplinkSettingsSchema } from '../uplink/settings.ts';
+import { keySettingsSchema } from './key-settings.ts';
 import { referenceSettingsSchema } from './references.ts';
 
 /** Longest path of a Unix socket (sun_path, unix(7)), with its closing zero. */
@@ -61,7 +62,7 @@ export const gatewaySettingsSchema = z
         .describe('begins the name of every log'),
       data_dir: absolutePath.describe('journal, keys and control socket; on a disk, not in memory'),
     }),
-    keys: z.literal('software').describe('where log keys live; software is assurance level A0'),
+    keys: keySettingsSchema,
     mqtt: mqttSettingsSchema,
     prefix: z
       .string()
@@ -81,6 +82,11 @@ export const gatewaySettingsSchema = z
   })
   // Also when a part is wrong in itself, so that all problems come at once.
   .superRefine((settings, context) => checkNames(namesSchema.parse(settings), context), { when: () => true })
+  .superRefine(({ keys, mqtt }, context) => {
+    if (keys === 'software' || keys.tpm.mqtt_login === undefined || mqtt.password_file === undefined) return;
+    const message = 'no password file, since keys.tpm.mqtt_login makes the password';
+    context.addIssue({ code: 'custom', path: ['mqtt', 'password_file'], message, input: mqtt.password_file });
+  })
   .superRefine((settings, context) => {
     if (Buffer.byteLength(socketPathOf(settings)) > SOCKET_PATH_BYTES_MAX) {
       const message = `a path of at most ${SOCKET_PATH_BYTES_MAX} bytes for the control socket (set control.socket)`;

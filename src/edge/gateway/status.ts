@@ -5,12 +5,16 @@ import type { LineStatus } from '../drivers/line.ts';
 import type { JournalStatus } from '../journal/journal-status.ts';
 import type { UplinkHealth } from '../uplink/health.ts';
 import type { CustodyStatus } from './custody-keeper.ts';
+import type { TpmStatus } from './tpm-duty.ts';
 
 export interface GatewayStatus {
   readonly gateway: string;
   readonly version: string;
-  /** Software keys prove no hardware: every verdict over this gateway's logs stays at A0. */
-  readonly assurance: 'A0';
+  /**
+   * `A0`: software keys prove no hardware, and every verdict over this gateway's logs stays there. `anchored`: a TPM seals
+   * the log keys and anchors the log; whether it is a chip, and so which level, the enrolment says.
+   */
+  readonly assurance: 'A0' | 'anchored';
   readonly healthy: boolean;
   /** What is wrong, in words for a person; empty when nothing is. */
   readonly problems: readonly string[];
@@ -33,6 +37,8 @@ export interface GatewayStatus {
   readonly uplink: UplinkHealth;
   readonly lines: readonly LineStatus[];
   readonly custody: CustodyStatus;
+  /** Absent with software keys. */
+  readonly tpm?: TpmStatus;
   /** Counters and gauges of this run. */
   readonly metrics: readonly MetricSample[];
 }
@@ -59,6 +65,18 @@ export function problemsOf(parts: {
     }
   }
   return found;
+}
+
+/** A TPM that is away stops no entry: only what it would prove is missing. */
+export function tpmProblems(tpm: TpmStatus | undefined): readonly string[] {
+  if (tpm === undefined) return [];
+  const { state, reason, awayForMs, because, dueInMs } = tpm.anchors;
+  if (state === 'away') {
+    const forS = Math.round((awayForMs ?? 0) / 1_000);
+    return [`the TPM has not anchored for ${forS} s, and nothing since is anchored: ${reason}`];
+  }
+  if (because !== 'wear') return [];
+  return [`anchors wait ${Math.ceil((dueInMs ?? 0) / 1_000)} s: the wear budget of the TPM is used up`];
 }
 
 /** What stands still in the journal, in words. */

@@ -19,7 +19,7 @@ export function openedData({ settings, version, start, kernelBoot }: AboutParts)
     ...(start === undefined ? {} : { start }),
     ...(kernelBoot === undefined ? {} : { kernel_boot: kernelBoot }),
     settings: {
-      keys: settings.keys,
+      keys: settings.keys === 'software' ? 'software' : 'tpm',
       alive_interval_ms: settings.alive_interval_s * 1_000,
       group_commit_ms: settings.journal.groupCommitMs,
       references: settings.references.kind,

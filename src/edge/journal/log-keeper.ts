@@ -22,6 +22,7 @@ import type { JournalSettings } from './journal-settings.ts';
 import type { Opening, OpeningSource } from './log-record.ts';
 import type { LogSet, LogSetOptions } from './log-set.ts';
 import { LogWriter, type WriterState } from './log-writer.ts';
+import { owedCarry } from './owed-carry.ts';
 import { breachBody, openedBody, rotatedBody } from './own-entries.ts';
 import { SavedStates } from './saved-states.ts';
 import { trustAll } from './verify-ahead.ts';
@@ -157,33 +158,8 @@ export class LogKeeper {
     await this.#begin(log, released);
   }
 
-  /** What ended logs neither send nor handed on completely. `named` is the log that the next entry 0 will name. */
   owedCarry(named?: string): Opening['carry'] {
-    const { logs } = this.set;
-    const carriedOn = new Set(
-      logs
-        .flatMap(({ record }) => (record.carryEnd === undefined ? [] : (record.opening?.carry ?? [])))
-        .map(({ log }) => log),
-    );
-    return logs.flatMap((log) => {
-      const { state, origin } = log;
-      if (state.kind === 'open' || log.settled || carriedOn.has(origin)) return [];
-      const from = this.#isStranded(log, named) ? log.receiptedSize : state.sendEnd;
-      return log.size <= from ? [] : [{ log: origin, from }];
-    });
-  }
-
-  /**
-   * Without its key a closed log is sent unsigned, and taken only under the word of a successor. When that word will never
-   * be heard, because the successor is gone or nothing of it is sent, its entries are carried instead.
-   */
-  #isStranded(log: HeldLog, named: string | undefined): boolean {
-    if (!log.keyLost || log.state.kind !== 'closed' || !log.isOwing || log.origin === named) return false;
-    const successor = this.set.logs.find(({ record }) => record.opening?.after?.log === log.origin);
-    if (successor === undefined) return true;
-    const { state, receiptedSize } = successor;
-    const isHeard = state.kind === 'open' || (state.kind === 'closed' && state.sendEnd > 0);
-    return receiptedSize === 0 && !isHeard;
+    return owedCarry(this.set.logs, named);
   }
 
   #stopSending(carry: Opening['carry']): void {

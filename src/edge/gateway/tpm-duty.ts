@@ -1,0 +1,203 @@
+/**
+ * What the daemon does with its TPM beside opening keys: attests each start, anchors, and says how the TPM fares.
+ *
+ * All of it waits for the TPM, and nothing waits for it: a start whose TPM is away is attested when it is back.
+ */
+import { Backoff } from '../../base/backoff.ts';
+import { base64url, equalBytes } from '../../base/bytes.ts';
+import type { Scheduler, Timer } from '../../base/clock.ts';
+import { explain } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import type { SignedAttest } from '../../evidence/anchor/signed-attest.ts';
+import { startStatement, statementDigest } from '../../evidence/anchor/statement.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import type { AnchorStore } from '../contracts/anchor-store.ts';
+import type { Appender } from '../contracts/appender.ts';
+import type { Observer } from '../contracts/observed.ts';
+import { Anchorer, type AnchoringStatus } from '../keys/anchorer.ts';
+import { expectedLifeYears, RATED_INCREMENTS } from '../keys/wear-budget.ts';
+import type { GatewayTpm } from './gateway-keys.ts';
+
+/** The start does not wait longer for what it says of the TPM in `gateway.started`. */
+const EARLY_LIMIT_MS = 4_000;
+const LATE_LIMIT_MS = 60_000;
+const RETRY = { firstMs: 1_000, maxMs: 60_000 } as const;
+/** An anchor at the stop may take this long. */
+const STOP_LIMIT_MS = 5_000;
+/** What a shorter run says about the pace is chance. */
+const PACE_KNOWN_AFTER_MS = 86_400_000;
+
+export interface TpmDutyParts {
+  readonly tpm: GatewayTpm;
+  readonly journal: {
+    readonly appender: Appender;
+    readonly anchors: AnchorStore | undefined;
+    boot(): number;
+    openOrigin(): string | undefined;
+  };
+  readonly observer: Observer;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Quote and GetTime over one start of one log. */
+export interface AttestedStart {
+  readonly digest: Uint8Array;
+  readonly quote: SignedAttest;
+  readonly time: SignedAttest;
+  readonly resets: number;
+  readonly restarts: number;
+}
+
+export interface TpmStatus {
+  readonly target: string;
+  /** `local`: log keys are bound to this TPM and to no software. */
+  readonly policy: 'local' | 'operator';
+  /** This start is attested in the log. */
+  readonly attested: boolean;
+  readonly anchors: AnchoringStatus & {
+    readonly made: number;
+    /** Years that the TPM's memory lasts at the most that the settings allow. */
+    readonly lifeYearsAtLeast: number;
+    /** The same at the pace of this run; absent in its first day. */
+    readonly lifeYears?: number;
+  };
+}
+
+export class TpmDuty {
+  readonly #parts: TpmDutyParts;
+  readonly #anchorer: Anchorer | undefined;
+  readonly #backoff = new Backoff(RETRY);
+  readonly #abort = new AbortController();
+  readonly #startMs: number;
+  readonly #firstValue: number;
+  #attested = false;
+  #timer: Timer | undefined;
+  #attesting: Promise<void> | undefined;
+
+  constructor(parts: TpmDutyParts) {
+    this.#parts = parts;
+    const { tpm, journal, scheduler, logger, metrics } = parts;
+    const { anchors } = tpm.settings;
+    this.#startMs = scheduler.monotonicMs();
+    this.#firstValue = journal.anchors?.lastCounter() ?? tpm.box.identity.counter.first;
+    const pace = {
+      parcelGapMs: anchors.parcel_gap_s * 1_000,
+      entriesGapMs: anchors.entries_gap_s * 1_000,
+      idleGapMs: anchors.idle_gap_s * 1_000,
+      wear: { perYear: anchors.increments_per_year, bucketMax: anchors.increments_saved },
+    };
+    this.#anchorer =
+      journal.anchors &&
+      new Anchorer({ store: journal.anchors, tpm: tpm.box, pace, crypto: nodeCrypto, scheduler, logger, metrics });
+  }
+
+  /** For `gateway.started`; undefined when the TPM does not answer in time. */
+  async early(): Promise<AttestedStart | undefined> {
+    try {
+      return await this.#attest(EARLY_LIMIT_MS);
+    } catch (error) {
+      this.#parts.logger.warn({ reason: explain(error) }, 'the TPM does not answer: this start is attested later');
+      return undefined;
+    }
+  }
+
+  /** Call it when `gateway.started` is durable. */
+  start(early: AttestedStart | undefined): void {
+    if (early === undefined || !this.#say(early)) this.#later();
+    this.#anchorer?.start();
+  }
+
+  /** Call it when `gateway.stopped` is durable: the last checkpoint is anchored, for a while. */
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    this.#abort.abort(new DOMException('the gateway stops', 'AbortError'));
+    await this.#attesting;
+    await this.#anchorer?.stop(STOP_LIMIT_MS);
+  }
+
+  status(): TpmStatus | undefined {
+    const { tpm, scheduler } = this.#parts;
+    const anchoring = this.#anchorer?.status();
+    if (anchoring === undefined) return undefined;
+    const used = (anchoring.counter ?? this.#firstValue) - tpm.box.identity.counter.first;
+    const made = Math.max(0, (anchoring.counter ?? this.#firstValue) - this.#firstValue);
+    const ranMs = scheduler.monotonicMs() - this.#startMs;
+    const left = Math.max(0, RATED_INCREMENTS - used);
+    const lifeYears = expectedLifeYears(made, ranMs);
+    const isPaceKnown = ranMs >= PACE_KNOWN_AFTER_MS && Number.isFinite(lifeYears);
+    return {
+      target: tpm.target,
+      policy: tpm.policy,
+      attested: this.#attested,
+      anchors: {
+        ...anchoring,
+        made,
+        lifeYearsAtLeast: tenths(left / tpm.settings.anchors.increments_per_year),
+        ...(isPaceKnown && { lifeYears: tenths(lifeYears) }),
+      },
+    };
+  }
+
+  async #attest(limitMs: number): Promise<AttestedStart | undefined> {
+    const digest = this.#digest();
+    if (digest === undefined) return undefined;
+    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(limitMs)]);
+    const { box } = this.#parts.tpm;
+    const time = await box.time(digest, signal);
+    const quote = await box.quote(digest, signal);
+    const { resetCount: resets, restartCount: restarts } = time.clock;
+    return { digest, quote, time, resets, restarts };
+  }
+
+  /** Of the open log and this start in it; undefined between two logs. */
+  #digest(): Uint8Array | undefined {
+    const { journal } = this.#parts;
+    const origin = journal.openOrigin();
+    return origin === undefined
+      ? undefined
+      : statementDigest(nodeCrypto, 'attested', startStatement(origin, journal.boot()));
+  }
+
+  /** False when the log has changed meanwhile: there it would be the statement about another. */
+  #say(attested: AttestedStart): boolean {
+    const { journal, observer } = this.#parts;
+    const now = this.#digest();
+    if (now === undefined || !equalBytes(now, attested.digest)) return false;
+    for (const kind of ['time', 'quote'] as const) {
+      const { attest, signature } = attested[kind];
+      const data = {
+        kind,
+        attest: base64url(attest),
+        signature: base64url(signature),
+        statement: base64url(attested.digest),
+      };
+      journal.appender.append({ observed: observer.observe(), body: { type: 'key.attested', data }, urgent: true });
+    }
+    this.#attested = true;
+    return true;
+  }
+
+  #later(): void {
+    if (this.#abort.signal.aborted) return;
+    this.#timer = this.#parts.scheduler.after(this.#backoff.nextMs(), () => {
+      this.#attesting = this.#tryLate();
+    });
+  }
+
+  async #tryLate(): Promise<void> {
+    try {
+      const attested = await this.#attest(LATE_LIMIT_MS);
+      if (attested !== undefined && !this.#abort.signal.aborted && this.#say(attested)) return;
+    } catch (error) {
+      this.#parts.logger.debug({ reason: explain(error) }, 'the TPM still does not attest this start');
+    }
+    this.#later();
+  }
+}
+
+function tenths(years: number): number {
+  return Math.round(years * 10) / 10;
+}
