@@ -87,3 +87,22 @@ export interface IdleFigures {
   readonly cycleMs: number;
   readonly rssMb: number;
 }
+
+export interface AnchoredFigures {
+  /** Events acknowledged a second, the best of each kind. */
+  readonly withPerS: number;
+  readonly withoutPerS: number;
+  /** Made while events were flooding in. */
+  readonly anchors: number;
+}
+
+export interface TpmFigures extends AnchoredFigures {
+  /** One command and its answer: the bytes on a raw socket, by the client, and by the client in a protected session. */
+  readonly rawMs: number;
+  readonly commandMs: number;
+  readonly protectedMs: number;
+  readonly signP50Ms: number;
+  readonly anchorP50Ms: number;
+  readonly anchorP99Ms: number;
+  readonly startupMs: number;
+}

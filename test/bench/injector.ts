@@ -65,13 +65,16 @@ export class Injector {
   async #flood(seconds: number): Promise<FloodAnswer> {
     const before = this.#counts();
     const cpuBefore = process.cpuUsage();
+    const anchorsBefore = this.#parts.metrics.sum('anchors_made');
     const startMs = performance.now();
     const injected = await this.#inject(() => performance.now() - startMs < seconds * 1_000);
     const durableS = (performance.now() - startMs) / 1_000;
     await this.#untilAcknowledged();
     const acknowledgedS = (performance.now() - startMs) / 1_000;
     const { user, system } = process.cpuUsage(cpuBefore);
-    return { ...since(before, this.#counts()), injected, durableS, acknowledgedS, cpuS: (user + system) / 1e6 };
+    const anchors = this.#parts.metrics.sum('anchors_made') - anchorsBefore;
+    const cpuS = (user + system) / 1e6;
+    return { ...since(before, this.#counts()), injected, durableS, acknowledgedS, cpuS, anchors };
   }
 
   async #fill(events: number): Promise<FillAnswer> {

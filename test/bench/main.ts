@@ -18,6 +18,7 @@ import { drain, fillBacklog, verifyExport } from './stage-drain.ts';
 import { measureIdle } from './stage-idle.ts';
 import { compareIngest, traceSyscalls } from './stage-ingest.ts';
 import { measureLatency } from './stage-latency.ts';
+import { measureTpm } from './stage-tpm.ts';
 
 const EVENTS = 1_000_000;
 const INGEST_S = 30;
@@ -56,6 +57,7 @@ async function main(): Promise<void> {
     const drained = await drain(bench, backlog);
     const verify = await verifyExport(bench, backlog);
     const idle = await measureIdle(bench);
+    const tpm = await measureTpm(bench);
     const found: Findings = {
       brokerVersion: brokerVersion(),
       fsType,
@@ -69,6 +71,7 @@ async function main(): Promise<void> {
       drain: drained,
       verify,
       idle,
+      tpm,
       tookS: (performance.now() - startMs) / 1_000,
       busyBefore,
       date: new Date().toISOString().slice(0, 10),

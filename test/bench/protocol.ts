@@ -36,6 +36,8 @@ export interface FloodAnswer extends FillAnswer {
   readonly acknowledgedS: number;
   /** Processor seconds of the daemon. */
   readonly cpuS: number;
+  /** Checkpoints that the TPM anchored meanwhile. */
+  readonly anchors: number;
 }
 
 export interface SteadyAnswer extends Counts {

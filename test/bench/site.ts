@@ -38,6 +38,8 @@ export interface SiteOptions {
   readonly receivers?: readonly string[];
   /** How long a clean stop waits for receipts. */
   readonly stopWaitS?: number;
+  /** In place of software keys. */
+  readonly keys?: object;
   readonly ports?: readonly object[];
   readonly compartments?: readonly object[];
 }
@@ -81,7 +83,7 @@ export function writeGateway(site: BenchSite, options: SiteOptions): void {
   const board = (name: string, address: number) => ({ name, driver: 'xor_8a80', address, channels: 24 });
   const settings = {
     gateway: { id: site.gateway, operator_domain: 'lockers.example', data_dir: site.dataDir },
-    keys: 'software',
+    keys: options.keys ?? 'software',
     mqtt: { url: brokerUrl },
     prefix: PREFIX,
     receivers: receivers.map((vkey) => ({ vkey, role: 'store' })),

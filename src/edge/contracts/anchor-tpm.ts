@@ -13,7 +13,8 @@ export interface AnchorTpm {
   /** The AK's SubjectPublicKeyInfo, 91 bytes. */
   readonly akSpki: Uint8Array;
   readCounter(signal: AbortSignal): Promise<number>;
-  incrementCounter(signal: AbortSignal): Promise<void>;
+  /** NV_Increment, then as `certifyCounter`. After a rejection the counter may or may not have been incremented. */
+  advanceCounter(extraData: Uint8Array, signal: AbortSignal): Promise<CertifiedCounter>;
   /** NV_Certify of the counter by the AK over `extraData` (32 bytes). */
   certifyCounter(extraData: Uint8Array, signal: AbortSignal): Promise<CertifiedCounter>;
 }

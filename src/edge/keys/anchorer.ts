@@ -198,9 +198,9 @@ export class Anchorer {
   async #complete(intent: AnchorIntent, increment: boolean): Promise<void> {
     const { store, tpm, crypto, scheduler, metrics, logger } = this.#parts;
     const { signal } = this.#abort;
-    if (increment) await tpm.incrementCounter(signal);
     const extraData = anchorExtraData(crypto, formatCheckpoint(intent));
-    const { value, attest, signature } = await tpm.certifyCounter(extraData, signal);
+    const certified = increment ? tpm.advanceCounter(extraData, signal) : tpm.certifyCounter(extraData, signal);
+    const { value, attest, signature } = await certified;
     if (value !== intent.counter) return this.#breach(intent.counter, value);
     await store.finish(intent, anchorLine(crypto, intent.origin, tpm.akSpki, { attest, signature }));
     this.#last = { atMs: scheduler.monotonicMs(), size: intent.size };

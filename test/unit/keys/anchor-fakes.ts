@@ -38,10 +38,11 @@ export class FakeTpm implements AnchorTpm {
     return this.cut.step(() => this.value);
   }
 
-  async incrementCounter(): Promise<void> {
+  async advanceCounter(extraData: Uint8Array): Promise<CertifiedCounter> {
     this.cut.step(() => {
       this.value += 1;
     });
+    return this.certifyCounter(extraData);
   }
 
   async certifyCounter(extraData: Uint8Array): Promise<CertifiedCounter> {

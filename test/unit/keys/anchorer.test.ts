@@ -109,11 +109,11 @@ describe('the anchorer', () => {
   test('a counter that somebody moves while we anchor is a breach, and no anchor', async () => {
     const { store, tpm, anchorer, advance } = bench();
     store.last = 7;
-    const increment = tpm.incrementCounter.bind(tpm);
-    tpm.incrementCounter = async () => {
-      tpm.incrementCounter = increment;
-      await increment();
-      await increment();
+    const advanceOnce = tpm.advanceCounter.bind(tpm);
+    tpm.advanceCounter = async (extraData) => {
+      tpm.advanceCounter = advanceOnce;
+      tpm.value += 1;
+      return advanceOnce(extraData);
     };
     store.next = { origin: 'o', size: 1, root: new Uint8Array(32), unanchored: 'parcel' };
     anchorer.start();
