@@ -25,6 +25,12 @@ export type BreachCause = 'rolled_back' | 'forked' | 'superseded' | 'counter';
 export type CloseCause = 'rotation' | 'key_lost' | 'quarantined' | 'database_lost' | 'settings';
 export type OpenCause = 'first_start' | CloseCause | BreachCause;
 
+const BREACHES: ReadonlySet<OpenCause> = new Set<BreachCause>(['rolled_back', 'forked', 'superseded', 'counter']);
+
+export function isBreach(cause: OpenCause): boolean {
+  return BREACHES.has(cause);
+}
+
 export type LogState =
   | { readonly kind: 'open' }
   /** `sendEnd`: notes up to this size go on being sent; entries from there on are carried to the next log. */

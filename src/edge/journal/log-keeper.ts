@@ -3,7 +3,7 @@
  * a breach, a lost key or a damaged file. One such step at a time.
  */
 import { present } from '../../base/assert.ts';
-import type { Scheduler } from '../../base/clock.ts';
+import type { Timer } from '../../base/clock.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { EventBody, JsonObject } from '../../evidence/event/event.ts';
 import { logVkey, verifyLogNote } from '../../evidence/log/note.ts';
@@ -12,7 +12,7 @@ import { ANCHOR_STATE, type CounterAtOpening, type CounterFound, formatAnchorSta
 import { AppenderFront } from './appender-front.ts';
 import { BlindWindow } from './blind-window.ts';
 import { type CarrierOptions, carryInto, countToCarry } from './carrier.ts';
-import type { Breach, LogState, TreeHead } from './continuity.ts';
+import { type Breach, isBreach, type LogState, type TreeHead } from './continuity.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { JournalDraft } from './draft-queue.ts';
 import { EventWeights } from './event-weight.ts';
@@ -27,8 +27,9 @@ import { breachBody, openedBody, rotatedBody } from './own-entries.ts';
 import { SavedStates } from './saved-states.ts';
 import { trustAll } from './verify-ahead.ts';
 
+const KEY_AHEAD_RETRY_MS = 60_000;
+
 export interface LogKeeperOptions extends LogSetOptions {
-  readonly scheduler: Scheduler;
   readonly settings: JournalSettings;
   readonly observer: Observer;
   readonly room: DiskRoom;
@@ -56,6 +57,7 @@ export class LogKeeper {
   readonly #carrier: CarrierOptions;
   readonly #insist: InsistOptions;
   #running: Running | undefined;
+  #ahead: Timer | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #telling = false;
   /** Called in the same step after a log was opened, gone on with, or found again in a file that was set aside. */
@@ -138,7 +140,7 @@ export class LogKeeper {
     // An earlier try may have come so far.
     const begun = this.set.logs.find((log) => log.isOpen);
     if (begun !== undefined) return this.#begin(begun, released);
-    const signer = await this.set.prepare(this.seenOutside);
+    const signer = await this.set.prepare(this.seenOutside, isBreach(next.cause));
     const carry = this.owedCarry(next.after?.log);
     this.#stopSending(carry);
     const anchors = await this.counterAtOpening?.(next.counter);
@@ -277,6 +279,8 @@ export class LogKeeper {
     this.#stop.abort(new LatchkeyError('JOURNAL_IO', 'the journal is closed'));
     await this.exclusive(async () => {
       this.saved.stop();
+      this.#ahead?.cancel();
+      await this.set.keysIdle();
       try {
         await this.#running?.writer.close();
         this.saved.save();
@@ -314,7 +318,19 @@ export class LogKeeper {
     this.#running = { log, writer, weights };
     this.front.resume(writer, log.record.boot, released);
     this.#onState(log, writer, writer.state);
+    this.#prepareAhead();
     await this.whenOpened();
+  }
+
+  /** While the TPM is there: the log after this one must be able to open while it is away. */
+  #prepareAhead(): void {
+    const { keyStore, scheduler, logger } = this.#options;
+    if (keyStore.kind !== 'tpm' || this.signal.aborted) return;
+    this.set.prepare(this.seenOutside).catch((error: unknown) => {
+      logger.debug({ reason: messageOf(error) }, 'the key of the next log waits');
+      this.#ahead?.cancel();
+      if (!this.signal.aborted) this.#ahead = scheduler.after(KEY_AHEAD_RETRY_MS, () => this.#prepareAhead());
+    });
   }
 
   #writerOf(log: HeldLog, weights: EventWeights): LogWriter {

@@ -1,14 +1,11 @@
 /**
  * The logs of one data directory: a database each under `journal/`, what was set aside under `journal/quarantine/`, and
  * the keys. Finds them at the start, opens and closes them, sets damaged ones aside; what that means is decided above.
- *
- * A key comes before its database, so a crash in between would look like a lost database: the file `journal/opening`
- * says which number is being opened, and a key of that number without a database is the one to use.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { utf8 } from '../../base/bytes.ts';
+import { withTimeout } from '../../base/abort.ts';
+import type { Scheduler } from '../../base/clock.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
@@ -16,12 +13,13 @@ import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { logVkey, type Vkey } from '../../evidence/log/note.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
 import { logName } from '../../evidence/wire/topics.ts';
-import { makeDirectory, syncDirectory, writeFileDurably } from '../../platform/durable-file.ts';
+import { makeDirectory } from '../../platform/durable-file.ts';
 import type { KeyStore, Signer } from '../contracts/signer.ts';
 import type { ReceiptKeyRole } from './continuity.ts';
 import { HeldLog } from './held-log.ts';
 import { LogDatabase } from './log-database.ts';
 import type { Opening } from './log-record.ts';
+import { NextKey, numberOf as originNumber } from './next-key.ts';
 import { followOrphans, listSetAside, type SetAside, salvage, setAside } from './quarantine.ts';
 import type { FoundName } from './start-plan.ts';
 
@@ -32,6 +30,7 @@ export interface LogSetOptions {
   readonly keyStore: KeyStore;
   readonly receiptKeys: readonly ReceiptKeyRole[];
   readonly crypto: EvidenceCrypto;
+  readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -46,7 +45,8 @@ export interface LeftAlone extends GoneLog {
 }
 
 const DATABASE = /^([1-9][0-9]{0,15}-[0-9a-f]{8})\.db$/;
-const OPENING = 'opening';
+/** An opening waits so long for a key; one that comes later is used all the same. */
+const KEY_WAIT_MS = 10_000;
 
 /** A log of which only the key is left, or a file that cannot be read. */
 export interface GoneLog extends FoundName {
@@ -60,11 +60,12 @@ export class LogSet {
   readonly #lost = new Map<string, GoneLog>();
   readonly #unreadable = new Map<string, GoneLog>();
   readonly #leftAlone = new Map<string, LeftAlone>();
-  /** The key of an opening that a crash cut off. */
-  #spare: Signer | undefined;
+  readonly #nextKey: NextKey;
+  readonly #asked = new Map<string, Promise<void>>();
 
   private constructor(options: LogSetOptions) {
     this.#options = options;
+    this.#nextKey = new NextKey(options);
     this.directory = join(options.dataDir, 'journal');
   }
 
@@ -137,14 +138,34 @@ export class LogSet {
   /** The signer of any log whose key is here; undefined when it is lost, locked or destroyed. */
   async signerOf(origin: string): Promise<Signer | undefined> {
     const log = this.#logs.get(origin);
-    if (log === undefined) return this.#gone().find((each) => each.origin === origin)?.signer;
+    if (log === undefined) {
+      const gone = this.#gone().find((each) => each.origin === origin);
+      return gone === undefined ? undefined : (gone.signer ?? (await this.#tryKey(origin)).signer);
+    }
     await this.openKey(log);
     return log.signer;
   }
 
-  /** Asks the key store for the log's key, unless it is here or known to be lost. */
+  /**
+   * Asks the key store for the log's key, unless it is here or known to be lost. A key store that is silent is not waited
+   * for longer than `KEY_WAIT_MS`: entries need no key.
+   */
   async openKey(log: HeldLog): Promise<void> {
     if (log.signer !== undefined || log.keyLost || log.settled) return;
+    const asked = this.#asked.get(log.origin) ?? this.#askFor(log);
+    await this.#bounded(asked).catch((error: unknown) => {
+      if (!(error instanceof LatchkeyError) || error.code !== 'TIMED_OUT') throw error;
+      this.#options.logger.warn({ log: log.name, reason: error.message }, 'the key of a log is not here');
+    });
+  }
+
+  #askFor(log: HeldLog): Promise<void> {
+    const asked = this.#open(log).finally(() => this.#asked.delete(log.origin));
+    this.#asked.set(log.origin, asked);
+    return asked;
+  }
+
+  async #open(log: HeldLog): Promise<void> {
     try {
       log.signer = await this.#options.keyStore.open(log.origin);
     } catch (error) {
@@ -152,6 +173,10 @@ export class LogSet {
       if (error.code === 'KEY_LOST') log.keyLost = true;
       this.#options.logger.warn({ log: log.name, code: error.code }, 'the key of a log is not here');
     }
+  }
+
+  #bounded<T>(work: Promise<T>): Promise<T> {
+    return withTimeout(this.#options.scheduler, KEY_WAIT_MS, 'opening the key of a log', work);
   }
 
   /** The log's key goes: nothing of it needs a signature any more. */
@@ -165,22 +190,15 @@ export class LogSet {
     if (unreadable !== undefined) this.#unreadable.set(origin, { origin, number: unreadable.number });
   }
 
-  /**
-   * The key of the next log. A crash afterwards leaves a key that the next start finds again, by its number. `above` are
-   * origins seen elsewhere, whose numbers are passed over so that people are not confused.
-   */
-  async prepare(above: readonly string[]): Promise<Signer> {
-    if (this.#spare !== undefined) return this.#spare;
-    const { operatorDomain, gatewayId, keyStore } = this.#options;
-    const numbers = above.flatMap((origin) => {
-      const parsed = parseOrigin(origin);
-      return parsed.ok ? [parsed.value.number] : [];
-    });
-    const here = [...this.#logs.values(), ...this.#gone()];
-    const number = 1 + Math.max(0, ...numbers, ...here.map((each) => each.number));
-    await writeFileDurably(join(this.directory, OPENING), utf8(`${number}\n`));
-    this.#spare = await keyStore.create(operatorDomain, gatewayId, number);
-    return this.#spare;
+  /** The key of the next log; `above` are origins seen elsewhere. Rejects like `KeyStore.create`. */
+  prepare(above: readonly string[], fresh = false): Promise<Signer> {
+    const here = [...this.#logs.values(), ...this.#gone()].map(({ number }) => number);
+    return this.#nextKey.take({ above: [...above.map(originNumber), ...here], fresh });
+  }
+
+  /** Resolves when no key is being made, or when that takes too long. */
+  async keysIdle(): Promise<void> {
+    await this.#bounded(this.#nextKey.idle()).catch(() => undefined);
   }
 
   /** The next log's database, empty but for its record. The caller writes entry 0. */
@@ -196,7 +214,7 @@ export class LogSet {
     log.signer = signer;
     log.record.setOpening(opening, saved);
     this.#logs.set(origin, log);
-    await this.#dropMarker();
+    await this.#nextKey.used();
     return log;
   }
 
@@ -252,7 +270,7 @@ export class LogSet {
     for (const file of newestOfEach(listSetAside(this.directory))) {
       if (this.findByName(file.name) !== undefined) continue;
       const origin = origins.find((each) => each.endsWith(`/${file.name}`));
-      const signer = origin === undefined ? undefined : await this.#tryKey(origin);
+      const signer = origin === undefined ? undefined : (await this.#tryKey(origin)).signer;
       const identity = signer === undefined ? undefined : { origin: signer.origin, publicKey: signer.publicKey };
       try {
         if (this.#adopt(file, identity) === undefined)
@@ -271,7 +289,7 @@ export class LogSet {
     if (code !== 'JOURNAL_IO' && code !== 'JOURNAL_VERSION') return false;
     const known = origins.find((each) => each.endsWith(`/${name}`));
     const origin = known ?? this.#originOf(name);
-    const signer = known === undefined ? undefined : await this.#tryKey(known);
+    const signer = known === undefined ? undefined : (await this.#tryKey(known)).signer;
     this.#leftAlone.set(origin, { origin, name, number: numberOf(name), code, reason, ...(signer && { signer }) });
     this.#options.metrics.count('journal_left_alone', 1, { code });
     this.#options.logger.error({ log: name, code, reason }, 'an ended log cannot be opened: its file is left as it is');
@@ -297,44 +315,44 @@ export class LogSet {
       if (log.settled && origins.includes(log.origin)) await this.#options.keyStore.destroy(log.origin);
       await this.openKey(log);
     }
-    this.#setUnbegunApart();
-    const opening = await this.#marker();
+    await this.#setUnbegunApart();
+    const marked = await this.#nextKey.marked();
     for (const origin of origins) {
       const isKnown = this.#logs.has(origin) || this.#gone().some((each) => each.origin === origin);
-      if (isKnown || origin === this.#spare?.origin) continue;
       const parsed = parseOrigin(origin);
-      const signer = await this.#tryKey(origin);
-      if (!parsed.ok || signer === undefined) continue;
+      if (isKnown || this.#nextKey.isSpare(origin) || !parsed.ok) continue;
       const { number } = parsed.value;
-      if (number === opening) this.#spare = signer;
-      else this.#lost.set(origin, { origin, number, signer });
+      const { signer, isLost } = await this.#tryKey(origin);
+      if (isLost) continue;
+      if (number === marked) await this.#nextKey.adopt(origin, signer);
+      else this.#lost.set(origin, { origin, number, ...(signer && { signer }) });
     }
-    if (opening !== undefined && this.#spare === undefined) await this.#dropMarker();
+    const isMarkIdle = marked !== undefined && !origins.some((origin) => this.#nextKey.isSpare(origin));
+    if (isMarkIdle) await this.#nextKey.used();
   }
 
   /** A database whose record was never written is no log yet: its key is used for the next one. */
-  #setUnbegunApart(): void {
+  async #setUnbegunApart(): Promise<void> {
     for (const log of this.logs) {
-      if (!log.isOpen || log.size > 0 || log.record.opening !== undefined || log.signer === undefined) continue;
-      this.#spare = log.signer;
+      if (!log.isOpen || log.size > 0 || log.record.opening !== undefined || log.keyLost) continue;
       this.#logs.delete(log.origin);
       log.database.close();
+      await this.#nextKey.adopt(log.origin, log.signer);
     }
   }
 
-  /** An opening that was cut off and is not needed any more: its key never signed anything. */
+  /** An opening that was cut off and is not needed any more. A key that was made ahead stays. */
   async dropSpare(): Promise<void> {
-    if (this.#spare === undefined) return;
-    await this.#options.keyStore.destroy(this.#spare.origin);
-    await this.#dropMarker();
+    if (this.#options.keyStore.kind !== 'tpm') await this.#nextKey.drop();
   }
 
-  async #tryKey(origin: string): Promise<Signer | undefined> {
+  /** `isLost`: not merely refused or silent for now. */
+  async #tryKey(origin: string): Promise<{ readonly signer?: Signer; readonly isLost: boolean }> {
     try {
-      return await this.#options.keyStore.open(origin);
+      return { signer: await this.#bounded(this.#options.keyStore.open(origin)), isLost: false };
     } catch (error) {
-      if (error instanceof LatchkeyError && (error.code === 'KEY_LOST' || error.code === 'KEY_LOCKED'))
-        return undefined;
+      const code = error instanceof LatchkeyError ? error.code : undefined;
+      if (code === 'KEY_LOST' || code === 'KEY_LOCKED' || code === 'TIMED_OUT') return { isLost: code === 'KEY_LOST' };
       throw error;
     }
   }
@@ -353,22 +371,6 @@ export class LogSet {
     const parsed = parseOrigin(origin);
     if (!parsed.ok) throw new LatchkeyError('INTERNAL', parsed.detail);
     return join(this.directory, `${logName(parsed.value)}.db`);
-  }
-
-  async #marker(): Promise<number | undefined> {
-    try {
-      const text = await readFile(join(this.directory, OPENING), 'utf8');
-      return /^[1-9][0-9]{0,15}\n$/.test(text) ? Number(text) : undefined;
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-      throw new LatchkeyError('JOURNAL_IO', `${OPENING} cannot be read`, { cause: error });
-    }
-  }
-
-  async #dropMarker(): Promise<void> {
-    this.#spare = undefined;
-    await rm(join(this.directory, OPENING), { force: true });
-    await syncDirectory(this.directory);
   }
 }
 

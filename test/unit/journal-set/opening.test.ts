@@ -166,7 +166,7 @@ test('a key that was made and never used is used for the next log, or goes', asy
   // With it, the log had not begun: after the last entry of the first log comes the key that it names.
   box.restore(copy);
   rmSync(file);
-  writeFileSync(join(box.dir, 'journal', 'opening'), '2\n');
+  writeFileSync(join(box.dir, 'keys', 'opening'), '2\n');
   await box.start();
   expect(box.journal.origin()).toBe(second);
   await expectWhole(box);
