@@ -128,9 +128,15 @@ export function episodeBody(
     : { ...base, type: outcome.type };
 }
 
-/** Scans for which no door opened in time; `more` of them were not kept. */
-export function loneScansBody(scans: readonly WaitingScan[], more: number, boot: number): EventBody {
+/** Scans for which no door was seen to open in time; `more` of them were not kept. */
+export function loneScansBody(
+  scans: readonly WaitingScan[],
+  more: number,
+  doors: 'watched' | 'unwatched',
+  boot: number,
+): EventBody {
   const data: Mutable = { count: count(scans.length + more) };
+  if (doors === 'unwatched') data['detail'] = 'not all doors were watched';
   putScans(data, scans, more, boot);
   data['what'] = 'scan_without_door';
   const [only] = scans;
@@ -185,7 +191,9 @@ function doorSeen(episode: Episode, boot: number): JsonObject {
   if (episode.forced) data['forced'] = true;
   if (openedNamed !== undefined && closedNamed !== undefined && isOneStart(episode, openedNamed, closedNamed)) {
     data['open_max_ms'] = Math.max(0, closedNamed.to_ms - openedNamed.from_ms);
-    data['open_min_ms'] = Math.max(0, closedNamed.from_ms - openedNamed.to_ms);
+    // Shut in between, or perhaps while the board could not be read, it stood open for less.
+    if (!episode.reopened && episode.blindMs === 0)
+      data['open_min_ms'] = Math.max(0, closedNamed.from_ms - openedNamed.to_ms);
   }
   if (openedNamed !== undefined) data['opened'] = { ...openedNamed };
   if (openedNamed !== undefined && episode.boot !== boot) data['opened_boot'] = episode.boot;

@@ -34,6 +34,8 @@ export interface Episode {
   readonly blindMs: number;
   readonly leftOpenSaid: boolean;
   readonly cut: boolean;
+  /** It was shut and opened again: not open all the time from the first opening to the last closing. */
+  readonly reopened: boolean;
 }
 
 export interface Compartment {
@@ -50,6 +52,8 @@ export interface Compartment {
   readonly episode: Episode | undefined;
   /** Since when the board cannot be read. */
   readonly blindSinceMs: number | undefined;
+  /** Until when it could not be read, at the last time in this start. */
+  readonly blindUntilMs: number | undefined;
 }
 
 export const EMPTY_COMPARTMENT: Compartment = {
@@ -61,6 +65,7 @@ export const EMPTY_COMPARTMENT: Compartment = {
   doubted: false,
   episode: undefined,
   blindSinceMs: undefined,
+  blindUntilMs: undefined,
 };
 
 /** What a person is shown of it. */
@@ -148,6 +153,12 @@ export function addScan(state: Compartment, scan: WaitingScan, severalDoors: boo
   };
 }
 
+/** Whether the door is known, and its board could be read all the time since then. */
+export function isWatchedSince({ door, blindSinceMs, blindUntilMs }: Compartment, sinceMs: number): boolean {
+  if (door.value === undefined || blindSinceMs !== undefined) return false;
+  return blindUntilMs === undefined || blindUntilMs < sinceMs;
+}
+
 /** Scans of this start, not older than `sinceMs`, that came while the door stood open. */
 export function scansWhileOpen(state: Compartment, boot: number, sinceMs: number): readonly WaitingScan[] {
   const { episode } = state;
@@ -195,6 +206,7 @@ function unblind(state: Compartment, atMs: number): Compartment {
   return {
     ...state,
     blindSinceMs: undefined,
+    blindUntilMs: atMs,
     episode: episode === undefined ? undefined : { ...episode, blindMs: episode.blindMs + blindMs },
   };
 }
@@ -202,7 +214,9 @@ function unblind(state: Compartment, atMs: number): Compartment {
 function opened(state: Compartment, change: Change, read: CompartmentRead, scans: readonly WaitingScan[]): Compartment {
   // Shut and open again before the item sensor settled: still the same visit.
   if (state.episode !== undefined) {
-    return { ...state, episode: withScans({ ...state.episode, closed: undefined, shutAtMs: undefined }, scans) };
+    const unwatched = state.episode.unwatched || change.unwatched || change.restarted;
+    const goesOn = { ...state.episode, closed: undefined, shutAtMs: undefined, reopened: true, unwatched };
+    return { ...state, episode: withScans(goesOn, scans) };
   }
   const episode: Episode = {
     boot: read.boot,
@@ -223,6 +237,7 @@ function opened(state: Compartment, change: Change, read: CompartmentRead, scans
     blindMs: 0,
     leftOpenSaid: false,
     cut: false,
+    reopened: false,
   };
   return { ...state, itemWhileShut: false, episode: withScans(episode, scans) };
 }
@@ -237,8 +252,10 @@ function readItem(state: Compartment, read: CompartmentRead, item: boolean, outp
   const { change } = result;
   if (change === undefined || change.first) return { ...state, item: result.state };
   outputs.push({ kind: 'item', occupied: change.value, seen: change.seen });
+  // While nobody looked, the door may have been opened and shut again.
+  const isWatched = !change.unwatched && !change.restarted;
   const isShut = state.episode === undefined && state.door.value === true && state.door.candidate === undefined;
-  return { ...state, item: result.state, itemWhileShut: state.itemWhileShut || isShut };
+  return { ...state, item: result.state, itemWhileShut: state.itemWhileShut || (isShut && isWatched) };
 }
 
 function withScans(episode: Episode, scans: readonly WaitingScan[]): Episode {

@@ -43,6 +43,7 @@ import {
   readCompartment,
   scansWhileOpen,
 } from './compartment.ts';
+import { doorsFor } from './lone-scans.ts';
 import { type ClosedBy, judgeEpisode } from './outcome.ts';
 import { keyIdOf, type ReferenceMaker } from './references.ts';
 import { ScanRow, type WaitingScan } from './scans.ts';
@@ -348,10 +349,12 @@ class CustodyRoom implements Custody {
     if (this.#row.size === 0) return;
     const expired = this.#row.take((scan) => this.#waitedMs(scan, observed) > this.#windowMs);
     const more = this.#row.takePushedOut(observed.upMs, this.#windowMs);
-    const named = expired.filter(({ parcel }) => parcel !== undefined);
+    const doors = (scan: WaitingScan) => doorsFor(scan, this.#options, (name) => this.#state(name));
+    const named = expired.filter((scan) => scan.parcel !== undefined && doors(scan) !== 'none');
     // Without a commissioned door there is nothing that a scan could have opened.
     if (this.#settings.size === 0 || named.length + more === 0) return;
-    this.#append(observed, loneScansBody(named, more, this.#options.boot));
+    const watched = named.every((scan) => doors(scan) === 'watched') ? 'watched' : 'unwatched';
+    this.#append(observed, loneScansBody(named, more, watched, this.#options.boot));
   }
 
   #indexHeld(): void {

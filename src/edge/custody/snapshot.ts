@@ -186,6 +186,8 @@ function episodeOf(saved: NonNullable<Saved['episode']>, nameable: Nameable): Ep
     blindMs: saved.blind_ms,
     leftOpenSaid: saved.left_open_said,
     cut: true,
+    // Matters only for a visit that begins and ends in one start.
+    reopened: false,
   };
 }
 

@@ -65,7 +65,10 @@ const doorSeen = object(
     first_look: bool(),
     /** It opened while its board could not be read, so the board cannot have been told to open it. */
     forced: bool(),
-    /** Bounds of how long it stood open, when both changes were seen in one run of the daemon. */
+    /**
+     * Bounds of how long it stood open, when both changes were seen in one run of the daemon; the lower one only of a
+     * door that was not shut in between, nor unseen.
+     */
     open_min_ms: int(),
     open_max_ms: int(),
   },
