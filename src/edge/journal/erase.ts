@@ -11,7 +11,7 @@ import { utf8Text } from '../../base/bytes.ts';
 import { parseLeaf } from '../../evidence/event/leaf.ts';
 import { LOG_DATA } from '../../evidence/event/vocabulary-log.ts';
 import type { LogDatabase } from './log-database.ts';
-import type { RecordStore } from './log-record.ts';
+import { LogRecord, type RecordStore } from './log-record.ts';
 import { paced } from './paced.ts';
 import { eraseEntries } from './retention.ts';
 
@@ -150,7 +150,9 @@ export async function eraseFound(log: ErasableLog, found: FoundEntries): Promise
 /** Removes the states of other rooms that an ended log still keeps, where one of them holds a reference. */
 export function forgetStates(store: RecordStore, references: readonly string[]): void {
   const keys = store.metaKeys().filter((key) => key.startsWith('saved/'));
-  const isHeld = keys.some((key) => references.some((reference) => (store.meta(key) ?? '').includes(reference)));
+  // Whole texts: a long one lies in parts, and a reference may stand across two of them.
+  const texts = [...new LogRecord(store).allSaved().values()];
+  const isHeld = texts.some((text) => references.some((reference) => text.includes(reference)));
   if (isHeld) store.setMeta(Object.fromEntries(keys.map((key) => [key, undefined])));
 }
 

@@ -140,6 +140,49 @@ test('in every log, and in the states that ended logs keep of other rooms', asyn
   expect(box.journal.loadState('custody')).toBe('{"held":""}');
 });
 
+test('a state so long that it lies in parts is searched as a whole', async () => {
+  const first = box.journal.origin();
+  await visit(ANNA);
+  // The reference stands across the end of the first part, at 16,000 characters.
+  box.journal.saveState('custody', `${'x'.repeat(15_990)}${ANNA}`);
+  await box.journal.rotate();
+  box.journal.saveState('custody', '');
+  await box.send();
+  box.scheduler.advance(300);
+  const { record } = box.journal.log(first);
+  expect(record.saved('custody')).toContain(ANNA);
+  expect(await erase(of(ANNA), true)).toMatchObject({ outcome: 'erased' });
+  expect(record.saved('custody')).toBeUndefined();
+});
+
+test('a power cut at any moment of it leaves a log that verifies, and what was done is said before it was', async () => {
+  const origin = box.journal.origin();
+  await visit(ANNA);
+  await visit(OTHER);
+  await box.send();
+  const moments = await box.momentsOf(erase(of(ANNA), true), 20);
+  expect(moments.length).toBeGreaterThan(1);
+  for (const moment of moments) {
+    await moment.start();
+    const { journal, consumer } = moment;
+    expect(await journal.check(origin, forever)).toMatchObject({ sound: true });
+    const log = journal.log(origin);
+    const isErased = [...log.database.leaves(1, 2)][0]?.leaf === undefined;
+    const isSaid = [...log.database.leaves(3, log.size)].some(({ leaf }) =>
+      Buffer.from(leaf ?? []).includes('journal_erase'),
+    );
+    if (isErased) expect(isSaid).toBe(true);
+    await moment.compare();
+    await moment.send();
+    expect(consumer.violations).toEqual([]);
+    expect(await journal.erase({ selection: of(ANNA), execute: true, signal: forever })).toMatchObject({
+      outcome: 'erased',
+    });
+    expect([...log.database.leaves(1, 3)].map(({ leaf }) => leaf)).toEqual([undefined, undefined]);
+    await moment.end();
+  }
+});
+
 test('what a breached log handed on goes there once it is receipted as carried', async () => {
   await box.record(1);
   const copy = box.snapshot('older');
