@@ -145,6 +145,16 @@ export const ERRORS = {
     exitCode: 65,
     advice: 'an answer of the TPM does not prove itself: suspect the path to the TPM, and keep the box for inspection',
   },
+  SERVICE_UNREACHABLE: {
+    action: 'retry',
+    exitCode: 69,
+    advice: 'check the address, the network, and the authority that signed the certificate of the service (--ca)',
+  },
+  ENROLMENT_REFUSED: {
+    action: 'stop',
+    exitCode: 77,
+    advice: 'do what the reason says, and run "latchkey enroll" again',
+  },
   TIMED_OUT: { action: 'retry', exitCode: 75, advice: 'try again; if it stays, look at the named part' },
   NEEDS_MISSING: { action: 'fix_configuration', exitCode: 69, advice: 'install the named Debian packages' },
   REFUTED: { action: 'stop', exitCode: 1, advice: 'the evidence does not verify; keep both byte strings' },

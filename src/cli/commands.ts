@@ -1,6 +1,7 @@
 /** Every command of `latchkey`: the one table that dispatch, help and tests read. */
 import type { CommandOption, CommandSpec } from './command.ts';
 import { ENROLMENT_COMMANDS } from './commands-enrolments.ts';
+import { TPM_COMMANDS } from './commands-tpm.ts';
 
 const CONFIG: CommandOption = { type: 'string', short: 'c', value: 'FILE', help: 'the settings file' };
 const JSON_OUT: CommandOption = { type: 'boolean', help: 'for programs: JSON on standard output' };
@@ -177,5 +178,6 @@ export const COMMANDS: readonly CommandSpec[] = [
     details: 'KIND is gateway, enrolments, receive or site.',
     load: async () => (await import('./commands/config-schema.ts')).configSchemaCommand,
   },
+  ...TPM_COMMANDS,
   ...ENROLMENT_COMMANDS,
 ];

@@ -105,6 +105,7 @@ export const TPM_CC = {
   EvictControl: 0x120,
   NV_UndefineSpace: 0x122,
   Clear: 0x126,
+  ClearControl: 0x127,
   ClockSet: 0x128,
   HierarchyChangeAuth: 0x129,
   NV_DefineSpace: 0x12a,

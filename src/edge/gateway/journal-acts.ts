@@ -14,7 +14,7 @@ import type { Observer } from '../contracts/observed.ts';
 import { type ErasableLog, type EraseReport, type EraseSelection, findEntries, reportOf } from '../journal/erase.ts';
 import { inspectJournal } from '../journal/inspect.ts';
 import type { Journal, Rotation } from '../journal/journal.ts';
-import { openKeys } from './gateway-keys.ts';
+import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { openGatewayJournal } from './open-journal.ts';
 import type { GatewaySettings } from './settings.ts';
 import { openedData } from './words.ts';
@@ -65,13 +65,18 @@ async function findOffline({ settings, signal }: OfflineParts, selection: EraseS
   }
 }
 
-async function inOpenedJournal<T>(parts: OfflineParts, act: (journal: Journal) => Promise<T>): Promise<T> {
+/** `act` in a journal that is opened for it; with `mayBeNew` it is made when this box has none yet. */
+export async function inOpenedJournal<T>(
+  parts: OfflineParts,
+  act: Act<T>,
+  options: { readonly mayBeNew?: boolean } = {},
+): Promise<T> {
   const { settings, version, logger, signal } = parts;
   const { data_dir: dataDir } = settings.gateway;
-  if (!existsSync(join(dataDir, 'journal'))) {
+  if (options.mayBeNew !== true && !existsSync(join(dataDir, 'journal'))) {
     throw new LatchkeyError('JOURNAL_MISSING', `no journal is in ${dataDir}`);
   }
-  mustOwn(dataDir);
+  if (existsSync(dataDir)) mustOwn(dataDir);
   const scheduler = systemScheduler();
   // A command does not ask where the wall time comes from: its entries claim nothing of it.
   const observer = createObserver(scheduler, { claim: () => ({ src: 'none' }) });
@@ -80,15 +85,23 @@ async function inOpenedJournal<T>(parts: OfflineParts, act: (journal: Journal) =
   const keys = await openKeys({ settings, scheduler, logger, signal });
   try {
     const opened = { settings, keys, scheduler, logger, metrics, observer, about, signal };
-    return await actAndClose(await openGatewayJournal(opened), observer, act);
+    return await actAndClose(await openGatewayJournal(opened), { keys, observer }, act);
   } finally {
     await keys.close();
   }
 }
 
-async function actAndClose<T>(journal: Journal, observer: Observer, act: (journal: Journal) => Promise<T>): Promise<T> {
+interface ActParts {
+  readonly keys: GatewayKeys;
+  readonly observer: Observer;
+}
+
+type Act<T> = (journal: Journal, parts: ActParts) => Promise<T>;
+
+async function actAndClose<T>(journal: Journal, parts: ActParts, act: Act<T>): Promise<T> {
+  const { observer } = parts;
   try {
-    const result = await act(journal);
+    const result = await act(journal, parts);
     // Whether the last run of the gateway ended in order must still show after this one.
     if (journal.previousEnd?.clean !== false) {
       const body = { type: 'gateway.stopped', data: { reason: 'command' } };

@@ -12,13 +12,16 @@ import type { Ticket } from '../../tpm2/ticket.ts';
 const FILE_BYTES_MAX = 16_384;
 const PART_BYTES_MAX = 2_048;
 
-export interface SealedKey {
-  readonly origin: string;
-  /** Ed25519, 32 bytes. */
-  readonly publicKey: Uint8Array;
+export interface SealedBlob {
   /** TPM2B_PRIVATE's and TPM2B_PUBLIC's content. */
   readonly privateBlob: Uint8Array;
   readonly publicArea: Uint8Array;
+}
+
+export interface SealedKey extends SealedBlob {
+  readonly origin: string;
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
   /** For CertifyCreation: creation data, and the TPM's ticket about it. */
   readonly creationData: Uint8Array;
   readonly ticket: Ticket;

@@ -36,7 +36,7 @@ import {
   pcrPolicy,
   pcrSelections,
 } from './policy-authority.ts';
-import { readSealedFile, type SealedKey, writeSealedFile } from './sealed-file.ts';
+import { readSealedFile, type SealedBlob, type SealedKey, writeSealedFile } from './sealed-file.ts';
 import { keyPair, SEED_BYTES, SeedSigner } from './seed-signer.ts';
 import { purposeData, type TpmBox } from './tpm-box.ts';
 import { AK_TEMPLATE } from './tpm-identity.ts';
@@ -167,8 +167,22 @@ export class TpmKeyStore implements KeyStore {
     }, origin);
   }
 
+  /** Bytes that wait in a file for a while, sealed as a log key is: only this TPM, in an approved state, gives them. */
+  sealAside(secret: Secret): Promise<SealedBlob> {
+    const { box, authority } = this.#parts;
+    return this.#work(async (tpm) => {
+      const template = sealedTemplate(authPolicyOf(tpm.crypto, authority));
+      const { privateBlob, publicArea } = await Create(tpm, box.srk, template, { data: secret });
+      return { privateBlob, publicArea };
+    });
+  }
+
+  unsealAside(blob: SealedBlob): Promise<Secret> {
+    return this.#work((tpm) => this.#unseal(tpm, blob));
+  }
+
   /** In a policy session; the unit's own session encrypts the answer. */
-  async #unseal(tpm: Tpm, sealed: SealedKey): Promise<Secret> {
+  async #unseal(tpm: Tpm, sealed: SealedBlob): Promise<Secret> {
     const { box, authority } = this.#parts;
     const { approval, ticket } = await this.#approval(tpm);
     const object = await Load(tpm, box.srk, sealed);

@@ -35,6 +35,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandRow>> = {
   EvictControl: row(1),
   NV_UndefineSpace: row(1),
   Clear: row(1, 'slow'),
+  ClearControl: row(1),
   ClockSet: row(1),
   HierarchyChangeAuth: row(1, 'in'),
   NV_DefineSpace: row(1, 'in'),

@@ -88,6 +88,28 @@ export async function getProperties(
   return value;
 }
 
+/** TPMA_PERMANENT, Part 2 section 8.6: what is set in this TPM for good, or until it is cleared. */
+export interface PermanentState {
+  readonly ownerAuthSet: boolean;
+  readonly endorsementAuthSet: boolean;
+  readonly lockoutAuthSet: boolean;
+  readonly disableClear: boolean;
+  readonly inLockout: boolean;
+}
+
+export async function getPermanent(tpm: Tpm): Promise<PermanentState> {
+  const bits = (await getProperties(tpm, TPM_PT.PERMANENT, 1)).get(TPM_PT.PERMANENT);
+  if (bits === undefined) tpm.distrust('response_fields', 'GetCapability does not give TPM_PT_PERMANENT');
+  const isSet = (bit: number): boolean => (bits & (1 << bit)) !== 0;
+  return {
+    ownerAuthSet: isSet(0),
+    endorsementAuthSet: isSet(1),
+    lockoutAuthSet: isSet(2),
+    disableClear: isSet(8),
+    inLockout: isSet(9),
+  };
+}
+
 /** All handles of a type (TPM_HT): loaded objects, sessions, persistent objects, NV indices, PCRs. */
 export async function getHandles(tpm: Tpm, type: number): Promise<readonly number[]> {
   const handles: number[] = [];

@@ -25,3 +25,8 @@ export async function Clear(tpm: Tpm, by: Entity): Promise<void> {
   const emptied = by.handle === TPM_RH.LOCKOUT;
   await tpm.call({ command: 'Clear', handles: [by], ...(emptied ? { authAfter: NO_AUTH } : {}) });
 }
+
+/** Says whether the lockout authorisation may clear: `lockout` can only forbid it, the platform can allow it again. */
+export async function ClearControl(tpm: Tpm, by: Entity, disable: boolean): Promise<void> {
+  await tpm.call({ command: 'ClearControl', handles: [by], parameters: new TpmWriter().u8(disable ? 1 : 0).bytes() });
+}
