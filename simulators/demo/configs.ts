@@ -5,6 +5,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Site } from '../site.ts';
+import type { SimulatedTpm } from '../tpm/tpm.ts';
+import type { GatewayView } from './product.ts';
 import { COMPARTMENTS, DESK, DOCK, EAST, EAST_LINE, WEST, WEST_LINE } from './stage.ts';
 
 export const GATEWAY_ID = 'demo-0001';
@@ -50,13 +52,19 @@ function scanner(name: string): object {
 const GATEWAY_TIMES = { reconnect: { first_ms: 1_200, max_ms: 1_200 }, ack_timeout_ms: 5_000 };
 const CONSUMER_TIMES = { reconnect: { first_ms: 50, max_ms: 200 }, ack_timeout_ms: 5_000 };
 
-export function writeGatewayConfig(files: DemoFiles, site: Site, brokerUrl: string, witnessVkey: string): void {
+export function writeGatewayConfig(
+  files: DemoFiles,
+  site: Site,
+  brokerUrl: string,
+  witnessVkey: string,
+  tpm: SimulatedTpm | undefined,
+): void {
   const serial = (line: string): object => ({ kind: 'serial', path: site.address(line) });
   const [host = '', port = ''] = site.address(DOCK).split(':');
   const poll = { cycle_ms: 100, reply_timeout_ms: 80, turnaround_ms: 5 };
   const settings = {
     gateway: { id: GATEWAY_ID, operator_domain: DOMAIN, data_dir: files.gatewayData },
-    keys: 'software',
+    keys: keysIn(tpm),
     mqtt: { url: brokerUrl, protocol: '3.1.1', ...GATEWAY_TIMES },
     prefix: PREFIX,
     references: { kind: 'pseudonym', keys_dir: files.referenceKeys },
@@ -99,11 +107,21 @@ export function writeReceiveConfig(files: DemoFiles, brokerUrl: string): void {
   writeFileSync(files.receiveConfig, stringify(settings));
 }
 
-/** What the consumer and every verifier believe: this log, by its key, and this witness. */
-export function writePolicy(files: DemoFiles, vkey: string, witnessVkey: string): void {
+function keysIn(tpm: SimulatedTpm | undefined): object | string {
+  if (tpm === undefined) return 'software';
+  const { address } = tpm;
+  const place = address.kind === 'unix' ? { socket: address.path } : { tcp: `${address.host}:${address.port}` };
+  return { tpm: { ...place, anchors: { parcel_gap_s: 2 } } };
+}
+
+/**
+ * What the consumer and every verifier believe: this log, by its key; this witness; and, read at the box as well, which
+ * TPM anchors it. That one is `emulated`: a chip would come with an enrolment.
+ */
+export function writePolicy(files: DemoFiles, { vkey, tpm }: GatewayView, witnessVkey: string): void {
   const policy = {
     v: 1,
-    logs: [{ vkey }],
+    logs: [{ vkey, ...(tpm !== undefined && { ...tpm, class: 'emulated' }) }],
     witnesses: [{ vkey: witnessVkey, roles: ['store'] }],
     least_level: 'A0',
   };

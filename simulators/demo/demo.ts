@@ -32,6 +32,7 @@ import { play, type Tally } from './play.ts';
 import { Consumer, Gateway } from './product.ts';
 import { isGood, type Played, storyOf, summaryOf } from './report.ts';
 import { stageSettings } from './stage.ts';
+import { demoTpm } from './tpm.ts';
 
 export interface DemoOptions {
   readonly json: boolean;
@@ -79,6 +80,8 @@ async function perform(
   cleanups.push(() => site.close());
   say(`a site that is not there: two cabinets and a scanner on pseudo-terminals, one more scanner on TCP`);
 
+  const tpm = await demoTpm(join(files.dir, 'tpm'), say);
+  if (tpm !== undefined) cleanups.push(() => tpm.stop());
   const feed = new Feed((entry) => announce(entry, say));
   const gateway = new Gateway(files.gatewayConfig, feed, () => newestReceiptSize(broker.retained));
   const consumer = new Consumer(files.receiveConfig);
@@ -86,15 +89,16 @@ async function perform(
   cleanups.push(() => consumer.abandon());
   writeReceiveConfig(files, broker.url);
   const witnessVkey = await consumer.witnessVkey();
-  writeGatewayConfig(files, site, broker.url, witnessVkey);
-  const { vkey, origin } = await gateway.start();
+  writeGatewayConfig(files, site, broker.url, witnessVkey, tpm);
+  const view = await gateway.start();
+  const { vkey, origin } = view;
   say(`the gateway runs and keeps the log ${origin}`);
-  writePolicy(files, vkey, witnessVkey);
+  writePolicy(files, view, witnessVkey);
   consumer.start();
   say('the consumer was told the key of that log, and runs');
 
   const journalDir = join(files.gatewayData, 'journal');
-  const tally = await play({ site, broker, gateway, feed, journalDir, say });
+  const tally = await play({ site, broker, gateway, feed, journalDir, tpm, say });
   await gateway.stop();
   say('the gateway stopped cleanly, once its last entry was receipted');
   const findings = await findOut({
@@ -105,7 +109,13 @@ async function perform(
     retained: broker.retained,
     prefix: PREFIX,
   });
-  const played = { ...playedOf(files, tally, referenceKey), vkey, witnessVkey, lineFaults: lineFaultsOf(site) };
+  const played = {
+    ...playedOf(files, tally, referenceKey),
+    vkey,
+    witnessVkey,
+    akSpki: view.tpm?.ak,
+    lineFaults: lineFaultsOf(site),
+  };
   const summary = summaryOf(findings, played);
   for (const line of storyOf(findings, played)) options.say(line);
   if (options.json) options.out(JSON.stringify(summary));

@@ -37,6 +37,12 @@ export interface Refusal extends Tampering {
 
 /** What the demo reads in `latchkey verify --json`. */
 interface Said {
+  readonly logs: readonly {
+    readonly level: string;
+    readonly whyNotHigher: readonly string[];
+    readonly tail: number;
+    readonly anchors: { readonly found: number; readonly verified: number; readonly size: number };
+  }[];
   readonly outcome: string;
   readonly reason?: string;
   readonly detail?: string;
@@ -55,6 +61,10 @@ export interface Findings {
   readonly sameBytes: number;
   readonly receiptedAtS: number;
   readonly verified: boolean;
+  readonly assurance: string;
+  readonly whyNotHigher: readonly string[];
+  /** Anchors that verified, the size of the newest, and entries above it. */
+  readonly anchors: { readonly verified: number; readonly size: number; readonly tail: number };
   readonly refusals: readonly Refusal[];
 }
 
@@ -69,7 +79,8 @@ export async function findOut(input: FindingsInput): Promise<Findings> {
   const receiptFile = join(input.dir, 'receipt.note');
   const receipt = readReceipt(input, vkey, receiptFile);
 
-  const byPolicy = await latchkey(['verify', exportFile, '--policy', input.policy], VERIFY_LIMIT_MS);
+  const byPolicy = await latchkey(['verify', exportFile, '--policy', input.policy, '--json'], VERIFY_LIMIT_MS);
+  const judged = present((JSON.parse(byPolicy.out) as Said).logs[0], 'a finding about the log');
   const byKey = await latchkey(['verify', exportFile, '--vkey', input.vkey], VERIFY_LIMIT_MS);
   const events = exported.events.length;
   const delivered = exported.events.filter(({ event }) => stored.leaves.has(event.n)).length;
@@ -86,6 +97,9 @@ export async function findOut(input: FindingsInput): Promise<Findings> {
     sameBytes: sameAtBothEnds(stored, lines),
     receiptedAtS: receipt.timestampS,
     verified: byPolicy.code === 0 && byKey.code === 0 && exported.size === events,
+    assurance: judged.level,
+    whyNotHigher: judged.whyNotHigher,
+    anchors: { verified: judged.anchors.verified, size: judged.anchors.size, tail: judged.tail },
     refusals: await tryTampering(input, vkey, exported, exportFile),
   };
 }

@@ -6,6 +6,7 @@ import { present } from '../../src/base/assert.ts';
 import type { CustodyEvent } from '../../src/evidence/event/event.ts';
 import { ssccLabel } from '../scanners/codes.ts';
 import type { Site } from '../site.ts';
+import type { SimulatedTpm } from '../tpm/tpm.ts';
 import type { DemoBroker } from './broker.ts';
 import { about, type Feed } from './feed.ts';
 import { Hands, type Parcel, parcelOf } from './hands.ts';
@@ -20,6 +21,8 @@ export interface PlayParts {
   readonly feed: Feed;
   /** The gateway's folder of databases, watched for the moment of a write. */
   readonly journalDir: string;
+  /** Loses its power when the gateway does. */
+  readonly tpm: SimulatedTpm | undefined;
   readonly say: (text: string) => void;
 }
 
@@ -98,7 +101,7 @@ async function brokerOutage(
 
 /** A door is open and a sack of parcels is read in when the power goes; the door is shut while nobody looks. */
 async function cutInMidWrite(scene: Scene): Promise<void> {
-  const { hands, parcel, site, broker, gateway, feed, tally, say } = scene;
+  const { hands, parcel, site, broker, gateway, feed, tally, tpm, say } = scene;
   await broker.goAway();
   tally.brokerOutages += 1;
   await hands.scan(parcel());
@@ -107,7 +110,10 @@ async function cutInMidWrite(scene: Scene): Promise<void> {
   const file = await readInUntilDead(scene);
   const { signal } = await gateway.buried();
   tally.powerCuts += 1;
-  say(`${signal} to the gateway while it writes ${file}`);
+  await tpm?.powerCut();
+  say(
+    `${signal} to the gateway while it writes ${file}${tpm === undefined ? '' : ', and the TPM has no power either'}`,
+  );
   site.put('e4');
   site.shut('e4');
   say('the parcel is put in and the door shut while nobody looks');

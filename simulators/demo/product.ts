@@ -22,6 +22,8 @@ export interface GatewayView {
   readonly entries: number;
   /** Size below which the consumer has receipted. */
   readonly receipted: number;
+  /** What a trust policy says of its TPM, when it has one. */
+  readonly tpm?: { readonly ak: string; readonly counter: string };
 }
 
 export function latchkey(args: readonly string[], limitMs?: number): Promise<Finished> {
@@ -164,8 +166,8 @@ export class Consumer {
 }
 
 function gatewayView(status: unknown): GatewayView {
-  const { log } = status as { log: GatewayView };
-  return log;
+  const { log, tpm } = status as { log: GatewayView; tpm?: { readonly ak: string; readonly counterName: string } };
+  return tpm === undefined ? log : { ...log, tpm: { ak: tpm.ak, counter: tpm.counterName } };
 }
 
 /** dist/simulators/demo/product.js -> dist/src/cli/main.js */

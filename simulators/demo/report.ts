@@ -11,6 +11,8 @@ export interface Played {
   readonly titles: ReadonlyMap<string, string>;
   readonly vkey: string;
   readonly witnessVkey: string;
+  /** SubjectPublicKeyInfo of the TPM's AK, base64; undefined without a TPM. */
+  readonly akSpki: string | undefined;
   readonly dataDir: string;
   /** What the simulated lines did to the bytes. */
   readonly lineFaults: ReadonlyMap<string, number>;
@@ -31,6 +33,11 @@ export interface Summary {
   readonly export: string;
   readonly receipt: string;
   readonly witness_vkey: string;
+  /** Level that `latchkey verify` gives the log. */
+  readonly assurance: string;
+  /** Anchors of the log that verified. */
+  readonly anchors: number;
+  readonly ak_spki?: string;
 }
 
 export function summaryOf(findings: Findings, played: Played): Summary {
@@ -49,11 +56,15 @@ export function summaryOf(findings: Findings, played: Played): Summary {
     export: findings.exportFile,
     receipt: findings.receiptFile,
     witness_vkey: played.witnessVkey,
+    assurance: findings.assurance,
+    anchors: findings.anchors.verified,
+    ...(played.akSpki !== undefined && { ak_spki: played.akSpki }),
   };
 }
 
 export function isGood(summary: Summary): boolean {
-  return summary.lost === 0 && summary.duplicates === 0 && summary.verified && summary.tamper_detected;
+  const isAnchored = summary.ak_spki === undefined || summary.anchors > 0;
+  return isAnchored && summary.lost === 0 && summary.duplicates === 0 && summary.verified && summary.tamper_detected;
 }
 
 export function storyOf(findings: Findings, played: Played): readonly string[] {
@@ -69,7 +80,7 @@ export function storyOf(findings: Findings, played: Played): readonly string[] {
     ...proved(findings, played),
     '',
     'WHAT A TAMPERER WOULD HAVE TO BREAK',
-    ...toBreak(findings),
+    ...toBreak(findings, played),
     '',
     'CHECK IT YOURSELF',
     `  node dist/src/cli/main.js verify ${findings.exportFile} \\`,
@@ -134,13 +145,24 @@ function proved(findings: Findings, played: Played): string[] {
       'outages',
     )} of the broker`,
     `  over lines with ${faults || 'no faults'}`,
-    `  signed notes after ${findings.exported.batches.length} batches, each over the whole tree so far; the last one at ${findings.exported.size}`,
+    `  a signed note after each of ${count(findings.exported.batches.length, 'batch', 'batches')}, over the whole tree so far; the last one at ${findings.exported.size}`,
     `  the consumer's receipt of ${when} UTC covers all ${findings.receipted}: they are on its disk`,
+    ...anchored(findings, played),
     `  latchkey verify: ${findings.verified ? 'verified' : 'NOT VERIFIED'}, by policy and by key`,
   ];
 }
 
-function toBreak(findings: Findings): string[] {
+function anchored({ anchors, assurance, whyNotHigher }: Findings, { akSpki }: Played): string[] {
+  const level = `  assurance level ${assurance}: ${whyNotHigher[0] ?? 'the highest'}`;
+  if (akSpki === undefined) return [level];
+  return [
+    `  ${count(anchors.verified, 'anchor', 'anchors')} of the TPM, up to entry ${anchors.size}: its counter went up by exactly one each time,`,
+    `    through the power cut as well; ${count(anchors.tail, 'entry comes', 'entries come')} after the last one`,
+    level,
+  ];
+}
+
+function toBreak(findings: Findings, { akSpki }: Played): string[] {
   return [
     ...findings.refusals.flatMap(({ what, said, refused }) => [
       `  tried: ${what}`,
@@ -151,8 +173,17 @@ function toBreak(findings: Findings): string[] {
     "    1. the log's Ed25519 key, which signs every batch and note and lies on the gateway alone",
     "    2. the consumer's disk, with its own copy of every entry",
     "    3. the consumer's key, which put a dated signature under the same tree",
-    '  Said openly: this demo keeps the key in a file (level A0). Whoever is root on the box can sign lies about what',
-    '  it has not sent yet; what the consumer holds, they cannot change.',
+    ...(akSpki === undefined
+      ? [
+          '  Said openly: this demo keeps the key in a file (level A0). Whoever is root on the box can sign lies about what',
+          '  it has not sent yet; what the consumer holds, they cannot change.',
+        ]
+      : [
+          '  The TPM adds a counter that only goes up, and a key that never leaves it: a disk put back to an older state, or',
+          '  a second branch of the log, does not fit its anchors.',
+          '  Said openly: this one is simulated and could be copied (level A0). Whoever runs as root on a box can sign lies',
+          '  about what it has not sent yet; what the consumer holds, they cannot change.',
+        ]),
   ];
 }
 

@@ -4,7 +4,7 @@
  * All of it waits for the TPM, and nothing waits for it: a start whose TPM is away is attested when it is back.
  */
 import { Backoff } from '../../base/backoff.ts';
-import { base64url, equalBytes } from '../../base/bytes.ts';
+import { base64, base64url, equalBytes, hex } from '../../base/bytes.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
 import { explain } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -55,6 +55,9 @@ export interface TpmStatus {
   readonly target: string;
   /** `local`: log keys are bound to this TPM and to no software. */
   readonly policy: 'local' | 'operator';
+  /** AK SubjectPublicKeyInfo in base64 and the counter's Name in hex, as a trust policy takes them. */
+  readonly ak: string;
+  readonly counterName: string;
   /** This start is attested in the log. */
   readonly attested: boolean;
   readonly anchors: AnchoringStatus & {
@@ -131,6 +134,8 @@ export class TpmDuty {
     return {
       target: tpm.target,
       policy: tpm.policy,
+      ak: base64(tpm.box.akSpki),
+      counterName: hex(tpm.box.identity.counter.name),
       attested: this.#attested,
       anchors: {
         ...anchoring,

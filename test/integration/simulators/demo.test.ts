@@ -1,4 +1,5 @@
 /** `npm run demo -- --json` as somebody else's script sees it: exit code, last line, and the files that it names. */
+import { createPublicKey } from 'node:crypto';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -15,6 +16,8 @@ interface Summary {
   readonly export: string;
   readonly receipt: string;
   readonly witness_vkey: string;
+  readonly anchors: number;
+  readonly ak_spki: string;
 }
 
 describe('the demo', () => {
@@ -35,7 +38,12 @@ describe('the demo', () => {
         broker_outages: 2,
         verified: true,
         tamper_detected: true,
+        // A simulated TPM can be copied, so its anchors verify and raise no level.
+        assurance: 'A0',
       });
+      expect(summary.anchors).toBeGreaterThan(2);
+      const ak = createPublicKey({ key: Buffer.from(summary.ak_spki, 'base64'), format: 'der', type: 'spki' });
+      expect(ak.asymmetricKeyDetails?.namedCurve).toBe('prime256v1');
       expect(events).toBeGreaterThan(100);
 
       const lines = readFileSync(summary.export, 'utf8').split('\n');
@@ -46,6 +54,7 @@ describe('the demo', () => {
       const [origin, size, , , ...signatures] = readFileSync(summary.receipt, 'utf8').trimEnd().split('\n');
       expect([origin, size]).toEqual([summary.vkey.split('+')[0], String(events)]);
       expect(signatures.map((line) => line.split(' ')[1])).toEqual([origin, summary.witness_vkey.split('+')[0]]);
+      expect(lines.filter((line) => line.includes('"type":"anchor.made"')).length).toBe(summary.anchors);
       expect(statSync(summary.data_dir).isDirectory()).toBe(true);
 
       const verified = await runLatchkey(['verify', summary.export, '--vkey', summary.vkey]);

@@ -119,7 +119,8 @@ describe('the demo reads evidence', () => {
     };
     const judged = (change: object): boolean => isGood({ ...good, ...change } as Summary);
     expect(judged({})).toBe(true);
-    for (const bad of [{ lost: 1 }, { duplicates: 1 }, { verified: false }, { tamper_detected: false }]) {
+    const unanchored = { ak_spki: 'AA==', anchors: 0 };
+    for (const bad of [{ lost: 1 }, { duplicates: 1 }, { verified: false }, { tamper_detected: false }, unanchored]) {
       expect(judged(bad)).toBe(false);
     }
   });
