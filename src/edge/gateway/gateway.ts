@@ -101,7 +101,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const { isFirstStart, previousEnd } = journal;
     const duty = dutyOf(parts, keys, journal, observer);
     const tpm = await orAborted(signal, duty?.early() ?? Promise.resolve(undefined));
-    life.started({ start, kernelBoot, version: parts.version, isFirstStart, tpm, ...site }, previousEnd);
+    life.started({ start, kernelBoot, version: parts.version, isFirstStart, tpm, ...site }, previousEnd, log);
     // Its timer would keep a process alive that could not start, and the log says how this start ended.
     undo.push(() => void life.stopped(signal?.aborted === true ? 'signal' : 'failure'));
     await orAborted(signal, journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS)));

@@ -102,6 +102,8 @@ async function actAndClose<T>(journal: Journal, parts: ActParts, act: Act<T>): P
   const { observer } = parts;
   try {
     const result = await act(journal, parts);
+    // Nobody looked at a device meanwhile: the next start tells its blind time from the gateway's own last entry.
+    journal.keepPreviousEnd();
     // Whether the last run of the gateway ended in order must still show after this one.
     if (journal.previousEnd?.clean !== false) {
       const body = { type: 'gateway.stopped', data: { reason: 'command' } };

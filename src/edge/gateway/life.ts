@@ -13,6 +13,8 @@ import type { Observer } from '../contracts/observed.ts';
 export interface PreviousRun {
   /** It ended with `gateway.stopped`. */
   readonly clean: boolean;
+  /** The log in which `boot` counts. */
+  readonly origin: string;
   readonly boot: number;
   /** Of its last entry. */
   readonly upMs: number;
@@ -42,7 +44,13 @@ export interface LifeParts {
   readonly aliveFacts: () => JsonObject;
 }
 
-export function startedData(facts: StartFacts, previous: PreviousRun | undefined, nowUpMs: number): JsonObject {
+/** `origin` is the open log, whose entry this is. */
+export function startedData(
+  facts: StartFacts,
+  previous: PreviousRun | undefined,
+  nowUpMs: number,
+  origin: string,
+): JsonObject {
   return {
     start: facts.start,
     clean: previous?.clean ?? facts.isFirstStart,
@@ -53,16 +61,16 @@ export function startedData(facts: StartFacts, previous: PreviousRun | undefined
     devices: facts.devices,
     compartments: facts.compartments,
     ...(facts.tpm === undefined ? {} : { tpm_resets: facts.tpm.resets, tpm_restarts: facts.tpm.restarts }),
-    ...(previous === undefined ? {} : { blind: blindSince(previous, nowUpMs) }),
+    ...(previous === undefined ? {} : { blind: blindSince(previous, nowUpMs, origin) }),
   };
 }
 
 /** Between the last entry of one run and the first of the next nobody looked: also after a clean stop. */
-function blindSince(previous: PreviousRun, nowUpMs: number): JsonObject {
+function blindSince(previous: PreviousRun, nowUpMs: number, origin: string): JsonObject {
   return {
     cause: previous.clean ? 'stopped' : 'crashed',
-    from_boot: previous.boot,
-    from_up_ms: previous.upMs,
+    // A start of another log has no number in this one.
+    ...(previous.origin === origin && { from_boot: previous.boot, from_up_ms: previous.upMs }),
     to_up_ms: nowUpMs,
   };
 }
@@ -75,9 +83,10 @@ export class Life {
     this.#parts = parts;
   }
 
-  started(facts: StartFacts, previous: PreviousRun | undefined): AppendAnswer {
+  /** `origin` is the open log. */
+  started(facts: StartFacts, previous: PreviousRun | undefined, origin: string): AppendAnswer {
     const observed = this.#parts.observer.observe();
-    const data = startedData(facts, previous, observed.upMs);
+    const data = startedData(facts, previous, observed.upMs, origin);
     const answer = this.#parts.appender.append({ observed, body: { type: 'gateway.started', data }, urgent: true });
     this.#arm();
     return answer;

@@ -37,7 +37,7 @@ import { LogKeeper } from './log-keeper.ts';
 import { LogSet } from './log-set.ts';
 import { JournalOutbox } from './outbox.ts';
 import { leftAloneBody } from './own-entries.ts';
-import { type PreviousEnd, previousEnd } from './previous-end.ts';
+import { formatRunBefore, type PreviousEnd, previousEnd, RUN_STATE, runBefore } from './previous-end.ts';
 import { Retention } from './retention.ts';
 import { startLogs } from './start.ts';
 import type { RowsVerdict } from './stored-tree.ts';
@@ -85,6 +85,8 @@ export interface Journal {
   readonly anchors: AnchorStore | undefined;
   /** How the run before this one ended; undefined at the first start, or when nothing of it can be read. */
   readonly previousEnd: PreviousEnd | undefined;
+  /** This run looks at no device: the next one is told how the run before this one ended. To be called at its end. */
+  keepPreviousEnd(): void;
   /** Nothing of an earlier run was here: no log, no file that was set aside, no key. */
   readonly isFirstStart: boolean;
   /** Start number of this run in the open log. */
@@ -146,10 +148,11 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     const anchors = anchorsOf(options, keeper);
     const chain = new Chain(options, keeper);
     const before = set.logs.findLast((log) => log.size > 0);
-    const ended = before === undefined ? undefined : previousEnd(before);
+    const last = before === undefined ? undefined : previousEnd(before);
     const isFirstStart = before === undefined && set.lost.length === 0 && set.setAside().length === 0;
     await withRoom(room, () => startLogs(options, keeper));
     options.signal?.removeEventListener('abort', giveUp);
+    const ended = runBefore(last, keeper.saved.get(RUN_STATE));
     for (const { name, code } of set.leftAlone) keeper.say(leftAloneBody(name, code));
     keeper.whenOpened = () => keptGoing(logger, () => chain.makeOwed());
     const outbox = new JournalOutbox({ ...options, receiptKeys }, keeper, chain);
@@ -204,6 +207,11 @@ class OpenJournal implements Journal {
 
   get isFirstStart(): boolean {
     return this.#parts.isFirstStart;
+  }
+
+  keepPreviousEnd(): void {
+    const { ended, keeper } = this.#parts;
+    if (ended !== undefined) keeper.saved.set(RUN_STATE, formatRunBefore(this.origin(), this.boot(), ended));
   }
 
   boot(): number {
@@ -285,7 +293,7 @@ class OpenJournal implements Journal {
   }
 
   saveState(name: string, text: string): void {
-    assert(name !== OWN_STATE && name !== ANCHOR_STATE, `${name} is the journal's own state`);
+    assert(![OWN_STATE, ANCHOR_STATE, RUN_STATE].includes(name), `${name} is the journal's own state`);
     this.#parts.keeper.saved.set(name, text);
   }
 

@@ -15,6 +15,8 @@ import { guardBody } from '../../../src/evidence/event/guard.ts';
 import { loadSettings } from '../../../src/platform/settings.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 
+const LOG = 'lockers.example/gw-0001/1-9f2c01aa';
+
 const settings: GatewaySettings = loadSettings(
   resolve(import.meta.dirname, '../../../config/gateway.yaml'),
   gatewaySettingsSchema,
@@ -68,7 +70,7 @@ function life(): { life: Life; scheduler: ManualScheduler; drafts: EventDraft[] 
 describe('what the gateway says of itself', () => {
   test('a first start is clean and was not blind before', () => {
     const { life: one, drafts } = life();
-    one.started({ ...facts, kernelBoot }, undefined);
+    one.started({ ...facts, kernelBoot }, undefined, LOG);
     expect(drafts[0]?.body.data).toMatchObject({ clean: true, kernel_boot: kernelBoot });
     expect(drafts[0]?.body.data).not.toHaveProperty('blind');
     expect(drafts[0]?.urgent).toBe(true);
@@ -76,7 +78,7 @@ describe('what the gateway says of itself', () => {
 
   test('a start that finds nothing of the run before, where there was one, calls nothing clean', () => {
     const { life: one, drafts } = life();
-    one.started({ ...facts, kernelBoot, isFirstStart: false }, undefined);
+    one.started({ ...facts, kernelBoot, isFirstStart: false }, undefined, LOG);
     expect(drafts[0]?.body.data).toMatchObject({ clean: false });
     fits(drafts[0]?.body ?? { type: '', data: {} });
   });
@@ -88,7 +90,7 @@ describe('what the gateway says of itself', () => {
     ] as const) {
       const { life: one, scheduler, drafts } = life();
       scheduler.advance(12);
-      one.started({ ...facts, kernelBoot: undefined }, { clean, boot: 3, upMs: 812_000 });
+      one.started({ ...facts, kernelBoot: undefined }, { clean, origin: LOG, boot: 3, upMs: 812_000 }, LOG);
       expect(drafts[0]?.body.data).toMatchObject({
         clean,
         blind: { cause, from_boot: 3, from_up_ms: 812_000, to_up_ms: 12 },
@@ -98,7 +100,7 @@ describe('what the gateway says of itself', () => {
 
   test('it says each minute that it is alive, until it says that it stopped', () => {
     const { life: one, scheduler, drafts } = life();
-    one.started({ ...facts, kernelBoot }, undefined);
+    one.started({ ...facts, kernelBoot }, undefined, LOG);
     scheduler.advance(180_000);
     one.stopped('signal');
     scheduler.advance(180_000);

@@ -71,6 +71,30 @@ test('a rotation after a crash does not hide it', async () => {
   expect(box.journal.previousEnd).toMatchObject({ clean: false });
 });
 
+test('a start after commands is told where the last run of the gateway ended: nobody looked since then', async () => {
+  await say('code.scanned', { size_bytes: 20 }, ANNA);
+  await box.send();
+  await say('gateway.stopped', { reason: 'signal' });
+  const old = box.journal.origin();
+  await box.stop();
+  const end = { origin: old, index: 2, clean: true, boot: 1, upMs: 9 };
+  await eraseOffline(parts(), selection, true);
+  await box.start();
+  expect(box.journal.previousEnd).toMatchObject(end);
+  await box.stop();
+  // Also through several of them, and into another log.
+  await rotateOffline(parts());
+  await rotateOffline(parts());
+  await box.start();
+  expect(box.journal.origin()).not.toBe(old);
+  expect(box.journal.previousEnd).toMatchObject(end);
+  // A run of the gateway counts again by itself.
+  await say('gateway.stopped', { reason: 'signal' });
+  await box.stop();
+  await box.start();
+  expect(box.journal.previousEnd).toMatchObject({ origin: box.journal.origin(), boot: 2, clean: true });
+});
+
 test('a dry run changes no byte; done, the bodies are gone and the log verifies', async () => {
   await say('code.scanned', { size_bytes: 20 }, ANNA);
   await box.send();
