@@ -58,6 +58,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/evidence/crypto.ts',
     'src/evidence/event',
     'src/evidence/log',
+    'src/evidence/anchor',
     'src/evidence/batch',
   ],
   'src/evidence/verify': ['src/base', 'src/tpm2', 'src/evidence'],

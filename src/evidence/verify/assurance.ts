@@ -45,7 +45,7 @@ function whyNotSealed({ log }: Assured): string | undefined {
   if (log.tpmClass === 'emulated') {
     return 'A1: the policy calls this TPM emulated, and whoever copies its state has the same one';
   }
-  if (log.vouchedBy !== undefined) {
+  if (log.vouchedBy !== undefined && log.attested !== true) {
     return 'A1: the policy does not name this log; a key for which another log key vouches reaches A0 until it is attested';
   }
   if (log.enrolment === undefined) {

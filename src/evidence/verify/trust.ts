@@ -3,8 +3,9 @@
  * a successor statement. A statement also says where the old log ended, and so permits batches without a signature.
  */
 import type { EvidenceCrypto } from '../crypto.ts';
+import { type VouchedSuccessor, verifyVouchedSuccessor } from '../wire/attested-successor.ts';
 import type { Envelope } from '../wire/envelope.ts';
-import { type Successor, verifySuccessor } from '../wire/successor.ts';
+import type { Successor } from '../wire/successor.ts';
 import { type CheckpointRef, isLogVkey, type PolicyLog, type TrustPolicy } from './policy.ts';
 
 /** A log that a verified successor names as ended: by a statement, or by entry 0 of the log that went on. */
@@ -18,6 +19,8 @@ export interface BelievedLog extends PolicyLog {
   readonly closed?: ClosedLog;
   /** Origin of the log whose key vouched for this one; absent when the policy names it. */
   readonly vouchedBy?: string;
+  /** The enrolled AK quoted the statement: the level of that enrolment goes on. */
+  readonly attested?: true;
   /** Two statements name different successors of one log, and the policy does not decide between them. */
   readonly disputed?: true;
 }
@@ -66,21 +69,21 @@ function verifyByAny(
   crypto: EvidenceCrypto,
   statement: Envelope,
   logs: ReadonlyMap<string, BelievedLog>,
-): Successor | 'waits' | 'bad' {
+): VouchedSuccessor | 'waits' | 'bad' {
   let answer: 'waits' | 'bad' = 'waits';
-  for (const { vkey, revokedAt } of logs.values()) {
+  for (const log of logs.values()) {
     // Whoever stole the key could name himself.
-    if (revokedAt !== undefined) continue;
-    const verified = verifySuccessor(crypto, statement, vkey);
-    if (verified.ok && isLogVkey(crypto, verified.value.successor)) return verified.value;
+    if (log.revokedAt !== undefined) continue;
+    const verified = verifyVouchedSuccessor(crypto, statement, log);
+    if (verified.ok && isLogVkey(crypto, verified.value.statement.successor)) return verified.value;
     // Only the log whose key id it carries can call it false.
     if (verified.ok || verified.reason !== 'key') answer = 'bad';
   }
   return answer;
 }
 
-function apply(logs: Map<string, BelievedLog>, seen: SuccessorsSeen, statement: Successor): void {
-  const { old, last, successor } = statement;
+function apply(logs: Map<string, BelievedLog>, seen: SuccessorsSeen, vouched: VouchedSuccessor): void {
+  const { old, last, successor } = vouched.statement;
   const log = logs.get(old);
   if (log === undefined) return;
   if (log.closed?.last === undefined) {
@@ -89,11 +92,29 @@ function apply(logs: Map<string, BelievedLog>, seen: SuccessorsSeen, statement: 
   const named = seen.get(old) ?? new Set<string>();
   seen.set(old, named.add(successor.name));
   // What the policy names itself, it has decided.
-  if (!logs.has(successor.name)) logs.set(successor.name, { vkey: successor, vouchedBy: old });
+  const known = logs.get(successor.name);
+  if (known === undefined) logs.set(successor.name, { vkey: successor, vouchedBy: old });
+  if (vouched.signed === 'ak') inherit(logs, log, successor);
   for (const name of named) {
     const next = logs.get(name);
     if (named.size > 1 && next?.vouchedBy === old) logs.set(name, { ...next, disputed: true });
   }
+}
+
+/** What the policy says of the old log's TPM holds of the new one too, which that TPM has named; so the AK goes on. */
+function inherit(logs: Map<string, BelievedLog>, old: BelievedLog, { name }: Successor['successor']): void {
+  const next = logs.get(name);
+  const isOwn = old.vouchedBy === undefined || old.attested === true;
+  if (next === undefined || next.vouchedBy !== old.vkey.name || !isOwn) return;
+  const { enrolment, ak, counter, tpmClass } = old;
+  logs.set(name, {
+    ...next,
+    attested: true,
+    ...(enrolment !== undefined && { enrolment }),
+    ...(ak !== undefined && { ak }),
+    ...(counter !== undefined && { counter }),
+    ...(tpmClass !== undefined && { tpmClass }),
+  });
 }
 
 /** Whom a disputed log vouches for is disputed too. A map keeps its order, and a successor stands after its voucher. */

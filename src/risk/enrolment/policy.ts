@@ -8,6 +8,7 @@
 import { base64url } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
+import { isAttestedStatement } from '../../evidence/wire/attested-successor.ts';
 import { formatEnvelope } from '../../evidence/wire/envelope.ts';
 import type { GatewayState, KnownLog } from './history.ts';
 
@@ -20,9 +21,9 @@ export interface PolicyExtras {
 export function policyText(crypto: EvidenceCrypto, states: readonly GatewayState[], extras: PolicyExtras): string {
   const believed = states.flatMap(({ logs }) => [...logs.values()].filter((log) => !log.isContested));
   const successors = believed.flatMap(({ statements }) => {
-    // Those quoted by an AK are checked here; the file's readers know the old key's alone.
-    const own = statements.find((statement) => statement.signatures[0]?.keyid.length === 8);
-    return own === undefined ? [] : [JSON.parse(formatEnvelope(own)) as unknown];
+    // One says where the old log ended. The old key's, if there is one: every reader knows it.
+    const one = statements.find((statement) => !isAttestedStatement(statement)) ?? statements[0];
+    return one === undefined ? [] : [JSON.parse(formatEnvelope(one)) as unknown];
   });
   const policy = {
     v: 1,

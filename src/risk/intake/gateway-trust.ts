@@ -1,8 +1,8 @@
 /** The believed logs of one gateway while intake runs: derived from policy and stored records, anew after each change. */
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
-import type { Vkey } from '../../evidence/log/note.ts';
+import { isAttestedStatement, verifyVouchedSuccessor } from '../../evidence/wire/attested-successor.ts';
 import { type Envelope, formatEnvelope } from '../../evidence/wire/envelope.ts';
-import { parseSuccessor, verifySuccessor } from '../../evidence/wire/successor.ts';
+import { parseSuccessor } from '../../evidence/wire/successor.ts';
 import type { TrustRecord } from './store.ts';
 import { deriveTrust, type GatewayTrust, type IntakePolicy, type TrustedLog } from './trust.ts';
 
@@ -90,14 +90,16 @@ export class TrustOfGateway {
   /** A statement out of a retained `enrolment` message. */
   judge(envelope: Envelope): StatementAnswer {
     const claimed = parseSuccessor(envelope);
-    const vkey: Vkey | undefined = claimed.ok ? this.find(claimed.value.old)?.vkey : undefined;
-    if (!claimed.ok || vkey === undefined) return { kind: 'idle' };
+    const log = claimed.ok ? this.find(claimed.value.old) : undefined;
+    if (!claimed.ok || log === undefined) return { kind: 'idle' };
+    // Who names no AK for a log cannot judge it: the old key's own statement stands beside it.
+    if (isAttestedStatement(envelope) && log.ak === undefined) return { kind: 'idle' };
     const { old } = claimed.value;
     const record = { kind: 'successor', old, statement: formatEnvelope(envelope) } as const;
     if (this.#records.some((each) => each.kind === 'successor' && each.statement === record.statement)) {
       return { kind: 'known' };
     }
-    const verified = verifySuccessor(this.#crypto, envelope, vkey);
+    const verified = verifyVouchedSuccessor(this.#crypto, envelope, log);
     if (!verified.ok) return { kind: 'refused', old, reason: verified.reason };
     // Two contradicting statements freeze the log; a third changes nothing.
     if (this.find(old)?.frozen === 'second_successor') return { kind: 'known' };

@@ -10,8 +10,9 @@ import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { parseVkey, type Vkey } from '../../evidence/log/note.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
 import { type CheckpointRef, isLogVkey, type TrustPolicy } from '../../evidence/verify/policy.ts';
+import { type VouchedSuccessor, verifyVouchedSuccessor } from '../../evidence/wire/attested-successor.ts';
 import { type Envelope, parseEnvelopeText } from '../../evidence/wire/envelope.ts';
-import { parseSuccessor, type Successor, verifySuccessor } from '../../evidence/wire/successor.ts';
+import { parseSuccessor } from '../../evidence/wire/successor.ts';
 import type { TrustRecord } from './store.ts';
 
 /** The part of a trust policy that intake believes. */
@@ -31,6 +32,8 @@ export interface TrustedLog {
   readonly closed?: { readonly last?: CheckpointRef };
   /** The key counts only for trees that agree with this one, and for nothing above it. */
   readonly revokedAt?: CheckpointRef;
+  /** AK of its enrolment (SubjectPublicKeyInfo): it may vouch for the next log in place of the log key. */
+  readonly ak?: Uint8Array;
 }
 
 export interface GatewayTrust {
@@ -53,9 +56,9 @@ export interface TrustInput {
 
 export function deriveTrust(crypto: EvidenceCrypto, input: TrustInput): GatewayTrust {
   const logs = new Map<string, TrustedLog>();
-  for (const [origin, { vkey, revokedAt }] of input.policy.logs) {
+  for (const [origin, { vkey, revokedAt, ak }] of input.policy.logs) {
     if (gatewayOf(origin) !== input.gateway) continue;
-    logs.set(origin, { origin, vkey, by: 'policy', ...(revokedAt === undefined ? {} : { revokedAt }) });
+    logs.set(origin, { origin, vkey, by: 'policy', ...(revokedAt && { revokedAt }), ...(ak && { ak }) });
   }
   if (input.firstUse && logs.size === 0) addFirstUse(crypto, input, logs);
   const used = followSuccessors(crypto, input, logs);
@@ -92,9 +95,9 @@ function followSuccessors(crypto: EvidenceCrypto, input: TrustInput, logs: Map<s
     const log = logs.get(old);
     // Whoever stole a revoked key could name himself.
     if (log === undefined || log.revokedAt !== undefined) continue;
-    const verified = (byOld.get(old) ?? []).map((envelope) => verifySuccessor(crypto, envelope, log.vkey));
+    const verified = (byOld.get(old) ?? []).map((envelope) => verifyVouchedSuccessor(crypto, envelope, log));
     const believed = verified.flatMap((each) =>
-      each.ok && isLogVkey(crypto, each.value.successor) ? [each.value] : [],
+      each.ok && isLogVkey(crypto, each.value.statement.successor) ? [each.value] : [],
     );
     used += believed.length;
     if (believed.length > 0) queue.push(...applyStatements(log, believed, input.records, logs));
@@ -105,10 +108,11 @@ function followSuccessors(crypto: EvidenceCrypto, input: TrustInput, logs: Map<s
 /** Returns the logs that are believed now and were not before. */
 function applyStatements(
   log: TrustedLog,
-  statements: readonly Successor[],
+  vouched: readonly VouchedSuccessor[],
   records: readonly TrustRecord[],
   logs: Map<string, TrustedLog>,
 ): readonly string[] {
+  const statements = vouched.map(({ statement }) => statement);
   const grew = records.some((record) => record.kind === 'grew' && record.origin === log.origin);
   const successors = new Set(statements.map((each) => each.successor.name));
   const own = successors.size > 1 ? 'second_successor' : grew ? 'grew_after_successor' : undefined;
@@ -121,7 +125,11 @@ function applyStatements(
   for (const { successor } of statements) {
     // The policy's own word about a log stands above what its predecessor says.
     if (logs.has(successor.name)) continue;
-    logs.set(successor.name, { origin: successor.name, vkey: successor, by: 'successor', ...freeze });
+    const isAttested = vouched.some(({ signed, statement }) => {
+      return signed === 'ak' && statement.successor.name === successor.name;
+    });
+    const ak = isAttested && log.ak !== undefined ? { ak: log.ak } : {};
+    logs.set(successor.name, { origin: successor.name, vkey: successor, by: 'successor', ...ak, ...freeze });
     added.push(successor.name);
   }
   return added;
