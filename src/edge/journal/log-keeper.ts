@@ -151,7 +151,7 @@ export class LogKeeper {
       ...(dropped && { intent_dropped: dropped }),
       carry,
     };
-    const saved = new Map(this.saved.settled);
+    const saved = new Map(this.saved.settle());
     if (state !== undefined) saved.set(ANCHOR_STATE, formatAnchorState(state));
     const log = await this.set.create(signer, opening, saved);
     this.saved.taken(saved);

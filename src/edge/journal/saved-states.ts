@@ -45,6 +45,8 @@ export class SavedStates {
   #stored: Map<string, string> = new Map();
   /** What it does not hold yet, in the order in which it was taken. */
   #versions: readonly Version[] = [];
+  /** What was given for the record of a new log. */
+  #settled: readonly Version[] = [];
   /** How many of the appended events are durable, or will never be. */
   #passed = 0;
   #timer: Timer | undefined;
@@ -60,15 +62,17 @@ export class SavedStates {
   }
 
   /** For the record of a new log: what agrees with the events that are durable. The rest follows with its events. */
-  get settled(): ReadonlyMap<string, string> {
-    return new Map([...this.#stored, ...this.#due(this.#passed).map(({ name, text }) => [name, text] as const)]);
+  settle(): ReadonlyMap<string, string> {
+    this.#settled = this.#due(this.#passed);
+    return new Map([...this.#stored, ...this.#settled.map(({ name, text }) => [name, text] as const)]);
   }
 
-  /** That record is written. */
+  /** That record is written. What changed while it was is not in it. */
   taken(texts: ReadonlyMap<string, string>): void {
     const waiting = new Set(this.#versions.map(({ name }) => name));
     for (const [name, text] of texts) if (!waiting.has(name)) this.#texts.set(name, text);
-    this.#forget(this.#due(this.#passed), texts);
+    this.#forget(this.#settled, texts);
+    this.#settled = [];
   }
 
   get(name: string): string | undefined {
