@@ -49,6 +49,8 @@ export class Box {
   gatewayId: string;
   /** The key store refuses for now. */
   locked = false;
+  /** Of a box with a TPM. */
+  readCounter: (() => Promise<number | undefined>) | undefined;
   #dir = 0;
   #event = 0;
   #journal: Journal | undefined;
@@ -98,6 +100,7 @@ export class Box {
         },
       },
       about: () => ({ version: '0.1.0' }),
+      ...(this.readCounter !== undefined && { readCounter: this.readCounter }),
     });
     await this.journal.settled();
     this.learnKeys();
@@ -117,7 +120,7 @@ export class Box {
       signEnvelope: guard((type, payload) => signer.signEnvelope(type, payload)),
     });
     return {
-      kind: keys.kind,
+      kind: this.readCounter === undefined ? keys.kind : 'tpm',
       create: guard(async (...place) => wrap(await keys.create(...place))),
       open: guard(async (origin) => wrap(await keys.open(origin))),
       list: () => keys.list(),
