@@ -74,6 +74,7 @@ function jsonOf(gateway: string, enrolled: Enrolled): object {
     gateway,
     state: 'enrolled',
     new: enrolled.isNew,
+    ...(enrolled.told !== undefined && { told: enrolled.told }),
     log: formatVkey(record.log),
     class: record.class,
     record: hash,
@@ -89,11 +90,13 @@ export function describeEnrolled(gateway: string, enrolled: Enrolled): readonly 
       'Run this command again when it is approved; it needs no other token.',
     ];
   }
-  const { record, hash } = enrolled.stored;
+  const { stored, told } = enrolled;
+  const { record, hash } = stored;
   const level = { hardware: 'A2 with anchors', emulated: 'A0: it can be copied', software: 'A0' }[record.class];
   return [
     `${gateway}: ${enrolled.isNew ? 'enrolled' : 'was enrolled before'}, class ${record.class} (${level})`,
     `log     ${formatVkey(record.log)}`,
     `record  ${hash}, issued ${record.issued}`,
+    ...(told === undefined ? [] : [`told    ${told} successor statements: the open log follows that one`]),
   ];
 }

@@ -2,22 +2,24 @@
  * `latchkey enroll`: this box before the enrolment service, while no gateway runs. It makes what a first start would make
  * (keys in the TPM, a log), has the open log's key enrolled, and says so in the log.
  */
-import { join } from 'node:path';
+import { LatchkeyError } from '../../base/errors.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
+import { isAttestedStatement } from '../../evidence/wire/attested-successor.ts';
+import { type Envelope, envelopeBytes } from '../../evidence/wire/envelope.ts';
+import { parseSuccessor } from '../../evidence/wire/successor.ts';
 import type { HttpService } from '../../platform/http/client.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { Journal } from '../journal/journal.ts';
 import { type Enrolled, enrol } from '../keys/enrol.ts';
-import { ENROLMENT_FILE, readEnrolment, type StoredEnrolment } from '../keys/enrolment-file.ts';
+import { isSameVkey } from '../keys/enrolment-proof.ts';
+import { EnrolmentClient } from '../keys/enrolment-service.ts';
 import { TpmKeyStore } from '../keys/tpm-key-store.ts';
 import type { GatewayKeys } from './gateway-keys.ts';
 import { inOpenedJournal, type OfflineParts } from './journal-acts.ts';
-import type { GatewaySettings } from './settings.ts';
+import { keysDirectory, storedEnrolment, tellEnrolled } from './own-enrolment.ts';
 
 const FLUSH_LIMIT_MS = 30_000;
-/** Under this name the journal remembers which record it has told of. */
-const TOLD_STATE = 'enrolled';
 
 export interface EnrollParts extends OfflineParts {
   readonly service: HttpService;
@@ -25,13 +27,18 @@ export interface EnrollParts extends OfflineParts {
   readonly token: () => string;
 }
 
-/** Rejects with JOURNAL_BUSY while a gateway runs, and like `enrol`. */
+/**
+ * A log that the AK has named as successor needs no new record: the service is told. Rejects with JOURNAL_BUSY while a gateway runs,
+ * and like `enrol`.
+ */
 export function enrollOffline(parts: EnrollParts): Promise<Enrolled> {
   const { settings, logger, signal } = parts;
   const act = async (journal: Journal, opened: { readonly keys: GatewayKeys; readonly observer: Observer }) => {
     const { keys, observer } = opened;
     const { vkey } = journal.log();
     const { store, tpm } = keys;
+    const told = await tellSuccessors(parts, journal);
+    if (told !== undefined) return told;
     const sealing = store instanceof TpmKeyStore && tpm !== undefined ? { box: tpm.box, store } : undefined;
     const enrolled = await enrol({
       directory: keysDirectory(settings),
@@ -53,19 +60,40 @@ export function enrollOffline(parts: EnrollParts): Promise<Enrolled> {
   return inOpenedJournal(parts, act, { mayBeNew: true });
 }
 
-/** What this box was enrolled as; undefined when it never was, or when the file cannot be used, which is said. */
-export function storedEnrolment(settings: GatewaySettings): StoredEnrolment | undefined {
-  return readEnrolment(nodeCrypto, join(keysDirectory(settings), ENROLMENT_FILE));
+/** Undefined when the enrolled AK has not (yet) named each log from the enrolled one to the open one. */
+async function tellSuccessors(parts: EnrollParts, journal: Journal): Promise<Enrolled | undefined> {
+  const stored = storedEnrolment(parts.settings);
+  const open = journal.log().origin;
+  if (stored === undefined || stored.record.log.name === open || !isSameVkey(stored.vkey, parts.vkey)) return undefined;
+  const statements = successorsBetween(journal.statements(), stored.record.log.name, open);
+  if (statements === undefined) return undefined;
+  const client = new EnrolmentClient(parts.service);
+  for (const statement of statements) {
+    if (await client.successor(envelopeBytes(statement), parts.signal)) continue;
+    const message = 'another log is stated to follow the same one: a person at the service must choose';
+    throw new LatchkeyError('ENROLMENT_REFUSED', message);
+  }
+  return { state: 'enrolled', isNew: false, stored, told: statements.length };
 }
 
-/** `key.enrolled`, unless the journal has told of this record. A crash between the two makes a twin, which says the same. */
-export function tellEnrolled(journal: Journal, observer: Observer, { hash, record }: StoredEnrolment): void {
-  if (journal.loadState(TOLD_STATE) === hash) return;
-  const data = { record: hash, kind: record.tpm === undefined ? 'software' : 'tpm' };
-  journal.appender.append({ observed: observer.observe(), body: { type: 'key.enrolled', data }, urgent: true });
-  journal.saveState(TOLD_STATE, hash);
+/** One statement by the AK for each step, and what the old log keys signed; undefined when a step lacks the AK's. */
+function successorsBetween(all: readonly Envelope[], from: string, to: string): readonly Envelope[] | undefined {
+  const found: Envelope[] = [];
+  const passed = new Set<string>();
+  for (let old = from; old !== to; ) {
+    if (passed.has(old)) return undefined;
+    passed.add(old);
+    const own = all.filter((each) => oldAndNext(each)?.old === old);
+    const attested = own.find(isAttestedStatement);
+    const next = attested && oldAndNext(attested)?.next;
+    if (next === undefined) return undefined;
+    found.push(...own.filter((each) => oldAndNext(each)?.next === next));
+    old = next;
+  }
+  return found;
 }
 
-function keysDirectory(settings: GatewaySettings): string {
-  return join(settings.gateway.data_dir, 'keys');
+function oldAndNext(envelope: Envelope): { readonly old: string; readonly next: string } | undefined {
+  const parsed = parseSuccessor(envelope);
+  return parsed.ok ? { old: parsed.value.old, next: parsed.value.successor.name } : undefined;
 }

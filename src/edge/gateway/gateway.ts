@@ -29,6 +29,7 @@ import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { Life } from './life.ts';
 import { createLines } from './lines.ts';
 import { openGatewayJournal } from './open-journal.ts';
+import { tellOwnEnrolment } from './own-enrolment.ts';
 import type { GatewaySettings } from './settings.ts';
 import { TpmDuty, type TpmStatus } from './tpm-duty.ts';
 import { tpmLogin } from './tpm-login.ts';
@@ -102,6 +103,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const duty = dutyOf(parts, keys, journal, observer);
     const tpm = await orAborted(signal, duty?.early() ?? Promise.resolve(undefined));
     life.started({ start, kernelBoot, version: parts.version, isFirstStart, tpm, ...site }, previousEnd, log);
+    tellOwnEnrolment(settings, journal, observer);
     // Its timer would keep a process alive that could not start, and the log says how this start ended.
     undo.push(() => void life.stopped(signal?.aborted === true ? 'signal' : 'failure'));
     await orAborted(signal, journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS)));

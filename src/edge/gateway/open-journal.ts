@@ -7,6 +7,7 @@ import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { Observer } from '../contracts/observed.ts';
 import { type Journal, openJournal } from '../journal/journal.ts';
 import type { GatewayKeys } from './gateway-keys.ts';
+import { ownEnrolment } from './own-enrolment.ts';
 import type { GatewaySettings } from './settings.ts';
 
 export interface GatewayJournalParts {
@@ -25,6 +26,7 @@ export interface GatewayJournalParts {
 export async function openGatewayJournal(parts: GatewayJournalParts): Promise<Journal> {
   const { settings, keys, scheduler, logger, metrics, observer, about, signal } = parts;
   const { id, operator_domain: operatorDomain, data_dir: dataDir } = settings.gateway;
+  const enrolment = ownEnrolment(settings, keys, logger);
   return openJournal({
     dataDir,
     operatorDomain,
@@ -39,6 +41,7 @@ export async function openGatewayJournal(parts: GatewayJournalParts): Promise<Jo
     observer,
     about,
     ...(keys.readCounter !== undefined && { readCounter: keys.readCounter }),
+    ...(enrolment !== undefined && { enrolment }),
     ...(signal !== undefined && { signal }),
   });
 }

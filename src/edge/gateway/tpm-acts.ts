@@ -28,8 +28,8 @@ import { ReadPublic } from '../tpm/commands/object.ts';
 import { PCR_Read } from '../tpm/commands/pcr.ts';
 import { openTransport } from '../tpm/open-transport.ts';
 import type { Tpm } from '../tpm/unit.ts';
-import { storedEnrolment } from './enroll.ts';
 import { tpmAddress } from './key-settings.ts';
+import { storedEnrolment } from './own-enrolment.ts';
 import type { GatewaySettings } from './settings.ts';
 
 const LIMIT_MS = 60_000;

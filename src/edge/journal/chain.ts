@@ -9,7 +9,10 @@ import { LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
+import { isAttestedStatement } from '../../evidence/wire/attested-successor.ts';
+import { verifyEnrolmentRecord } from '../../evidence/wire/enrolment.ts';
 import { type Envelope, formatEnvelope } from '../../evidence/wire/envelope.ts';
+import type { OwnEnrolment } from '../contracts/own-enrolment.ts';
 import { isSettled, type KeyHolder, type OwedStatement, owedStatements, type TreeHead } from './continuity.ts';
 import type { HeldLog } from './held-log.ts';
 import type { JournalSettings } from './journal-settings.ts';
@@ -23,7 +26,7 @@ import {
   spellEnvelopes,
   verifyChain,
 } from './retained-memory.ts';
-import { enrolmentPayload, largestHead, makeStatement } from './successors.ts';
+import { enrolmentPayload, largestHead, makeStatement, statementPayload } from './successors.ts';
 
 /** Under this name the statements are kept beside the other rooms' states. */
 export const OWN_STATE = 'enrolment';
@@ -35,6 +38,8 @@ export interface ChainOptions {
   readonly logger: Logger;
   readonly scheduler: Scheduler;
   readonly settings: JournalSettings;
+  /** Of a box that was enrolled. */
+  readonly enrolment?: OwnEnrolment;
 }
 
 export class Chain {
@@ -55,8 +60,19 @@ export class Chain {
     const { retryFirstMs, retryMaxMs } = options.settings;
     this.#backoff = new Backoff({ firstMs: retryFirstMs, maxMs: retryMaxMs });
     keeper.signal.addEventListener('abort', () => this.#retry?.cancel(), { once: true });
+    this.#record = options.enrolment?.record;
     const { own, seen } = this.stored();
-    this.#statements = verifyChain(options.crypto, [...seen, ...own], keeper.set.vkeys()).statements;
+    this.#statements = verifyChain(options.crypto, [...seen, ...own], keeper.set.vkeys(), this.ak).statements;
+  }
+
+  /** AK of this box's enrolment. */
+  get ak(): Uint8Array | undefined {
+    return this.#options.enrolment?.attesting?.ak;
+  }
+
+  /** What is known to be true of successors, oldest first. */
+  get statements(): readonly Envelope[] {
+    return this.#statements.map(({ envelope }) => envelope);
   }
 
   stored(): StoredStatements {
@@ -74,7 +90,7 @@ export class Chain {
     this.#statements = memory.statements;
     this.#heads = memory.heads;
     this.#unproved = memory.unproved;
-    this.#record = memory.record ?? this.#record;
+    this.#record = this.#newerRecord(memory.record);
     this.#keeper.seenOutside = [...memory.vkeys.keys()];
   }
 
@@ -108,6 +124,7 @@ export class Chain {
       }
       await this.#make(owed, next);
     }
+    await this.#attestAll();
     const waiting = new Set(this.#owed().map(({ next }) => next));
     for (const log of this.#keeper.set.logs) log.isVouched ||= !waiting.has(log.origin) || this.#isHopeless(log);
     this.#keeper.saved.set(OWN_STATE, spellEnvelopes(this.#statements.map(({ envelope }) => envelope)));
@@ -117,7 +134,8 @@ export class Chain {
   #tryAgain(): void {
     this.#retry?.cancel();
     this.#retry = undefined;
-    const isWaiting = this.#keeper.set.logs.some((log) => log.size > 0 && !log.isVouched);
+    const { logs } = this.#keeper.set;
+    const isWaiting = logs.some((log) => (log.size > 0 && !log.isVouched) || this.#unattested(log) !== undefined);
     if (!isWaiting) this.#backoff.reset();
     if (!isWaiting || this.#keeper.signal.aborted) return;
     this.#retry = this.#options.scheduler.after(this.#backoff.nextMs(), () => {
@@ -155,6 +173,50 @@ export class Chain {
     }
   }
 
+  /** A restored disk may hold an older record than the one outside; what no service of ours signed does not count. */
+  #newerRecord(retained: Envelope | undefined): Envelope | undefined {
+    const { enrolment: own, crypto } = this.#options;
+    if (own === undefined || retained === undefined) return own?.record ?? retained ?? this.#record;
+    const verified = verifyEnrolmentRecord(crypto, retained, own.service);
+    return verified.ok && verified.value.issued > own.issued ? retained : own.record;
+  }
+
+  /** The statement for a log that the AK has not quoted yet. */
+  #unattested(log: HeldLog): Envelope | undefined {
+    if (this.#options.enrolment?.attesting === undefined || log.record.statement === undefined) return undefined;
+    const envelopes = parseEnvelopes(log.record.statement);
+    return envelopes.some(isAttestedStatement) ? undefined : envelopes[0];
+  }
+
+  /** The enrolled AK quotes each statement that was made here: a consumer that believes the enrolment keeps its level. */
+  async #attestAll(): Promise<void> {
+    for (const log of this.#keeper.set.logs) {
+      const statement = this.#unattested(log);
+      if (statement === undefined) continue;
+      try {
+        const attested = await this.#attest(statement.payload);
+        if (attested === undefined) return;
+        log.record.setStatement(`${formatEnvelope(statement)}\n${formatEnvelope(attested)}`);
+        this.#add(attested);
+      } catch (error) {
+        if (!(error instanceof LatchkeyError)) throw error;
+        this.#options.logger.warn({ log: log.name, reason: error.message }, 'a successor statement waits for the TPM');
+        return;
+      }
+    }
+  }
+
+  async #attest(payload: Uint8Array): Promise<Envelope | undefined> {
+    return await this.#options.enrolment?.attesting?.attest(payload);
+  }
+
+  #add(envelope: Envelope): void {
+    const known = this.#keeper.set.vkeys();
+    for (const { successor } of this.#statements) known.set(successor.successor.name, successor.successor);
+    const added = verifyChain(this.#options.crypto, [envelope], known, this.ak).statements;
+    this.#statements = [...this.#statements, ...added];
+  }
+
   #owed(): readonly OwedStatement[] {
     const logs = this.#keeper.set.logs
       .filter((log) => log.size > 0)
@@ -170,7 +232,8 @@ export class Chain {
     const { set } = this.#keeper;
     const opening = next.record.opening;
     const signer = await set.signerOf(owed.old);
-    if (signer === undefined || opening === undefined) {
+    const attesting = this.#options.enrolment?.attesting;
+    if (opening === undefined || (signer === undefined && attesting === undefined)) {
       if (!this.#warned.has(owed.next)) {
         const { old, next: named } = owed;
         logger.warn({ old, next: named }, 'no key here can vouch for a log: accept it at the consumer by name');
@@ -186,11 +249,13 @@ export class Chain {
     ]);
     try {
       const request = { gateway: gatewayId, next: next.vkey, cause: opening.cause, ...(last && { last }) };
-      const envelope = await makeStatement(crypto, signer, request);
+      const envelope =
+        signer === undefined
+          ? await this.#attest(statementPayload(owed.old, request))
+          : await makeStatement(crypto, signer, request);
+      if (envelope === undefined) return;
       next.record.setStatement(formatEnvelope(envelope));
-      const known = this.#keeper.set.vkeys();
-      for (const { successor } of this.#statements) known.set(successor.successor.name, successor.successor);
-      this.#statements = [...this.#statements, ...verifyChain(crypto, [envelope], known).statements];
+      this.#add(envelope);
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error;
       if (error.code === 'KEY_LOST' && old !== undefined) {

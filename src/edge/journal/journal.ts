@@ -15,12 +15,14 @@ import type { Result } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { formatVkey, parseVkey } from '../../evidence/log/note.ts';
+import type { Envelope } from '../../evidence/wire/envelope.ts';
 import { makeDirectory } from '../../platform/durable-file.ts';
 import { type FileLock, lockFile } from '../../platform/file-lock.ts';
 import type { AnchorStore } from '../contracts/anchor-store.ts';
 import type { Appender } from '../contracts/appender.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { Outbox } from '../contracts/outbox.ts';
+import type { OwnEnrolment } from '../contracts/own-enrolment.ts';
 import type { KeyStore } from '../contracts/signer.ts';
 import { ANCHOR_STATE } from './anchor-state.ts';
 import { JournalAnchors } from './anchors.ts';
@@ -61,6 +63,8 @@ export interface JournalOptions {
   readonly about: () => JsonObject;
   /** Of a gateway with a TPM: its anchor counter; undefined while the TPM is away. Without it there are no anchors. */
   readonly readCounter?: () => Promise<number | undefined>;
+  /** Of a box that was enrolled: its record is retained outside, and its AK quotes successor statements. */
+  readonly enrolment?: OwnEnrolment;
   /** Fires when the opening is to be given up: it then rejects with the reason and leaves what a crash would leave. */
   readonly signal?: AbortSignal;
 }
@@ -112,6 +116,8 @@ export interface Journal {
   /** A room's small state (at most 1 MiB of text): durable within 200 ms, and taken along into later logs. */
   saveState(name: string, text: string): void;
   loadState(name: string): string | undefined;
+  /** Successor statements of this gateway's logs, verified, oldest first. */
+  statements(): readonly Envelope[];
   /** Resolves when everything up to now was verified, appended or handed on; for tests and orderly ends. */
   settled(): Promise<void>;
   /** Commits what is queued, stops and gives the lock back. Rejects when something could not be recorded. */
@@ -299,6 +305,10 @@ class OpenJournal implements Journal {
 
   loadState(name: string): string | undefined {
     return this.#parts.keeper.saved.get(name);
+  }
+
+  statements(): readonly Envelope[] {
+    return this.#parts.chain.statements;
   }
 
   async settled(): Promise<void> {

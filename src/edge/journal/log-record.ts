@@ -126,13 +126,13 @@ export class LogRecord {
     this.store.setMeta({ settled: '1' });
   }
 
-  /** The statement by which the log before vouches for this one: a DSSE envelope. */
+  /** The statement by which the log before vouches for this one, and its twin by the AK: DSSE envelopes, one a line. */
   get statement(): string | undefined {
     return this.store.meta('statement');
   }
 
-  setStatement(envelope: string): void {
-    this.store.setMeta({ statement: envelope });
+  setStatement(envelopes: string): void {
+    this.store.setMeta({ statement: envelopes });
   }
 
   /** Of a file set aside: the note at the end of what verifies. */

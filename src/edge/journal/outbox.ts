@@ -134,7 +134,7 @@ export class JournalOutbox implements Outbox {
   compareMemory(retained: readonly RetainedMessage[]): Promise<MemoryVerdict> {
     return this.#keeper.exclusive(async () => {
       const { set } = this.#keeper;
-      const memory = readMemory(this.#options.crypto, retained, set.vkeys(), this.#chain.stored());
+      const memory = readMemory(this.#options.crypto, retained, set.vkeys(), this.#chain.stored(), this.#chain.ak);
       if (memory.refused > 0) this.#options.metrics.count('journal_memory_refused', memory.refused);
       this.#chain.learn(memory);
       // Receipts that agree count first: what they cover is not carried.

@@ -5,9 +5,11 @@
  * signed: the keys of the logs on this disk, and those that a chain of verified successor statements leads to. What does
  * not verify closes and breaches nothing; it is dropped and counted.
  */
+import type { Result } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { type Vkey, verifyLogNote } from '../../evidence/log/note.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
+import { isAttestedStatement, verifyAttestedSuccessor } from '../../evidence/wire/attested-successor.ts';
 import { type Envelope, formatEnvelope, parseEnvelopeText } from '../../evidence/wire/envelope.ts';
 import { parseEnrolment } from '../../evidence/wire/messages.ts';
 import { parseSuccessor, type Successor, verifySuccessor } from '../../evidence/wire/successor.ts';
@@ -37,11 +39,15 @@ export interface RetainedMemory extends Memory {
   readonly refused: number;
 }
 
-/** Verifies `envelopes` against the keys that are known, each accepted one adding the key that it vouches for. */
+/**
+ * Verifies `envelopes` against the keys that are known, each accepted one adding the key that it vouches for. What this
+ * box's own AK (SubjectPublicKeyInfo) quoted needs no other key.
+ */
 export function verifyChain(
   crypto: EvidenceCrypto,
   envelopes: readonly Envelope[],
   known: ReadonlyMap<string, Vkey>,
+  ak?: Uint8Array,
 ): {
   readonly statements: readonly Statement[];
   readonly vkeys: ReadonlyMap<string, Vkey>;
@@ -54,7 +60,7 @@ export function verifyChain(
   for (let before = -1; waiting.length !== before; ) {
     before = waiting.length;
     waiting = waiting.filter((envelope) => {
-      const statement = firstVerified(crypto, envelope, vkeys);
+      const statement = firstVerified(crypto, envelope, vkeys, ak);
       if (statement === undefined) return true;
       statements.push(statement);
       // A key that is held here stands; a statement may only add one.
@@ -82,9 +88,10 @@ export function readMemory(
   retained: readonly RetainedMessage[],
   known: ReadonlyMap<string, Vkey>,
   stored: StoredStatements,
+  ak?: Uint8Array,
 ): RetainedMemory {
   const enrolment = readEnrolment(retained);
-  const chain = verifyChain(crypto, withoutTwins([...stored.seen, ...stored.own, ...enrolment.successors]), known);
+  const chain = verifyChain(crypto, withoutTwins([...stored.seen, ...stored.own, ...enrolment.successors]), known, ak);
   const own = new Set(stored.own.map(formatEnvelope));
   const { vkeys } = chain;
   const heads = new Map<string, TreeHead[]>();
@@ -147,11 +154,14 @@ function firstVerified(
   crypto: EvidenceCrypto,
   envelope: Envelope,
   vkeys: ReadonlyMap<string, Vkey>,
+  ak: Uint8Array | undefined,
 ): Statement | undefined {
   // Not believed yet: it only chooses the key with which to ask.
   const claim = parseSuccessor(envelope);
   const vkey = claim.ok ? vkeys.get(claim.value.old) : undefined;
-  const verified = vkey === undefined ? undefined : verifySuccessor(crypto, envelope, vkey);
+  const byLog = (): Result<Successor> | undefined => vkey && verifySuccessor(crypto, envelope, vkey);
+  const isByAk = ak !== undefined && isAttestedStatement(envelope);
+  const verified = isByAk ? verifyAttestedSuccessor(crypto, envelope, ak) : byLog();
   if (verified === undefined || !verified.ok) return undefined;
   const successor = verified.value;
   return { old: successor.old, next: successor.successor.name, successor, envelope };

@@ -21,16 +21,15 @@ export interface StatementRequest {
   readonly cause: OpenCause;
 }
 
+/** What is signed, or quoted by the AK: that `next` follows the log `old`. */
+export function statementPayload(old: string, request: StatementRequest): Uint8Array {
+  const { gateway, next, last, cause } = request;
+  return successorPayload({ gateway, old, successor: next, cause, ...(last !== undefined && { last }) });
+}
+
 /** Signed by the old log's key. Rejects like `Signer.signEnvelope`. */
 export async function makeStatement(crypto: EvidenceCrypto, old: Signer, request: StatementRequest): Promise<Envelope> {
-  const { gateway, next, last, cause } = request;
-  const payload = successorPayload({
-    gateway,
-    old: old.origin,
-    successor: next,
-    cause,
-    ...(last !== undefined && { last }),
-  });
+  const payload = statementPayload(old.origin, request);
   const signature = await old.signEnvelope(SUCCESSOR_TYPE, payload);
   return successorEnvelope(payload, logVkey(crypto, old.origin, old.publicKey).keyId, signature);
 }

@@ -70,8 +70,8 @@ export interface EnrolParts {
 }
 
 export type Enrolled =
-  /** `isNew`: of this run. Authorisations: what is set in the TPM now. */
-  | { readonly state: 'enrolled'; readonly isNew: boolean; readonly stored: StoredEnrolment }
+  /** `isNew`: of this run. `told`: successor statements that the service took instead of a new record. */
+  | { readonly state: 'enrolled'; readonly isNew: boolean; readonly stored: StoredEnrolment; readonly told?: number }
   /** A person must look at it; run it again later, without a token. */
   | { readonly state: 'pending'; readonly id: string };
 
