@@ -21,12 +21,15 @@ export class AppenderFront implements Appender {
   #ended = false;
   #wakers: (() => void)[] = [];
 
-  readonly #onDropped: () => void;
-  /** Events that were taken so far. */
+  readonly #onDropped: (nth: number) => void;
+  /** Events that were taken so far and found a place, or still look for one. */
   appended = 0;
 
-  /** `blind` is shared with the writers, which sign what it counts. `onDropped`: an event taken earlier found no place. */
-  constructor(blind: BlindWindow, onDropped: () => void = () => undefined) {
+  /**
+   * `blind` is shared with the writers, which sign what it counts. `onDropped`: the nth event that was taken found no
+   * place after all, and those behind it move up.
+   */
+  constructor(blind: BlindWindow, onDropped: (nth: number) => void = () => undefined) {
     this.#blind = blind;
     this.#onDropped = onDropped;
   }
@@ -78,10 +81,17 @@ export class AppenderFront implements Appender {
     this.#isFirstStart = boot === 1;
     const waiting = [...released, ...this.#waiting];
     this.#waiting = [];
+    const isAnothers = ({ own }: JournalDraft): boolean => own !== true;
+    let placed = this.appended - waiting.filter(isAnothers).length;
     // What the new queue has no room for is counted there.
     for (const draft of waiting) {
-      const isAnothers = draft.own !== true;
-      if (writer.append(this.#placed(draft)) === 'refused' && isAnothers) this.#onDropped();
+      const answer = writer.append(this.#placed(draft));
+      if (!isAnothers(draft)) continue;
+      if (answer === 'queued') placed += 1;
+      else {
+        this.appended -= 1;
+        this.#onDropped(placed + 1);
+      }
     }
     this.#writer = writer;
     this.#wake();

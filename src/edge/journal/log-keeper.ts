@@ -70,7 +70,7 @@ export class LogKeeper {
   constructor(options: LogKeeperOptions, set: LogSet) {
     this.#options = options;
     this.set = set;
-    this.front = new AppenderFront(this.#blind, () => this.saved.advance(1));
+    this.front = new AppenderFront(this.#blind, (nth) => this.saved.dropped(nth));
     const quiet = () => this.front.waiting === 0;
     const appended = () => this.front.appended;
     this.saved = new SavedStates({ ...options, record: () => this.#running?.log.record, appended, quiet });

@@ -47,7 +47,7 @@ export class SavedStates {
   #versions: readonly Version[] = [];
   /** What was given for the record of a new log. */
   #settled: readonly Version[] = [];
-  /** How many of the appended events are durable, or will never be. */
+  /** How many of the appended events are durable. */
   #passed = 0;
   #timer: Timer | undefined;
 
@@ -116,9 +116,14 @@ export class SavedStates {
     return { values: record.savedValues(texts), stored: () => this.#forget(due, texts) };
   }
 
-  /** So many events more are durable, or were refused after all. */
+  /** So many events more are durable. */
   advance(count: number): void {
     this.#passed += count;
+  }
+
+  /** The nth appended event was refused after all: what followed it follows the one before. */
+  dropped(nth: number): void {
+    this.#versions = this.#versions.map((each) => (each.after < nth ? each : { ...each, after: each.after - 1 }));
   }
 
   /** Writes what no event leads to any more. Throws JOURNAL_IO or JOURNAL_FULL. */

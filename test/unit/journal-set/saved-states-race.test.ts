@@ -1,9 +1,12 @@
-/** States that change while a log opens: neither forgotten nor taken for written. */
+/** States that change while logs change: neither forgotten, nor written before the events that led to them. */
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { AppenderFront } from '../../../src/edge/journal/appender-front.ts';
+import { BlindWindow } from '../../../src/edge/journal/blind-window.ts';
 import { LogRecord } from '../../../src/edge/journal/log-record.ts';
 import { SavedStates } from '../../../src/edge/journal/saved-states.ts';
+import { draft, newDatabase, settingsWith, soon, writerOn } from '../journal-db/support.ts';
 
 function memoryRecord(): { readonly record: LogRecord; readonly meta: Map<string, string> } {
   const meta = new Map<string, string>();
@@ -43,4 +46,42 @@ test('a state that changes while the next log is being made is written once that
   expect(record.saved('custody')).toBe('before');
   scheduler.advance(5_000);
   expect(record.saved('custody')).toBe('meanwhile');
+});
+
+test('events for which the next log has no room leave no state behind that is ahead of the others', async () => {
+  const { record } = memoryRecord();
+  const appended = (): number => front.appended;
+  const scheduler = new ManualScheduler();
+  const saved: SavedStates = new SavedStates({
+    scheduler,
+    logger: silentLogger,
+    record: () => record,
+    appended,
+    quiet: () => front.waiting === 0,
+  });
+  const front: AppenderFront = new AppenderFront(new BlindWindow(), (nth) => saved.dropped(nth));
+  for (let i = 1; i <= 400; i += 1) {
+    expect(front.append(draft())).toBe('queued');
+    saved.set('custody', String(i));
+  }
+  const known: (readonly [number, string | undefined])[] = [];
+  const database = newDatabase();
+  const { writer } = writerOn(database, {
+    settings: settingsWith({ queue_events_max: 300 }),
+    saved: (count) => saved.group(record, count),
+  });
+  writer.onCommit(({ size, appended: count }) => {
+    saved.advance(count);
+    known.push([size, database.meta('saved/custody/0')]);
+  });
+  front.resume(writer, 1, []);
+  expect(front.appended).toBe(300);
+  // As much as one commit holds; the rest waits for its time.
+  await soon(() => known.length > 0);
+  const [first] = known;
+  expect(first?.[0]).toBeLessThan(300);
+  expect(first?.[1]).toBe(String(first?.[0]));
+  await front.flush(AbortSignal.timeout(10_000));
+  // What the refused events had led to is true all the same: it goes with the last one that was taken.
+  expect(known.at(-1)).toEqual([300, '400']);
 });
