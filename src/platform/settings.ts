@@ -29,7 +29,7 @@ export function parseSettings<T>(text: string, schema: z.ZodType<T>): { ok: true
   if (!parsed.ok) return invalid([parsed.problem]);
   const checked = schema.safeParse(parsed.value, { reportInput: true });
   if (checked.success) return accept(checked.data);
-  return invalid(checked.error.issues.flatMap((issue) => problemsOf(issue, [])));
+  return invalid(checked.error.issues.flatMap((issue) => problemsOf(parsed.value, issue, [])));
 }
 
 /** Reads and checks the file, or throws CONFIG_UNREADABLE or CONFIG_INVALID with every problem on a line of its own. */
@@ -80,7 +80,7 @@ function parseYaml(text: string): Yaml {
   }
 }
 
-function problemsOf(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): SettingsProblem[] {
+function problemsOf(root: unknown, issue: z.core.$ZodIssue, above: readonly PropertyKey[]): SettingsProblem[] {
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
@@ -90,10 +90,43 @@ function problemsOf(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): Set
     }));
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const values = valuesOf(issue.errors);
     const nearest = [...issue.errors].sort((a, b) => a.length - b.length)[0] ?? [];
-    if (nearest.length > 0) return nearest.flatMap((inner) => problemsOf(inner, path));
+    if (values === undefined && nearest.length > 0) return nearest.flatMap((inner) => problemsOf(root, inner, path));
+    if (values !== undefined) {
+      return [{ path: pathText(path), found: foundText(valueAt(root, path), path), expected: orText(values) }];
+    }
   }
-  return [{ path: pathText(path), found: foundText(issue.input, path), expected: expectedText(issue) }];
+  const written = valueAt(root, path);
+  // A check over several settings says what it looked at; otherwise what it names is not there.
+  const found = written === undefined && !isObject(issue.input) ? issue.input : written;
+  return [{ path: pathText(path), found: foundText(found, path), expected: expectedText(issue) }];
+}
+
+/** All values of a union of plain values; undefined when it is one of something else, too. */
+function valuesOf(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly unknown[] | undefined {
+  const values = branches.map(([first, ...more]) =>
+    first?.code === 'invalid_value' && first.path.length === 0 && more.length === 0 ? first.values : undefined,
+  );
+  return values.every((each) => each !== undefined) ? values.flat() : undefined;
+}
+
+/** What the person wrote at that place: an issue of a check over several settings carries all of them. */
+function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  let at = root;
+  for (const step of path) {
+    if (!isObject(at) || !Object.hasOwn(at, step)) return undefined;
+    at = (at as Record<PropertyKey, unknown>)[step];
+  }
+  return at;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function orText(values: readonly unknown[]): string {
+  return values.map((value) => JSON.stringify(value)).join(' or ');
 }
 
 function pathText(path: readonly PropertyKey[]): string {
@@ -120,11 +153,13 @@ function expectedText(issue: z.core.$ZodIssue): string {
     case 'invalid_type':
       return issue.expected === 'nonoptional' ? 'a value' : article(issue.expected);
     case 'invalid_value':
-      return issue.values.map((value) => JSON.stringify(value)).join(' or ');
+      return orText(issue.values);
+    case 'invalid_union':
+      return 'options' in issue && Array.isArray(issue.options) ? orText(issue.options) : issue.message;
     case 'too_small':
-      return `${issue.origin} of ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}`;
+      return `${article(issue.origin)} of ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}`;
     case 'too_big':
-      return `${issue.origin} of ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}`;
+      return `${article(issue.origin)} of ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}`;
     default:
       return issue.message;
   }

@@ -36,9 +36,38 @@ describe('settings', () => {
   test('a missing member is named', () => {
     expect(problems('ports: []\n')).toEqual([
       'gateway | a mapping | nothing',
-      'ports | array of at least 1 | []',
+      'ports | a list of at least 1 | []',
       'mode | "a" or "b" | nothing',
     ]);
+  });
+
+  test('of several settings checked together, the one that is wrong is shown', () => {
+    const names = z.array(z.strictObject({ name: z.string() })).superRefine((_, context) => {
+      context.addIssue({ code: 'custom', path: [1, 'name'], message: 'a name of its own' });
+      context.addIssue({ code: 'custom', path: [7], message: 'eight of them' });
+    });
+    expect(parseSettings('[{name: a}, {name: b}]', names)).toMatchObject({
+      problems: [
+        { path: '[1].name', expected: 'a name of its own', found: '"b"' },
+        { path: '[7]', expected: 'eight of them', found: 'nothing' },
+      ],
+    });
+  });
+
+  test('where one of several shapes or values is meant, all of them are told', () => {
+    const either = z.strictObject({
+      link: z.discriminatedUnion('kind', [
+        z.strictObject({ kind: z.literal('serial') }),
+        z.strictObject({ kind: z.literal('tcp') }),
+      ]),
+      channels: z.union([z.literal(12), z.literal(16)]),
+    });
+    expect(parseSettings('link: {kind: usb, path: /dev/x}\nchannels: 17\n', either)).toMatchObject({
+      problems: [
+        { path: 'link.kind', expected: '"serial" or "tcp"', found: '"usb"' },
+        { path: 'channels', expected: '12 or 16', found: '17' },
+      ],
+    });
   });
 
   test('text that is not YAML, and a doubled key, name their line', () => {
