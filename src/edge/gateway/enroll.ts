@@ -18,6 +18,7 @@ import { TpmKeyStore } from '../keys/tpm-key-store.ts';
 import type { GatewayKeys } from './gateway-keys.ts';
 import { inOpenedJournal, type OfflineParts } from './journal-acts.ts';
 import { keysDirectory, storedEnrolment, tellEnrolled } from './own-enrolment.ts';
+import { showTpm } from './tpm-acts.ts';
 
 const FLUSH_LIMIT_MS = 30_000;
 
@@ -31,7 +32,7 @@ export interface EnrollParts extends OfflineParts {
  * A log that the AK has named as successor needs no new record: the service is told. Rejects with JOURNAL_BUSY while a gateway runs,
  * and like `enrol`.
  */
-export function enrollOffline(parts: EnrollParts): Promise<Enrolled> {
+export async function enrollOffline(parts: EnrollParts): Promise<Enrolled> {
   const { settings, logger, signal } = parts;
   const act = async (journal: Journal, opened: { readonly keys: GatewayKeys; readonly observer: Observer }) => {
     const { keys, observer } = opened;
@@ -57,7 +58,23 @@ export function enrollOffline(parts: EnrollParts): Promise<Enrolled> {
     }
     return enrolled;
   };
-  return inOpenedJournal(parts, act, { mayBeNew: true });
+  try {
+    return await inOpenedJournal(parts, act, { mayBeNew: true });
+  } catch (error) {
+    throw await explained(parts, error);
+  }
+}
+
+/** A TPM that is not this box's fails in whatever command comes first: then that is said, and what differs. */
+async function explained({ settings, signal }: EnrollParts, error: unknown): Promise<unknown> {
+  const isOfTpm = error instanceof LatchkeyError && (error.code === 'KEY_LOCKED' || error.code.startsWith('TPM_'));
+  if (!isOfTpm || settings.keys === 'software') return error;
+  const shown = await showTpm(settings, signal).catch(() => undefined);
+  if (shown?.pinned === undefined || shown.pinned.agrees) return error;
+  const differing = shown.pinned.names.filter(({ pinned, found }) => pinned !== found).map(({ name }) => name);
+  const expected = `expected the TPM that this box has pinned in keys/tpm.json at ${shown.target}`;
+  const message = `${expected}; found another one, or one that was cleared (${differing.join(', ')} differ)`;
+  return new LatchkeyError('TPM_MISSING', message, { cause: error });
 }
 
 /** Undefined when the enrolled AK has not (yet) named each log from the enrolled one to the open one. */
