@@ -13,6 +13,7 @@ import type { Metrics } from '../../base/metrics.ts';
 import { DiskReserve } from './disk-reserve.ts';
 import type { EventClass } from './event-class.ts';
 import type { JournalSettings } from './journal-settings.ts';
+import { journalError } from './sqlite-file.ts';
 
 export type RoomLevel =
   | 'ok'
@@ -178,9 +179,18 @@ function higher(a: RoomLevel, b: RoomLevel): RoomLevel {
 /** A disk that is full at the start: the reserve is given up for the records that opening writes. */
 export async function withRoom<T>(room: DiskRoom, work: () => Promise<T>): Promise<T> {
   try {
-    return await work();
+    return await systemErrorsNamed(work);
   } catch (error) {
     if (!(error instanceof LatchkeyError) || error.code !== 'JOURNAL_FULL' || !room.foundFull()) throw error;
+    return await systemErrorsNamed(work);
+  }
+}
+
+/** Key files and marks come from rooms that know nothing of journals: their errors are the system's. */
+async function systemErrorsNamed<T>(work: () => Promise<T>): Promise<T> {
+  try {
     return await work();
+  } catch (error) {
+    throw journalError('the journal', error);
   }
 }

@@ -79,9 +79,9 @@ export class SavedStates {
     return this.#texts.get(name);
   }
 
-  /** Whether a room's newest state holds that text. */
+  /** Whether a room's newest state, which is JSON, holds that string: a number or a longer string is another. */
   includes(text: string): boolean {
-    return [...this.#texts.values()].some((state) => state.includes(text));
+    return [...this.#texts.values()].some((state) => state.includes(JSON.stringify(text)));
   }
 
   set(name: string, text: string): void {

@@ -7,7 +7,7 @@ import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { MemoryMetrics } from '../../../src/base/metrics.ts';
 import { BlindWindow } from '../../../src/edge/journal/blind-window.ts';
 import { DiskReserve } from '../../../src/edge/journal/disk-reserve.ts';
-import { DiskRoom } from '../../../src/edge/journal/disk-room.ts';
+import { DiskRoom, withRoom } from '../../../src/edge/journal/disk-room.ts';
 import { classOf } from '../../../src/edge/journal/event-class.ts';
 import { guardBody } from '../../../src/evidence/event/guard.ts';
 import { EVENT_TYPES } from '../../../src/evidence/event/vocabulary.ts';
@@ -232,6 +232,26 @@ describe('room on the disk', () => {
     expect(classes.get('parcel.deposited')).toBe('last');
     expect(classOf('some.thing_new')).toBe('custody');
     expect(new Set(classes.values())).toEqual(new Set(['low', 'custody', 'last']));
+  });
+});
+
+describe('a disk that is full at the start', () => {
+  const full = () => Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+
+  test('gives up the reserve also when it was a key file that found no room', async () => {
+    const { room, reserve } = roomWith(0, 50 * MIB);
+    const work = vi.fn<() => Promise<string>>().mockRejectedValueOnce(full()).mockResolvedValueOnce('opened');
+    await expect(withRoom(room, work)).resolves.toBe('opened');
+    expect(existsSync(reserve)).toBe(false);
+    room.stop();
+  });
+
+  test('is JOURNAL_FULL when there is no reserve to give up, and no defect', async () => {
+    const { room } = roomWith(0, 50 * MIB);
+    const work = vi.fn<() => Promise<string>>().mockRejectedValue(full());
+    await expect(withRoom(room, work)).rejects.toMatchObject({ code: 'JOURNAL_FULL' });
+    expect(work).toHaveBeenCalledTimes(2);
+    room.stop();
   });
 });
 

@@ -217,6 +217,9 @@ test('entries by number, but never what the log says of itself', async () => {
 test('custody that still holds the parcel is said', async () => {
   box.journal.saveState('custody', `{"held":"${ANNA}"}`);
   expect(await erase(of(ANNA), false)).toMatchObject({ logs: [], isHeldByCustody: true });
+  box.journal.saveState('custody', `{"held":"${ANNA}7","up_ms":1234}`);
+  expect(await erase(of(ANNA), false)).toMatchObject({ isHeldByCustody: false });
+  expect(await erase(of('123'), false)).toMatchObject({ isHeldByCustody: false });
 });
 
 test('a value is looked up under every reference key that is here, and as clear text', () => {
