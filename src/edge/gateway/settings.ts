@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { formatVkey, parseVkey, witnessVkey } from '../../evidence/log/note.ts';
+import { isTopicPrefix, PREFIX_DEFAULT } from '../../evidence/wire/topics.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { custodySettingsSchema } from '../custody/settings.ts';
@@ -16,6 +17,8 @@ import { referenceSettingsSchema } from './references.ts';
 
 /** Longest path of a Unix socket (sun_path, unix(7)), with its closing zero. */
 const SOCKET_PATH_BYTES_MAX = 107;
+/** At least two labels, each as an origin (evidence) takes them: what is not is found now, not when the key is made. */
+const DOMAIN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/;
 const PORTS_MAX = 64;
 const RECEIVERS_MAX = 16;
 
@@ -58,7 +61,7 @@ export const gatewaySettingsSchema = z
       operator_domain: z
         .string()
         .max(40)
-        .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'a domain name of at most 40 characters')
+        .regex(DOMAIN, 'a lowercase domain name of at most 40 characters')
         .describe('begins the name of every log'),
       data_dir: absolutePath.describe('journal, keys and control socket; on a disk, not in memory'),
     }),
@@ -66,9 +69,9 @@ export const gatewaySettingsSchema = z
     mqtt: mqttSettingsSchema,
     prefix: z
       .string()
-      .regex(/^[a-z0-9-]{1,32}$/, '1 to 32 of a-z 0-9 -')
-      .default('latchkey')
-      .describe('first topic level'),
+      .refine(isTopicPrefix, '1 to 8 topic levels without wildcards')
+      .default(PREFIX_DEFAULT)
+      .describe('topic levels before /v1/, the same as at the consumer'),
     receivers: z.array(receiverSchema).max(RECEIVERS_MAX).default([]),
     ports: z.array(portSchema).max(PORTS_MAX).default([]),
     custody: custodySettingsSchema.prefault({}),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { gatewaySettingsSchema } from '../../../src/edge/gateway/settings.ts';
+import { parseOrigin } from '../../../src/evidence/log/origin.ts';
 import { parseSettings } from '../../../src/platform/settings.ts';
 
 const BASE = {
@@ -66,5 +67,28 @@ describe('names in gateway.yaml', () => {
     const found = problems({ ...BASE, ports: [bank, broken], custody: { compartments } });
     expect(found).toContain('custody.compartments[1].device');
     expect(found.filter((path) => path.startsWith('custody.compartments[2]'))).toEqual([]);
+  });
+});
+
+describe('what names logs and topics', () => {
+  const one = (gateway: object, more: object = {}) => {
+    const sound = { ...BASE, ports: [], custody: {} };
+    return problems({ ...sound, ...more, gateway: { ...BASE.gateway, ...gateway } });
+  };
+
+  test('a domain that no origin can begin with is refused before a key is made', () => {
+    for (const domain of ['-bad.example', 'bad-.example', 'bad.-example', 'bad..example', 'a.b-']) {
+      expect(parseOrigin(`${domain}/gw-1/1-00000000`).ok).toBe(false);
+      expect(one({ operator_domain: domain })).toEqual(['gateway.operator_domain']);
+    }
+    for (const domain of ['lockers.example', 'a-b.c', '1.2.3']) {
+      expect(parseOrigin(`${domain}/gw-1/1-00000000`).ok).toBe(true);
+      expect(one({ operator_domain: domain })).toEqual([]);
+    }
+  });
+
+  test('the prefix is what the format allows, as at the consumer', () => {
+    expect(one({}, { prefix: 'acme/Site.7/latchkey' })).toEqual([]);
+    for (const prefix of ['', 'a/+/b', '#', 'a//b', '$share']) expect(one({}, { prefix })).toEqual(['prefix']);
   });
 });
