@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { LatchkeyError } from '../../../src/base/errors.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import type { OutboxLog, ReceiptAnswer } from '../../../src/edge/contracts/outbox.ts';
-import { ReceiptWatch } from '../../../src/edge/uplink/health.ts';
+import { ReceiptWatch, unsendableLogs } from '../../../src/edge/uplink/health.ts';
 import { RetainedMemory } from '../../../src/edge/uplink/memory.ts';
 import { ReceiptQueue } from '../../../src/edge/uplink/receipt-queue.ts';
 import { limitsOf, uplinkSettingsSchema } from '../../../src/edge/uplink/settings.ts';
@@ -165,6 +165,19 @@ describe('the receipt watch', () => {
     watch.update([{ origin: 'b', state: 'open', noteSize: 5, receiptedSize: 3, progressSize: 3 }], 10);
     expect({ age: watch.receiptAgeMs(20), waiting: watch.waiting }).toEqual({ age: undefined, waiting: 2 });
   });
+});
+
+test('only a closed log that owes something and has no note is passed over: of the open one a note may still come', () => {
+  const log = (origin: string, state: 'open' | 'closed', noteSize: number, receiptedSize: number): OutboxLog => {
+    return { origin, state, noteSize, receiptedSize, progressSize: receiptedSize };
+  };
+  const logs = [
+    log('lost', 'closed', 9, 4),
+    log('noted', 'closed', 9, 4),
+    log('done', 'closed', 9, 9),
+    log('open', 'open', 9, 4),
+  ];
+  expect(unsendableLogs(logs, (origin) => origin === 'noted')).toEqual([{ origin: 'lost', entries: 5 }]);
 });
 
 test('the default settings are those of the formats: 10 s of quiet, 30 s without receipts, one rewind in 10 s', () => {
