@@ -120,6 +120,20 @@ describe('trust on first use', () => {
     expect(h.intake.gateways[0]?.trust.logs.size).toBe(0);
   });
 
+  test('a first batch whose signature fails makes nobody believed, and the true one still can', async () => {
+    const log = newLog();
+    grow(log, 3, first(log));
+    const h = await new Harness().open(NO_POLICY, { trustFirstUse: true });
+    const forged = Uint8Array.from(log.batch(0));
+    const at = Buffer.from(forged).lastIndexOf('"channel":') + '"channel":'.length;
+    forged[at] = (forged[at] ?? 0) ^ 1;
+    await h.send('gw-0001', 'batch', forged);
+    expect(h.alarm('trusted_at_first_use')).toBe(0);
+    expect(h.intake.gateways[0]?.trust.logs.size ?? 0).toBe(0);
+    await h.batch(log, log.batch(0));
+    expect(h.receipts(log)).toEqual([3]);
+  });
+
   test('a key that is not that of the origin is not believed', async () => {
     const [log, thief] = [newLog(), newLog('thief')];
     grow(log, 2, first(thief));
@@ -237,6 +251,23 @@ describe('successors', () => {
     expect(h.receipts(a)).toEqual([5]);
     await h.batch(a, a.batch(5, 6));
     expect(h.alarm('grew_after_close')).toBe(1);
+  });
+
+  test('nothing else closes a log: not another type with the same members, nor an entry 0 that may not be used', async () => {
+    const after = { log: a.origin, cause: 'key_lost', size: 5 };
+    const posing = [
+      { type: 'drone.landed', data: { version: '0.1.0', after } },
+      { type: 'door.opened', data: { channel: 1, after } },
+      { type: 'journal.opened', data: { version: 'paid 4111 1111 1111 1111', after } },
+    ];
+    for (const [i, shape] of posing.entries()) {
+      const next = grow(newLog(`posing ${i}`, 'gw-0001', 2), 2, (n) => (n === 0 ? shape : {}));
+      const h = await new Harness().open(policyFor(a, next));
+      await h.batch(next, next.batch(0));
+      expect(h.receipts(next)).toEqual([2]);
+      await h.batch(a, a.batch(0, 5, { unsigned: true }));
+      expect(h.receipts(a), shape.type).toEqual([]);
+    }
   });
 
   test('entry 0 of a log that never arrived closes its predecessor where it was carried on', async () => {
