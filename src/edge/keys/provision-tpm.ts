@@ -11,7 +11,7 @@ import { counterNvPublic, nvName, writeNvPublic, writtenNvPublic } from '../../t
 import { type EccPublic, type TpmPublic, writePublic } from '../../tpm2/public.ts';
 import { SRK_P256 } from '../../tpm2/templates.ts';
 import type { TpmClient } from '../tpm/client.ts';
-import { getHandles } from '../tpm/commands/capability.ts';
+import { getHandles, getPermanent } from '../tpm/commands/capability.ts';
 import { NV_DefineSpace, NV_Increment, NV_ReadPublic, nvReadCounter } from '../tpm/commands/nv.ts';
 import { CreatePrimary, EvictControl, ReadPublic } from '../tpm/commands/object.ts';
 import { protect } from '../tpm/commands/session.ts';
@@ -63,6 +63,7 @@ async function persistent(
   hierarchy: typeof OWNER,
   template: EccPublic,
 ): Promise<PinnedKey> {
+  if (hierarchy === OWNER && (await getPermanent(tpm)).ownerAuthSet) return existing(tpm, what, handle, template);
   const { object } = await CreatePrimary(tpm, hierarchy, template);
   if (!(await getHandles(tpm, TPM_HT.PERSISTENT)).includes(handle)) await EvictControl(tpm, OWNER, object, handle);
   const found = (await ReadPublic(tpm, handle)).object;
@@ -70,6 +71,19 @@ async function persistent(
   if (!equalBytes(found.name, object.name)) throw taken(what, handle, found.area);
   if (object.area.type !== 'ecc') throw taken(what, handle, object.area);
   return { area: object.area, name: object.name };
+}
+
+/** After an enrolment nobody here has the owner's authorisation: what it made is there, and is known by its template. */
+async function existing(tpm: Tpm, what: string, handle: number, template: EccPublic): Promise<PinnedKey> {
+  if (!(await getHandles(tpm, TPM_HT.PERSISTENT)).includes(handle)) {
+    const message = `expected ${what} at 0x${handle.toString(16)} of the TPM; found nothing, and its owner has an authorisation`;
+    throw new LatchkeyError('TPM_MISSING', `${message}: open the escrow of its last enrolment, or clear the TPM`);
+  }
+  const { area, name } = (await ReadPublic(tpm, handle)).object;
+  if (area.type !== 'ecc') throw taken(what, handle, area);
+  const made = writePublic({ ...area, unique: template.unique });
+  if (!equalBytes(made, writePublic(template))) throw taken(what, handle, area);
+  return { area, name };
 }
 
 async function definedCounter(tpm: Tpm): Promise<TpmIdentity['counter']> {
