@@ -40,7 +40,8 @@ class Line implements AnchorTpm {
     return this.certifyCounter(extraData);
   }
 
-  certifyCounter(extraData: Uint8Array): Promise<CertifiedCounter> {
+  async certifyCounter(extraData: Uint8Array): Promise<CertifiedCounter> {
+    await this.#chip.meanwhile?.();
     return this.#do('certify', () => this.#chip.certify(extraData));
   }
 
@@ -63,6 +64,8 @@ export class Chip {
   isAway = false;
   /** Power goes at the next such command, which was carried out or not. */
   cut: { readonly step: TpmStep; readonly isDone: boolean } | undefined;
+  /** Happens while the TPM certifies. */
+  meanwhile: (() => Promise<void>) | undefined;
   /** What was certified under each value. */
   readonly texts = new Map<number, Set<string>>();
 

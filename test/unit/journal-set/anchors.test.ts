@@ -80,6 +80,28 @@ describe('the weight of what is new', () => {
   });
 });
 
+test('no note is anchored whose tree does not contain the anchor before it', async () => {
+  await anchoredScan();
+  box.chip.meanwhile = async () => {
+    box.chip.meanwhile = undefined;
+    await box.record(1);
+    // From here on commits have no note.
+    box.locked = true;
+  };
+  await anchoredScan();
+  const origin = box.journal.origin();
+  const made = box.anchorsMade().at(-1);
+  const { noteSize, size } = box.journal.log(origin);
+  expect(noteSize).toBeGreaterThan(made?.size ?? 0);
+  expect(size).toBeGreaterThan(noteSize);
+  expect(box.journal.anchors?.candidate()).toBeUndefined();
+  box.locked = false;
+  for (let i = 0; i < 20; i += 1) box.scheduler.advance(100);
+  await until('the notes', () => box.journal.log(origin).noteSize === box.journal.log(origin).size);
+  await box.anchored();
+  expect(box.faults()).toEqual([]);
+});
+
 describe('power that goes in an anchor', () => {
   const cuts = (['increment', 'certify'] as const).flatMap((step: TpmStep) => [
     { step, isDone: false },
@@ -233,6 +255,27 @@ describe('a database that is gone', () => {
     expect(box.judged().findings.map(({ name }) => name)).toEqual(['gap_stated']);
   });
 
+  test('while the older log knows an intent that was finished long ago: it is named and dropped', async () => {
+    const first = box.journal.origin();
+    await box.rotate();
+    await box.anchored();
+    // The state of the first log as it was when its intent moved on.
+    const stale = { v: 1, intent: { origin: first, size: 1, root: 'A'.repeat(43), counter: 8 }, last: 7 };
+    box.journal.log(first).record.setSaved(new Map([['anchor', JSON.stringify(stale)]]));
+    await anchoredScan();
+    const lost = box.journal.origin();
+    await box.stop();
+    rmSync(join(box.dir, 'journal', `${lost.split('/')[2]}.db`));
+    await box.start();
+    await box.anchored();
+    expect(entryZero()).toMatchObject({
+      intent_dropped: { log: first, size: 1, counter: 8 },
+      counter: { expected: 7, found: expect.any(Number) },
+    });
+    expect(box.journal.anchors?.intent()).toBeUndefined();
+    expect(box.faults()).toEqual([]);
+  });
+
   test('with all of them: counting goes on from what is found, and the key made ahead is no lost log', async () => {
     await anchoredScan();
     const only = box.journal.origin();
@@ -322,6 +365,7 @@ describe('a restored copy', () => {
   });
 
   test('of a box whose next key was used meanwhile: the key that waited on the copy opens no log', async () => {
+    await keysReady(2);
     const copy = box.snapshot('older');
     await anchoredScan();
     await box.journal.rotate();

@@ -8,6 +8,7 @@ import { pseudonym } from '../../../src/evidence/event/reference.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 import { Box } from './box.ts';
+import { Witness } from './consumer.ts';
 
 const ANNA = '2026-11.AAAAAAAAAAAAAAAAAAAAAA';
 const OTHER = '2026-11.BBBBBBBBBBBBBBBBBBBBBA';
@@ -116,6 +117,27 @@ test('one entry that is not receipted refuses the whole by name, and nothing goe
   await box.send();
   expect(box.consumer.size(box.journal.origin())).toBe(5);
   expect(await erase(of(ANNA), true)).toMatchObject({ outcome: 'erased', logs: [{ erased: 4 }] });
+});
+
+test('what only an advisory receiver or one of two stores has is not erased', async () => {
+  await box.end();
+  const witnesses = [
+    { witness: new Witness('store.example/a'), role: 'store' as const },
+    { witness: new Witness('store.example/b'), role: 'store' as const },
+    { witness: new Witness('advice.example/c'), role: 'advisory' as const },
+  ];
+  box = new Box({ witnesses });
+  await box.start();
+  await box.compare();
+  await visit(ANNA);
+  await box.send({ receipts: false });
+  for (const nth of [2, 0]) {
+    await box.receipts(witnesses[nth]?.witness);
+    expect(await erase(of(ANNA), true)).toMatchObject({ outcome: 'refused', logs: [{ firstWaiting: 1 }] });
+  }
+  expect(box.journal.log().progressSize).toBe(3);
+  await box.receipts(witnesses[1]?.witness);
+  expect(await erase(of(ANNA), true)).toMatchObject({ outcome: 'erased', logs: [{ erased: 2 }] });
 });
 
 test('in every log, and in the states that ended logs keep of other rooms', async () => {
