@@ -272,6 +272,7 @@ describe('a database that is gone', () => {
       intent_dropped: { log: first, size: 1, counter: 8 },
       counter: { expected: 7, found: expect.any(Number) },
     });
+    expect(predecessor()).toMatchObject({ log: lost, cause: 'missing' });
     expect(box.journal.anchors?.intent()).toBeUndefined();
     expect(box.faults()).toEqual([]);
   });
