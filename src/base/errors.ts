@@ -36,6 +36,11 @@ export const ERRORS = {
     exitCode: 2,
     advice: 'correct what is named, or check the path and that this user may read it',
   },
+  OUTPUT_UNWRITABLE: {
+    action: 'fix_configuration',
+    exitCode: 73,
+    advice: 'check the path, the room on that disk, and that this user may write there',
+  },
   JOURNAL_BUSY: {
     action: 'stop',
     exitCode: 75,
@@ -184,7 +189,11 @@ export class LatchkeyError extends Error {
 
 /** One line for a person: what happened, the next step, and the stable code. */
 export function explain(error: unknown): string {
-  if (error instanceof LatchkeyError) return `${error.message}. ${capital(ERRORS[error.code].advice)} (${error.code})`;
+  if (error instanceof LatchkeyError) {
+    // A list keeps its lines to itself.
+    const end = error.message.includes('\n') ? '\n' : /[.?!]$/.test(error.message) ? ' ' : '. ';
+    return `${error.message}${end}${capital(ERRORS[error.code].advice)} (${error.code})`;
+  }
   return `${messageOf(error)} (INTERNAL)`;
 }
 

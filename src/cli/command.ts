@@ -93,7 +93,7 @@ export function parseCommandArgs(spec: CommandSpec, argv: readonly string[]): Co
     return new CommandArgs(parsed.positionals, parsed.values);
   } catch (error) {
     if (error instanceof LatchkeyError) throw error;
-    throw new LatchkeyError('USAGE', `latchkey ${spec.name}: ${messageOf(error).split('. ')[0]}`);
+    throw new LatchkeyError('USAGE', `${spec.name}: ${messageOf(error).split(/\.?[ \n]*(?:\n|\. )/)[0]}`);
   }
 }
 
@@ -105,5 +105,6 @@ function checkPositionals(spec: CommandSpec, found: readonly string[], help: boo
     : spec.positionals.length;
   if (found.length >= least && found.length <= most) return;
   const expected = spec.positionals.length === 0 ? 'no arguments' : spec.positionals.join(' ');
-  throw new LatchkeyError('USAGE', `latchkey ${spec.name}: expected ${expected}, found ${found.length} arguments`);
+  const count = found.length === 1 ? '1 argument' : `${found.length} arguments`;
+  throw new LatchkeyError('USAGE', `${spec.name}: expected ${expected}, found ${count}`);
 }

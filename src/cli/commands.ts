@@ -3,7 +3,12 @@ import type { CommandOption, CommandSpec } from './command.ts';
 import { ENROLMENT_COMMANDS } from './commands-enrolments.ts';
 import { TPM_COMMANDS } from './commands-tpm.ts';
 
-const CONFIG: CommandOption = { type: 'string', short: 'c', value: 'FILE', help: 'the settings file' };
+const CONFIG: CommandOption = {
+  type: 'string',
+  short: 'c',
+  value: 'FILE',
+  help: 'gateway.yaml (/etc/latchkey/gateway.yaml)',
+};
 const JSON_OUT: CommandOption = { type: 'boolean', help: 'for programs: JSON on standard output' };
 const OUT: CommandOption = { type: 'string', short: 'o', value: 'FILE', help: 'write here instead of standard output' };
 
@@ -12,7 +17,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'run',
     summary: 'Run the gateway daemon: devices to signed journal to MQTT',
     positionals: [],
-    options: { config: { ...CONFIG, help: 'gateway.yaml' } },
+    options: { config: CONFIG },
     details:
       'Stops cleanly at SIGTERM or SIGINT: waits, bounded, until the consumer has receipted the last entry. While it starts, it stops at once.',
     load: async () => {
@@ -26,7 +31,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Run the consumer: verify, store and receipt what gateways send',
     positionals: [],
     options: {
-      config: { ...CONFIG, help: 'receive.yaml' },
+      config: { ...CONFIG, help: 'receive.yaml (/etc/latchkey/receive.yaml)' },
       'show-key': { type: 'boolean', help: 'print the verifier key of this receiver and stop (made if there is none)' },
     },
     load: async () => (await import('./commands/receive.ts')).receiveCommand,

@@ -12,6 +12,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (first === '--version') return print(packageVersion());
   const command =
     COMMANDS.find((spec) => spec.name === `${first} ${second}`) ?? COMMANDS.find((spec) => spec.name === first);
+  if (command === undefined && ['help', '--help', '-h'].includes(second ?? '')) return help([first]);
   if (command === undefined) throw unknownCommand(argv);
   const args = parseCommandArgs(command, argv.slice(command.name.split(' ').length));
   if (args.flag('help')) return print(helpCommand(command));
@@ -22,8 +23,10 @@ async function main(argv: readonly string[]): Promise<number> {
 function help(words: readonly string[]): number {
   if (words[0] === 'exit-codes') return print(exitCodes());
   const command = COMMANDS.find((spec) => spec.name === words.join(' '));
-  if (words.length > 0 && command === undefined) throw unknownCommand(words);
-  return print(command === undefined ? helpOverview(COMMANDS, packageVersion()) : helpCommand(command));
+  if (command !== undefined) return print(helpCommand(command));
+  const group = COMMANDS.filter((spec) => words.length === 0 || spec.name.startsWith(`${words.join(' ')} `));
+  if (group.length === 0) throw unknownCommand(words);
+  return print(helpOverview(group, packageVersion()));
 }
 
 function exitCodes(): string {

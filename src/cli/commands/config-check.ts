@@ -38,7 +38,11 @@ function problemCount(problems: readonly SettingsProblem[]): string {
 
 function check(file: string, wanted: string | undefined): Checked {
   const text = readSettingsText(file);
-  if (!text.ok) throw new LatchkeyError('CONFIG_UNREADABLE', text.detail);
+  // A file that cannot be read keeps no other from being checked.
+  if (!text.ok) {
+    const problem = { path: 'the file', expected: 'a settings file that this user can read', found: text.detail };
+    return { file, kind: wanted ?? 'unread', problems: [problem] };
+  }
   const kind = wanted ?? guess(text.value);
   if (kind === POLICY) {
     const policy = parsePolicy(nodeCrypto, utf8(text.value));

@@ -42,12 +42,15 @@ async function exportFile(
   try {
     file = openSync(partial, 'w', 0o600);
   } catch (error) {
-    throw new LatchkeyError('USAGE', `cannot write ${partial}: ${messageOf(error)}`);
+    throw unwritable(partial, error);
   }
   try {
-    const summary = await exportTo(async (bytes) => void writeSync(file, bytes), settings, args, io);
-    fsyncSync(file);
-    renameSync(partial, path);
+    const write = async (bytes: Uint8Array): Promise<void> => writable(partial, () => writeWhole(file, bytes));
+    const summary = await exportTo(write, settings, args, io);
+    writable(partial, () => {
+      fsyncSync(file);
+      renameSync(partial, path);
+    });
     return summary;
   } catch (error) {
     rmSync(partial, { force: true });
@@ -55,4 +58,21 @@ async function exportFile(
   } finally {
     closeSync(file);
   }
+}
+
+/** A file takes less than it was given where its disk is full or its size bounded. */
+function writeWhole(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; at += writeSync(file, bytes, at));
+}
+
+function writable(path: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+}
+
+function unwritable(path: string, error: unknown): LatchkeyError {
+  return new LatchkeyError('OUTPUT_UNWRITABLE', `cannot write ${path}: ${messageOf(error)}`, { cause: error });
 }

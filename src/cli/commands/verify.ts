@@ -26,10 +26,8 @@ function trustOf(args: CommandArgs): { readonly policy: TrustPolicy; readonly si
   const path = args.text('policy');
   const vkey = args.text('vkey');
   if ((path === undefined) === (vkey === undefined)) {
-    throw new LatchkeyError(
-      'INPUT_UNREADABLE',
-      'expected either --policy FILE or --vkey KEY: without trust nothing can be told',
-    );
+    const found = path === undefined ? 'neither: without trust nothing can be told' : 'both';
+    throw new LatchkeyError('INPUT_UNREADABLE', `expected either --policy FILE or --vkey KEY, found ${found}`);
   }
   if (path !== undefined) return { policy: policyIn(path), single: false };
   const policy = policyOfVkey(nodeCrypto, vkey ?? '');

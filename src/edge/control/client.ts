@@ -15,7 +15,10 @@ export interface ControlCall extends ControlRequest {
   readonly onData?: (bytes: Uint8Array) => void | Promise<void>;
 }
 
-/** The `done` value, or a LatchkeyError: SOCKET_REFUSED when nobody serves the socket or the answer was cut. */
+/**
+ * The `done` value, or a LatchkeyError: SOCKET_REFUSED when nobody serves the socket or the answer was cut. What `onData`
+ * rejects with comes out as it is.
+ */
 export async function callControl(call: ControlCall): Promise<unknown> {
   const socket = connect(call.socketPath);
   const abort = (): void => void socket.destroy();
@@ -35,6 +38,7 @@ export async function callControl(call: ControlCall): Promise<unknown> {
       }
     }
   } catch (error) {
+    if (error instanceof TakerFailed) throw error.cause;
     if (error instanceof LatchkeyError) throw error;
     throw new LatchkeyError('SOCKET_REFUSED', `no answer on ${call.socketPath}: ${messageOf(error)}`, { cause: error });
   } finally {
@@ -52,6 +56,17 @@ async function take(line: string, call: ControlCall): Promise<{ readonly done: u
   if ('error' in frame) throw new LatchkeyError(frame.error.code, frame.error.message);
   if ('item' in frame) call.onItem?.(frame.item);
   else if ('progress' in frame) call.onProgress?.(frame.progress);
-  else await call.onData?.(Buffer.from(frame.data, 'base64'));
+  else await hand(call, Buffer.from(frame.data, 'base64'));
   return undefined;
+}
+
+/** Whoever takes the data failed (a full disk, a closed pipe): that says nothing about the daemon. */
+class TakerFailed extends Error {}
+
+async function hand(call: ControlCall, bytes: Uint8Array): Promise<void> {
+  try {
+    await call.onData?.(bytes);
+  } catch (error) {
+    throw new TakerFailed('the data found no taker', { cause: error });
+  }
 }

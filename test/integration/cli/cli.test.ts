@@ -55,12 +55,24 @@ describe('help', () => {
   });
 });
 
+test.for([
+  ['help', 'journal'],
+  ['journal', '--help'],
+  ['journal', 'help'],
+])('a word with which several commands begin has a help of its own: %j', async (args) => {
+  const { code, out } = await runLatchkey(args);
+  expect(code).toBe(0);
+  expect(out).toContain('  journal export ');
+  expect(out).not.toContain('  status ');
+});
+
 describe('wrong usage', () => {
   test.for([
+    [['tail', '--lines', '-5'], "Option '--lines' argument is ambiguous. Run"],
     [['frobnicate'], 'there is no command "latchkey frobnicate"'],
     [['journal'], 'did you mean "latchkey journal export" or "latchkey journal check" or "latchkey journal rotate"'],
     [['status', '--colour'], "Unknown option '--colour'"],
-    [['ports', 'now'], 'expected no arguments, found 1'],
+    [['ports', 'now'], 'latchkey: ports: expected no arguments, found 1 argument. Run'],
     [['config', 'check'], 'expected FILE..., found 0'],
     [['tail', '--config', join(root, 'config/gateway.yaml'), '--lines', 'ten'], 'expected a whole number, found "ten"'],
     [['simulate'], 'option --site is needed'],
@@ -87,6 +99,14 @@ describe('config', () => {
 
   test.for(['gateway', 'receive', 'site'])('the JSON Schema of %s in config/ is fresh', (kind) => {
     expect(readFileSync(join(root, `config/${kind}.schema.json`), 'utf8')).toBe(settingsSchemaText(kind));
+  });
+
+  test('a file that cannot be read keeps no other from being checked', async () => {
+    const [missing, sound] = [dir.file('not-there.yaml'), join(root, 'config/gateway.yaml')];
+    const { code, out } = await runLatchkey(['config', 'check', missing, sound]);
+    expect(out).toMatch(/the file: expected a settings file that this user can read, found .*ENOENT/);
+    expect(out).toContain(`${sound}: sound (gateway)`);
+    expect(code).toBe(ERRORS.CONFIG_INVALID.exitCode);
   });
 
   test('all problems come at once, and nothing starts half', async () => {
@@ -138,13 +158,9 @@ describe('config', () => {
     expect(none.code).toBe(ERRORS.CONFIG_INVALID.exitCode);
     expect(none.out).toContain('the file: expected one JSON object');
     const other = await runLatchkey(['config', 'check', '--kind', 'police', bad]);
-    expect([other.code, other.err]).toEqual([64, expect.stringContaining('gateway, receive, site, policy')]);
+    expect([other.code, other.err]).toEqual([64, expect.stringContaining('gateway, enrolments, receive, site, policy')]);
   });
 
-  test('a file that is not there is told as such', async () => {
-    const { code, err } = await runLatchkey(['config', 'check', dir.file('nowhere.yaml')]);
-    expect([code, err]).toEqual([ERRORS.CONFIG_UNREADABLE.exitCode, expect.stringContaining('ENOENT')]);
-  });
 });
 
 describe('commands for a gateway that does not run', () => {
@@ -280,7 +296,9 @@ test('verify needs no native code', async () => {
 
 test('verify without trust, or without a file, cannot tell', async () => {
   const file = fileOf('nothing.ndjson', 'no evidence\n');
-  expect((await runLatchkey(['verify', file])).code).toBe(2);
+  expect(await runLatchkey(['verify', file])).toMatchObject({ code: 2, err: expect.stringContaining('found neither') });
+  const both = await runLatchkey(['verify', file, '--vkey', 'x', '--policy', 'y']);
+  expect(both).toMatchObject({ code: 2, err: expect.stringContaining('found both') });
   expect((await runLatchkey(['verify', file, '--vkey', 'nonsense'])).code).toBe(2);
   expect((await runLatchkey(['verify', file, '--policy', dir.file('no-policy.json')])).code).toBe(2);
   expect((await runLatchkey(['verify', dir.file('no-file'), '--policy', file])).code).toBe(2);

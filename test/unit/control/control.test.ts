@@ -56,6 +56,12 @@ describe('the control socket', () => {
     expect(Buffer.concat(pieces)).toEqual(Buffer.from(bytes));
   });
 
+  test('data that its taker refuses is no fault of the daemon', async () => {
+    await serve({ export: async (_, out) => out.data(Uint8Array.of(1)) });
+    const closed = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+    await expect(call('export', { onData: () => Promise.reject(closed) })).rejects.toBe(closed);
+  });
+
   test('an unknown verb is answered with those that exist', async () => {
     await serve({ status: async () => ({}) });
     await expect(call('constructor')).rejects.toThrow('expected one of the verbs status');
