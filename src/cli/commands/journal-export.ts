@@ -1,5 +1,5 @@
 /** `latchkey journal export`: a log as a file that anyone can verify. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { exportOffline } from '../../edge/gateway/journal-tools.ts';
 import type { GatewaySettings } from '../../edge/gateway/settings.ts';
@@ -37,6 +37,11 @@ async function exportFile(
   args: CommandArgs,
   io: CommandIo,
 ): Promise<ExportSummary> {
+  // A rename would put a file in the place of /dev/stdout or /dev/null.
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
+    const found = 'something that is no file; without --out it goes to standard output';
+    throw new LatchkeyError('OUTPUT_UNWRITABLE', `expected --out ${path} to be a file or absent, found ${found}`);
+  }
   const partial = `${path}.partial`;
   let file: number;
   try {

@@ -158,17 +158,17 @@ describe('config', () => {
     expect(none.code).toBe(ERRORS.CONFIG_INVALID.exitCode);
     expect(none.out).toContain('the file: expected one JSON object');
     const other = await runLatchkey(['config', 'check', '--kind', 'police', bad]);
-    expect([other.code, other.err]).toEqual([64, expect.stringContaining('gateway, enrolments, receive, site, policy')]);
+    expect([other.code, other.err]).toEqual([
+      64,
+      expect.stringContaining('gateway, enrolments, receive, site, policy'),
+    ]);
   });
-
 });
 
+const GATEWAY = `gateway: {id: gw-1, operator_domain: lockers.example, data_dir: ${dir.path}/none}\nkeys: software\nmqtt: {url: "mqtt://127.0.0.1:1"}\nreferences: {kind: clear}\n`;
+
 describe('commands for a gateway that does not run', () => {
-  const config = (): string =>
-    fileOf(
-      'gateway.yaml',
-      `gateway: {id: gw-1, operator_domain: lockers.example, data_dir: ${dir.path}/none}\nkeys: software\nmqtt: {url: "mqtt://127.0.0.1:1"}\nreferences: {kind: clear}\n`,
-    );
+  const config = (): string => fileOf('gateway.yaml', GATEWAY);
 
   test('status, and a tail that follows, say that nobody answers', async () => {
     for (const command of [['status'], ['tail', '--follow']]) {
@@ -292,6 +292,15 @@ test('verify needs no native code', async () => {
   });
   expect([code, err]).toEqual([1, '']);
   expect(out).toContain('REFUTED');
+});
+
+test('an export never takes the place of what is no file', async () => {
+  const [config, pipe] = [fileOf('export.yaml', GATEWAY), dir.file('pipe')];
+  execFileSync('mkfifo', [pipe]);
+  for (const out of [pipe, dir.path]) {
+    const { code, err } = await runLatchkey(['journal', 'export', '--config', config, '--out', out]);
+    expect([code, err]).toEqual([73, expect.stringContaining('something that is no file')]);
+  }
 });
 
 test('verify without trust, or without a file, cannot tell', async () => {
