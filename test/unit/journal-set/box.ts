@@ -11,6 +11,7 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { MemoryMetrics } from '../../../src/base/metrics.ts';
 import type { MemoryVerdict, ReceiptAnswer, RetainedMessage } from '../../../src/edge/contracts/outbox.ts';
+import type { OwnEnrolment } from '../../../src/edge/contracts/own-enrolment.ts';
 import type { KeyStore, Signer } from '../../../src/edge/contracts/signer.ts';
 import { type Journal, openJournal } from '../../../src/edge/journal/journal.ts';
 import { journalSettingsSchema } from '../../../src/edge/journal/journal-settings.ts';
@@ -51,6 +52,8 @@ export class Box {
   locked = false;
   /** Of a box with a TPM. */
   readCounter: (() => Promise<number | undefined>) | undefined;
+  /** Of a box that was enrolled. */
+  enrolment: OwnEnrolment | undefined;
   #dir = 0;
   #event = 0;
   #journal: Journal | undefined;
@@ -101,6 +104,7 @@ export class Box {
       },
       about: () => ({ version: '0.1.0' }),
       ...(this.readCounter !== undefined && { readCounter: this.readCounter }),
+      ...(this.enrolment !== undefined && { enrolment: this.enrolment }),
     });
     await this.journal.settled();
     this.learnKeys();
