@@ -1,7 +1,12 @@
 /** The commands of the enrolment service and of whoever answers for it: rows of the table in `commands.ts`. */
 import type { CommandOption, CommandSpec } from './command.ts';
 
-const CONFIG: CommandOption = { type: 'string', short: 'c', value: 'FILE', help: 'enrolments.yaml (/etc/latchkey/enrolments.yaml)' };
+const CONFIG: CommandOption = {
+  type: 'string',
+  short: 'c',
+  value: 'FILE',
+  help: 'enrolments.yaml (/etc/latchkey/enrolments.yaml)',
+};
 const JSON_OUT: CommandOption = { type: 'boolean', help: 'for programs: JSON on standard output' };
 const BY: CommandOption = { type: 'string', value: 'NAME', help: 'who decides; kept with the decision' };
 const WHY: CommandOption = { type: 'string', value: 'TEXT', help: 'why; kept with the decision' };
