@@ -106,6 +106,26 @@ test('a TPM that is away at the start: entries are recorded at once, and signed,
   rig.judge();
 });
 
+test('a TPM that hangs is waited for by neither a start nor a stop', async () => {
+  const { rig, tpm } = box;
+  await rig.gateway.stop();
+  tpm.pause();
+  try {
+    await rig.startGateway();
+    const { log, tpm: state } = await rig.statusUntil('the daemon answers', () => true);
+    expect(state?.attested).toBe(false);
+    rig.feed.scan(5);
+    await rig.statusUntil('scans are durable', (status) => status.log.entries >= log.entries + 5);
+    const { code } = await rig.gateway.stop();
+    expect(code).toBe(0);
+  } finally {
+    tpm.resume();
+  }
+  await rig.startGateway();
+  await rig.settle();
+  rig.judge();
+});
+
 test('five wrong authorisations of somebody else lock out nothing of ours', async () => {
   const { rig, tpm } = box;
   const before = await anchored(rig, 0);
