@@ -1,0 +1,172 @@
+/** Disks that are rolled back, shortened, lost or moved while the TPM counts on, and counters that are: on real swtpm. */
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { describe, expect, test } from 'vitest';
+import { LatchkeyError } from '../../../src/base/errors.ts';
+import { COUNTER_INDEX } from '../../../src/edge/keys/tpm-identity.ts';
+import { Clear } from '../../../src/edge/tpm/commands/hierarchy.ts';
+import {
+  NV_DefineSpace,
+  NV_Increment,
+  NV_ReadPublic,
+  NV_UndefineSpace,
+  nvReadCounter,
+} from '../../../src/edge/tpm/commands/nv.ts';
+import { permanent } from '../../../src/edge/tpm/entity.ts';
+import { TPM_RH } from '../../../src/tpm2/algorithms.ts';
+import { counterNvPublic } from '../../../src/tpm2/nv-public.ts';
+import { until } from '../../support/until.ts';
+import { namesOf, type RealBox } from './real-box.ts';
+import { byHand, LIMIT_MS, makeBox } from './support.ts';
+
+const OWNER = permanent(TPM_RH.OWNER);
+
+/** Waits for the log that follows `before`, and gives its first entry's words. */
+async function nextLog(box: RealBox, before: string): Promise<Readonly<Record<string, unknown>>> {
+  await until('another log is open', () => ![undefined, before].includes(box.journal.openOrigin()), LIMIT_MS);
+  return { ...box.events()[0]?.data };
+}
+
+describe('a database restored from a copy', () => {
+  test.each([
+    ['in the same boot of the TPM', async () => undefined],
+    [
+      'after a clean restart of the TPM',
+      async ({ tpm }: RealBox) => {
+        await tpm.cleanShutdown();
+        await tpm.start();
+      },
+    ],
+    ['after a power cut of the TPM', ({ tpm }: RealBox) => tpm.powerCut()],
+  ])('%s is a breach by counter: the next log says what was expected and found', async (_, restart) => {
+    const box = await makeBox();
+    await box.start();
+    const kept = await box.recordAnchored(1);
+    await box.stop();
+    box.keep('copy');
+    await box.start();
+    await box.recordAnchored(2);
+    const origin = box.journal.origin();
+    await box.stop();
+    box.restore('copy');
+    await restart(box);
+    await box.start();
+    const opened = await nextLog(box, origin);
+    expect(opened).toMatchObject({ after: { log: origin, cause: 'breach' }, by: 'counter' });
+    const { expected = 0, found } = opened['counter'] as { readonly expected?: number; readonly found: number };
+    expect(found - expected).toBeGreaterThanOrEqual(2);
+    expect(expected).toBeGreaterThanOrEqual(kept);
+    await box.recordAnchored(1);
+    expect(namesOf(box.findings(), 'refuted')).toEqual([]);
+    expect(namesOf(box.findings())).toContain('gap_stated');
+  });
+});
+
+test('a tail cut out of the database, in the same boot: the next anchor refutes the log', async () => {
+  const box = await makeBox();
+  await box.start();
+  await box.recordAnchored(1);
+  const size = box.events().length;
+  await box.recordAnchored(3);
+  const origin = box.journal.origin();
+  await box.crash();
+  const [name = ''] = origin.split('/').slice(-1);
+  const database = new Database(join(box.disk, 'journal', `${name}.db`));
+  database.prepare('DELETE FROM commits WHERE first >= ?').run(size);
+  database.close();
+  await box.start();
+  // More than was cut out: before that nothing new is anchored, since each anchored tree holds the anchor before it.
+  await box.record(12);
+  await box.anchored();
+  const finding = box.findings().find(({ kind }) => kind === 'refuted');
+  expect(finding?.name).toBe('counter_gap');
+  const verdict = box.verdict(await box.exported());
+  expect(verdict).toMatchObject({ outcome: 'refuted', reason: 'anchor_continuity' });
+});
+
+test('a lost database directory: the next log counts on from what the TPM holds, and nobody is accused', async () => {
+  const box = await makeBox();
+  await box.start();
+  const before = await box.recordAnchored(2);
+  const origin = box.journal.origin();
+  await box.crash();
+  box.lose();
+  await box.start();
+  expect({ ...box.events()[0]?.data }).toMatchObject({ after: { log: origin, cause: 'missing' } });
+  expect(await box.recordAnchored(1)).toBeGreaterThan(before);
+  expect(namesOf(box.findings(), 'refuted')).toEqual([]);
+});
+
+describe('a counter that was undefined', () => {
+  test('and defined again goes on above all that it ever was, which is a breach by counter', async () => {
+    const box = await makeBox();
+    await box.start();
+    await box.recordAnchored(2);
+    const origin = box.journal.origin();
+    await box.stop();
+    await byHand(box, async (unit) => {
+      await NV_UndefineSpace(unit, OWNER, await NV_ReadPublic(unit, COUNTER_INDEX));
+      await NV_DefineSpace(unit, OWNER, counterNvPublic(COUNTER_INDEX));
+      const index = await NV_ReadPublic(unit, COUNTER_INDEX);
+      await NV_Increment(unit, index, index);
+    });
+    await box.start();
+    const { counter } = (await nextLog(box, origin)) as { counter: { expected: number; found: number } };
+    expect(counter.found).toBeGreaterThan(counter.expected);
+    await box.recordAnchored(1);
+    expect(namesOf(box.findings(), 'refuted')).toEqual([]);
+  });
+
+  test('and stays away: nothing is anchored, that is shown, and entries go on', async () => {
+    const box = await makeBox();
+    await box.start();
+    await box.recordAnchored(1);
+    await box.stop();
+    await byHand(box, async (unit) => NV_UndefineSpace(unit, OWNER, await NV_ReadPublic(unit, COUNTER_INDEX)));
+    await box.start();
+    const size = box.events().length;
+    await box.record(2);
+    await until('the counter is missed', () => box.running.duty.status()?.anchors.state === 'away', LIMIT_MS);
+    expect(box.running.duty.status()?.anchors.reason).toMatch(/NV_Read/);
+    expect(box.events().length).toBeGreaterThanOrEqual(size + 2);
+  });
+});
+
+test('a cleared TPM: the keys are gone with its owner hierarchy, nothing more is signed or anchored, and the start says why', async () => {
+  const box = await makeBox();
+  await box.start();
+  const before = await box.recordAnchored(1);
+  await box.stop();
+  await byHand(box, (unit) => Clear(unit, permanent(TPM_RH.LOCKOUT)));
+  const refused = await box.start().catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(LatchkeyError);
+  expect(refused).toMatchObject({ code: 'KEY_LOCKED' });
+  // The clear took the counter along, and cannot lower it: made anew, it goes on above.
+  const value = await byHand(box, async (unit) => {
+    await NV_DefineSpace(unit, OWNER, counterNvPublic(COUNTER_INDEX));
+    const fresh = await NV_ReadPublic(unit, COUNTER_INDEX);
+    await NV_Increment(unit, fresh, fresh);
+    const index = await NV_ReadPublic(unit, COUNTER_INDEX);
+    return nvReadCounter(unit, index, index);
+  });
+  expect(Number(value)).toBeGreaterThan(before);
+});
+
+test('a disk in a box with another TPM: entries are recorded, nothing is signed, attested or anchored', async () => {
+  const box = await makeBox();
+  await box.start();
+  await box.recordAnchored(1);
+  await box.stop();
+  const other = await makeBox();
+  box.cloneTo(other);
+  await other.start();
+  const [log] = other.journal.status().logs;
+  expect(log?.key).toBe('locked');
+  await other.record(2);
+  const noted = other.journal.log().noteSize;
+  await until('the TPM is refused', () => other.running.duty.status()?.anchors.state === 'away', LIMIT_MS);
+  expect(other.running.duty.status()).toMatchObject({ attested: false, anchors: { made: 0 } });
+  expect(other.journal.log()).toMatchObject({ noteSize: noted });
+  expect(other.journal.log().size).toBeGreaterThan(noted + 2);
+  await expect(other.running.store.open(other.journal.origin())).rejects.toMatchObject({ code: 'KEY_LOCKED' });
+});
