@@ -1,6 +1,8 @@
 /** What a box and its service refuse each other, by name and with what to do; and an EK of the third template. */
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openSimulatedTpm, type SimulatedTpm, type TpmSnapshot } from '../../../simulators/tpm/tpm.ts';
@@ -155,6 +157,25 @@ test('answers that are none, too long, or repeat the token', async () => {
   const said = await failureOf(enrollBox(settings, { url: line.url, key: service.key }, token));
   expect(said).toMatch(/\(token_wrong\): its words are not repeated/);
   await line.close();
+});
+
+test('a service that does not answer, and one that is not there', async () => {
+  const settings = await freshBox();
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const asked = { service: { url, timeoutMs: 300 } };
+  const token = await service.token(GATEWAY);
+  expect(await failureOf(enrollBox(settings, service, token, asked))).toMatch(/within 300 ms; found none.*TIMED_OUT/);
+  const stop = AbortSignal.timeout(2_000);
+  const endless = { service: { url }, signal: stop };
+  await expect(enrollBox(settings, service, token, endless)).rejects.toMatchObject({ name: 'TimeoutError' });
+  expect(stop.aborted).toBe(true);
+  silent.closeAllConnections();
+  await new Promise<void>((resolve) => silent.close(() => resolve()));
+  const gone = { service: { url } };
+  expect(await failureOf(enrollBox(settings, service, token, gone))).toMatch(/ECONNREFUSED.*SERVICE_UNREACHABLE/);
 });
 
 test('a service whose certificate nobody vouches for; http to another machine', async () => {
