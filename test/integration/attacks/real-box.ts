@@ -251,8 +251,9 @@ export class RealBox {
       for (const { index, leaf } of log.database.leaves(0, log.size)) {
         const checked = leaf === undefined ? undefined : checkLeaf(origin, index, leaf);
         const event = checked?.ok && checked.value.use.use === 'accepted' ? checked.value.event : undefined;
-        if (event === undefined) throw new Error(`entry ${index} of ${origin} is not usable`);
-        collector.entry(index, event);
+        if (event !== undefined) collector.entry(index, event);
+        else if (log.salvaged) collector.unreadable(index);
+        else throw new Error(`entry ${index} of ${origin} is not usable`);
       }
       if (collector.refusedCount > 0) throw new Error(`an anchor was refused: ${JSON.stringify(collector.refused)}`);
       return collector.history();

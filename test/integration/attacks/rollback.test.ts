@@ -21,6 +21,11 @@ import { byHand, LIMIT_MS, makeBox } from './support.ts';
 
 const OWNER = permanent(TPM_RH.OWNER);
 
+/** Of a box that is off. */
+function databaseOf(box: RealBox, origin: string): Database.Database {
+  return new Database(join(box.disk, 'journal', `${origin.slice(origin.lastIndexOf('/') + 1)}.db`));
+}
+
 /** Waits for the log that follows `before`, and gives its first entry's words. */
 async function nextLog(box: RealBox, before: string): Promise<Readonly<Record<string, unknown>>> {
   await until('another log is open', () => ![undefined, before].includes(box.journal.openOrigin()), LIMIT_MS);
@@ -70,8 +75,7 @@ test('a tail cut out of the database, in the same boot: the next anchor refutes 
   await box.recordAnchored(3);
   const origin = box.journal.origin();
   await box.crash();
-  const [name = ''] = origin.split('/').slice(-1);
-  const database = new Database(join(box.disk, 'journal', `${name}.db`));
+  const database = databaseOf(box, origin);
   database.prepare('DELETE FROM commits WHERE first >= ?').run(size);
   database.close();
   await box.start();
@@ -82,6 +86,35 @@ test('a tail cut out of the database, in the same boot: the next anchor refutes 
   expect(finding?.name).toBe('counter_gap');
   const verdict = box.verdict(await box.exported());
   expect(verdict).toMatchObject({ outcome: 'refuted', reason: 'anchor_continuity' });
+});
+
+test('a flipped bit in any stored column: the log is set aside, the next one says so and is anchored', async () => {
+  const box = await makeBox();
+  await box.start();
+  const columns = ['leaves', 'hashes', 'frontier', 'note', 'value', 'sum'] as const;
+  for (const column of columns) {
+    await box.recordAnchored(1);
+    const origin = box.journal.origin();
+    await box.stop();
+    const database = databaseOf(box, origin);
+    const isMeta = column === 'value' || column === 'sum';
+    // The newest commit; of the log's record any row that is a blob.
+    const where = isMeta ? `meta WHERE typeof(${column}) = 'blob'` : `commits WHERE ${column} IS NOT NULL`;
+    const key = isMeta ? 'key' : 'first';
+    const row = database.prepare(`SELECT ${key} AS id, ${column} AS bytes FROM ${where} ORDER BY ${key} DESC`).get();
+    const { id, bytes } = row as { readonly id: number | string; readonly bytes: Buffer };
+    const middle = bytes.length >> 1;
+    bytes[middle] = (bytes[middle] ?? 0) ^ 4;
+    const table = isMeta ? 'meta' : 'commits';
+    const changed = database.prepare(`UPDATE ${table} SET ${column} = ? WHERE ${key} = ?`).run(bytes, id).changes;
+    expect(changed).toBe(1);
+    database.close();
+    await box.start();
+    const opened = await nextLog(box, origin);
+    expect(opened, column).toMatchObject({ after: { log: origin, cause: 'quarantine' } });
+  }
+  await box.recordAnchored(1);
+  expect(namesOf(box.findings(), 'refuted')).toEqual([]);
 });
 
 test('a lost database directory: the next log counts on from what the TPM holds, and nobody is accused', async () => {
