@@ -22,6 +22,7 @@ import { looksOf, marksOn } from './disk.ts';
 
 export const DOMAIN = 'lockers.example';
 export const GATEWAY = 'gw-0001';
+const COPY_TRIES = 5;
 
 const settings = {
   ...journalSettingsSchema.parse({}),
@@ -164,8 +165,17 @@ export class Box {
   }
 
   copyTo(name: string): void {
-    rmSync(join(this.root, name), { recursive: true, force: true });
-    if (existsSync(this.dir)) cpSync(this.dir, join(this.root, name), { recursive: true });
+    // Keys are made meanwhile: a file may go between the listing and the copy, and a half-written one counts for nothing.
+    for (let tries = 1; ; tries += 1) {
+      rmSync(join(this.root, name), { recursive: true, force: true });
+      if (!existsSync(this.dir)) return;
+      try {
+        cpSync(this.dir, join(this.root, name), { recursive: true, filter: (path) => !path.endsWith('.tmp') });
+        return;
+      } catch (error) {
+        if (tries === COPY_TRIES || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
   }
 
   /** Keeps the disk as it is now, for `restore`. */
