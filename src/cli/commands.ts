@@ -50,6 +50,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/verify.ts')).verifyCommand,
   },
   {
+    name: 'decode',
+    summary: 'Show what a batch or an export says, without verifying it',
+    positionals: ['FILE'],
+    options: { json: { type: 'boolean', help: 'for programs: the events as they are, one a line' } },
+    details: 'Exit code 0: all of it is framed as batches. 2: unreadable, or something else from some place on.',
+    load: async () => (await import('./commands/decode.ts')).decodeCommand,
+  },
+  {
     name: 'status',
     summary: 'Show how the running gateway fares: devices, journal, receipts',
     positionals: [],

@@ -17,8 +17,10 @@ import { runToEnd } from '../../../simulators/demo/child-process.ts';
 import { ERRORS } from '../../../src/base/errors.ts';
 import { settingsSchemaText } from '../../../src/cli/commands/config-schema.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
+import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { mainPath, runLatchkey, startLatchkey } from '../../support/child.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
+import { TestLog } from '../../support/test-log.ts';
 import { until } from '../../support/until.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -292,6 +294,36 @@ test('verify needs no native code', async () => {
   });
   expect([code, err]).toEqual([1, '']);
   expect(out).toContain('REFUTED');
+});
+
+test('decode shows what an export says, needs no native code, and stops where it is none', async () => {
+  const log = new TestLog('decode');
+  for (let n = 0; n < 5; n += 1) {
+    const event = { v: 1, log: log.origin, n, salt: 'AAAAAAAAAAAAAAAAAAAAAA', at: '2026-11-22T09:00:00.000Z' } as const;
+    log.append(encodeLeaf({ ...event, clock: { src: 'none' }, boot: 1, up_ms: n, type: 'door.opened', data: {} }));
+  }
+  const env = { NODE_OPTIONS: '--no-addons' };
+  const file = fileOf('decode.ndjson', Buffer.from(log.export(3)).toString());
+  const plain = await runLatchkey(['decode', file], { env });
+  expect(plain.code).toBe(0);
+  expect(plain.out.match(/door\.opened/g)).toHaveLength(5);
+  expect(plain.out).toContain('entries 3 to 4 of 5');
+  expect(plain.err).toContain('5 entries in 2 batches, nothing verified');
+  const json = await runLatchkey(['decode', file, '--json'], { env });
+  expect(
+    json.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).n),
+  ).toEqual([0, 1, 2, 3, 4]);
+  const cut = fileOf('cut.ndjson', readFileSync(file, 'utf8').slice(0, -40));
+  expect(await runLatchkey(['decode', cut])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('after 3 entries'),
+  });
+  for (const other of [fileOf('empty.ndjson', ''), fileOf('other.ndjson', '{"a":1}\n')]) {
+    expect((await runLatchkey(['decode', other])).code).toBe(2);
+  }
 });
 
 test('an export never takes the place of what is no file', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { describeLeaf } from '../../../src/cli/commands/tail.ts';
+import { describeLeaf } from '../../../src/cli/describe-leaf.ts';
 import { tpmProblems } from '../../../src/edge/gateway/status.ts';
 import type { TpmStatus } from '../../../src/edge/gateway/tpm-duty.ts';
 
