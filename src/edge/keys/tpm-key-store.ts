@@ -225,7 +225,10 @@ export class TpmKeyStore implements KeyStore {
     }
   }
 
-  /** KEY_LOST only where this very TPM can never give the key again; whatever else fails may be mended. */
+  /**
+   * KEY_LOST only where this very TPM, as it was enrolled, can never give the key again; whatever else fails may be
+   * mended. A TPM that was cleared is not the enrolled one: entries go on being recorded, and a person decides.
+   */
   async #verdict(error: unknown, origin: string | undefined): Promise<unknown> {
     if (error instanceof LatchkeyError && (error.code === 'KEY_LOCKED' || error.code === 'KEY_LOST')) return error;
     const isAbort = error instanceof DOMException;
@@ -234,7 +237,7 @@ export class TpmKeyStore implements KeyStore {
     if (origin !== undefined && error instanceof TpmRefusedError) {
       if (error.rc.name === 'INTEGRITY') return lost(origin, `its sealed key is damaged (${text})`, error);
       if (error.code === 'TPM_MISSING' && (await this.#isCleared())) {
-        return lost(origin, 'the TPM was cleared, and what it had sealed is gone for good', error);
+        return cleared(error);
       }
     }
     return new LatchkeyError('KEY_LOCKED', `the TPM does not give the key: ${text}`, { cause: error });
@@ -242,7 +245,7 @@ export class TpmKeyStore implements KeyStore {
 
   /**
    * This TPM by its endorsement keys, and yet another storage hierarchy: only TPM2_Clear does that. Whoever sits on the
-   * bus can feign it: he then ends a log, openly, and learns nothing.
+   * bus can feign it: it is only told.
    */
   async #isCleared(): Promise<boolean> {
     const { box } = this.#parts;
@@ -281,6 +284,12 @@ function fileName(origin: string): string {
   const parsed = parseOrigin(origin);
   assert(parsed.ok, `a log's origin, not ${JSON.stringify(origin)}`);
   return `${parsed.value.number}-${parsed.value.tag}${SUFFIX}`;
+}
+
+/** The counter and every sealed key are gone: `provisionTpm` would make others, once a person has said so. */
+function cleared(cause: unknown): LatchkeyError {
+  const what = 'the TPM was cleared, and what it had sealed is gone for good';
+  return new LatchkeyError('KEY_LOCKED', `${what}: move keys/tpm.json away and enrol this box again`, { cause });
 }
 
 function lost(origin: string, what: string, cause: unknown): LatchkeyError {

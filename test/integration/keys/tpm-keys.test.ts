@@ -129,11 +129,15 @@ describe('a key in a TPM', () => {
     }
   });
 
-  test('a TPM that was cleared has lost it for good', async () => {
-    const { client, start } = await machine();
+  test('a TPM that was cleared is said to be, and gives it to nobody, also when its box is made anew', async () => {
+    const { client, start, directory } = await machine();
     const { store } = await start();
     const signer = await store.create('lockers.example', 'gw-0001', 1);
     await client.run((tpm) => Clear(tpm, permanent(TPM_RH.LOCKOUT)));
+    const cleared = (await start()).store;
+    expect(await codeOf(cleared.open(signer.origin))).toBe('KEY_LOCKED');
+    await expect(cleared.open(signer.origin)).rejects.toThrow(/the TPM was cleared.*enrol this box again/);
+    rmSync(join(directory, 'tpm.json'));
     expect(await codeOf((await start()).store.open(signer.origin))).toBe('KEY_LOST');
   });
 });
