@@ -259,6 +259,7 @@ export class Committer {
     this.#pace.took(scheduler.monotonicMs() - startMs);
     this.#settled(frozen);
     if (database.walCheckpointDue()) database.walCheckpoint();
+    room?.wrote(bytesOf(events));
   }
 
   #freeze(): Frozen {
@@ -338,6 +339,12 @@ export class Committer {
     this.#state = state;
     this.#options.onState?.(state, verdict);
   }
+}
+
+function bytesOf(events: readonly Waiting[]): number {
+  let bytes = 0;
+  for (const { leaf } of events) bytes += leaf.length;
+  return bytes;
 }
 
 function sameFrontier(a: Frontier, b: Frontier): boolean {

@@ -26,6 +26,8 @@ export type RoomLevel =
 
 const LEVELS: readonly RoomLevel[] = ['ok', 'low', 'custody', 'full'];
 const LOOK_EVERY_MS = 1_000;
+/** A disk that fills within that second is looked at in between, after so many bytes of events. */
+const LOOK_EVERY_BYTES = 262_144;
 /** Per cent below a threshold at which its level is left again. */
 const HYSTERESIS_PERCENT = 1;
 
@@ -50,6 +52,7 @@ export class DiskRoom {
   /** What failed writes showed, whatever the figures say, until the reserve could be made again. */
   #floor: RoomLevel = 'ok';
   #timer: Timer | undefined;
+  #wroteBytes = 0;
 
   constructor(options: DiskRoomOptions) {
     this.#options = options;
@@ -101,6 +104,12 @@ export class DiskRoom {
     this.#set('custody');
   }
 
+  /** A commit took so many bytes of events. */
+  wrote(bytes: number): void {
+    this.#wroteBytes += bytes;
+    if (this.#wroteBytes >= LOOK_EVERY_BYTES) this.look();
+  }
+
   /** Calls back when the level changed. Returns the unsubscribe. */
   onLevel(listener: (level: RoomLevel) => void): () => void {
     this.#listeners.add(listener);
@@ -110,6 +119,7 @@ export class DiskRoom {
   /** Looks now instead of within a second. */
   look(): void {
     const { settings, metrics } = this.#options;
+    this.#wroteBytes = 0;
     const figures = this.#figures();
     if (figures === undefined) return;
     const { usedBytes } = figures;

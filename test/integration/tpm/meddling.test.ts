@@ -47,7 +47,7 @@ import {
 import { MeddlingTransport } from './support/meddling-transport.ts';
 
 /** A campaign asks for more: LATCHKEY_TPM_MUTATIONS=100000. */
-const MUTATIONS = Number(process.env['LATCHKEY_TPM_MUTATIONS'] ?? 5_000);
+const MUTATIONS = Number(process.env['LATCHKEY_TPM_MUTATIONS'] ?? 2_000);
 const MUTATIONS_TIMEOUT_MS = Math.max(FUZZ_TIMEOUT_MS, 50 * MUTATIONS);
 const NO_POINT = { x: new Uint8Array(0), y: new Uint8Array(0) };
 const PCRS = { hashAlg: TPM_ALG.SHA256, pcrs: [14] } as const;

@@ -75,6 +75,20 @@ function roomWith(used: number, free: number): RoomBench {
 }
 
 describe('a full file', () => {
+  test('a disk that fills within a second is looked at in between, after so many bytes of events', () => {
+    const { room, figures, levels } = roomWith(10 * MIB, 90 * MIB);
+    figures.used = 99 * MIB;
+    room.wrote(200_000);
+    expect(levels).toEqual([]);
+    room.wrote(100_000);
+    expect(levels).toEqual(['custody']);
+    figures.used = 10 * MIB;
+    room.wrote(200_000);
+    expect(levels).toEqual(['custody']);
+    room.wrote(100_000);
+    expect(levels).toEqual(['custody', 'ok']);
+  });
+
   test('is a state: what is queued waits, new events are refused and counted, and it goes on by itself', async () => {
     const observe = () => draft().observed;
     const { database, writer, scheduler, states } = writerOn(newDatabase(), { observe });
