@@ -5,6 +5,7 @@
 import { createECDH, createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { base64, concatBytes, hex, unbase64 } from '../../src/base/bytes.ts';
 import { attestationKey } from '../../src/evidence/anchor/attestation-key.ts';
+import { purposeDigest } from '../../src/evidence/anchor/statement.ts';
 import { pae } from '../../src/evidence/batch/pae.ts';
 import { formatVkey, logVkey, type Vkey } from '../../src/evidence/log/note.ts';
 import { originFor } from '../../src/evidence/log/origin.ts';
@@ -12,7 +13,6 @@ import { ENROL_STATEMENT_TYPE, enrolStatementPayload } from '../../src/evidence/
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
 import { nodeTpmCrypto } from '../../src/platform/tpm-crypto.ts';
 import type { Challenge } from '../../src/risk/enrolment/messages.ts';
-import { purposeHash } from '../../src/risk/enrolment/objects.ts';
 import { TPM_ALG } from '../../src/tpm2/algorithms.ts';
 import { type Attest, formatAttest } from '../../src/tpm2/attest.ts';
 import { type CreationData, writeCreationData } from '../../src/tpm2/creation.ts';
@@ -92,7 +92,7 @@ export class TestBox {
       parentNameAlg: TPM_ALG.SHA256,
       parentName: this.srkName,
       parentQualifiedName: this.srkName,
-      outsideInfo: purposeHash(nodeCrypto, 'log-key', this.log.vkey.publicKey),
+      outsideInfo: purposeDigest(nodeCrypto, 'log-key', this.log.vkey.publicKey),
     };
   }
 
@@ -116,7 +116,7 @@ export class TestBox {
   creationAttest(changes: Partial<Attest> = {}, creation = writeCreationData(this.creation)) {
     return this.attest(
       {
-        extraData: purposeHash(nodeCrypto, 'log-key', this.log.vkey.publicKey),
+        extraData: purposeDigest(nodeCrypto, 'log-key', this.log.vkey.publicKey),
         body: {
           kind: 'creation',
           objectName: objectName(nodeTpmCrypto, this.sealedPublic),
@@ -176,14 +176,14 @@ export class TestBox {
   quote(statement: Uint8Array, changes: Partial<Attest> = {}) {
     const selections = [{ hash: TPM_ALG.SHA256, bitmap: Uint8Array.of(0xff, 0, 0) }];
     const body = { kind: 'quote', selections, pcrDigest: new Uint8Array(32).fill(9) } as const;
-    return this.attest({ extraData: purposeHash(nodeCrypto, 'enrol', statement), body }, changes);
+    return this.attest({ extraData: purposeDigest(nodeCrypto, 'enrol', statement), body }, changes);
   }
 
   counter(statement: Uint8Array, changes: Partial<Attest> = {}) {
     const contents = new Uint8Array(8);
     new DataView(contents.buffer).setBigUint64(0, this.counterValue);
     const body = { kind: 'nv', indexName: nvName(nodeTpmCrypto, this.counterPublic), offset: 0, contents } as const;
-    return this.attest({ extraData: purposeHash(nodeCrypto, 'enrol', statement), body }, changes);
+    return this.attest({ extraData: purposeDigest(nodeCrypto, 'enrol', statement), body }, changes);
   }
 
   answer(challenge: Challenge, changes: Members = {}, head: Members = {}): Members {

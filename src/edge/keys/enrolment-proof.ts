@@ -6,6 +6,7 @@ import { createHmac } from 'node:crypto';
 import { base64, equalBytes, hex } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
+import { purposeDigest } from '../../evidence/anchor/statement.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { formatVkey, type Vkey } from '../../evidence/log/note.ts';
 import {
@@ -21,7 +22,7 @@ import type { Signer } from '../contracts/signer.ts';
 import { activate, type Endorsement, findEndorsement, readProperties, type TpmProperties } from './endorsement.ts';
 import type { ServiceChallenge } from './enrolment-service.ts';
 import type { SealedKey } from './sealed-file.ts';
-import { purposeData, type TpmBox } from './tpm-box.ts';
+import type { TpmBox } from './tpm-box.ts';
 import type { TpmKeyStore } from './tpm-key-store.ts';
 
 export interface EnrollingTpm {
@@ -127,7 +128,7 @@ async function tpmProof(
     });
   try {
     const proof = Uint8Array.from(createHmac('sha256', secret.reveal()).update(statement).digest());
-    const extraData = purposeData(crypto, 'enrol', statement);
+    const extraData = purposeDigest(crypto, 'enrol', statement);
     const quote = await box.quote(extraData, signal);
     const counter = await box.certifyCounter(extraData, signal);
     const attested = ({ attest, signature }: { readonly attest: Uint8Array; readonly signature: Uint8Array }) => ({

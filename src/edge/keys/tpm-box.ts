@@ -3,7 +3,7 @@
  *
  * A counter's value, an attestation, a login: whoever sits on the bus can withhold them and change none.
  */
-import { equalBytes, utf8 } from '../../base/bytes.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import { type AttestationKey, attestationKey } from '../../evidence/anchor/attestation-key.ts';
 import type { SignedAttest } from '../../evidence/anchor/signed-attest.ts';
@@ -155,15 +155,6 @@ export class TpmBox implements AnchorTpm {
     if (!read.ok || !equalBytes(read.value.extraData, extraData)) throw tampered('an attestation of other data');
     return { attest, signature: parsed.value };
   }
-}
-
-/** `qualifyingData` over bytes for a purpose: SHA-256("latchkey/tpm2-" || purpose || "/v1" || 0x0A || bytes), FORMAT.md section 5. */
-export function purposeData(crypto: EvidenceCrypto, purpose: string, bytes: Uint8Array): Uint8Array {
-  const head = utf8(`latchkey/tpm2-${purpose}/v1\n`);
-  const whole = new Uint8Array(head.length + bytes.length);
-  whole.set(head);
-  whole.set(bytes, head.length);
-  return crypto.sha256(whole);
 }
 
 /** A TPM may leave out leading zeros of a coordinate. */

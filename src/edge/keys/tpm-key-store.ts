@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { assert } from '../../base/assert.ts';
 import { equalBytes } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
+import { purposeDigest } from '../../evidence/anchor/statement.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { originFor, parseOrigin } from '../../evidence/log/origin.ts';
 import { makeDirectory, removeTemporary, syncDirectory } from '../../platform/durable-file.ts';
@@ -38,7 +39,7 @@ import {
 } from './policy-authority.ts';
 import { readSealedFile, type SealedBlob, type SealedKey, writeSealedFile } from './sealed-file.ts';
 import { keyPair, SEED_BYTES, SeedSigner } from './seed-signer.ts';
-import { purposeData, type TpmBox } from './tpm-box.ts';
+import type { TpmBox } from './tpm-box.ts';
 import { AK_TEMPLATE } from './tpm-identity.ts';
 
 const SUFFIX = '.sealed';
@@ -78,7 +79,7 @@ export class TpmKeyStore implements KeyStore {
     try {
       const key = keyPair(seed);
       const origin = originFor(crypto, operatorDomain, gatewayId, number, key.publicKey);
-      const outsideInfo = purposeData(crypto, 'log-key', key.publicKey);
+      const outsideInfo = purposeDigest(crypto, 'log-key', key.publicKey);
       const made = await this.#work((tpm) =>
         Create(tpm, box.srk, sealedTemplate(authPolicyOf(tpm.crypto, authority)), { data: secret, outsideInfo }),
       );
@@ -159,7 +160,7 @@ export class TpmKeyStore implements KeyStore {
   certifyCreation(origin: string): Promise<Attestation> {
     const { box, crypto } = this.#parts;
     const sealed = this.sealed(origin);
-    const qualifying = purposeData(crypto, 'log-key', sealed.publicKey);
+    const qualifying = purposeDigest(crypto, 'log-key', sealed.publicKey);
     return this.#work(async (tpm) => {
       const object = await Load(tpm, box.srk, sealed);
       const hash = tpm.crypto.hash(TPM_ALG.SHA256, sealed.creationData);

@@ -15,9 +15,18 @@ import { checkAttestSignature, parseOwnAttest, type SignedAttest } from './signe
 /** `enrol`: the exchange with the service. `attested`: at each start. `successor`: the next log of this gateway. */
 export type StatementPurpose = 'enrol' | 'attested' | 'successor';
 
-/** `qualifyingData`: SHA-256("latchkey/tpm2-" || purpose || "/v1" || 0x0A || JCS(statement)). */
+/** What an AK signature of a purpose covers: SHA-256("latchkey/tpm2-" || purpose || "/v1" || 0x0A || bytes), FORMAT.md section 5. */
+export function purposeDigest(
+  crypto: EvidenceCrypto,
+  purpose: StatementPurpose | 'log-key',
+  bytes: Uint8Array,
+): Uint8Array {
+  return crypto.sha256(concatBytes(utf8(`latchkey/tpm2-${purpose}/v1\n`), bytes));
+}
+
+/** `qualifyingData` of a statement: its purpose's digest over JCS(statement). */
 export function statementDigest(crypto: EvidenceCrypto, purpose: StatementPurpose, statement: JsonObject): Uint8Array {
-  return crypto.sha256(concatBytes(utf8(`latchkey/tpm2-${purpose}/v1\n`), utf8(canonicalJson(statement))));
+  return purposeDigest(crypto, purpose, utf8(canonicalJson(statement)));
 }
 
 /** What is attested at each start: the log, and the start's number in it. */

@@ -3,6 +3,7 @@
  */
 import { base64, equalBytes, hex } from '../../base/bytes.ts';
 import { accept, type Result } from '../../base/result.ts';
+import { purposeDigest } from '../../evidence/anchor/statement.ts';
 import { pae } from '../../evidence/batch/pae.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
@@ -12,7 +13,7 @@ import type { Attest } from '../../tpm2/attest.ts';
 import type { DenyList } from './deny-list.ts';
 import type { CheckedEk } from './ek.ts';
 import type { EnrolAnswer, TpmRequest } from './messages.ts';
-import { type CheckedObjects, purposeHash, signedAttest } from './objects.ts';
+import { type CheckedObjects, signedAttest } from './objects.ts';
 import { type EnrolRefusal, refused } from './reasons.ts';
 
 /** What a challenge of a TPM knows. */
@@ -46,7 +47,7 @@ export function checkTpmAnswer(
   const { ek, objects, properties } = exchange;
   const expectedProof = crypto.hmacSha256(exchange.secret, statement);
   if (!equalInConstantTime(expectedProof, answer.proof)) return refused('secret');
-  const extraData = purposeHash(crypto, 'enrol', statement);
+  const extraData = purposeDigest(crypto, 'enrol', statement);
   const quote = signedAttest(crypto, answer.quote, objects.ak.spki);
   if (quote === 'signature') return refused('quote_signature');
   if (quote === 'attest' || !equalBytes(quote.extraData, extraData)) return refused('quote_attest');

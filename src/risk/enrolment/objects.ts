@@ -3,9 +3,10 @@
  * from their public areas, and the AK's attest of how the sealed log key came to be.
  */
 import { createPublicKey } from 'node:crypto';
-import { concatBytes, equalBytes, hex, unhex, utf8 } from '../../base/bytes.ts';
+import { concatBytes, equalBytes, hex, unhex } from '../../base/bytes.ts';
 import { accept, type Result } from '../../base/result.ts';
 import { type AttestationKey, attestationKey } from '../../evidence/anchor/attestation-key.ts';
+import { purposeDigest } from '../../evidence/anchor/statement.ts';
 import { type EvidenceCrypto, P256_SPKI_PREFIX } from '../../evidence/crypto.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
 import { TPM_ALG, TPM_ECC, TPMA_NV, TPMA_OBJECT } from '../../tpm2/algorithms.ts';
@@ -35,11 +36,6 @@ export interface CheckedObjects {
   readonly counterName: Uint8Array;
   readonly sealedName: Uint8Array;
   readonly srkName: Uint8Array;
-}
-
-/** What an AK signature of a purpose covers: FORMAT.md section 5. */
-export function purposeHash(crypto: EvidenceCrypto, purpose: string, bytes: Uint8Array): Uint8Array {
-  return crypto.sha256(concatBytes(utf8(`latchkey/tpm2-${purpose}/v1\n`), bytes));
 }
 
 const FIXED = TPMA_OBJECT.fixedTPM | TPMA_OBJECT.fixedParent;
@@ -149,7 +145,7 @@ function creationProblem(
   const data = parseCreationData(request.creation_data);
   if (!data.ok) return 'creation_data';
   if (!equalBytes(data.value.parentName, objects.srkName)) return 'creation_parent';
-  const binding = purposeHash(cryptos.evidence, 'log-key', log.publicKey);
+  const binding = purposeDigest(cryptos.evidence, 'log-key', log.publicKey);
   if (!equalBytes(data.value.outsideInfo, binding)) return 'creation_log';
   const attest = { attest: request.creation_attest, signature: request.creation_signature };
   const signed = signedAttest(cryptos.evidence, attest, objects.ak.spki);

@@ -7,6 +7,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSimulatedTpm, type SimulatedTpm } from '../../../simulators/tpm/tpm.ts';
 import { base64, concatBytes, hex, unbase64 } from '../../../src/base/bytes.ts';
+import { purposeDigest } from '../../../src/evidence/anchor/statement.ts';
 import { pae } from '../../../src/evidence/batch/pae.ts';
 import { formatVkey, logVkey } from '../../../src/evidence/log/note.ts';
 import { originFor } from '../../../src/evidence/log/origin.ts';
@@ -20,7 +21,6 @@ import { nodeTpmCrypto } from '../../../src/platform/tpm-crypto.ts';
 import { loadAuthorities } from '../../../src/risk/enrolment/authorities.ts';
 import { DenyList } from '../../../src/risk/enrolment/deny-list.ts';
 import type { Challenge } from '../../../src/risk/enrolment/messages.ts';
-import { purposeHash } from '../../../src/risk/enrolment/objects.ts';
 import { TPM_ALG } from '../../../src/tpm2/algorithms.ts';
 import { makeCredential } from '../../../src/tpm2/make-credential.ts';
 import { counterNvPublic, nvName, writeNvPublic, writtenNvPublic } from '../../../src/tpm2/nv-public.ts';
@@ -190,7 +190,7 @@ test.each(['ecc384', 'rsa'] as const)('a gateway with swtpm is enrolled as emula
   const log = logVkey(nodeCrypto, originFor(nodeCrypto, 'lockers.example', gateway, ek === 'rsa' ? 2 : 1, raw), raw);
   const seed = Uint8Array.from(privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-32));
   writeFileSync(file('seed'), seed);
-  const binding = hex(purposeHash(nodeCrypto, 'log-key', raw));
+  const binding = hex(purposeDigest(nodeCrypto, 'log-key', raw));
   await run('pcrread', '-Q', 'sha256:0', '-o', file('pcr'));
   await run('createpolicy', '-Q', '--policy-pcr', '-l', 'sha256:0', '-L', file('policy'));
   await run(
@@ -263,7 +263,7 @@ test.each(['ecc384', 'rsa'] as const)('a gateway with swtpm is enrolled as emula
       srk: hex(bytes('srk.name')),
     };
     const statement = enrolStatementPayload({ gateway, log, nonce: challenge.nonce, tpm: names });
-    const extra = hex(purposeHash(nodeCrypto, 'enrol', statement));
+    const extra = hex(purposeDigest(nodeCrypto, 'enrol', statement));
     await run(
       'quote',
       '-Q',

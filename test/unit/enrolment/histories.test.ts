@@ -2,6 +2,7 @@
 import { createPublicKey, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { base64, concatBytes, hex, unbase64 } from '../../../src/base/bytes.ts';
+import { purposeDigest } from '../../../src/evidence/anchor/statement.ts';
 import { pae } from '../../../src/evidence/batch/pae.ts';
 import { parsePolicy } from '../../../src/evidence/verify/policy.ts';
 import type { Envelope } from '../../../src/evidence/wire/envelope.ts';
@@ -10,7 +11,6 @@ import { SUCCESSOR_TYPE, successorEnvelope, successorPayload } from '../../../sr
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { approve, choose, type Decider, decline, revoke } from '../../../src/risk/enrolment/decisions.ts';
 import { readGateway } from '../../../src/risk/enrolment/gateway-book.ts';
-import { purposeHash } from '../../../src/risk/enrolment/objects.ts';
 import { policyText } from '../../../src/risk/enrolment/policy.ts';
 import { parseEcdsaSignature } from '../../../src/tpm2/signature.ts';
 import { TpmWriter } from '../../../src/tpm2/wire.ts';
@@ -44,7 +44,7 @@ function byAk(box: TestBox, old: TestLogKey, next: TestLogKey): Envelope {
   const payload = statement(old, next);
   const selections = [{ hash: 11, bitmap: Uint8Array.of(1, 0, 0) }];
   const body = { kind: 'quote', selections, pcrDigest: new Uint8Array(32) } as const;
-  const { attest, signature } = box.attest({ extraData: purposeHash(nodeCrypto, 'successor', payload), body });
+  const { attest, signature } = box.attest({ extraData: purposeDigest(nodeCrypto, 'successor', payload), body });
   const rs = parseEcdsaSignature(signature);
   const sig = concatBytes(new TpmWriter().sized(attest).bytes(), rs.ok ? rs.value : new Uint8Array(0));
   return { payloadType: SUCCESSOR_TYPE, payload, signatures: [{ keyid: hex(nodeCrypto.sha256(box.ak.spki)), sig }] };
