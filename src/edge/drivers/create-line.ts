@@ -3,9 +3,8 @@ import { BusLine } from './bus/bus-line.ts';
 import { busTiming } from './bus/settings.ts';
 import { BOARD_FAMILIES, familyNamed } from './families.ts';
 import type { Line, LineParts } from './line.ts';
-import type { DeviceSettings, LineSettings } from './settings.ts';
+import { type DeviceSettings, isLone, type LineSettings, type LoneDriver, type LoneSettings } from './settings.ts';
 import { ScannerLine } from './text-scanner/scanner-line.ts';
-import { type ScannerSettings, TEXT_SCANNER } from './text-scanner/settings.ts';
 
 export interface CreateLineParts extends LineParts {
   readonly settings: LineSettings;
@@ -13,11 +12,21 @@ export interface CreateLineParts extends LineParts {
   readonly baud: number;
 }
 
+type LoneLine<D extends LoneDriver> = (
+  parts: LineParts,
+  settings: Extract<DeviceSettings, { readonly driver: D }>,
+) => Line;
+
+/** The lines of devices that need a port for themselves, by driver. */
+const LONE_LINES: { readonly [D in LoneDriver]: LoneLine<D> } = {
+  text_scanner: (parts, settings) => new ScannerLine({ ...parts, settings }),
+};
+
 /** The line of one entry of `ports:`. Nothing happens before `start`. */
 export function createLine(parts: CreateLineParts): Line {
   const { settings, baud } = parts;
-  const scanner = settings.devices.find(isScanner);
-  if (scanner !== undefined) return new ScannerLine({ ...parts, settings: scanner });
+  const lone = settings.devices.find(isLone);
+  if (lone !== undefined) return loneLine(parts, lone);
   const boards = settings.devices.map((device) => {
     const family = familyNamed(device.driver);
     assert(family !== undefined, `no board family is named ${device.driver}`);
@@ -27,6 +36,8 @@ export function createLine(parts: CreateLineParts): Line {
   return new BusLine({ ...parts, boards, families, timing: busTiming(settings.poll, baud) });
 }
 
-function isScanner(device: DeviceSettings): device is ScannerSettings {
-  return device.driver === TEXT_SCANNER;
+/** Each row takes the settings of its own driver, which the compiler cannot see through the table. */
+function loneLine(parts: LineParts, settings: LoneSettings): Line {
+  const make = LONE_LINES[settings.driver] as (parts: LineParts, settings: LoneSettings) => Line;
+  return make(parts, settings);
 }

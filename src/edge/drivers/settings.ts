@@ -1,5 +1,5 @@
 /**
- * Settings of the devices on one port: lock boards that share a bus, or one scanner.
+ * Settings of the devices on one port: lock boards that share a bus, or one other device.
  */
 import { z } from 'zod';
 import { pollSchema } from './bus/settings.ts';
@@ -11,9 +11,22 @@ import { xorSettings } from './xor-8a80/family.ts';
 /** 32 unit loads hang on an RS-485 line. */
 const DEVICES_MAX = 32;
 
+/**
+ * Devices that need a port for themselves, with the speed that they usually speak: they talk when they like, and a bus
+ * has one speaker at a time. Their lines are made by `LONE_LINES` in `create-line.ts`.
+ */
+export const LONE_BAUD = { [TEXT_SCANNER]: TEXT_SCANNER_BAUD } as const satisfies Readonly<Record<string, number>>;
+
+export type LoneDriver = keyof typeof LONE_BAUD;
+
 export const deviceSchema = z.discriminatedUnion('driver', [xorSettings, kerongSettings, scannerSettings]);
 
 export type DeviceSettings = z.infer<typeof deviceSchema>;
+export type LoneSettings = Extract<DeviceSettings, { readonly driver: LoneDriver }>;
+
+export function isLone(device: DeviceSettings): device is LoneSettings {
+  return Object.hasOwn(LONE_BAUD, device.driver);
+}
 
 /** Members of one entry of `ports:` that this room reads. */
 export const lineShape = {
@@ -33,7 +46,7 @@ export interface LineSettings {
 export function lineBaud(devices: readonly DeviceSettings[]): number | undefined {
   const speeds = new Set(
     devices.map((device) =>
-      device.driver === TEXT_SCANNER ? TEXT_SCANNER_BAUD : familyNamed(device.driver)?.lineDefaults.baud,
+      isLone(device) ? LONE_BAUD[device.driver] : familyNamed(device.driver)?.lineDefaults.baud,
     ),
   );
   return speeds.size === 1 ? [...speeds][0] : undefined;
@@ -42,9 +55,9 @@ export function lineBaud(devices: readonly DeviceSettings[]): number | undefined
 function checkDevices(devices: readonly DeviceSettings[], context: z.RefinementCtx<readonly DeviceSettings[]>): void {
   const seen = new Set<string>();
   for (const [index, device] of devices.entries()) {
-    if (device.driver === TEXT_SCANNER) {
+    if (isLone(device)) {
       if (devices.length === 1) continue;
-      const message = 'a scanner alone on its port: it speaks when it likes, and a bus has one speaker at a time';
+      const message = `${device.driver} alone on its port: it speaks when it likes, and a bus has one speaker at a time`;
       context.addIssue({ code: 'custom', path: [index, 'driver'], message, input: device.driver });
       continue;
     }

@@ -8,7 +8,7 @@ import { isTopicPrefix, PREFIX_DEFAULT } from '../../evidence/wire/topics.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { custodySettingsSchema } from '../custody/settings.ts';
-import { lineBaud, lineShape } from '../drivers/settings.ts';
+import { LONE_BAUD, lineBaud, lineShape } from '../drivers/settings.ts';
 import { journalSettingsSchema } from '../journal/journal-settings.ts';
 import { portShape } from '../ports/settings.ts';
 import { uplinkSettingsSchema } from '../uplink/settings.ts';
@@ -156,7 +156,7 @@ function checkNames(settings: z.output<typeof namesSchema>, context: z.Refinemen
       if (isNamed(device) && devices.has(device.name)) {
         context.addIssue({ code: 'custom', path, message: 'a name that no other device has', input: device.name });
       }
-      devices.set(device.name, device.driver === 'text_scanner' ? 0 : device.channels);
+      devices.set(device.name, Object.hasOwn(LONE_BAUD, device.driver) ? 0 : device.channels);
     }
   }
   for (const [c, compartment] of settings.custody.compartments.entries()) {
