@@ -36,6 +36,22 @@ export interface LineStatus {
   readonly cycleMs?: number;
 }
 
+export type UnlockAnswer =
+  /** Certain: no byte left. */
+  | {
+      readonly kind: 'not_sent';
+      readonly reason: 'port_not_open' | 'unknown_device' | 'no_locks' | 'unknown_channel' | 'stopped';
+    }
+  /**
+   * The frame left, or may have. `missing`: a reply was expected and did not come, or the write failed. `ambiguous`: what
+   * came may be the line's echo, or is not one reply. No word proves that the door opened: only a reading does.
+   */
+  | {
+      readonly kind: 'sent';
+      readonly sentUpMs: number;
+      readonly reply: 'none_expected' | 'accepted' | 'rejected' | 'missing' | 'ambiguous';
+    };
+
 export interface Line {
   /** Opens the port and begins. Called once. */
   start(): void;
@@ -47,4 +63,11 @@ export interface Line {
   /** Stops asking and closes the port; resolves when its descriptor is closed. */
   stop(): Promise<void>;
   status(): LineStatus;
+  /**
+   * Sends one unlock frame between two polls, once; it is never repeated here. The board is then asked out of turn, and
+   * often, until a channel of it changed or a few seconds passed. Resolves when the reply came, when it is overdue, or at
+   * once where none is expected; never rejects. An aborted `signal` means `not_sent` while the frame has not left, and
+   * nothing afterwards. Absent where no device of the line has locks.
+   */
+  unlock?(device: string, channel: number, signal: AbortSignal): Promise<UnlockAnswer>;
 }

@@ -100,7 +100,7 @@ export class BusLine implements Line {
   #perform(output: BusOutput, at: Moment): void {
     switch (output.kind) {
       case 'send':
-        this.#send(this.#board(output.board));
+        this.#send(output.request);
         break;
       case 'flush': {
         const cuts = this.#cutter().flush();
@@ -126,10 +126,10 @@ export class BusLine implements Line {
     }
   }
 
-  #send(board: Board): void {
-    // What another question or the time between left half cut belongs to no answer of this board.
+  #send(request: Uint8Array): void {
+    // What another question or the time between left half cut belongs to no answer to this one.
     for (const cutter of this.#cutters.values()) this.#port.counts.addCuts(cutter.flush());
-    this.#parts.port.write(board.request, this.#abort.signal).then(
+    this.#parts.port.write(request, this.#abort.signal).then(
       () => this.#feed({ kind: 'written' }),
       (error: unknown) => {
         this.#parts.logger.debug({ port: this.#parts.port.name, error: messageOf(error) }, 'a poll was not sent');

@@ -7,10 +7,20 @@
  * an answer can be late, and its next answer only shows that it lives: so a late answer cannot pass for a fresh one.
  */
 import { present, unreachable } from '../../../base/assert.ts';
-import type { Board, Message } from '../board-family.ts';
+import type { Board, Message, Poll } from '../board-family.ts';
 import type { Cut } from '../frame-cutter.ts';
 import { judge, type Outcome } from './board-health.ts';
-import type { BusCount, BusInput, BusOutput, BusPlan, BusState, BusStep, Moment, PolledBoard } from './bus-state.ts';
+import type {
+  BusCount,
+  BusInput,
+  BusOutput,
+  BusPlan,
+  BusState,
+  BusStep,
+  Moment,
+  PolledBoard,
+  Window,
+} from './bus-state.ts';
 import { nextQuestion } from './poll-plan.ts';
 import { endOfWindow, hearFrame, openWindow, prolong } from './window.ts';
 
@@ -77,7 +87,7 @@ export function busStep(plan: BusPlan, state: BusState, input: BusInput, at: Mom
 function portOpen(run: Run): void {
   const { nowMs } = run.at;
   const boards = run.state.boards.map((board): PolledBoard => {
-    return { ...board, resync: true, owedUntilMs: 0, notBeforeMs: 0, silentWaitMs: 0, wanted: false };
+    return { ...board, resync: true, owedUntilMs: 0, notBeforeMs: 0, silentWaitMs: 0, wanted: 0, poll: 0 };
   });
   set(run, {
     boards,
@@ -99,7 +109,7 @@ function portLost(run: Run): void {
 function written(run: Run): void {
   const { phase } = run.state;
   if (phase.kind !== 'asking' || phase.window.written) return;
-  const window = prolong({ ...phase.window, written: true }, boardOf(run, phase.window.board), run.plan.timing, run.at);
+  const window = prolong({ ...phase.window, written: true }, pollOf(run, phase.window), run.plan.timing, run.at);
   set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
 }
 
@@ -111,7 +121,7 @@ function hear(run: Run, sizeBytes: number, cuts: readonly Cut[]): void {
     set(run, { strayBytes: run.state.strayBytes + sizeBytes });
     for (const cut of cuts) if (cut.kind === 'frame') hearStray(run, boardOf(run, run.state.asked), cut.frame);
     if (phase.kind === 'draining') wakeWhenQuiet(run);
-    else if (run.state.boards.some((polled) => polled.wanted)) set(run, { wakeAtMs: run.at.nowMs });
+    else if (run.state.boards.some((polled) => polled.wanted > 0)) set(run, { wakeAtMs: run.at.nowMs });
     return;
   }
   let { window } = phase;
@@ -119,7 +129,7 @@ function hear(run: Run, sizeBytes: number, cuts: readonly Cut[]): void {
   for (const cut of cuts) {
     if (cut.kind === 'skipped') window = { ...window, noiseBytes: window.noiseBytes + cut.sizeBytes };
     else {
-      const heard = hearFrame(window, board, cut.frame, run.state.echoless, run.at);
+      const heard = hearFrame(window, pollOf(run, window), cut.frame, run.state.echoless, run.at);
       window = heard.window;
       if (heard.count !== undefined) count(run, heard.count);
       if (heard.beside !== undefined) hearBeside(run, board, heard.beside);
@@ -135,7 +145,9 @@ function hear(run: Run, sizeBytes: number, cuts: readonly Cut[]): void {
 
 /** A frame between questions. */
 function hearStray(run: Run, board: Board, frame: Uint8Array): void {
-  const message = board.interpret(frame);
+  const message = pollOf(run, { board: run.state.asked, poll: polledOf(run, run.state.asked).lastPoll }).interpret(
+    frame,
+  );
   if (message.kind === 'states' || message.kind === 'wrong_channels') hearUnasked(run, board.family, board.address);
   else hearBeside(run, board, message);
 }
@@ -145,7 +157,7 @@ function hearBeside(run: Run, board: Board, message: Message): void {
   if (message.kind === 'hint') {
     count(run, 'hints');
     const index = indexOf(run, board.family, message.address);
-    if (index !== undefined) setBoard(run, index, { wanted: true });
+    if (index !== undefined) setBoard(run, index, { wanted: boardOf(run, index).polls.length });
   } else if (message.kind === 'other_board') hearUnasked(run, board.family, message.address);
   else if (message.kind === 'echo') count(run, 'echoes');
   else count(run, 'foreign');
@@ -192,7 +204,7 @@ function closeWindow(run: Run): void {
   if (phase.kind !== 'asking') return;
   const { window } = phase;
   const polled = polledOf(run, window.board);
-  const end = endOfWindow(window, boardOf(run, window.board), {
+  const end = endOfWindow(window, pollOf(run, window), {
     resync: polled.resync,
     mayBeLate: polled.resync || window.owed,
     quietBefore: run.state.strayBytes === 0,
@@ -206,8 +218,8 @@ function closeWindow(run: Run): void {
   judgeBoard(run, window.board, end.outcome);
   const { health } = polledOf(run, window.board);
   if (end.outcome.kind === 'answer') {
-    setBoard(run, window.board, { resync: false, silentWaitMs: 0, wanted: polled.wanted || end.askAgain });
-    if (end.askAgain) askAgain(run, window.board, window.sentAtMs);
+    setBoard(run, window.board, { resync: false, silentWaitMs: 0 });
+    if (end.askAgain) askAgain(run, window);
   }
   if (end.reading !== undefined && health.state === 'found' && health.doubles === 0) {
     run.outputs.push({ kind: 'reading', board: window.board, askedUpMs: window.askedUpMs, ...end.reading });
@@ -223,10 +235,10 @@ function closeWindow(run: Run): void {
  * The answer only showed that the board lives. Should it have been a late one, the fresh one must not fall into the next
  * window; and since the pause differs from time to time, a board that is always late cannot keep in step with it.
  */
-function askAgain(run: Run, index: number, sentAtMs: number): void {
-  const { resyncs } = polledOf(run, index);
+function askAgain(run: Run, { board, poll, sentAtMs }: Window): void {
+  const { resyncs, wanted } = polledOf(run, board);
   const pauseMs = (1 + (resyncs % RESYNC_PAUSES)) * answerMs(run.plan);
-  setBoard(run, index, { resyncs: resyncs + 1, notBeforeMs: sentAtMs + pauseMs });
+  setBoard(run, board, { poll, wanted: Math.max(1, wanted), resyncs: resyncs + 1, notBeforeMs: sentAtMs + pauseMs });
 }
 
 /**
@@ -301,12 +313,19 @@ function askNext(run: Run, despiteNoise = false): void {
     return;
   }
   run.state = next.state;
-  const board = boardOf(run, next.board);
-  const owed = at.nowMs < polledOf(run, next.board).owedUntilMs;
-  const window = { ...openWindow(next.board, board, plan.timing, at), owed };
-  setBoard(run, next.board, { wanted: false, cycle: run.state.cycle, askedAtMs: at.nowMs });
+  const { owedUntilMs, poll: index, wanted, cycle } = polledOf(run, next.board);
+  const poll = pollOf(run, { board: next.board, poll: index });
+  const window = { ...openWindow(next.board, index, poll, plan.timing, at), owed: at.nowMs < owedUntilMs };
+  const isLast = index + 1 === boardOf(run, next.board).polls.length;
+  setBoard(run, next.board, {
+    wanted: Math.max(0, wanted - 1),
+    poll: isLast ? 0 : index + 1,
+    lastPoll: index,
+    cycle: isLast ? run.state.cycle : cycle,
+    askedAtMs: at.nowMs,
+  });
   set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
-  run.outputs.push({ kind: 'send', board: next.board });
+  run.outputs.push({ kind: 'send', board: next.board, request: poll.request });
 }
 
 function judgeBoard(run: Run, index: number, outcome: Outcome): void {
@@ -334,6 +353,10 @@ function polledOf(run: Run, index: number): PolledBoard {
 
 function boardOf(run: Run, index: number): Board {
   return present(run.plan.boards[index], 'a board');
+}
+
+function pollOf(run: Run, { board, poll }: Pick<Window, 'board' | 'poll'>): Poll {
+  return present(boardOf(run, board).polls[poll], 'a poll');
 }
 
 function indexOf(run: Run, family: string, address: number): number | undefined {

@@ -37,9 +37,12 @@ export interface PolledBoard {
   /** Not asked before. */
   readonly notBeforeMs: number;
   readonly silentWaitMs: number;
-  /** Ask out of turn, once: it spoke by itself, or its last answer could not be used. */
-  readonly wanted: boolean;
-  /** Cycle in which it was asked last. */
+  /** So many of its polls are asked out of turn: it spoke by itself, or its last answer could not be used. */
+  readonly wanted: number;
+  /** Which of its polls is asked next, and which was asked last. */
+  readonly poll: number;
+  readonly lastPoll: number;
+  /** Cycle in which the last of its polls was asked. */
   readonly cycle: number;
   readonly askedAtMs: number;
 }
@@ -47,6 +50,7 @@ export interface PolledBoard {
 /** The open question and what came back so far. */
 export interface Window {
   readonly board: number;
+  readonly poll: number;
   readonly sentAtMs: number;
   readonly askedUpMs: number;
   readonly written: boolean;
@@ -131,7 +135,7 @@ export type BusCount =
   | 'wrong_channels';
 
 export type BusOutput =
-  | { readonly kind: 'send'; readonly board: number }
+  | { readonly kind: 'send'; readonly board: number; readonly request: Uint8Array }
   /** Flush the cutter and feed `flushed` before anything else. */
   | { readonly kind: 'flush' }
   | {
@@ -161,7 +165,9 @@ export function initialBus(plan: BusPlan): BusState {
       owedUntilMs: 0,
       notBeforeMs: 0,
       silentWaitMs: 0,
-      wanted: false,
+      wanted: 0,
+      poll: 0,
+      lastPoll: 0,
       cycle: -1,
       askedAtMs: Number.NEGATIVE_INFINITY,
     })),

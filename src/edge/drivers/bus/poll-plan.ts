@@ -1,5 +1,5 @@
 /**
- * Who is asked next: each answering board once per cycle, in the order of the settings. Pure.
+ * Who is asked next: each answering board once per cycle, with all of its polls, in the order of the settings. Pure.
  *
  * A silent board costs a whole reply timeout, so the silent ones come last in a cycle, one each time in rotation, and
  * each waits ever longer: the cycle of the others does not grow with the number of dead boards. A board that spoke by
@@ -76,13 +76,13 @@ function findInTurn(state: BusState, nowMs: number): number | undefined {
 /** When the first board that must wait may be asked. */
 function dueFromMs(state: BusState, nowMs: number): number {
   const waiting = state.boards.filter(
-    (board) => board.notBeforeMs > nowMs && (board.wanted || board.cycle < state.cycle),
+    (board) => board.notBeforeMs > nowMs && (board.wanted > 0 || board.cycle < state.cycle),
   );
   return Math.min(...waiting.map((board) => board.notBeforeMs));
 }
 
 function findWanted(state: BusState, nowMs: number): number | undefined {
-  const index = state.boards.findIndex((board) => board.wanted && board.notBeforeMs <= nowMs);
+  const index = state.boards.findIndex((board) => board.wanted > 0 && board.notBeforeMs <= nowMs);
   return index === -1 ? undefined : index;
 }
 

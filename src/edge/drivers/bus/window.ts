@@ -4,7 +4,7 @@
 import { equalBytes } from '../../../base/bytes.ts';
 import type { Observed } from '../../contracts/observed.ts';
 import type { ChannelState } from '../../contracts/reading.ts';
-import type { Board, Message } from '../board-family.ts';
+import type { Message, Poll } from '../board-family.ts';
 import type { Outcome } from './board-health.ts';
 import type { BusCount, Moment, Window } from './bus-state.ts';
 import type { BusTiming } from './settings.ts';
@@ -14,9 +14,10 @@ export const NOISE_TOLERATED_BYTES = 3;
 /** So many sound answers in a row without an echo, and the line has none. */
 export const ECHOLESS_SURE = 3;
 
-export function openWindow(index: number, board: Board, timing: BusTiming, at: Moment): Window {
+export function openWindow(board: number, index: number, poll: Poll, timing: BusTiming, at: Moment): Window {
   const window: Window = {
-    board: index,
+    board,
+    poll: index,
     sentAtMs: at.nowMs,
     askedUpMs: at.observed.upMs,
     written: false,
@@ -30,13 +31,13 @@ export function openWindow(index: number, board: Board, timing: BusTiming, at: M
     wrongChannels: false,
     ambiguous: false,
   };
-  return prolong(window, board, timing, at, board.request.length);
+  return prolong(window, poll, timing, at, poll.request.length);
 }
 
 /** The reply time begins when the last byte of the request has left. */
-export function prolong(window: Window, board: Board, timing: BusTiming, at: Moment, unsentBytes = 0): Window {
+export function prolong(window: Window, poll: Poll, timing: BusTiming, at: Moment, unsentBytes = 0): Window {
   if (window.answers > 0) return window;
-  const wireMs = (unsentBytes + board.replyBytes) * timing.byteMs;
+  const wireMs = (unsentBytes + poll.replyBytes) * timing.byteMs;
   const dueMs = Math.max(window.dueMs, at.nowMs + timing.replyTimeoutMs + wireMs);
   return { ...window, dueMs, limitMs: dueMs + timing.replyTimeoutMs + 2 * timing.turnaroundMs };
 }
@@ -48,8 +49,8 @@ export interface HeardFrame {
   readonly beside?: Message;
 }
 
-export function hearFrame(window: Window, board: Board, frame: Uint8Array, echoless: number, at: Moment): HeardFrame {
-  const message = board.interpret(frame);
+export function hearFrame(window: Window, poll: Poll, frame: Uint8Array, echoless: number, at: Moment): HeardFrame {
+  const message = poll.interpret(frame);
   if (message.kind === 'echo') return { window: { ...window, echoes: window.echoes + 1 }, count: 'echoes' };
   if (message.kind === 'wrong_channels') return { window: { ...window, wrongChannels: true }, count: 'wrong_channels' };
   // Nobody else asks on this line, so a frame that no question explains is damage that happens to look sound.
@@ -60,15 +61,15 @@ export function hearFrame(window: Window, board: Board, frame: Uint8Array, echol
   const answered: Window = {
     ...window,
     answers: window.answers + 1,
-    ambiguous: window.ambiguous || mayBeEcho(window, board, frame, echoless),
+    ambiguous: window.ambiguous || mayBeEcho(window, poll, frame, echoless),
   };
   if (window.answers > 0) return { window: answered };
   return { window: { ...answered, sound: { observed: at.observed, channels: message.channels } } };
 }
 
 /** The answer begins like the request, and it is not known that this line gives no echo. */
-function mayBeEcho(window: Window, board: Board, frame: Uint8Array, echoless: number): boolean {
-  const { request } = board;
+function mayBeEcho(window: Window, poll: Poll, frame: Uint8Array, echoless: number): boolean {
+  const { request } = poll;
   if (window.echoes > 0 || echoless >= ECHOLESS_SURE || frame.length < request.length) return false;
   return equalBytes(frame.subarray(0, request.length), request);
 }
@@ -90,13 +91,13 @@ export interface WindowContext {
   readonly quietBefore: boolean;
 }
 
-export function endOfWindow(window: Window, board: Board, context: WindowContext): WindowEnd {
+export function endOfWindow(window: Window, poll: Poll, context: WindowContext): WindowEnd {
   const { answers, noiseBytes, sound } = window;
   const crowded = noiseBytes > NOISE_TOLERATED_BYTES;
   if (answers === 0 || sound === undefined) {
     if (window.wrongChannels) return { outcome: { kind: 'wrong_channels' }, counts: [], askAgain: false };
     if (noiseBytes === 0) return { outcome: { kind: 'silence' }, counts: ['timeouts'], askAgain: false };
-    const collision = context.quietBefore && noiseBytes > board.replyBytes;
+    const collision = context.quietBefore && noiseBytes > poll.replyBytes;
     return { outcome: { kind: 'damaged', collision }, counts: ['timeouts'], askAgain: false };
   }
   const life: Outcome = { kind: 'answer', upMs: sound.observed.upMs };
@@ -105,7 +106,7 @@ export function endOfWindow(window: Window, board: Board, context: WindowContext
     return { outcome: { kind: 'double' }, counts: ['doubles'], askAgain: false };
   }
   if (crowded) {
-    const collision = context.quietBefore && noiseBytes >= board.replyBytes - NOISE_TOLERATED_BYTES;
+    const collision = context.quietBefore && noiseBytes >= poll.replyBytes - NOISE_TOLERATED_BYTES;
     return { outcome: { kind: 'damaged', collision }, counts: ['noisy_answers'], askAgain: false };
   }
   if (window.ambiguous)

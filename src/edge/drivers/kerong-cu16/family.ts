@@ -26,9 +26,14 @@ export const kerongCu16: BoardFamily = {
       device: name,
       family: NAME,
       address,
-      request: statusRequest(address),
-      replyBytes: STATUS_REPLY_BYTES,
-      interpret: (frame) => interpretFrame(frame, { address, channels, itemSensors }),
+      channels,
+      polls: [
+        {
+          request: statusRequest(address),
+          replyBytes: STATUS_REPLY_BYTES,
+          interpret: (frame) => interpretFrame(frame, { address, channels, itemSensors }),
+        },
+      ],
     };
   },
   cutter: () => kerongCutter(),

@@ -28,13 +28,18 @@ export const xor8a80: BoardFamily = {
       device: name,
       family: NAME,
       address,
-      request: groupQuery(address),
-      replyBytes: GROUP_FRAME_BYTES + stateBytes(channels),
-      interpret: (frame) => interpretFrame(frame, { address, channels }),
+      channels,
+      polls: [
+        {
+          request: groupQuery(address),
+          replyBytes: GROUP_FRAME_BYTES + stateBytes(channels),
+          interpret: (frame) => interpretFrame(frame, { address, channels }),
+        },
+      ],
     };
   },
   cutter(boards) {
-    const sizes = new Map(boards.map((board) => [board.address, board.replyBytes - GROUP_FRAME_BYTES]));
+    const sizes = new Map(boards.map((board) => [board.address, stateBytes(board.channels)]));
     return xorCutter((address) => sizes.get(address));
   },
 };
