@@ -4,12 +4,9 @@
  * Only this file has a timer and an appender; what a reading means is decided by the pure machines beside it. A
  * compartment without a commissioned polarity claims nothing at all.
  */
-import type { Scheduler, Timer } from '../../base/clock.ts';
-import type { Logger } from '../../base/logger.ts';
-import type { Metrics } from '../../base/metrics.ts';
-import type { EventBody, JsonObject, ParcelRef } from '../../evidence/event/event.ts';
-import type { Appender } from '../contracts/appender.ts';
-import type { Observed, Observer } from '../contracts/observed.ts';
+import type { Timer } from '../../base/clock.ts';
+import type { EventBody, JsonObject } from '../../evidence/event/event.ts';
+import type { Observed } from '../contracts/observed.ts';
 import type {
   BoardReading,
   ChannelState,
@@ -43,52 +40,15 @@ import {
   readCompartment,
   scansWhileOpen,
 } from './compartment.ts';
+import { HeldReferences } from './held-references.ts';
 import { doorsFor } from './lone-scans.ts';
 import { type ClosedBy, judgeEpisode } from './outcome.ts';
-import { keyIdOf, type ReferenceMaker } from './references.ts';
+import type { Custody, CustodyOptions } from './room.ts';
 import { ScanRow, type WaitingScan } from './scans.ts';
-import type { CompartmentSettings, CustodySettings } from './settings.ts';
+import type { CompartmentSettings } from './settings.ts';
 import { readSnapshot, type StartPlace, takeSnapshot } from './snapshot.ts';
 
 const TICK_MS = 1_000;
-
-export interface CustodyOptions {
-  readonly settings: CustodySettings;
-  readonly appender: Pick<Appender, 'append'>;
-  readonly references: ReferenceMaker;
-  /** Start number of the daemon in the log that is open at the start, and that log's origin. */
-  readonly boot: number;
-  readonly log: string;
-  /** What `snapshot` gave in the run before, as read from disk. What is no snapshot is logged and ignored. */
-  readonly restored?: unknown;
-  readonly scheduler: Scheduler;
-  readonly observer: Observer;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  /** Called after each change of `revision`, in the same turn as the events that it led to. */
-  readonly onChange?: () => void;
-}
-
-export interface Custody {
-  /** Takes readings in the order in which they were observed. Never throws for what a reading holds. */
-  readonly sink: ReadingSink;
-  /** Counts up with every change that `snapshot` should not lose; looks that confirm what is known do not count. */
-  readonly revision: number;
-  /** The journal refused the last event: no new custody should be taken until it is false again. */
-  readonly refusing: boolean;
-  /** Closes what a restart cut, and begins to look at the time. */
-  start(): void;
-  /** Ends the timer. Readings that come later are still taken. */
-  stop(): void;
-  /** What time alone decides: settled and overlong episodes, scans without doors. `start` calls it each second. */
-  tick(observed: Observed): void;
-  /**
-   * All that must survive a restart, as canonical JSON will take it: below 1 KiB a compartment. `place` is this start in
-   * the log that is open now, when that is another than at the start.
-   */
-  snapshot(place?: StartPlace): JsonObject;
-  status(): readonly CompartmentStatus[];
-}
 
 export function createCustody(options: CustodyOptions): Custody {
   return new CustodyRoom(options);
@@ -108,8 +68,7 @@ class CustodyRoom implements Custody {
   readonly #visited = new Set<string>();
   readonly #row = new ScanRow();
   readonly #windowMs: number;
-  #oldKeys: readonly string[] = [];
-  #heldRefs: ReadonlySet<string> = new Set();
+  readonly #held: HeldReferences;
   #revision = 0;
   #toldRevision = 0;
   #refusing = false;
@@ -119,6 +78,7 @@ class CustodyRoom implements Custody {
   constructor(options: CustodyOptions) {
     this.#options = options;
     this.#windowMs = options.settings.scan_window_s * 1_000;
+    this.#held = new HeldReferences(options.references);
     for (const each of options.settings.compartments) {
       if (each.polarity === undefined) continue;
       const channels = this.#wired.get(each.device) ?? new Map<number, CompartmentSettings>();
@@ -204,7 +164,7 @@ class CustodyRoom implements Custody {
 
   #scanned(reading: ScanReading): void {
     const card = holdsCard(reading);
-    const parcel = card ? undefined : this.#parcelOf(reading);
+    const parcel = card ? undefined : this.#held.parcelOf(reading);
     this.#append(reading.observed, scanBody(reading, parcel, this.#options.references.clear, card));
     const { device, observed, quarantined } = reading;
     const scan: WaitingScan = { device, boot: this.#options.boot, upMs: observed.upMs, parcel, quarantined };
@@ -226,21 +186,6 @@ class CustodyRoom implements Custody {
     // An episode that holds all the scans that it can only counts the next: a flood must not write a state for each.
     if (after.episode?.scans.length !== before.episode?.scans.length) this.#revision += 1;
     return true;
-  }
-
-  /** The reference of what the scan names; a parcel that lies here keeps the reference of its deposit. */
-  #parcelOf(reading: ScanReading): ParcelRef | undefined {
-    const { code, quarantined } = reading;
-    if (quarantined !== undefined || code.text === undefined) return undefined;
-    const { references } = this.#options;
-    const best = code.identifiers[0];
-    const scheme = best?.scheme ?? 'unknown';
-    const value = best?.value ?? code.text;
-    for (const keyId of this.#oldKeys) {
-      const earlier = references.parcel(scheme, value, keyId);
-      if (earlier !== undefined && this.#heldRefs.has(earlier.ref)) return earlier;
-    }
-    return references.parcel(scheme, value);
   }
 
   #polled(reading: BoardReading): void {
@@ -358,11 +303,7 @@ class CustodyRoom implements Custody {
   }
 
   #indexHeld(): void {
-    const held = [...this.#states.values()].flatMap((state) => state.held);
-    this.#heldRefs = new Set(held.map(({ ref }) => ref));
-    const keys = new Set(held.map(keyIdOf).filter((id) => id !== undefined));
-    keys.delete(this.#options.references.newestKeyId ?? '');
-    this.#oldKeys = [...keys];
+    this.#held.index([...this.#states.values()].flatMap((state) => state.held));
   }
 
   #append(observed: Observed, body: EventBody, urgent = false): void {

@@ -1,0 +1,50 @@
+/** The room of custody as its neighbours see it. */
+import type { Scheduler } from '../../base/clock.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import type { JsonObject } from '../../evidence/event/event.ts';
+import type { Appender } from '../contracts/appender.ts';
+import type { Observed, Observer } from '../contracts/observed.ts';
+import type { ReadingSink } from '../contracts/reading.ts';
+import type { CompartmentStatus } from './compartment.ts';
+import type { ReferenceMaker } from './references.ts';
+import type { CustodySettings } from './settings.ts';
+import type { StartPlace } from './snapshot.ts';
+
+export interface CustodyOptions {
+  readonly settings: CustodySettings;
+  readonly appender: Pick<Appender, 'append'>;
+  readonly references: ReferenceMaker;
+  /** Start number of the daemon in the log that is open at the start, and that log's origin. */
+  readonly boot: number;
+  readonly log: string;
+  /** What `snapshot` gave in the run before, as read from disk. What is no snapshot is logged and ignored. */
+  readonly restored?: unknown;
+  readonly scheduler: Scheduler;
+  readonly observer: Observer;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Called after each change of `revision`, in the same turn as the events that it led to. */
+  readonly onChange?: () => void;
+}
+
+export interface Custody {
+  /** Takes readings in the order in which they were observed. Never throws for what a reading holds. */
+  readonly sink: ReadingSink;
+  /** Counts up with every change that `snapshot` should not lose; looks that confirm what is known do not count. */
+  readonly revision: number;
+  /** The journal refused the last event: no new custody should be taken until it is false again. */
+  readonly refusing: boolean;
+  /** Closes what a restart cut, and begins to look at the time. */
+  start(): void;
+  /** Ends the timer. Readings that come later are still taken. */
+  stop(): void;
+  /** What time alone decides: settled and overlong episodes, scans without doors. `start` calls it each second. */
+  tick(observed: Observed): void;
+  /**
+   * All that must survive a restart, as canonical JSON will take it: below 1 KiB a compartment. `place` is this start in
+   * the log that is open now, when that is another than at the start.
+   */
+  snapshot(place?: StartPlace): JsonObject;
+  status(): readonly CompartmentStatus[];
+}
