@@ -7,6 +7,7 @@
 import type { JsonObject } from './event/event.ts';
 import { EVENT_TYPES, leafSchema } from './event/vocabulary.ts';
 import { POLICY_SCHEMA } from './verify/policy.ts';
+import { COMMAND_SCHEMAS } from './wire/command.ts';
 import { ENROLMENT_SCHEMAS } from './wire/enrolment.ts';
 
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
@@ -79,6 +80,7 @@ const WIRE: JsonObject = {
     dependentRequired: { root: ['size'], size: ['root'] },
   },
   ...ENROLMENT_SCHEMAS,
+  ...COMMAND_SCHEMAS,
   bundle: closed(
     {
       logs: list(

@@ -38,6 +38,8 @@ const CLASSES = {
   'photo.captured': 'custody',
   'access.granted': 'custody',
   'access.refused': 'custody',
+  'unlock.intended': 'custody',
+  'unlock.ended': 'last',
   'parcel.deposited': 'last',
   'parcel.collected': 'last',
   'parcel.returned': 'last',

@@ -192,6 +192,16 @@ export const CUSTODY_DATA = {
   'photo.captured': object(photo, { cause: codeField }),
   'access.granted': object(decision, { credential: text(64) }),
   'access.refused': object(decision, { reason: codeField, locked_ms: int() }),
+  /** Before the frame leaves: from here on the opening is said whatever becomes of it. */
+  'unlock.intended': object(
+    { id: nonce16Field, cause: word('command', 'access', 'console') },
+    { channel, method: codeField },
+  ),
+  /** `opened`: seen shut before and open after the frame. `unverified`: it left, or may have. `not_sent`: it never will. */
+  'unlock.ended': object(
+    { id: nonce16Field, result: word('opened', 'unverified', 'not_sent') },
+    { reason: codeField, reply: codeField, took_ms: int() },
+  ),
   'parcel.deposited': episodeField,
   'parcel.collected': episodeField,
   'parcel.returned': episodeField,
@@ -215,7 +225,10 @@ export const CUSTODY_DATA = {
   'console.acted': object({ action: codeField }, { target: text(64), result: codeField }),
   'settings.changed': object({ settings: map(32, 64) }, { sha256: hash32Field, cause: codeField }),
   'command.received': object({ id: nonce16Field, verb: codeField }, { key: pattern('[0-9a-f]{8}', 8) }),
-  'command.executed': object({ id: nonce16Field, verb: codeField }, { result: codeField, took_ms: int() }),
+  'command.executed': object(
+    { id: nonce16Field, verb: codeField },
+    { result: codeField, reason: codeField, took_ms: int() },
+  ),
   'command.refused': object(
     { reason: codeField },
     { id: nonce16Field, verb: codeField, key: pattern('[0-9a-f]{8}', 8), count },

@@ -163,6 +163,8 @@ export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
   'photo.captured': { cause: 'door_opened', media_type: 'image/jpeg', sha256: hash, size_bytes: 80_000 },
   'access.granted': { attempts: 1, credential: 'c-17', method: 'code' },
   'access.refused': { attempts: 3, locked_ms: 60_000, method: 'code', reason: 'unknown_code' },
+  'unlock.intended': { cause: 'command', channel: 4, id: nonce, method: 'signed_command' },
+  'unlock.ended': { id: nonce, reply: 'accepted', reason: 'seen_open', result: 'opened', took_ms: 240 },
   'parcel.deposited': episode,
   'parcel.collected': episode,
   'parcel.returned': episode,
@@ -190,7 +192,7 @@ export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
   'console.acted': { action: 'door_viewed', result: 'done', target: 'B1-L01' },
   'settings.changed': { cause: 'file', settings: { poll_ms: 250 }, sha256: hash },
   'command.received': { id: nonce, key: '1a2b3c4d', verb: 'open' },
-  'command.executed': { id: nonce, result: 'opened', took_ms: 800, verb: 'open' },
+  'command.executed': { id: nonce, reason: 'not_seen', result: 'unverified', took_ms: 800, verb: 'open' },
   'command.refused': { count: 4, id: nonce, key: '1a2b3c4d', reason: 'wrong_start', verb: 'open' },
 };
 
