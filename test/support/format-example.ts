@@ -18,6 +18,7 @@ import { formatTlogProof } from '../../src/evidence/verify/tlog-proof.ts';
 import { formatEnvelope } from '../../src/evidence/wire/envelope.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
 import { anchorExampleLines } from './anchor-example.ts';
+import { commandExampleLines } from './command-example.ts';
 import { eventOf } from './test-events.ts';
 import { noteText, TestKey, TestLog } from './test-log.ts';
 import { statement } from './test-trust.ts';
@@ -150,6 +151,7 @@ export function exampleText(): string {
       formatEnvelope(statement(log, next.vkey, { size: 5 })),
     ]),
     ...anchorText(log),
+    ...commandText(log),
     `Roots as base64: size 3 \`${base64(root3)}\`, size 5 \`${base64(root5)}\`.`,
   ].join('\n\n');
 }
@@ -161,6 +163,17 @@ function anchorText(log: TestLog): readonly string[] {
     block(keys),
     block(attestation),
     block(line),
+  ];
+}
+
+function commandText(log: TestLog): readonly string[] {
+  const [keys = [], command = [], reply = []] = commandExampleLines(log);
+  return [
+    '**Command** `open`, signed by a key with this seed: payload, the signed bytes (PAE) in hex, the signature, and the envelope.',
+    block(keys),
+    block(command),
+    '**Reply** to it, by the log key: the same four.',
+    block(reply),
   ];
 }
 
