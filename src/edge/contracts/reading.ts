@@ -25,6 +25,23 @@ export interface BoardReading {
   /** When the poll was sent: the board took its state between this and `observed`. */
   readonly askedUpMs?: number;
   readonly channels: readonly ChannelState[];
+  /** Channels of which the board says that it cannot read them. */
+  readonly unread?: readonly number[];
+}
+
+export type InputKind = 'tamper' | 'mains' | 'battery';
+
+/** A switch that is no door, in one answer of a board. Sent with each answer, like a door's state. */
+export interface InputReading {
+  readonly kind: 'input';
+  readonly device: string;
+  readonly observed: Observed;
+  readonly askedUpMs?: number;
+  /** Its name, a code. */
+  readonly input: string;
+  readonly what: InputKind;
+  /** Something is wrong: tampered with, or the power is away. */
+  readonly active: boolean;
 }
 
 /** One scan, as the scanner sent it, without prefix and suffix. */
@@ -49,13 +66,18 @@ export interface DeviceReading {
   readonly observed: Observed;
   readonly state: 'found' | 'lost' | 'faulted';
   /**
-   * Stable word. Found: `answered` (a board), `port_open` (a scanner, which cannot be asked). Lost: `no_reply`,
+   * Stable word. Found: `answered`, `heard` (it speaks by itself), `port_open` (it cannot be asked), `identified` (it was
+   * found before, and now said who it is). Lost: `no_reply`, `silent`,
    * `port_lost`. Faulted: `duplicate_address`, `wrong_channels`, `damaged` (answers that are never sound), `babbling`
    * (the line is never quiet).
    */
   readonly reason: string;
   /** For `lost` and `found` after a loss: when it last answered. */
   readonly lastAnswerUpMs?: number;
+  /** What it is, where its driver knows. */
+  readonly what?: 'board' | 'scanner' | 'scale' | 'sensor' | 'reader' | 'camera';
+  /** Who it says that it is: make, model, serial number, as far as it tells. At most 64 printable characters. */
+  readonly identity?: string;
 }
 
 /**
@@ -75,7 +97,61 @@ export interface LineReading {
   readonly echoes: number;
 }
 
-export type Reading = BoardReading | ScanReading | DeviceReading | LineReading;
+/** What a scale says. Only `stable` is a weight; one such reading alone is still no fact. */
+export interface WeightReading {
+  readonly kind: 'weight';
+  readonly device: string;
+  readonly observed: Observed;
+  /** It was measured between this and `observed`: when the question was sent, or how long a stream may be held up. */
+  readonly sinceUpMs: number;
+  readonly state: 'stable' | 'moving' | 'over' | 'under' | 'invalid';
+  /** Rounded to whole grams. Absent when there is no value, or it is in no unit of weight. */
+  readonly grams?: number;
+}
+
+/** What a position receiver says of one moment. */
+export interface PositionReading {
+  readonly kind: 'position';
+  readonly device: string;
+  readonly observed: Observed;
+  /** Absent when the receiver has no fix of its own: void, estimated, or contradicting itself. */
+  readonly fix?: {
+    /** Millionths of a degree. */
+    readonly latitude: number;
+    readonly longitude: number;
+    /** Estimated from the dilution of precision; absent when the receiver does not tell it. */
+    readonly accuracyM?: number;
+    /** Of the fix, in ms since 1970 UTC, when the receiver also tells the date. */
+    readonly wallMs?: number;
+  };
+}
+
+export type PhotoCause = 'file_drop' | 'door_opened' | 'door_closed';
+
+/** An image was taken over, checked to be whole, and stored on the box (or could not be: `kept` is false). */
+export interface PhotoReading {
+  readonly kind: 'photo';
+  readonly device: string;
+  readonly observed: Observed;
+  readonly cause: PhotoCause;
+  /** For which it was asked; absent when the camera acted by itself. */
+  readonly compartment?: string;
+  /** 32 bytes. */
+  readonly sha256: Uint8Array;
+  readonly sizeBytes: number;
+  readonly mediaType: 'image/jpeg' | 'image/png' | 'image/webp';
+  readonly kept: boolean;
+}
+
+export type Reading =
+  | BoardReading
+  | ScanReading
+  | DeviceReading
+  | LineReading
+  | WeightReading
+  | PositionReading
+  | PhotoReading
+  | InputReading;
 
 /** Takes readings in the order in which they were observed. Must not throw and must not block. */
 export type ReadingSink = (reading: Reading) => void;

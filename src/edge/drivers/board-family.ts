@@ -4,7 +4,7 @@
  * A later family is a folder with its settings schema, its boards and its cutter, and one row in `families.ts`.
  */
 import type { z } from 'zod';
-import type { ChannelState } from '../contracts/reading.ts';
+import type { ChannelState, InputKind } from '../contracts/reading.ts';
 import type { FrameCutter } from './frame-cutter.ts';
 import type { DescribeFrame } from './frame-description.ts';
 
@@ -65,6 +65,19 @@ export interface Board {
   readonly polls: readonly [Poll, ...Poll[]];
   /** Absent: the board has no locks. */
   readonly unlock?: Unlocking;
+  /** Channels that report something else than a door, in its answers like doors. Made readings of their own behind the bus. */
+  readonly inputs?: readonly BoardInput[];
+  /** Its frames carry no check value: an answer counts when the one before it, to the same question, said the same. */
+  readonly equalReads?: true;
+}
+
+export interface BoardInput {
+  readonly channel: number;
+  /** As in events. */
+  readonly name: string;
+  readonly what: InputKind;
+  /** The bit while something is wrong: tampered with, or the power is away. */
+  readonly active: 0 | 1;
 }
 
 export interface LineDefaults {
@@ -81,6 +94,8 @@ export interface ProbeRequest {
 
 export interface BoardFamily {
   readonly name: string;
+  /** Families that say the same share their addresses on a line; the own name unless given. */
+  readonly wire?: string;
   readonly lineDefaults: LineDefaults;
   /** Of one entry of `devices:`; its `driver` is the literal name of the family. */
   readonly settingsSchema: z.ZodObject;

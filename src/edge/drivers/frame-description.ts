@@ -31,6 +31,8 @@ export interface FrameDescription {
   readonly board?: number;
   /** Stable words, such as `status`, `unlock`, `set_speed`. */
   readonly command?: string;
+  /** Locks that a request names, from 1; absent where it is about all of them or about none. */
+  readonly channels?: readonly number[];
   readonly locks?: readonly DescribedLock[];
   readonly registers?: readonly { readonly address?: number; readonly value: number | string }[];
   readonly scan?: { readonly symbology: string; readonly text: string; readonly check_digit_ok?: boolean };
