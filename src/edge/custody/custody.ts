@@ -5,7 +5,7 @@
  * compartment without a commissioned polarity claims nothing at all.
  */
 import type { Timer } from '../../base/clock.ts';
-import type { EventBody, JsonObject } from '../../evidence/event/event.ts';
+import type { Actor, EventBody, JsonObject, ParcelRef } from '../../evidence/event/event.ts';
 import type { Observed } from '../contracts/observed.ts';
 import type {
   BoardReading,
@@ -15,6 +15,7 @@ import type {
   ReadingSink,
   ScanReading,
 } from '../contracts/reading.ts';
+import type { Visit } from '../contracts/visit.ts';
 import {
   deviceBody,
   doorBody,
@@ -38,15 +39,20 @@ import {
   EMPTY_COMPARTMENT,
   loseCompartment,
   readCompartment,
+  recordSeal,
   scansWhileOpen,
 } from './compartment.ts';
+import { countBody } from './count-body.ts';
 import { HeldReferences } from './held-references.ts';
 import { doorsFor } from './lone-scans.ts';
 import { type ClosedBy, judgeEpisode } from './outcome.ts';
 import type { Custody, CustodyOptions } from './room.ts';
 import { ScanRow, type WaitingScan } from './scans.ts';
 import type { CompartmentSettings } from './settings.ts';
+import { sealOf } from './seals.ts';
 import { readSnapshot, type StartPlace, takeSnapshot } from './snapshot.ts';
+import { sealBody } from './visit-bodies.ts';
+import { VisitKeeper, type VisitDesk } from './visit-keeper.ts';
 
 const TICK_MS = 1_000;
 
@@ -69,6 +75,7 @@ class CustodyRoom implements Custody {
   readonly #row = new ScanRow();
   readonly #windowMs: number;
   readonly #held: HeldReferences;
+  readonly #visits: VisitKeeper;
   #revision = 0;
   #toldRevision = 0;
   #refusing = false;
@@ -79,6 +86,12 @@ class CustodyRoom implements Custody {
     this.#options = options;
     this.#windowMs = options.settings.scan_window_s * 1_000;
     this.#held = new HeldReferences(options.references);
+    this.#visits = new VisitKeeper(options, {
+      say: (observed, body) => this.#append(observed, body, true),
+      changed: () => {
+        this.#revision += 1;
+      },
+    });
     for (const each of options.settings.compartments) {
       if (each.polarity === undefined) continue;
       const channels = this.#wired.get(each.device) ?? new Map<number, CompartmentSettings>();
@@ -115,18 +128,47 @@ class CustodyRoom implements Custody {
     this.#timer?.cancel();
   }
 
+  get visits(): VisitDesk {
+    return this.#visits;
+  }
+
+  expect(visit: Visit): void {
+    const observed = this.#options.observer.observe();
+    // Shut a moment ago, and somebody else comes: what was seen until now is the one before's.
+    if (this.#state(visit.compartment).episode?.shutAtMs !== undefined)
+      this.#close(visit.compartment, 'door_shut', observed);
+    this.#visits.expect(visit);
+    this.#tell();
+  }
+
+  parcelOf(reading: ScanReading): ParcelRef | undefined {
+    return holdsCard(reading) ? undefined : this.#held.parcelOf(reading);
+  }
+
   tick(observed: Observed): void {
+    this.#visits.tick(observed);
     for (const name of this.#visited) this.#closeIfDue(name, observed);
     this.#reportLoneScans(observed);
     this.#tell();
   }
 
   snapshot(place?: StartPlace): JsonObject {
-    return takeSnapshot([...this.#settings.values()], this.#states, this.#row.list(), this.#options, place);
+    const { upMs } = this.#options.observer.observe();
+    const waiting = this.#row.list();
+    return takeSnapshot([...this.#settings.values()], this.#states, waiting, this.#options, {
+      place,
+      visits: (number) => this.#visits.snapshot(upMs, number),
+    });
   }
 
   status(): readonly CompartmentStatus[] {
     return this.#options.settings.compartments.map((each) => compartmentStatus(each, this.#state(each.name)));
+  }
+
+  recount(observed: Observed, actor?: Actor): number {
+    for (const each of this.#settings.values())
+      this.#append(observed, countBody(each, this.#state(each.name), actor), true);
+    return this.#settings.size;
   }
 
   #restore(): void {
@@ -142,6 +184,7 @@ class CustodyRoom implements Custody {
       if (state.episode !== undefined) this.#visited.add(name);
     }
     for (const scan of read.waiting) this.#row.push(scan);
+    this.#visits.restore(read.visits, this.#options.observer.observe().upMs);
     this.#indexHeld();
   }
 
@@ -164,15 +207,16 @@ class CustodyRoom implements Custody {
 
   #scanned(reading: ScanReading): void {
     const card = holdsCard(reading);
-    const parcel = card ? undefined : this.#held.parcelOf(reading);
+    const seal = card ? undefined : sealOf(reading, this.#options.settings.seals, this.#options.references);
+    const parcel = card || seal !== undefined ? undefined : this.#held.parcelOf(reading);
     this.#append(reading.observed, scanBody(reading, parcel, this.#options.references.clear, card));
     const { device, observed, quarantined } = reading;
-    const scan: WaitingScan = { device, boot: this.#options.boot, upMs: observed.upMs, parcel, quarantined };
-    if (this.#visited.size === 0 || !this.#claim(scan)) this.#row.push(scan);
+    const scan: WaitingScan = { device, boot: this.#options.boot, upMs: observed.upMs, parcel, quarantined, seal };
+    if (this.#visited.size === 0 || !this.#claim(scan, observed)) this.#row.push(scan);
   }
 
   /** Gives a scan to the door that stands open; of several, to the one that opened last. */
-  #claim(scan: WaitingScan): boolean {
+  #claim(scan: WaitingScan, observed: Observed): boolean {
     const all = [...this.#visited].filter((name) => this.#serves(name, scan));
     const open = all.filter((name) => this.#state(name).episode?.shutAtMs === undefined);
     const from = open.length > 0 ? open : all;
@@ -183,6 +227,8 @@ class CustodyRoom implements Custody {
     const before = this.#state(latest);
     const after = addScan(before, scan, open.length > 1);
     this.#states.set(latest, after);
+    const settings = this.#settings.get(latest);
+    if (scan.seal !== undefined && settings !== undefined) this.#sealed(settings, scan, observed);
     // An episode that holds all the scans that it can only counts the next: a flood must not write a state for each.
     if (after.episode?.scans.length !== before.episode?.scans.length) this.#revision += 1;
     return true;
@@ -207,12 +253,19 @@ class CustodyRoom implements Custody {
       shut: (channel.feedback === 1) === (settings.polarity === 'closed_is_1'),
       item: settings.item_sensor && channel.item !== undefined ? channel.item === 1 : undefined,
     };
-    const { state, outputs } = readCompartment(before, read, () => this.#takeWaiting(settings.name, observed));
+    const sealed: WaitingScan[] = [];
+    const { state, outputs } = readCompartment(before, read, () => {
+      const arrival = this.#visits.arrival(settings, observed, this.#takeWaiting(settings.name, observed));
+      sealed.push(...arrival.scans.filter(({ seal }) => seal !== undefined));
+      return arrival;
+    });
     this.#states.set(settings.name, state);
     if (state.episode !== undefined) this.#visited.add(settings.name);
     if (outputs.length > 0) this.#revision += 1;
     if (outputs.some((output) => output.kind === 'door' && output.open)) this.#doubtScans(settings.name, observed);
     for (const output of outputs) this.#say(settings, reading, state, output);
+    for (const scan of sealed) this.#sealed(settings, scan, observed);
+    if (this.#visits.looked(settings.name, state)) this.#revision += 1;
     if (state.episode !== undefined) this.#closeIfDue(settings.name, observed);
   }
 
@@ -228,9 +281,29 @@ class CustodyRoom implements Custody {
       case 'door':
         this.#append(observed, doorBody(settings, reading, output));
         this.#options.logger.info({ compartment: settings.name, open: output.open }, 'door changed');
-        if (output.open && state.episode?.forced === true)
-          this.#append(observed, forcedBody(settings, output.seen), true);
+        if (output.open) this.#sayForced(settings, state, output, observed);
     }
+  }
+
+  #sayForced(
+    settings: CompartmentSettings,
+    { episode }: Compartment,
+    { seen }: Extract<CompartmentOutput, { kind: 'door' }>,
+    observed: Observed,
+  ): void {
+    if (episode?.forced !== true && episode?.withoutAccess !== true) return;
+    const reason = episode.forced ? 'opened_unwatched' : 'opened_without_access';
+    this.#append(observed, forcedBody(settings, reason, seen), true);
+  }
+
+  /** A seal was scanned, or said to be broken or missing, for what lies in this compartment or is put in. */
+  #sealed(settings: CompartmentSettings, { device, seal }: WaitingScan, observed: Observed): void {
+    const state = this.#state(settings.name);
+    if (seal === undefined || state.episode === undefined) return;
+    const record = { ...seal, before: state.seal };
+    this.#states.set(settings.name, recordSeal(state, record));
+    this.#append(observed, sealBody(settings, device, state.episode.errand?.parcels ?? state.held, record));
+    this.#revision += 1;
   }
 
   #takeWaiting(name: string, observed: Observed): readonly WaitingScan[] {
@@ -283,7 +356,9 @@ class CustodyRoom implements Custody {
     this.#append(observed, episodeBody(settings, state.held, episode, outcome, closedBy, this.#options.boot), true);
     const isOver = closedBy === 'door_shut';
     const goesOn = isOver ? undefined : { ...episode, leftOpenSaid: episode.leftOpenSaid || closedBy === 'left_open' };
-    this.#states.set(name, { ...state, held: outcome.held, doubted: outcome.doubted, episode: goesOn });
+    const seal = isOver && outcome.held.length === 0 && outcome.itemAfter !== true ? undefined : state.seal;
+    this.#states.set(name, { ...state, held: outcome.held, doubted: outcome.doubted, seal, episode: goesOn });
+    if (isOver) this.#visits.settled(name, episode, outcome);
     if (isOver) this.#visited.delete(name);
     this.#indexHeld();
     this.#revision += 1;

@@ -2,14 +2,16 @@
 import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
-import type { JsonObject } from '../../evidence/event/event.ts';
+import type { JsonObject, ParcelRef } from '../../evidence/event/event.ts';
 import type { Appender } from '../contracts/appender.ts';
 import type { Observed, Observer } from '../contracts/observed.ts';
-import type { ReadingSink } from '../contracts/reading.ts';
+import type { ReadingSink, ScanReading } from '../contracts/reading.ts';
+import type { Visit } from '../contracts/visit.ts';
 import type { CompartmentStatus } from './compartment.ts';
 import type { ReferenceMaker } from './references.ts';
 import type { CustodySettings } from './settings.ts';
 import type { StartPlace } from './snapshot.ts';
+import type { VisitDesk } from './visit-keeper.ts';
 
 export interface CustodyOptions {
   readonly settings: CustodySettings;
@@ -37,14 +39,25 @@ export interface Custody {
   readonly refusing: boolean;
   /** Closes what a restart cut, and begins to look at the time. */
   start(): void;
+  /**
+   * Said right before a door is let open: the episode that begins when it opens carries the visit. One visit a
+   * compartment; a later one takes its place.
+   */
+  expect(visit: Visit): void;
+  /** Assignments and maintenance windows. */
+  readonly visits: VisitDesk;
+  /** The reference by which events name what this scan holds; undefined when it names no parcel. */
+  parcelOf(reading: ScanReading): ParcelRef | undefined;
   /** Ends the timer. Readings that come later are still taken. */
   stop(): void;
   /** What time alone decides: settled and overlong episodes, scans without doors. `start` calls it each second. */
   tick(observed: Observed): void;
   /**
-   * All that must survive a restart, as canonical JSON will take it: below 1 KiB a compartment. `place` is this start in
+   * All that must survive a restart, as canonical JSON will take it: below 2 KiB a compartment. `place` is this start in
    * the log that is open now, when that is another than at the start.
    */
   snapshot(place?: StartPlace): JsonObject;
   status(): readonly CompartmentStatus[];
+  /** Says of every commissioned compartment what is known of it now; returns how many. */
+  recount(observed: Observed, actor?: Actor): number;
 }
