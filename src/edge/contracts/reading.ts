@@ -69,7 +69,8 @@ export interface DeviceReading {
    * Stable word. Found: `answered`, `heard` (it speaks by itself), `port_open` (it cannot be asked), `identified` (it was
    * found before, and now said who it is). Lost: `no_reply`, `silent`,
    * `port_lost`. Faulted: `duplicate_address`, `wrong_channels`, `damaged` (answers that are never sound), `babbling`
-   * (the line is never quiet).
+   * (the line is never quiet), `second_master` (somebody else asks on the line), `partly_silent` (one of several polls
+   * is never answered).
    */
   readonly reason: string;
   /** For `lost` and `found` after a loss: when it last answered. */
@@ -95,6 +96,21 @@ export interface LineReading {
   readonly checksumErrors: number;
   readonly timeouts: number;
   readonly echoes: number;
+  /** Answers that nobody here asked for, and frames that no question of this gateway explains: a second master. */
+  readonly unasked: number;
+  readonly foreign: number;
+  /** Of polled boards that failed in this time; absent when none did. */
+  readonly boards?: readonly BoardCounts[];
+}
+
+/** Questions to one board and how they ended. */
+export interface BoardCounts {
+  readonly device: string;
+  readonly asked: number;
+  readonly answered: number;
+  readonly silent: number;
+  readonly damaged: number;
+  readonly doubles: number;
 }
 
 /** What a scale says. Only `stable` is a weight; one such reading alone is still no fact. */

@@ -3,8 +3,12 @@ import { BusLine } from './bus/bus-line.ts';
 import { busTiming } from './bus/settings.ts';
 import { BOARD_FAMILIES, familyNamed } from './families.ts';
 import type { Line, LineParts } from './line.ts';
+import { SicsLine } from './mt-sics/sics-line.ts';
+import { NmeaLine } from './nmea/nmea-line.ts';
 import { type DeviceSettings, isLone, type LineSettings, type LoneDriver, type LoneSettings } from './settings.ts';
+import { SsiLine } from './ssi-scanner/ssi-line.ts';
 import { ScannerLine } from './text-scanner/scanner-line.ts';
+import { ToledoLine } from './toledo-continuous/toledo-line.ts';
 
 export interface CreateLineParts extends LineParts {
   readonly settings: LineSettings;
@@ -20,6 +24,10 @@ type LoneLine<D extends LoneDriver> = (
 /** The lines of devices that need a port for themselves, by driver. */
 const LONE_LINES: { readonly [D in LoneDriver]: LoneLine<D> } = {
   text_scanner: (parts, settings) => new ScannerLine({ ...parts, settings }),
+  ssi_scanner: (parts, settings) => new SsiLine({ ...parts, settings }),
+  mt_sics: (parts, settings) => new SicsLine({ ...parts, settings }),
+  toledo_continuous: (parts, settings) => new ToledoLine({ ...parts, settings }),
+  nmea: (parts, settings) => new NmeaLine({ ...parts, settings }),
 };
 
 /** The line of one entry of `ports:`. Nothing happens before `start`. */

@@ -5,7 +5,11 @@ import { z } from 'zod';
 import { pollSchema } from './bus/settings.ts';
 import { familyNamed } from './families.ts';
 import { kerongSettings } from './kerong-cu16/family.ts';
+import { MT_SICS, MT_SICS_BAUD, sicsSettings } from './mt-sics/settings.ts';
+import { NMEA, NMEA_BAUD, nmeaSettings } from './nmea/settings.ts';
+import { SSI_BAUD, SSI_SCANNER, ssiSettings } from './ssi-scanner/settings.ts';
 import { scannerSettings, TEXT_SCANNER, TEXT_SCANNER_BAUD } from './text-scanner/settings.ts';
+import { TOLEDO_BAUD, TOLEDO_CONTINUOUS, toledoSettings } from './toledo-continuous/settings.ts';
 import { xorSettings } from './xor-8a80/family.ts';
 
 /** 32 unit loads hang on an RS-485 line. */
@@ -15,11 +19,25 @@ const DEVICES_MAX = 32;
  * Devices that need a port for themselves, with the speed that they usually speak: they talk when they like, and a bus
  * has one speaker at a time. Their lines are made by `LONE_LINES` in `create-line.ts`.
  */
-export const LONE_BAUD = { [TEXT_SCANNER]: TEXT_SCANNER_BAUD } as const satisfies Readonly<Record<string, number>>;
+export const LONE_BAUD = {
+  [TEXT_SCANNER]: TEXT_SCANNER_BAUD,
+  [SSI_SCANNER]: SSI_BAUD,
+  [MT_SICS]: MT_SICS_BAUD,
+  [TOLEDO_CONTINUOUS]: TOLEDO_BAUD,
+  [NMEA]: NMEA_BAUD,
+} as const satisfies Readonly<Record<string, number>>;
 
 export type LoneDriver = keyof typeof LONE_BAUD;
 
-export const deviceSchema = z.discriminatedUnion('driver', [xorSettings, kerongSettings, scannerSettings]);
+export const deviceSchema = z.discriminatedUnion('driver', [
+  xorSettings,
+  kerongSettings,
+  scannerSettings,
+  ssiSettings,
+  sicsSettings,
+  toledoSettings,
+  nmeaSettings,
+]);
 
 export type DeviceSettings = z.infer<typeof deviceSchema>;
 export type LoneSettings = Extract<DeviceSettings, { readonly driver: LoneDriver }>;

@@ -1,15 +1,11 @@
 /**
  * A line with a text scanner: the port and the timers around cutter, reader and debounce.
  */
-import { hex } from '../../../base/bytes.ts';
-import type { Timer } from '../../../base/clock.ts';
-import { recogniseCode } from '../../../evidence/event/recognise-code.ts';
-import type { ScanCode } from '../../../evidence/event/scan-code.ts';
 import type { Observed } from '../../contracts/observed.ts';
-import type { DeviceReading, ScanReading } from '../../contracts/reading.ts';
-import type { DeviceStatus, Line, LineParts, LineStatus } from '../line.ts';
-import { LinePort } from '../line-port.ts';
-import { type Debounce, debounce, INITIAL_DEBOUNCE, scanKey } from './debounce.ts';
+import type { Line, LineParts, LineStatus, UnlockAnswer } from '../line.ts';
+import { LoneDevice } from '../lone-device.ts';
+import { ScanReporter } from '../scan-report.ts';
+import { identityIn, MAKES, type Make } from './makes.ts';
 import { readText } from './read-text.ts';
 import { type ScannerSettings, TEXT_SCANNER, type TextFraming, textFraming } from './settings.ts';
 import { type TextCut, TextCutter } from './text-cutter.ts';
@@ -18,152 +14,148 @@ export interface ScannerLineParts extends LineParts {
   readonly settings: ScannerSettings;
 }
 
-type ScannerTimer = 'settle' | 'silence' | 'reopen';
+/** A scanner answers within milliseconds; one that was just plugged in takes a while to start. */
+const IDENTITY_WAIT_MS = 1_500;
+const IDENTITY_TRIES = 3;
 
 export class ScannerLine implements Line {
   readonly #parts: ScannerLineParts;
   readonly #framing: TextFraming;
   readonly #cutter: TextCutter;
-  readonly #port: LinePort;
-  readonly #timers = new Map<ScannerTimer, Timer>();
-  #debounce: Debounce = INITIAL_DEBOUNCE;
-  #device: Pick<DeviceStatus, 'state' | 'reason'> = { state: 'unknown', reason: '' };
-  #lastHeard: Observed | undefined;
+  readonly #device: LoneDevice<'settle' | 'silence' | 'reopen' | 'identity'>;
+  readonly #scans: ScanReporter;
+  readonly #make: Make | undefined;
+  /** The question who it is is open: what comes is collected, and no text of it is a scan. */
+  #answer: Uint8Array | undefined;
+  #asked = 0;
 
   constructor(parts: ScannerLineParts) {
+    const { settings } = parts;
     this.#parts = parts;
-    this.#framing = textFraming(parts.settings);
+    this.#framing = textFraming(settings);
     this.#cutter = new TextCutter(this.#framing);
-    this.#port = new LinePort(parts);
+    this.#device = new LoneDevice(parts, { name: settings.name, driver: TEXT_SCANNER, what: 'scanner' });
+    this.#scans = new ScanReporter(parts, settings.name, settings.debounce_ms);
+    this.#make = settings.make === undefined ? undefined : MAKES[settings.make];
   }
 
   start(): void {
-    this.#port.start({
-      heard: (chunk) => this.#hear(chunk),
+    this.#device.start({
+      heard: (chunk, observed) => this.#hear(chunk, observed),
       opened: () => this.#opened(),
-      lost: () => this.#lost(),
+      lost: () => {
+        this.#device.counts.add('noiseBytes', this.#cutter.reset());
+        this.#answer = undefined;
+      },
     });
   }
 
   firstAttempt(): Promise<void> {
-    return this.#port.firstAttempt();
+    return this.#device.firstAttempt();
+  }
+
+  unlock(): Promise<UnlockAnswer> {
+    return this.#device.unlock();
   }
 
   async stop(): Promise<void> {
-    this.#stopTimers();
-    this.#port.counts.add('noiseBytes', this.#cutter.reset());
-    await this.#port.close();
+    this.#device.counts.add('noiseBytes', this.#cutter.reset());
+    await this.#device.stop();
   }
 
   status(): LineStatus {
-    const { settings } = this.#parts;
-    const last = this.#lastHeard === undefined ? {} : { lastAnswerUpMs: this.#lastHeard.upMs };
-    const device: DeviceStatus = { name: settings.name, driver: TEXT_SCANNER, ...this.#device, ...last };
-    return { ...this.#port.status(), devices: [device] };
+    return this.#device.status();
   }
 
   #opened(): void {
     const { settle_ms: settleMs } = this.#parts.settings;
-    if (settleMs === 0) this.#become('found', 'port_open');
-    else this.#arm('settle', settleMs, () => this.#become('found', 'port_open'));
+    this.#asked = 0;
+    if (settleMs === 0) this.#begin();
+    else this.#device.arm('settle', settleMs, () => this.#begin());
   }
 
-  #lost(): void {
-    this.#stopTimers();
-    this.#port.counts.add('noiseBytes', this.#cutter.reset());
-    this.#become('lost', 'port_lost');
+  #begin(): void {
+    this.#watchSilence();
+    if (this.#parts.settings.identify && this.#make?.query !== undefined) this.#ask(this.#make.query);
+    else this.#device.become('found', 'port_open');
   }
 
-  #become(state: 'found' | 'lost', reason: string): void {
-    if (state === 'found') this.#watchSilence();
-    if (this.#device.state === state) return;
-    this.#device = { state, reason };
-    const { settings, observer, sink, logger, port } = this.#parts;
-    const last = this.#lastHeard === undefined ? {} : { lastAnswerUpMs: this.#lastHeard.upMs };
-    const observed = observer.observe();
-    const reading: DeviceReading = { kind: 'device', device: settings.name, observed, state, reason, ...last };
-    logger.info({ port: port.name, device: settings.name, state, reason }, 'device changed');
-    sink(reading);
-  }
-
-  #hear(chunk: Uint8Array): void {
-    if (this.#timers.has('settle')) {
-      this.#port.counts.add('noiseBytes', chunk.length);
+  /** A scanner that does not answer still scans: the question is given up, and the port being open is all that is known. */
+  #ask(query: Uint8Array): void {
+    this.#endQuestion();
+    if (this.#asked === IDENTITY_TRIES) {
+      this.#device.become('found', 'port_open');
       return;
     }
-    const observed = this.#parts.observer.observe();
-    this.#lastHeard = observed;
+    this.#asked += 1;
+    this.#answer = new Uint8Array(0);
+    this.#device.write(query);
+    this.#device.arm('identity', IDENTITY_WAIT_MS, () => this.#ask(query));
+  }
+
+  #endQuestion(): void {
+    this.#device.counts.add('noiseBytes', this.#answer?.length ?? 0);
+    this.#answer = undefined;
+    this.#device.disarm('identity');
+  }
+
+  #hear(chunk: Uint8Array, observed: Observed): void {
+    if (this.#device.isArmed('settle')) {
+      this.#device.counts.add('noiseBytes', chunk.length);
+      return;
+    }
     this.#watchSilence();
-    for (const cut of this.#cutter.push(chunk)) this.#take(cut, observed);
-    this.#disarm('silence');
+    const scanned = this.#answer === undefined ? chunk : this.#hearAnswer(this.#answer, chunk, observed);
+    if (scanned.length === 0) return;
+    this.#device.sound(observed);
+    for (const cut of this.#cutter.push(scanned)) this.#take(cut, observed);
+    this.#device.disarm('silence');
     if (!this.#cutter.open) return;
-    this.#arm('silence', this.#parts.settings.idle_gap_ms, () => {
+    this.#device.arm('silence', this.#parts.settings.idle_gap_ms, () => {
       for (const cut of this.#cutter.silence()) this.#take(cut, observed);
     });
   }
 
+  /** The answer, once it is whole. What no answer of this make can begin with is a scan that came instead. */
+  #hearAnswer(before: Uint8Array, chunk: Uint8Array, observed: Observed): Uint8Array {
+    const bytes = new Uint8Array([...before, ...chunk]);
+    const found = this.#make === undefined ? undefined : identityIn(this.#make, bytes);
+    if (found === undefined || found.kind === 'other') {
+      this.#answer = undefined;
+      this.#device.disarm('identity');
+      this.#device.become('found', 'heard');
+      return bytes;
+    }
+    this.#answer = bytes;
+    if (found.kind === 'more') return new Uint8Array(0);
+    this.#answer = undefined;
+    this.#device.disarm('identity');
+    this.#device.sound(observed);
+    if (found.text !== undefined) this.#device.identify(found.text);
+    this.#device.become('found', 'answered');
+    return bytes.slice(found.sizeBytes);
+  }
+
   #take(cut: TextCut, observed: Observed): void {
+    const { counts } = this.#device;
     if (cut.kind === 'skipped') {
-      this.#port.counts.add('noiseBytes', cut.sizeBytes);
+      counts.add('noiseBytes', cut.sizeBytes);
       return;
     }
     const read = readText(cut, this.#framing);
     if (read.kind === 'heartbeat') return;
-    this.#port.counts.add('noiseBytes', read.noiseBytes);
+    counts.add('noiseBytes', read.noiseBytes);
     if (read.kind === 'noise') return;
-    this.#port.counts.add('frames');
-    const { raw, aim, quarantined } = read;
-    const key = scanKey(`${aim ?? ''} ${hex(raw)}`, quarantined);
-    const nowMs = this.#parts.scheduler.monotonicMs();
-    const step = debounce(this.#debounce, key, nowMs, this.#parts.settings.debounce_ms);
-    this.#debounce = step.state;
-    const { metrics, sink, settings, port } = this.#parts;
-    if (step.suppressed === undefined) {
-      metrics.count('scans_suppressed', 1, { port: port.name });
-      return;
-    }
-    metrics.count('scans', 1, { port: port.name, quarantined: quarantined ?? 'no' });
-    const reading: ScanReading = {
-      kind: 'scan',
-      device: settings.name,
-      observed,
-      code: codeOf(raw, aim, quarantined !== undefined),
-      suppressed: step.suppressed,
-    };
-    sink(quarantined === undefined ? reading : { ...reading, quarantined });
+    counts.add('frames');
+    this.#scans.report(read, observed);
   }
 
   /** For scanners that say that they are there: silence means a dead line that looks open. */
   #watchSilence(): void {
     const { reopen_after_s: limitS } = this.#parts.settings;
     if (limitS === undefined) return;
-    this.#arm('reopen', limitS * 1_000, () => this.#parts.port.reopen(`the scanner said nothing for ${limitS} s`));
+    this.#device.arm('reopen', limitS * 1_000, () =>
+      this.#parts.port.reopen(`the scanner said nothing for ${limitS} s`),
+    );
   }
-
-  #arm(name: ScannerTimer, delayMs: number, callback: () => void): void {
-    this.#disarm(name);
-    const timer = this.#parts.scheduler.after(delayMs, () => {
-      this.#timers.delete(name);
-      callback();
-    });
-    this.#timers.set(name, timer);
-  }
-
-  #disarm(name: ScannerTimer): void {
-    this.#timers.get(name)?.cancel();
-    this.#timers.delete(name);
-  }
-
-  #stopTimers(): void {
-    for (const timer of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
-  }
-}
-
-/** A quarantined text names nothing, whatever its digits happen to be. */
-function codeOf(raw: Uint8Array, aim: string | undefined, quarantined: boolean): ScanCode {
-  const code = recogniseCode(raw, aim);
-  if (!quarantined) return code;
-  const bare = { raw, identifiers: [], ...(aim === undefined ? {} : { aim }) };
-  return code.text === undefined ? bare : { ...bare, text: code.text };
 }

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { utf8 } from '../../../base/bytes.ts';
 import { deviceName } from '../device-name.ts';
+import { MAKES } from './makes.ts';
 
 export const TEXT_SCANNER = 'text_scanner';
 export const TEXT_SCANNER_BAUD = 9_600;
@@ -22,7 +23,7 @@ export type Suffix = keyof typeof SUFFIXES;
 /** A text that the scanner sends by itself, to the letter. */
 const literal = z.string().min(1).max(32);
 
-export const scannerSettings = z.strictObject({
+const scannerShape = z.strictObject({
   driver: z.literal(TEXT_SCANNER),
   name: deviceName,
   /** What the scanner puts before each code, for example "\x02". */
@@ -40,6 +41,10 @@ export const scannerSettings = z.strictObject({
   debounce_ms: z.int().min(0).max(60_000).default(5_000),
   /** Texts that say "nothing read". They are reported as such and never name a parcel. */
   no_read: z.array(literal).max(8).default(['NR', 'NOREAD']),
+  /** Whose scanner it is: adds what this make says when nothing was read. */
+  make: z.enum(['honeywell', 'datalogic', 'newland', 'opticon', 'zebra']).optional(),
+  /** Ask the scanner who it is when its port opens; the answer stands in `device.found`. Needs `make`. */
+  identify: z.boolean().default(false),
   /** Texts that say "still here". */
   heartbeats: z.array(literal).max(8).default([]),
   /** Codes may hold control bytes (binary QR codes). Otherwise a text with them is noise; GS, RS, FS, US, EOT are not. */
@@ -49,6 +54,14 @@ export const scannerSettings = z.strictObject({
   /** Silence after which the port is opened anew. For scanners that send heartbeats; absent otherwise. */
   reopen_after_s: z.int().min(10).max(86_400).optional(),
 });
+
+export const scannerSettings = scannerShape.refine(
+  ({ identify, make }) => !identify || (make !== undefined && MAKES[make].query !== undefined),
+  {
+    path: ['identify'],
+    message: 'a make that can be asked in plain text mode: honeywell, datalogic, newland, opticon',
+  },
+);
 
 export type ScannerSettings = z.infer<typeof scannerSettings>;
 
@@ -73,7 +86,7 @@ export function textFraming(settings: ScannerSettings): TextFraming {
     aim: settings.aim,
     lengthMin: settings.length_min,
     lengthMax: settings.length_max,
-    noRead: settings.no_read,
+    noRead: [...settings.no_read, ...(settings.make === undefined ? [] : MAKES[settings.make].noRead)],
     heartbeats: settings.heartbeats,
     binary: settings.binary,
   };

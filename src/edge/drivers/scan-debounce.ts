@@ -4,7 +4,7 @@
  * Only a repetition of the scan reported last is suppressed: A, B, A are three scans. Damaged texts of one kind count as
  * repetitions of each other, or line noise would fill the journal.
  */
-import type { ScanReading } from '../../contracts/reading.ts';
+import type { ScanReading } from '../contracts/reading.ts';
 
 export interface Debounce {
   readonly lastKey: string;
