@@ -6,16 +6,18 @@ import type { EventBody, Json, JsonObject, ParcelRef, Seen } from '../../evidenc
 import { codeHoldsCardNumber } from '../../evidence/event/recognise-code.ts';
 import type { ScanCode } from '../../evidence/event/scan-code.ts';
 import type { BoardReading, DeviceReading, LineReading, ScanReading } from '../contracts/reading.ts';
-import type { Compartment, CompartmentOutput, Episode } from './compartment.ts';
+import type { Compartment, CompartmentOutput, Episode, EpisodeAccess } from './compartment.ts';
 import { UNNAMED_BOOT } from './debounce.ts';
 import type { ClosedBy, Outcome } from './outcome.ts';
 import type { WaitingScan } from './scans.ts';
 import type { CompartmentSettings } from './settings.ts';
+import type { AssignedErrand } from './visit-book.ts';
 
 /** Below the vocabulary's 16: so that an episode with all its lists fits one leaf. */
 const SCANS_WRITTEN_MAX = 8;
 const PARCELS_WRITTEN_MAX = 8;
 const HELD_WRITTEN_MAX = 4;
+const ASSIGNED_WRITTEN_MAX = 2;
 const TEXT_LENGTH_MAX = 256;
 const RAW_BYTES_MAX = 256;
 const COUNT_MAX = 999_999_999_999;
@@ -78,11 +80,18 @@ export function doorBody(
   return changeBody(output.open ? 'door.opened' : 'door.closed', settings, data, output.seen);
 }
 
-export function forcedBody(settings: CompartmentSettings, seen: Seen | undefined): EventBody {
-  const data: Mutable = { channel: settings.channel, reason: 'opened_unwatched' };
-  const unwatchedMs = spanOf(seen);
+/** Undefined for a door that opened as it may. */
+export function forcedBody(
+  settings: CompartmentSettings,
+  { episode }: Compartment,
+  output: Extract<CompartmentOutput, { kind: 'door' }>,
+): EventBody | undefined {
+  if (!output.open || (episode?.forced !== true && episode?.withoutAccess !== true)) return undefined;
+  const reason = episode.forced ? 'opened_unwatched' : 'opened_without_access';
+  const data: Mutable = { channel: settings.channel, reason };
+  const unwatchedMs = episode.forced ? spanOf(output.seen) : undefined;
   if (unwatchedMs !== undefined) data['unwatched_ms'] = unwatchedMs;
-  return changeBody('door.forced', settings, data, seen);
+  return changeBody('door.forced', settings, data, output.seen);
 }
 
 export function occupancyBody(
@@ -110,6 +119,8 @@ export function episodeBody(
   boot: number,
 ): EventBody {
   const data: Mutable = {};
+  if (episode.access !== undefined) data['access'] = accessJson(episode.access, boot);
+  if (episode.errand !== undefined) data['assigned'] = errandJson(episode.errand);
   if (episode.blindMs > 0) data['blind_ms'] = count(episode.blindMs);
   data['closed_by'] = closedBy;
   if (outcome.contradictions.length > 0) data['contradictions'] = outcome.contradictions;
@@ -121,8 +132,10 @@ export function episodeBody(
   if (outcome.notSeen.length > 0) data['not_seen'] = outcome.notSeen;
   const [only, ...others] = outcome.parcels;
   if (others.length > 0) put(data, 'parcels', outcome.parcels, PARCELS_WRITTEN_MAX);
-  putScans(data, episode.scans, episode.scansMore, boot);
-  const base = { compartment: settings.name, data, device: settings.device };
+  const scans = episode.scans.filter(({ seal }) => seal === undefined);
+  putScans(data, scans, episode.scansMore, boot);
+  const { actor } = episode;
+  const base = { ...(actor !== undefined && { actor }), compartment: settings.name, data, device: settings.device };
   return only !== undefined && others.length === 0
     ? { ...base, parcel: only, type: outcome.type }
     : { ...base, type: outcome.type };
@@ -165,6 +178,18 @@ export function lineBody(reading: LineReading): EventBody {
     timeouts: count(reading.timeouts),
   };
   return { data, type: 'line.noisy' };
+}
+
+function accessJson({ boot: seenIn, method, upMs }: EpisodeAccess, boot: number): JsonObject {
+  // A time without the start that it counts in would be read as one of the event's own start.
+  if (seenIn === UNNAMED_BOOT) return { method };
+  return seenIn === boot ? { method, up_ms: upMs } : { boot: seenIn, method, up_ms: upMs };
+}
+
+function errandJson({ kind, parcels }: AssignedErrand): JsonObject {
+  const data: Mutable = { kind };
+  put(data, 'parcels', parcels, ASSIGNED_WRITTEN_MAX);
+  return data;
 }
 
 function schemesOf(code: ScanCode): readonly string[] {

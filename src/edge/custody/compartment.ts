@@ -5,12 +5,33 @@
  * closings can come before that end, each at most once: `left_open` after the longest time a door may stand open, and
  * `cut` after a restart. The episode then goes on, so that its end is still judged by all that was seen.
  */
-import type { ParcelRef, Seen } from '../../evidence/event/event.ts';
+import type { Actor, ParcelRef, Seen } from '../../evidence/event/event.ts';
 import { type Change, type Debounced, debounce, interrupted, UNREAD } from './debounce.ts';
 import type { WaitingScan } from './scans.ts';
+import { type SealRecord, sealedAfter } from './seals.ts';
+import type { AssignedErrand } from './visit-book.ts';
 
 export const EPISODE_SCANS_MAX = 16;
 export const HELD_MAX = 16;
+
+/** By what right the door opened. */
+export interface EpisodeAccess {
+  readonly method: string;
+  readonly upMs: number;
+  /** The start in which that was seen. */
+  readonly boot: number;
+}
+
+/** What custody knows of a door in the moment in which it opens. */
+export interface Arrival {
+  /** Those that waited for it. */
+  readonly scans: readonly WaitingScan[];
+  readonly access?: EpisodeAccess | undefined;
+  readonly actor?: Actor | undefined;
+  readonly errand?: AssignedErrand | undefined;
+  /** Only this gateway lets it open. */
+  readonly controlled?: boolean;
+}
 
 export interface Episode {
   /** The start in which it began, whose `up_ms` `opened` is in. */
@@ -22,6 +43,14 @@ export interface Episode {
   /** It opened while nobody could look. */
   readonly unwatched: boolean;
   readonly forced: boolean;
+  /** Only this gateway lets it open, and did not. */
+  readonly withoutAccess: boolean;
+  readonly access: EpisodeAccess | undefined;
+  readonly actor: Actor | undefined;
+  /** What it was to be about. */
+  readonly errand: AssignedErrand | undefined;
+  /** What was said of the seal while it ran, last. */
+  readonly seal: SealRecord | undefined;
   readonly closed: Seen | undefined;
   readonly closedBoot: number;
   /** When the door was confirmed shut; undefined while it is open. */
@@ -49,6 +78,8 @@ export interface Compartment {
   readonly held: readonly ParcelRef[];
   /** The door was open since, and no signal said what happened to them. */
   readonly doubted: boolean;
+  /** The seal that was recorded on what lies here. */
+  readonly seal: string | undefined;
   readonly episode: Episode | undefined;
   /** Since when the board cannot be read. */
   readonly blindSinceMs: number | undefined;
@@ -63,6 +94,7 @@ export const EMPTY_COMPARTMENT: Compartment = {
   itemWhileShut: false,
   held: [],
   doubted: false,
+  seal: undefined,
   episode: undefined,
   blindSinceMs: undefined,
   blindUntilMs: undefined,
@@ -109,11 +141,11 @@ export type CompartmentOutput =
   | { readonly kind: 'door'; readonly open: boolean; readonly seen: Seen | undefined; readonly unwatched: boolean }
   | { readonly kind: 'item'; readonly occupied: boolean; readonly seen: Seen | undefined };
 
-/** One sound read. A door that opens starts an episode; `takeScans` gives the scans that waited for it, once. */
+/** One sound read. A door that opens starts an episode; `arrive` says who was expected and what waited for it, once. */
 export function readCompartment(
   before: Compartment,
   read: CompartmentRead,
-  takeScans: () => readonly WaitingScan[],
+  arrive: () => Arrival,
 ): { readonly state: Compartment; readonly outputs: readonly CompartmentOutput[] } {
   const outputs: CompartmentOutput[] = [];
   let state = unblind(before, read.atMs);
@@ -128,7 +160,7 @@ export function readCompartment(
         seen: door.change.seen,
         unwatched: door.change.unwatched,
       });
-    state = door.change.value ? shut(state, door.change, read) : opened(state, door.change, read, takeScans());
+    state = door.change.value ? shut(state, door.change, read) : opened(state, door.change, read, arrive());
   }
   if (read.item !== undefined) state = readItem(state, read, read.item, outputs);
   if (read.shut && state.door.value === true) state = { ...state, itemBeforeOpen: state.item.value };
@@ -151,6 +183,12 @@ export function addScan(state: Compartment, scan: WaitingScan, severalDoors: boo
     ...state,
     episode: withScans({ ...state.episode, severalDoors: state.episode.severalDoors || severalDoors }, [scan]),
   };
+}
+
+/** What was said of the seal of what lies here, or is put in. */
+export function recordSeal(state: Compartment, seal: SealRecord): Compartment {
+  if (state.episode === undefined) return state;
+  return { ...state, seal: sealedAfter(state.seal, seal), episode: { ...state.episode, seal } };
 }
 
 /** Whether the door is known, and its board could be read all the time since then. */
@@ -211,7 +249,8 @@ function unblind(state: Compartment, atMs: number): Compartment {
   };
 }
 
-function opened(state: Compartment, change: Change, read: CompartmentRead, scans: readonly WaitingScan[]): Compartment {
+function opened(state: Compartment, change: Change, read: CompartmentRead, arrival: Arrival): Compartment {
+  const { scans, access } = arrival;
   // Shut and open again before the item sensor settled: still the same visit.
   if (state.episode !== undefined) {
     const unwatched = state.episode.unwatched || change.unwatched || change.restarted;
@@ -225,7 +264,13 @@ function opened(state: Compartment, change: Change, read: CompartmentRead, scans
     firstLook: change.first,
     unwatched: change.unwatched || change.restarted,
     // While its board could not be read nothing could tell it to open; a scan beforehand still explains it.
-    forced: change.unwatched && !change.restarted && scans.length === 0,
+    forced: change.unwatched && !change.restarted && scans.length === 0 && access === undefined,
+    // What opened while nobody could look may have been let open before.
+    withoutAccess: arrival.controlled === true && access === undefined && isWatched(change),
+    access,
+    actor: arrival.actor,
+    errand: arrival.errand,
+    seal: undefined,
     closed: undefined,
     closedBoot: read.boot,
     shutAtMs: undefined,
@@ -240,6 +285,10 @@ function opened(state: Compartment, change: Change, read: CompartmentRead, scans
     reopened: false,
   };
   return { ...state, itemWhileShut: false, episode: withScans(episode, scans) };
+}
+
+function isWatched({ first, restarted, unwatched }: Change): boolean {
+  return !first && !restarted && !unwatched;
 }
 
 function shut(state: Compartment, change: Change, read: CompartmentRead): Compartment {

@@ -39,20 +39,19 @@ import {
   EMPTY_COMPARTMENT,
   loseCompartment,
   readCompartment,
-  recordSeal,
   scansWhileOpen,
 } from './compartment.ts';
 import { countBody } from './count-body.ts';
 import { HeldReferences } from './held-references.ts';
-import { doorsFor } from './lone-scans.ts';
+import { reportOf } from './lone-scans.ts';
 import { type ClosedBy, judgeEpisode } from './outcome.ts';
 import type { Custody, CustodyOptions } from './room.ts';
 import { ScanRow, type WaitingScan } from './scans.ts';
-import type { CompartmentSettings } from './settings.ts';
 import { sealOf } from './seals.ts';
+import type { CompartmentSettings } from './settings.ts';
 import { readSnapshot, type StartPlace, takeSnapshot } from './snapshot.ts';
-import { sealBody } from './visit-bodies.ts';
-import { VisitKeeper, type VisitDesk } from './visit-keeper.ts';
+import { sealSaid } from './visit-bodies.ts';
+import { type VisitDesk, VisitKeeper } from './visit-keeper.ts';
 
 const TICK_MS = 1_000;
 
@@ -281,28 +280,20 @@ class CustodyRoom implements Custody {
       case 'door':
         this.#append(observed, doorBody(settings, reading, output));
         this.#options.logger.info({ compartment: settings.name, open: output.open }, 'door changed');
-        if (output.open) this.#sayForced(settings, state, output, observed);
+        this.#sayForced(observed, forcedBody(settings, state, output));
     }
   }
 
-  #sayForced(
-    settings: CompartmentSettings,
-    { episode }: Compartment,
-    { seen }: Extract<CompartmentOutput, { kind: 'door' }>,
-    observed: Observed,
-  ): void {
-    if (episode?.forced !== true && episode?.withoutAccess !== true) return;
-    const reason = episode.forced ? 'opened_unwatched' : 'opened_without_access';
-    this.#append(observed, forcedBody(settings, reason, seen), true);
+  #sayForced(observed: Observed, body: EventBody | undefined): void {
+    if (body !== undefined) this.#append(observed, body, true);
   }
 
   /** A seal was scanned, or said to be broken or missing, for what lies in this compartment or is put in. */
-  #sealed(settings: CompartmentSettings, { device, seal }: WaitingScan, observed: Observed): void {
-    const state = this.#state(settings.name);
-    if (seal === undefined || state.episode === undefined) return;
-    const record = { ...seal, before: state.seal };
-    this.#states.set(settings.name, recordSeal(state, record));
-    this.#append(observed, sealBody(settings, device, state.episode.errand?.parcels ?? state.held, record));
+  #sealed(settings: CompartmentSettings, scan: WaitingScan, observed: Observed): void {
+    const said = sealSaid(settings, this.#state(settings.name), scan);
+    if (said === undefined) return;
+    this.#states.set(settings.name, said.state);
+    this.#append(observed, said.body);
     this.#revision += 1;
   }
 
@@ -369,12 +360,10 @@ class CustodyRoom implements Custody {
     if (this.#row.size === 0) return;
     const expired = this.#row.take((scan) => this.#waitedMs(scan, observed) > this.#windowMs);
     const more = this.#row.takePushedOut(observed.upMs, this.#windowMs);
-    const doors = (scan: WaitingScan) => doorsFor(scan, this.#options, (name) => this.#state(name));
-    const named = expired.filter((scan) => scan.parcel !== undefined && doors(scan) !== 'none');
+    const report = reportOf(expired, more, this.#options, (name) => this.#state(name));
     // Without a commissioned door there is nothing that a scan could have opened.
-    if (this.#settings.size === 0 || named.length + more === 0) return;
-    const watched = named.every((scan) => doors(scan) === 'watched') ? 'watched' : 'unwatched';
-    this.#append(observed, loneScansBody(named, more, watched, this.#options.boot));
+    if (this.#settings.size === 0 || report === undefined) return;
+    this.#append(observed, loneScansBody(report.scans, more, report.doors, this.#options.boot));
   }
 
   #indexHeld(): void {

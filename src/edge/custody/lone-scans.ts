@@ -7,7 +7,7 @@ import type { CustodySettings } from './settings.ts';
  * The doors that a scan may have been for. `none`: no commissioned one, of which anything could be claimed. `unwatched`:
  * one of them is not commissioned, or could not be read all the time since the scan.
  */
-export function doorsFor(
+function doorsFor(
   scan: WaitingScan,
   start: { readonly settings: CustodySettings; readonly boot: number },
   stateOf: (name: string) => Compartment,
@@ -17,4 +17,17 @@ export function doorsFor(
   if (known.length === 0) return 'none';
   if (known.length < doors.length || scan.boot !== start.boot) return 'unwatched';
   return known.every(({ name }) => isWatchedSince(stateOf(name), scan.upMs)) ? 'watched' : 'unwatched';
+}
+
+/** What is told of scans that waited in vain: those that name a parcel. Undefined when there is nothing to tell. */
+export function reportOf(
+  expired: readonly WaitingScan[],
+  more: number,
+  start: { readonly settings: CustodySettings; readonly boot: number },
+  stateOf: (name: string) => Compartment,
+): { readonly scans: readonly WaitingScan[]; readonly doors: 'watched' | 'unwatched' } | undefined {
+  const doors = (scan: WaitingScan) => doorsFor(scan, start, stateOf);
+  const scans = expired.filter((scan) => scan.parcel !== undefined && doors(scan) !== 'none');
+  if (scans.length + more === 0) return undefined;
+  return { scans, doors: scans.every((scan) => doors(scan) === 'watched') ? 'watched' : 'unwatched' };
 }

@@ -6,13 +6,15 @@
  * seen. What was not seen is named and never taken for a "no".
  */
 import type { ParcelRef } from '../../evidence/event/event.ts';
+import { judgeAssigned, type Verdict } from './assigned.ts';
 import { type Compartment, type Episode, HELD_MAX, itemAfter } from './compartment.ts';
 import { sameParcel } from './references.ts';
+import { sealContradictions } from './seals.ts';
 
 export type ClosedBy = 'door_shut' | 'left_open' | 'cut';
 
 export interface Outcome {
-  readonly type: 'parcel.deposited' | 'parcel.collected' | 'compartment.disturbed';
+  readonly type: Verdict['type'];
   /** The parcels that it is about. */
   readonly parcels: readonly ParcelRef[];
   readonly contradictions: readonly string[];
@@ -27,22 +29,25 @@ export function judgeEpisode(state: Compartment, episode: Episode, closedBy: Clo
   const scanned = distinct(episode.scans.flatMap(({ parcel }) => (parcel === undefined ? [] : [parcel])));
   const verdict =
     closedBy === 'door_shut'
-      ? judgeShut(state, episode.itemBefore, after, scanned)
+      ? judgeWhole(state, episode, after, scanned)
       : { ...disturbed(scanned), held: state.held, doubted: state.doubted };
   return {
     ...verdict,
     contradictions: [...verdict.contradictions, ...circumstances(episode)],
-    notSeen: notSeen(episode, after),
+    notSeen: notSeen(state, episode, after),
     itemAfter: after,
   };
 }
 
-interface Verdict {
-  readonly type: Outcome['type'];
-  readonly parcels: readonly ParcelRef[];
-  readonly contradictions: readonly string[];
-  readonly held: readonly ParcelRef[];
-  readonly doubted: boolean;
+function judgeWhole(
+  state: Compartment,
+  episode: Episode,
+  after: boolean | undefined,
+  scanned: readonly ParcelRef[],
+): Verdict {
+  const { errand, itemBefore: before } = episode;
+  if (errand === undefined) return judgeShut(state, before, after, scanned);
+  return judgeAssigned(errand, { held: state.held, doubted: state.doubted, before, after, scanned });
 }
 
 function judgeShut(
@@ -118,20 +123,24 @@ function disturbed(parcels: readonly ParcelRef[]): Verdict {
 
 function circumstances(episode: Episode): readonly string[] {
   const all: string[] = [];
-  if (episode.scans.some(({ parcel }) => parcel === undefined)) all.push('unread_scan');
+  if (episode.scans.some(({ parcel, seal }) => parcel === undefined && seal === undefined)) all.push('unread_scan');
   if (episode.severalDoors) all.push('several_doors');
   if (episode.unwatched) all.push('opened_unwatched');
   if (episode.itemWhileShut) all.push('item_while_shut');
+  if (episode.withoutAccess) all.push('opened_without_access');
+  all.push(...sealContradictions(episode.seal));
   return all;
 }
 
-function notSeen(episode: Episode, after: boolean | undefined): readonly string[] {
+function notSeen(state: Compartment, episode: Episode, after: boolean | undefined): readonly string[] {
   const all: string[] = [];
   if (episode.opened === undefined) all.push('opening');
   if (episode.closed === undefined) all.push('closing');
-  if (episode.scans.length === 0) all.push('scan');
+  if (episode.scans.every(({ seal }) => seal !== undefined)) all.push('scan');
   if (episode.itemBefore === undefined) all.push('item_before');
   if (after === undefined) all.push('item_after');
+  if (episode.withoutAccess) all.push('access');
+  if (state.seal !== undefined && episode.seal === undefined) all.push('seal');
   return all;
 }
 

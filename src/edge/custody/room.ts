@@ -2,7 +2,7 @@
 import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
-import type { JsonObject, ParcelRef } from '../../evidence/event/event.ts';
+import type { Actor, JsonObject, ParcelRef } from '../../evidence/event/event.ts';
 import type { Appender } from '../contracts/appender.ts';
 import type { Observed, Observer } from '../contracts/observed.ts';
 import type { ReadingSink, ScanReading } from '../contracts/reading.ts';

@@ -5,6 +5,7 @@
  * per window, so that scans without doors cannot double the number of entries.
  */
 import type { ParcelRef } from '../../evidence/event/event.ts';
+import type { SealScan } from './seals.ts';
 
 export interface WaitingScan {
   readonly device: string;
@@ -13,6 +14,8 @@ export interface WaitingScan {
   /** Absent when the scan names no parcel. */
   readonly parcel: ParcelRef | undefined;
   readonly quarantined: string | undefined;
+  /** It named a seal, or said something of one: no parcel. */
+  readonly seal?: SealScan | undefined;
 }
 
 export const WAITING_MAX = 64;

@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import { NAME_PATTERN } from '../../evidence/event/event-fields.ts';
+import { sealSettingsSchema } from './seals.ts';
 
 const name = z
   .string()
@@ -20,6 +21,10 @@ const compartmentSchema = z.strictObject({
     .exactOptional()
     .describe('what the feedback switch reads when the door is shut, as commissioned; without it nothing is claimed'),
   item_sensor: z.boolean().default(false).describe('the board has an item sensor for this compartment'),
+  controlled: z
+    .boolean()
+    .default(false)
+    .describe('nothing but this gateway lets it open: a door that opens without access is a forced one'),
   scanners: z
     .array(name)
     .min(1)
@@ -72,6 +77,7 @@ export const custodySettingsSchema = z.strictObject({
     .max(60_000)
     .default(1_500)
     .describe('after a door shut: how long its item sensor is looked at before the episode closes'),
+  seals: sealSettingsSchema.exactOptional(),
 });
 
 export type CustodySettings = z.infer<typeof custodySettingsSchema>;

@@ -7,21 +7,43 @@ import type { JsonObject, Seen } from '../../evidence/event/event.ts';
 import { type Compartment, EMPTY_COMPARTMENT, EPISODE_SCANS_MAX, type Episode, HELD_MAX } from './compartment.ts';
 import { type Debounced, UNNAMED_BOOT, UNREAD } from './debounce.ts';
 import { WAITING_MAX, type WaitingScan } from './scans.ts';
+import type { SealScan } from './seals.ts';
 import { COMPARTMENTS_MAX, type CompartmentSettings } from './settings.ts';
+import { ASSIGNED_HERE_MAX } from './visit-book.ts';
+import {
+  actorSchema,
+  errandKind,
+  parcelSchema,
+  type RestoredVisits,
+  visitsOf,
+  visitsSchema,
+} from './visit-snapshot.ts';
 
 const count = z.int().min(0);
-const parcelSchema = z.strictObject({ ref: z.string().max(256), scheme: z.string().max(32) });
 const lookSchema = z.strictObject({ boot: count, up_ms: count, value: z.boolean() });
 const seenSchema = z.strictObject({ from_boot: count.exactOptional(), from_ms: count, to_ms: count });
+const sealState = z.enum(['intact', 'broken', 'missing']);
+const sealReference = z.string().max(256);
+const sealSchema = z.strictObject({ seal: sealReference.exactOptional(), state: sealState });
 const scanSchema = z.strictObject({
   boot: count,
   device: z.string().max(64),
   parcel: parcelSchema.exactOptional(),
   quarantined: z.string().max(32).exactOptional(),
+  seal: sealSchema.exactOptional(),
   up_ms: count,
 });
 
+/** Members from `access` on are absent in snapshots of before there were visits. */
+const accessSchema = z.strictObject({ boot: count, method: z.string().max(40), up_ms: count });
+const errandSchema = z.strictObject({ kind: errandKind, parcels: z.array(parcelSchema).max(ASSIGNED_HERE_MAX) });
+
 const episodeSchema = z.strictObject({
+  access: accessSchema.exactOptional(),
+  actor: actorSchema.exactOptional(),
+  errand: errandSchema.exactOptional(),
+  seal: sealSchema.extend({ before: sealReference.exactOptional() }).exactOptional(),
+  without_access: z.boolean().default(false),
   blind_ms: count,
   boot: count,
   closed: seenSchema.exactOptional(),
@@ -52,6 +74,7 @@ const compartmentSchema = z.strictObject({
   item_while_shut: z.boolean(),
   name: z.string().max(64),
   polarity: z.string().max(16),
+  seal: sealReference.exactOptional(),
 });
 
 const snapshotSchema = z.strictObject({
@@ -60,6 +83,7 @@ const snapshotSchema = z.strictObject({
   /** The log in which the start numbers count. Snapshots of version 0.1 do not say it: their starts cannot be named. */
   log: z.string().max(120).exactOptional(),
   v: z.literal(1),
+  visits: visitsSchema.exactOptional(),
   waiting: z.array(scanSchema).max(WAITING_MAX),
 });
 
@@ -72,6 +96,12 @@ export interface StartPlace {
 export interface Restored {
   readonly compartments: ReadonlyMap<string, Compartment>;
   readonly waiting: readonly WaitingScan[];
+  readonly visits: RestoredVisits | undefined;
+}
+
+export interface SnapshotExtras {
+  readonly place?: StartPlace | undefined;
+  readonly visits?: (number: Nameable) => JsonObject | undefined;
 }
 
 /**
@@ -83,7 +113,7 @@ export function takeSnapshot(
   states: ReadonlyMap<string, Compartment>,
   waiting: readonly WaitingScan[],
   home: StartPlace,
-  place: StartPlace = home,
+  { place = home, visits }: SnapshotExtras = {},
 ): JsonObject {
   const isHome = place.log === home.log;
   const number = (boot: number): number => (isHome ? boot : boot === home.boot ? place.boot : UNNAMED_BOOT);
@@ -96,6 +126,7 @@ export function takeSnapshot(
     }),
     log: place.log,
     v: 1,
+    ...optional('visits', visits?.(number)),
     waiting: waiting.map((scan) => scanJson({ ...scan, boot: number(scan.boot) })),
   };
 }
@@ -111,6 +142,7 @@ function renumbered(state: Compartment, number: Nameable): Compartment {
     episode: episode && {
       ...episode,
       boot: number(episode.boot),
+      access: episode.access && { ...episode.access, boot: number(episode.access.boot) },
       opened: nameableSeen(episode.opened),
       closed: nameableSeen(episode.closed),
       closedBoot: number(episode.closedBoot),
@@ -147,7 +179,8 @@ export function readSnapshot(
     const isSameWiring = one.device === each.device && one.channel === each.channel && one.polarity === each.polarity;
     compartments.set(each.name, compartmentOf(one, isSameWiring, nameable));
   }
-  return { compartments, waiting: data.waiting.map((scan) => scanOf(scan, nameable)) };
+  const visits = data.visits && visitsOf(data.visits, nameable);
+  return { compartments, waiting: data.waiting.map((scan) => scanOf(scan, nameable)), visits };
 }
 
 type Saved = z.infer<typeof compartmentSchema>;
@@ -162,6 +195,7 @@ function compartmentOf(saved: Saved, isSameWiring: boolean, nameable: Nameable):
     itemWhileShut: saved.item_while_shut,
     held: saved.held,
     doubted: saved.doubted,
+    seal: saved.seal,
     episode: saved.episode === undefined ? undefined : episodeOf(saved.episode, nameable),
   };
 }
@@ -169,6 +203,15 @@ function compartmentOf(saved: Saved, isSameWiring: boolean, nameable: Nameable):
 function episodeOf(saved: NonNullable<Saved['episode']>, nameable: Nameable): Episode {
   return {
     boot: nameable(saved.boot),
+    access: saved.access && {
+      boot: nameable(saved.access.boot),
+      method: saved.access.method,
+      upMs: saved.access.up_ms,
+    },
+    actor: saved.actor,
+    errand: saved.errand,
+    seal: saved.seal && { state: saved.seal.state, seal: saved.seal.seal, before: saved.seal.before },
+    withoutAccess: saved.without_access,
     // Times of another start: the caller sets them to now.
     startedMs: 0,
     opened: seenOf(saved.opened),
@@ -204,16 +247,21 @@ function compartmentJson(settings: CompartmentSettings, polarity: string, state:
     item_while_shut: state.itemWhileShut,
     name: settings.name,
     polarity,
+    ...optional('seal', state.seal),
   };
 }
 
 function episodeJson(episode: Episode): JsonObject {
+  const { access, actor, errand, seal } = episode;
   return {
+    ...optional('access', access && { boot: access.boot, method: access.method, up_ms: access.upMs }),
+    ...optional('actor', actor && { ...actor }),
     blind_ms: episode.blindMs,
     boot: episode.boot,
     ...optional('closed', seenJson(episode.closed)),
     closed_boot: episode.closedBoot,
     cut: episode.cut,
+    ...optional('errand', errand && { kind: errand.kind, parcels: errand.parcels.map((each) => ({ ...each })) }),
     first_look: episode.firstLook,
     forced: episode.forced,
     ...optional('item_before', episode.itemBefore),
@@ -222,10 +270,16 @@ function episodeJson(episode: Episode): JsonObject {
     ...optional('opened', seenJson(episode.opened)),
     scans: episode.scans.map(scanJson),
     scans_more: episode.scansMore,
+    ...optional('seal', seal && { ...optional('before', seal.before), ...sealJson(seal) }),
     several_doors: episode.severalDoors,
     shut: episode.shutAtMs !== undefined,
     unwatched: episode.unwatched,
+    without_access: episode.withoutAccess,
   };
+}
+
+function sealJson({ seal, state }: SealScan): JsonObject {
+  return { ...optional('seal', seal), state };
 }
 
 function scanJson(scan: WaitingScan): JsonObject {
@@ -234,13 +288,15 @@ function scanJson(scan: WaitingScan): JsonObject {
     device: scan.device,
     ...optional('parcel', scan.parcel === undefined ? undefined : { ...scan.parcel }),
     ...optional('quarantined', scan.quarantined),
+    ...optional('seal', scan.seal && sealJson(scan.seal)),
     up_ms: scan.upMs,
   };
 }
 
 function scanOf(saved: z.infer<typeof scanSchema>, nameable: Nameable): WaitingScan {
   const { device, parcel, quarantined } = saved;
-  return { device, parcel, quarantined, boot: nameable(saved.boot), upMs: saved.up_ms };
+  const seal = saved.seal && { state: saved.seal.state, seal: saved.seal.seal };
+  return { device, parcel, quarantined, seal, boot: nameable(saved.boot), upMs: saved.up_ms };
 }
 
 function debouncedJson(state: Debounced): JsonObject | undefined {

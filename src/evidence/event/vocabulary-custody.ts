@@ -87,6 +87,7 @@ const notSeen = word(
   'weight_after',
   'access',
   'photo',
+  'seal',
 );
 
 const contradiction = word(
@@ -102,7 +103,14 @@ const contradiction = word(
   'still_occupied',
   'item_while_shut',
   'opened_unwatched',
+  'opened_without_access',
+  'parcel_not_assigned',
+  'other_seal',
+  'seal_broken',
+  'seal_missing',
 );
+
+const errand = word('deposit', 'collect', 'return', 'remove');
 
 /** What was and was not seen between the opening of a door and its closing. */
 export const episodeField = object(
@@ -121,7 +129,10 @@ export const episodeField = object(
     item_after: bool(),
     weight_before_g: grams,
     weight_after_g: grams,
-    access: object({ method: codeField, up_ms: int() }),
+    /** By what right it opened; `up_ms` is in start `boot`, or in the event's own, and absent when none can name it. */
+    access: object({ method: codeField }, { up_ms: int(), boot: int(1) }),
+    /** What whoever was let in was to do. */
+    assigned: object({ kind: errand }, { parcels: array(parcelField), parcels_more: count }),
     photo: hash32Field,
     not_seen: array(notSeen),
     contradictions: array(contradiction),
@@ -147,6 +158,11 @@ const doorChange = object(
 );
 
 const decision = { method: codeField, attempts: int(0, 9_999) };
+/** Of the compartments named, or of all. */
+const maintenance = object(
+  {},
+  { reason: text(120), ticket: text(64), compartments: array(nameField), window: nonce16Field, cause: codeField },
+);
 const photo = { sha256: hash32Field, size_bytes: count, media_type: word('image/jpeg', 'image/png', 'image/webp') };
 
 export const CUSTODY_DATA = {
@@ -169,7 +185,7 @@ export const CUSTODY_DATA = {
   'door.opened': doorChange,
   'door.closed': doorChange,
   'door.forced': object(
-    { reason: word('opened_unwatched', 'tamper', 'lock_engaged') },
+    { reason: word('opened_unwatched', 'opened_without_access', 'tamper', 'lock_engaged') },
     { channel, unwatched_ms: int() },
   ),
   'occupancy.changed': object({ occupied: bool() }, { channel, door: word('open', 'shut', 'unknown') }),
@@ -191,7 +207,7 @@ export const CUSTODY_DATA = {
   ),
   'photo.captured': object(photo, { cause: codeField }),
   'access.granted': object(decision, { credential: text(64) }),
-  'access.refused': object(decision, { reason: codeField, locked_ms: int() }),
+  'access.refused': object(decision, { reason: codeField, credential: text(64), locked_ms: int() }),
   /** Before the frame leaves: from here on the opening is said whatever becomes of it. */
   'unlock.intended': object(
     { id: nonce16Field, cause: word('command', 'access', 'console') },
@@ -211,7 +227,11 @@ export const CUSTODY_DATA = {
     { reason: word('first_look', 'command', 'maintenance') },
     { door: word('open', 'shut', 'unknown'), occupied: bool(), held: array(parcelField), held_more: count },
   ),
-  'seal.recorded': object({ state: word('intact', 'broken', 'missing') }, { seal: text(64) }),
+  'seal.recorded': object(
+    { state: word('intact', 'broken', 'missing') },
+    /** References, made as those of parcels (scheme `seal`): of its number, and of the one recorded before. */
+    { seal: text(64), before: text(64), agrees: bool() },
+  ),
   'custody.handed_over': object(
     { from: actorField, to: actorField },
     { method: codeField, parcels: array(parcelField), parcels_more: count },
@@ -220,8 +240,8 @@ export const CUSTODY_DATA = {
     { what: codeField },
     { detail: text(200), count, scans: array(episodeScan), scans_more: count, blind: blindField },
   ),
-  'maintenance.opened': object({}, { reason: text(120), ticket: text(64), compartments: array(nameField) }),
-  'maintenance.closed': object({}, { reason: text(120), ticket: text(64), compartments: array(nameField) }),
+  'maintenance.opened': maintenance,
+  'maintenance.closed': maintenance,
   'console.acted': object({ action: codeField }, { target: text(64), result: codeField }),
   'settings.changed': object({ settings: map(32, 64) }, { sha256: hash32Field, cause: codeField }),
   'command.received': object({ id: nonce16Field, verb: codeField }, { key: pattern('[0-9a-f]{8}', 8) }),

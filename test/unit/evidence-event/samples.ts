@@ -26,7 +26,8 @@ const device = {
 };
 const door = { channel: 4, feedback: 0, first_look: false, polarity: 'closed_is_1', reads: 2, unwatched_ms: 5_000 };
 const episode = {
-  access: { method: 'code', up_ms: 980 },
+  access: { boot: 1, method: 'code', up_ms: 980 },
+  assigned: { kind: 'collect', parcels: [parcel], parcels_more: 1 },
   blind_ms: 10,
   closed_by: 'door_shut',
   contradictions: ['shut_but_empty'],
@@ -162,7 +163,13 @@ export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
   },
   'photo.captured': { cause: 'door_opened', media_type: 'image/jpeg', sha256: hash, size_bytes: 80_000 },
   'access.granted': { attempts: 1, credential: 'c-17', method: 'code' },
-  'access.refused': { attempts: 3, locked_ms: 60_000, method: 'code', reason: 'unknown_code' },
+  'access.refused': {
+    attempts: 3,
+    credential: 'AAECAwQFBgcICQoLDA0ODw',
+    locked_ms: 60_000,
+    method: 'code',
+    reason: 'unknown_code',
+  },
   'unlock.intended': { cause: 'command', channel: 4, id: nonce, method: 'signed_command' },
   'unlock.ended': { id: nonce, reply: 'accepted', reason: 'seen_open', result: 'opened', took_ms: 240 },
   'parcel.deposited': episode,
@@ -171,7 +178,7 @@ export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
   'parcel.removed': episode,
   'compartment.disturbed': episode,
   'compartment.counted': { door: 'shut', held: [parcel], held_more: 0, occupied: true, reason: 'first_look' },
-  'seal.recorded': { seal: 'S-88211', state: 'intact' },
+  'seal.recorded': { agrees: false, before: 'S-88210', seal: 'S-88211', state: 'intact' },
   'custody.handed_over': {
     from: actor,
     method: 'signature',
@@ -187,8 +194,20 @@ export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
     scans_more: 9,
     what: 'scan_without_door',
   },
-  'maintenance.opened': { compartments: ['B1-L01'], reason: 'lock swapped', ticket: 'T-101' },
-  'maintenance.closed': { compartments: ['B1-L01'], reason: 'lock swapped', ticket: 'T-101' },
+  'maintenance.opened': {
+    cause: 'command',
+    compartments: ['B1-L01'],
+    reason: 'lock swapped',
+    ticket: 'T-101',
+    window: nonce,
+  },
+  'maintenance.closed': {
+    cause: 'command',
+    compartments: ['B1-L01'],
+    reason: 'lock swapped',
+    ticket: 'T-101',
+    window: nonce,
+  },
   'console.acted': { action: 'door_viewed', result: 'done', target: 'B1-L01' },
   'settings.changed': { cause: 'file', settings: { poll_ms: 250 }, sha256: hash },
   'command.received': { id: nonce, key: '1a2b3c4d', verb: 'open' },
