@@ -28,6 +28,19 @@ export interface Signer {
   signEnvelope(type: LogPayloadType, payload: Uint8Array): Promise<Uint8Array>;
 }
 
+/** A reply (FORMAT.md section 11) under the key of the log that is open now. */
+export interface SignedReply {
+  readonly payload: Uint8Array;
+  readonly keyId: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/**
+ * Signs what `make` gives for that log. Rejects with KEY_LOCKED or KEY_LOST while there is no key, and with JOURNAL_IO
+ * between two logs: try again later.
+ */
+export type ReplySigner = (make: (log: string) => Uint8Array) => Promise<SignedReply>;
+
 /** Keeps one key per log. */
 export interface KeyStore {
   readonly kind: 'software' | 'tpm';

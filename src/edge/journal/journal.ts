@@ -23,7 +23,7 @@ import type { Appender } from '../contracts/appender.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { Outbox } from '../contracts/outbox.ts';
 import type { OwnEnrolment } from '../contracts/own-enrolment.ts';
-import type { KeyStore } from '../contracts/signer.ts';
+import type { KeyStore, ReplySigner } from '../contracts/signer.ts';
 import { ANCHOR_STATE } from './anchor-state.ts';
 import { JournalAnchors } from './anchors.ts';
 import { Chain, OWN_STATE } from './chain.ts';
@@ -41,6 +41,7 @@ import { JournalOutbox } from './outbox.ts';
 import { leftAloneBody } from './own-entries.ts';
 import { formatRunBefore, type PreviousEnd, previousEnd, RUN_STATE, runBefore } from './previous-end.ts';
 import { Retention } from './retention.ts';
+import { signReply } from './sign-reply.ts';
 import { startLogs } from './start.ts';
 import type { RowsVerdict } from './stored-tree.ts';
 import { verifyAhead, verifyReceipted } from './verify-ahead.ts';
@@ -116,6 +117,7 @@ export interface Journal {
   /** A room's small state (at most 1 MiB of text): durable within 200 ms, and taken along into later logs. */
   saveState(name: string, text: string): void;
   loadState(name: string): string | undefined;
+  readonly signReply: ReplySigner;
   /** Successor statements of this gateway's logs, verified, oldest first. */
   statements(): readonly Envelope[];
   /** Resolves when everything up to now was verified, appended or handed on; for tests and orderly ends. */
@@ -306,6 +308,8 @@ class OpenJournal implements Journal {
   loadState(name: string): string | undefined {
     return this.#parts.keeper.saved.get(name);
   }
+
+  readonly signReply: ReplySigner = async (make) => signReply(this.log(), this.#parts.keeper.set, make);
 
   statements(): readonly Envelope[] {
     return this.#parts.chain.statements;

@@ -29,11 +29,14 @@ export interface CourierParts {
   feed(input: Input): void;
   refresh(): void;
   status(): Uint8Array;
+  /** A gateway listens to what it can answer. */
+  readonly takesCommands: boolean;
   rememberedReceipts(messages: readonly RetainedMessage[]): void;
 }
 
 const MEMORY_FILTERS = ['checkpoint/#', 'enrolment'];
 const LASTING_FILTERS = ['receipt/#', 'request'];
+const COMMAND_FILTER = 'command';
 
 export class Courier {
   readonly #parts: CourierParts;
@@ -67,11 +70,27 @@ export class Courier {
     });
   }
 
+  /** True when the broker took it. Never rejects; no connection is dropped for it. */
+  publishReply(payload: Uint8Array): Promise<boolean> {
+    const { connection, logger } = this.#parts;
+    return connection.publish(this.#topic('reply'), payload, { contentType: JSON_CONTENT_TYPE }).then(
+      (code) => {
+        if (code >= 128) logger.warn({ code }, 'the broker refused our reply');
+        return code < 128;
+      },
+      () => false,
+    );
+  }
+
   perform(output: Output): void {
     const { logger, metrics } = this.#parts;
     switch (output.kind) {
       case 'subscribe':
-        this.#subscribe(output.memory ? [...MEMORY_FILTERS, ...LASTING_FILTERS] : LASTING_FILTERS);
+        this.#subscribe([
+          ...(output.memory ? MEMORY_FILTERS : []),
+          ...LASTING_FILTERS,
+          ...(this.#parts.takesCommands ? [COMMAND_FILTER] : []),
+        ]);
         break;
       case 'forget_memory_topics':
         void this.#parts.connection.unsubscribe(MEMORY_FILTERS.map((name) => this.#topic(name))).catch(() => undefined);

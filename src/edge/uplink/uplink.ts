@@ -3,7 +3,8 @@
  *
  * A thin shell around the machine (machine.ts). It holds the payloads, does what the machine's outputs say, and reports
  * what became of it. What it knows can be forgotten at any moment: the journal and the broker tell it again.
- * Commands are not subscribed to: a gateway listens to what it can answer.
+ * Commands are subscribed to where somebody takes them, and none is taken before the journal was compared with what has
+ * left the box: until then the log that a command names may be one that is about to end.
  */
 import type { Scheduler, Timer } from '../../base/clock.ts';
 import { explain } from '../../base/errors.ts';
@@ -37,6 +38,13 @@ export interface UplinkParts {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Absent where no key may command. */
+  readonly commands?: {
+    /** One message on `command`, of any bytes up to the broker's limit. Must not throw. */
+    take(message: Uint8Array): void;
+    /** Replies may go out now. */
+    connected(): void;
+  };
   /** Uniform in [0, 1), for the jitter. */
   readonly random?: () => number;
 }
@@ -56,6 +64,8 @@ export interface Uplink {
    */
   stop(waitMs: number, signal?: AbortSignal): Promise<UplinkStopped>;
   health(): UplinkHealth;
+  /** Publishes on `reply`; true when the broker took it. Never rejects. */
+  publishReply(payload: Uint8Array): Promise<boolean>;
 }
 
 export function createUplink(parts: UplinkParts): Uplink {
@@ -114,6 +124,7 @@ class RunningUplink implements Uplink {
       },
       refresh: () => this.#refresh(),
       status: () => this.#status(this.#stopping === undefined ? 'online' : 'stopping'),
+      takesCommands: parts.commands !== undefined,
       rememberedReceipts: (messages) => {
         for (const { name, payload } of messages) void this.#receipts.push(name, payload);
       },
@@ -161,6 +172,12 @@ class RunningUplink implements Uplink {
     };
   }
 
+  publishReply(payload: Uint8Array): Promise<boolean> {
+    return this.#ended || !this.#parts.connection.connected
+      ? Promise.resolve(false)
+      : this.#courier.publishReply(payload);
+  }
+
   async #stop(waitMs: number, signal: AbortSignal | undefined): Promise<UplinkStopped> {
     const { connection, scheduler } = this.#parts;
     if (this.#state.phase.name === 'live') this.#courier.publishStatus(this.#status('stopping'));
@@ -196,6 +213,7 @@ class RunningUplink implements Uplink {
     this.#memory.clear();
     this.#courier.newConnection();
     this.#feed({ kind: 'connected', receiveMaximum: info.receiveMaximum });
+    this.#parts.commands?.connected();
   }
 
   /** All that comes from outside: bounded, counted, and believed only by the journal. */
@@ -206,6 +224,7 @@ class RunningUplink implements Uplink {
     const name = topic.slice(this.#root.length + 1);
     const kind = parsed.value.name;
     if (kind === 'request') return this.#request(payload);
+    if (kind === 'command') return this.#command(payload, retained);
     if (kind !== 'checkpoint' && kind !== 'enrolment' && kind !== 'receipt') return this.#ignore('topic');
     if (!this.#state.compared) {
       if (!this.#memory.offer(kind, name, payload)) return this.#ignore('bounds');
@@ -215,6 +234,15 @@ class RunningUplink implements Uplink {
     // Our own checkpoints come back to us until their topics are given up.
     if (kind !== 'receipt' || payload.length === 0) return undefined;
     return payload.length > NOTE_BYTES_MAX ? this.#ignore('bounds') : this.#receipts.push(name, payload);
+  }
+
+  /** One that the broker kept was for another time. */
+  #command(payload: Uint8Array, retained: boolean): undefined {
+    const { commands } = this.#parts;
+    if (commands === undefined || retained) return this.#ignore('command');
+    if (!this.#state.compared || this.#stopping !== undefined) return this.#ignore('not_yet');
+    commands.take(payload);
+    return undefined;
   }
 
   #request(payload: Uint8Array): undefined {

@@ -172,10 +172,19 @@ export function parseReply(payload: Uint8Array): Result<Reply, CommandRefusal> {
   return isOwn ? accept(reply) : refuse('form', 'a log of the reply is of another gateway');
 }
 
+/** Whether this key signed the envelope as a command; its payload is not looked at. */
+export function checkCommandSignature(
+  crypto: EvidenceCrypto,
+  envelope: Envelope,
+  vkey: Vkey,
+): Result<Uint8Array, CommandRefusal> {
+  return unsignedBy(crypto, envelope, COMMAND_TYPE, vkey) ?? accept(envelope.payload);
+}
+
 /** The command, when `vkey` signed it. The signature is checked before the payload is believed. */
 export function verifyCommand(crypto: EvidenceCrypto, envelope: Envelope, vkey: Vkey): Result<Command, CommandRefusal> {
-  const refused = unsignedBy(crypto, envelope, COMMAND_TYPE, vkey);
-  return refused ?? parseCommand(envelope.payload);
+  const signed = checkCommandSignature(crypto, envelope, vkey);
+  return signed.ok ? parseCommand(signed.value) : signed;
 }
 
 /** The reply, when the log key `vkey` signed it, and it names that log. */

@@ -1,0 +1,300 @@
+/**
+ * Opens doors: the machine with its timer and its store.
+ *
+ * The order is the promise: the intent is durable in the journal (entry and state in one transaction), then custody is
+ * told to expect the door, then the one frame leaves, then the door is watched. A start ends what the run before left
+ * open and sends nothing for it.
+ */
+import { base64url } from '../../base/bytes.ts';
+import type { Scheduler, Timer } from '../../base/clock.ts';
+import { explain, LatchkeyError } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import type { Actor, EventBody } from '../../evidence/event/event.ts';
+import type { Appender } from '../contracts/appender.ts';
+import type { Doors, DoorsStatus, OpenOutcome, OpenRequest } from '../contracts/doors.ts';
+import type { Observer } from '../contracts/observed.ts';
+import type { Visit } from '../contracts/visit.ts';
+import { cutBody, type DoorPlace, endedBody, intendedBody } from './bodies.ts';
+import {
+  type DoorNow,
+  type DoorsInput,
+  type DoorsOutput,
+  type DoorsState,
+  type Ending,
+  type FrameAnswer,
+  IDLE,
+  type Intent,
+  nextDeadlineMs,
+  stepDoors,
+} from './machine.ts';
+import { formatSaved, parseSaved } from './saved.ts';
+import type { DoorsSettings } from './settings.ts';
+import { readStopFile, writeStopFile } from './stop-file.ts';
+
+/** A journal that is slower takes part in no opening. */
+const RECORD_LIMIT_MS = 10_000;
+/** Beyond the time in which the door is watched: what is seen later is no episode of this visit. */
+const VISIT_SLACK_MS = 5_000;
+
+export interface ControlledDoor extends DoorPlace {
+  /** Its feedback polarity was commissioned. */
+  readonly commissioned: boolean;
+}
+
+/** What custody says of a compartment. */
+export interface SeenDoor {
+  readonly name: string;
+  readonly door: 'open' | 'shut' | 'unknown';
+}
+
+export interface DoorsParts {
+  readonly settings: DoorsSettings;
+  readonly doors: readonly ControlledDoor[];
+  readonly appender: Appender;
+  /** Kept with the entries that were appended before. */
+  readonly store: { load(): string | undefined; save(text: string): void };
+  readonly stopPath: string;
+  /** One frame, once; rejects for nothing. */
+  readonly unlock: (device: string, channel: number, signal: AbortSignal) => Promise<FrameAnswer>;
+  readonly seen: () => readonly SeenDoor[];
+  readonly expect: (visit: Visit) => void;
+  readonly recount: (actor: Actor) => number;
+  readonly observer: Observer;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+interface Waiting {
+  readonly request: OpenRequest;
+  readonly signal: AbortSignal;
+  readonly resolve: (outcome: OpenOutcome) => void;
+}
+
+export class DoorsRoom implements Doors {
+  readonly #parts: DoorsParts;
+  readonly #doors: ReadonlyMap<string, ControlledDoor>;
+  readonly #waiting = new Map<string, Waiting>();
+  /** Boards that do not answer now, or did not yet in this start. */
+  readonly #away: Set<string>;
+  readonly #ending = new AbortController();
+  #state: DoorsState = IDLE;
+  #stoppedBy = '';
+  #stopReason = 'asked';
+  #timer: Timer | undefined;
+
+  constructor(parts: DoorsParts) {
+    this.#parts = parts;
+    this.#doors = new Map(parts.doors.map((door) => [door.name, door]));
+    this.#away = new Set(parts.doors.map(({ device }) => device));
+  }
+
+  /** Ends what the run before left; nothing is sent for it. Before any request. */
+  start(): void {
+    const { store, stopPath, logger, observer } = this.#parts;
+    const stop = readStopFile(stopPath);
+    if (stop.stopped) {
+      this.#stoppedBy = stop.by;
+      if (stop.unreadable) this.#stopReason = 'unreadable';
+      logger.warn({ by: stop.by, unreadable: stop.unreadable }, 'stop_pick is in force: no door is opened');
+    }
+    const text = store.load();
+    const saved = text === undefined ? undefined : parseSaved(text);
+    if (text !== undefined && saved === undefined) logger.error({}, 'the saved state of openings is unreadable');
+    const pending = saved?.pending ?? [];
+    const observed = observer.observe();
+    for (const { id, compartment, actor } of pending) {
+      this.#append(cutBody(id, compartment, actor), observed);
+      logger.warn({ id, compartment }, 'an opening was cut short by the end of the run before: not tried again');
+    }
+    const recent = [...(saved?.recent ?? []), ...pending.map(({ id }) => id)];
+    this.#state = { ...IDLE, stopped: stop.stopped, recent };
+    if (pending.length > 0) store.save(formatSaved(this.#state));
+  }
+
+  /** What is on its way ends as it is: nothing new begins. Before lines stop. */
+  stop(): void {
+    this.#ending.abort(new LatchkeyError('TIMED_OUT', 'the gateway stops'));
+    this.#feed({ kind: 'stop' });
+    this.#stopReason = 'stopping';
+    this.#timer?.cancel();
+    for (const { id, phase } of this.#state.intents) {
+      if (phase === 'recording') this.#feed({ kind: 'cancelled', id });
+    }
+    // What was sent is watched no longer.
+    this.#feed({ kind: 'tick' }, Number.POSITIVE_INFINITY);
+  }
+
+  /** Custody said this, at once. */
+  heard(body: EventBody): void {
+    const { type, compartment, device, seen } = body;
+    if (type === 'door.opened' && compartment !== undefined) {
+      this.#feed({ kind: 'opened', compartment, toMs: seen?.to_ms ?? Number.NEGATIVE_INFINITY });
+    }
+    if (device === undefined) return;
+    if (type === 'device.found') this.#away.delete(device);
+    if (type === 'device.lost' || type === 'device.faulted') this.#away.add(device);
+  }
+
+  open(request: OpenRequest, signal: AbortSignal): Promise<OpenOutcome> {
+    const id = base64url(request.id);
+    return new Promise((resolve) => {
+      if (signal.aborted || this.#ending.signal.aborted) return resolve({ kind: 'refused', reason: 'stopped' });
+      // An id that is on its way keeps its caller.
+      const isNew = !this.#waiting.has(id);
+      if (isNew) this.#waiting.set(id, { request, signal, resolve });
+      if (!isNew) return resolve({ kind: 'refused', reason: 'repeated_id' });
+      this.#feed({ kind: 'asked', id, request, now: this.#now(request.compartment), open: this.#open() });
+    });
+  }
+
+  async stopPick(actor: Actor): Promise<void> {
+    this.#feed({ kind: 'stop' });
+    this.#stoppedBy = `${actor.kind} ${actor.ref}`;
+    this.#stopReason = 'asked';
+    this.#parts.logger.warn({ by: this.#stoppedBy }, 'stop_pick: no door is opened any more');
+    await writeStopFile(this.#parts.stopPath, true, this.#stoppedBy);
+  }
+
+  async resume(actor: Actor): Promise<void> {
+    const by = `${actor.kind} ${actor.ref}`;
+    await writeStopFile(this.#parts.stopPath, false, by);
+    if (this.#ending.signal.aborted) return;
+    this.#feed({ kind: 'resume' });
+    this.#parts.logger.info({ by }, 'doors may be opened again');
+  }
+
+  async recount(actor: Actor): Promise<number> {
+    return this.#parts.recount(actor);
+  }
+
+  status(): DoorsStatus {
+    const { stopped, intents } = this.#state;
+    return {
+      ...(stopped && { stopped: { by: this.#stoppedBy, reason: this.#stopReason } }),
+      opening: intents.map(({ request }) => request.compartment),
+      open: this.#open().length,
+      openMax: this.#parts.settings.open_max,
+    };
+  }
+
+  #now(compartment: string): DoorNow {
+    const door = this.#doors.get(compartment);
+    if (door === undefined) return { kind: 'unusable', reason: 'unknown_compartment' };
+    if (!door.commissioned) return { kind: 'unusable', reason: 'not_commissioned' };
+    const seen = this.#parts.seen().find(({ name }) => name === compartment);
+    return { kind: 'usable', door: seen?.door ?? 'unknown', away: this.#away.has(door.device) };
+  }
+
+  #open(): readonly string[] {
+    return this.#parts.seen().flatMap(({ name, door }) => (door === 'open' ? [name] : []));
+  }
+
+  #feed(input: DoorsInput, nowMs = this.#parts.observer.observe().upMs): void {
+    const { state, outputs } = stepDoors(this.#state, input, nowMs, this.#parts.settings);
+    this.#state = state;
+    for (const output of outputs) this.#perform(output);
+    this.#schedule();
+  }
+
+  #perform(output: DoorsOutput): void {
+    switch (output.kind) {
+      case 'refused':
+        this.#parts.metrics.count('doors_refused', 1, { reason: output.reason });
+        this.#answer(output.id, { kind: 'refused', reason: output.reason });
+        break;
+      case 'record':
+        void this.#record(output.intent);
+        break;
+      case 'send':
+        void this.#send(output.intent);
+        break;
+      case 'ended':
+        this.#ended(output.intent, output.ending);
+        break;
+    }
+  }
+
+  async #record(intent: Intent): Promise<void> {
+    const { appender, store, logger } = this.#parts;
+    const place = this.#place(intent);
+    const durable = await (async () => {
+      if (this.#append(intendedBody(intent, place)) === 'refused') return false;
+      store.save(formatSaved(this.#state));
+      await appender.flush(AbortSignal.any([AbortSignal.timeout(RECORD_LIMIT_MS), this.#ending.signal]));
+      return true;
+    })().catch((error: unknown) => {
+      logger.warn({ compartment: place.name, reason: explain(error) }, 'an intent could not be recorded');
+      return false;
+    });
+    if (this.#waiting.get(intent.id)?.signal.aborted === true) this.#feed({ kind: 'cancelled', id: intent.id });
+    const { compartment } = intent.request;
+    this.#feed({ kind: 'recorded', id: intent.id, durable, now: this.#now(compartment), open: this.#open() });
+  }
+
+  async #send(intent: Intent): Promise<void> {
+    const { settings, expect, unlock, observer, logger } = this.#parts;
+    const { request, id } = intent;
+    const place = this.#place(intent);
+    const { upMs } = observer.observe();
+    expect({
+      compartment: request.compartment,
+      actor: request.actor,
+      method: request.method ?? request.cause,
+      observedUpMs: upMs,
+      ...request.about,
+      untilUpMs: upMs + settings.seen_within_ms + VISIT_SLACK_MS,
+    });
+    const callers = this.#waiting.get(id)?.signal;
+    const signal = AbortSignal.any([this.#ending.signal, ...(callers === undefined ? [] : [callers])]);
+    logger.info({ compartment: place.name, cause: request.cause }, 'unlocking');
+    const answer = await unlock(place.device, place.channel, signal);
+    this.#feed({ kind: 'answered', id, answer });
+  }
+
+  #ended(intent: Intent, ending: Ending): void {
+    const { store, metrics, logger } = this.#parts;
+    const place = this.#place(intent);
+    this.#append(endedBody(intent, ending, place));
+    store.save(formatSaved(this.#state));
+    metrics.count('doors_openings', 1, { result: ending.result });
+    logger.info({ compartment: place.name, ...ending }, 'an opening ended');
+    this.#answer(intent.id, outcomeOf(ending));
+  }
+
+  #answer(id: string, outcome: OpenOutcome): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    waiting?.resolve(outcome);
+  }
+
+  #place(intent: Intent): DoorPlace {
+    const { compartment } = intent.request;
+    return this.#doors.get(compartment) ?? { name: compartment, device: compartment, channel: 1 };
+  }
+
+  #append(body: EventBody, observed = this.#parts.observer.observe()): 'queued' | 'refused' {
+    return this.#parts.appender.append({ observed, body, urgent: true });
+  }
+
+  #schedule(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const atMs = nextDeadlineMs(this.#state);
+    if (atMs === undefined || this.#ending.signal.aborted) return;
+    const delayMs = Math.max(1, Math.ceil(atMs - this.#parts.observer.observe().upMs));
+    this.#timer = this.#parts.scheduler.after(delayMs, () => this.#feed({ kind: 'tick' }));
+  }
+}
+
+function outcomeOf(ending: Ending): OpenOutcome {
+  switch (ending.result) {
+    case 'opened':
+      return { kind: 'opened', tookMs: ending.tookMs };
+    case 'unverified':
+      return { kind: 'unverified', reason: ending.reason };
+    case 'not_sent':
+      return { kind: 'refused', reason: ending.reason };
+  }
+}
