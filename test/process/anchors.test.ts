@@ -10,7 +10,7 @@ import type { CustodyEvent } from '../../src/evidence/event/event.ts';
 import { TPMA_OBJECT } from '../../src/tpm2/algorithms.ts';
 import { signerTemplate } from '../../src/tpm2/templates.ts';
 import { testBox, testClient } from '../support/tpm-box.ts';
-import { CUT_POINTS, counterFaults, cutAt } from './support/tpm-cuts.ts';
+import { CUT_POINTS, CutChain, counterFaults } from './support/tpm-cuts.ts';
 import { anchored, makeTpmRig, type TpmRig, verdictOf } from './support/tpm-rig.ts';
 
 let box: TpmRig;
@@ -53,7 +53,9 @@ test('anchors appear by themselves, and a verifier with AK and counter in its po
 
 test('power that goes after each of the six steps of an anchor skips no value, uses none twice, and breaches nothing', async () => {
   const { rig } = box;
-  for (const [i, point] of CUT_POINTS.entries()) await cutAt(box, point, 7 * i);
+  const chain = new CutChain(box);
+  for (const [i, point] of CUT_POINTS.entries()) await chain.cut('both', point, 7 * i);
+  await chain.end();
   await rig.settle();
   const { verdict, log, events } = await verdictOf(box, 'hardware');
   expect(verdict).toMatchObject({ outcome: 'verified' });
