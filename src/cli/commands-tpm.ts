@@ -11,11 +11,11 @@ export const TPM_COMMANDS: readonly CommandSpec[] = [
     positionals: [],
     options: {
       config: CONFIG,
-      service: { type: 'string', value: 'URL', help: 'the enrolment service; https, or http on a loopback address' },
+      service: { type: 'string', value: 'URL', help: 'the enrolment service (enrolment.url)' },
       'service-key': {
         type: 'string',
         value: 'KEY',
-        help: 'its verifier key, as "latchkey enrolments serve --show-key" prints it there',
+        help: 'its verifier key, as "enrolments serve --show-key" prints it there (enrolment.service_key)',
       },
       'token-file': {
         type: 'string',
@@ -25,7 +25,7 @@ export const TPM_COMMANDS: readonly CommandSpec[] = [
       ca: {
         type: 'string',
         value: 'FILE',
-        help: 'PEM of the authority behind its certificate, if the system has none',
+        help: 'PEM of the authority behind its certificate, if the system has none (enrolment.ca_file)',
       },
       json: JSON_OUT,
     },

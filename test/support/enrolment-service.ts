@@ -50,7 +50,7 @@ export async function startTestService(dir: string, options: TestServiceOptions)
   const settings = enrolmentSettingsSchema.parse({
     data_dir: `${dir}/data`,
     name,
-    http: { port: 0, ...(tls && { tls }) },
+    http: { port: 0, requests_per_minute: 10_000, ...(tls && { tls }) },
     operator_domains: ['lockers.example'],
     classes: ['hardware', 'emulated', 'software'],
     approve,

@@ -7,7 +7,7 @@ import { serviceVkey } from '../../edge/keys/enrolment-file.ts';
 import { formatVkey, type Vkey } from '../../evidence/log/note.ts';
 import { serviceUrl } from '../../platform/http/client.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
-import type { CommandArgs, CommandRun } from '../command.ts';
+import type { CommandRun } from '../command.ts';
 import { gatewaySettings } from '../locate.ts';
 import { peopleLogger } from '../people-logger.ts';
 import { packageVersion } from '../version.ts';
@@ -18,9 +18,10 @@ const TOKEN = /^[A-Za-z0-9_-]{43}$/;
 export const enrollCommand: CommandRun = async (args, io) => {
   process.umask(0o077);
   const settings = gatewaySettings(args);
-  const url = args.required('service');
+  const { enrolment } = settings;
+  const url = args.text('service') ?? enrolment?.url ?? args.required('service');
   serviceUrl(url);
-  const ca = args.text('ca');
+  const ca = args.text('ca') ?? (url === enrolment?.url ? enrolment.ca_file : undefined);
   const { id } = settings.gateway;
   const enrolled = await enrollOffline({
     settings,
@@ -28,7 +29,7 @@ export const enrollCommand: CommandRun = async (args, io) => {
     logger: peopleLogger(io),
     signal: io.signal,
     service: { url, ...(ca !== undefined && { ca: readText('ca', ca) }) },
-    vkey: keyOf(args),
+    vkey: keyOf(args.text('service-key') ?? enrolment?.service_key),
     token: () => tokenOf(args.required('token-file'), id),
   });
   if (args.flag('json')) io.out(JSON.stringify(jsonOf(id, enrolled)));
@@ -36,11 +37,21 @@ export const enrollCommand: CommandRun = async (args, io) => {
   return enrolled.state === 'pending' ? ERRORS.TIMED_OUT.exitCode : 0;
 };
 
-function keyOf(args: CommandArgs): Vkey {
-  const vkey = serviceVkey(nodeCrypto, args.required('service-key'));
+/**
+ * Never taken from the service itself: whoever stands in its place could sign a record of his own, and this box would pass
+ * it on as its enrolment for good.
+ */
+function keyOf(text: string | undefined): Vkey {
+  const expected = 'the verifier key of the service; "latchkey enrolments serve --show-key" prints it there';
+  if (text === undefined) {
+    throw new LatchkeyError(
+      'USAGE',
+      `option --service-key (or enrolment.service_key in gateway.yaml): expected ${expected}`,
+    );
+  }
+  const vkey = serviceVkey(nodeCrypto, text);
   if (vkey !== undefined) return vkey;
-  const expected = 'a verifier key as "latchkey enrolments serve --show-key" prints it';
-  throw new LatchkeyError('USAGE', `option --service-key: expected ${expected}, found something else`);
+  throw new LatchkeyError('USAGE', `option --service-key: expected ${expected}; found something else`);
 }
 
 /** A bare token, or the line of this gateway out of a list. What is in the file stands in no message. */

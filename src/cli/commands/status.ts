@@ -21,6 +21,7 @@ export function describeStatus(status: GatewayStatus): readonly string[] {
     ...status.problems.map((problem) => `  ! ${problem}`),
     ...status.notices.map((notice) => `  - ${notice}`),
     ...describeAssurance(status),
+    ...describeTelling(status),
     ...describeLog(status.log),
     `uplink     ${uplink.connected ? 'connected' : 'not connected'}, ${uplink.phase}; newest receipt ${receipt}`,
     `clock      ${clock.src}${error}`,
@@ -44,6 +45,17 @@ function describeAssurance({ assurance, tpm }: GatewayStatus): readonly string[]
     `tpm        ${target}: ${state}; this start is ${attested ? 'attested' : 'NOT attested yet'}`,
     `anchors    ${made} in this run; last: ${last}${next}; counter ${counter ?? 'not read yet'}`,
     `           ${tokens} increments saved; the TPM lasts ${lifeYearsAtLeast} years at least${pace}`,
+  ];
+}
+
+function describeTelling({ enrolment }: GatewayStatus): readonly string[] {
+  if (enrolment === undefined) return [];
+  const { service, state, waiting, reason, nextInMs } = enrolment;
+  if (waiting === 0) return [`enrolment  ${service}: knows all logs`];
+  const next = nextInMs === undefined ? '' : `; next in ${spanText(nextInMs)}`;
+  return [
+    `enrolment  ${service}: ${state}, ${waiting} successor statements not taken${next}`,
+    ...(reason === undefined ? [] : [`           ${reason}`]),
   ];
 }
 

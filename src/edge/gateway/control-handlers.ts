@@ -11,7 +11,14 @@ import { eraseSelection } from './erase-selection.ts';
 import type { Gateway } from './gateway.ts';
 import { checkJournal, exportJournal, lineOf } from './journal-tools.ts';
 import type { GatewaySettings } from './settings.ts';
-import { type GatewayStatus, journalNotices, journalProblems, problemsOf, tpmProblems } from './status.ts';
+import {
+  type GatewayStatus,
+  journalNotices,
+  journalProblems,
+  problemsOf,
+  tellingProblems,
+  tpmProblems,
+} from './status.ts';
 
 const TAIL_LINES_MAX = 1_000_000;
 /** Entries read at once: bounded memory and short reads. */
@@ -52,7 +59,12 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
   const lines = gateway.lines.map((line) => line.status());
   const observed = observer.observe();
   const tpm = gateway.tpm?.status();
-  const problems = [...problemsOf({ uplink, lines, journalProblems: journalProblems(status) }), ...tpmProblems(tpm)];
+  const telling = gateway.telling?.status();
+  const problems = [
+    ...problemsOf({ uplink, lines, journalProblems: journalProblems(status) }),
+    ...tpmProblems(tpm),
+    ...tellingProblems(telling),
+  ];
   return {
     gateway: settings.gateway.id,
     version,
@@ -68,6 +80,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     lines,
     custody: gateway.custody.status(),
     ...(tpm !== undefined && { tpm }),
+    ...(telling !== undefined && { enrolment: telling }),
     metrics: gateway.metrics.snapshot(),
   };
 }

@@ -6,7 +6,6 @@ import { LatchkeyError } from '../../base/errors.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
 import { isAttestedStatement } from '../../evidence/wire/attested-successor.ts';
 import { type Envelope, envelopeBytes } from '../../evidence/wire/envelope.ts';
-import { parseSuccessor } from '../../evidence/wire/successor.ts';
 import type { HttpService } from '../../platform/http/client.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { Observer } from '../contracts/observed.ts';
@@ -18,6 +17,7 @@ import { TpmKeyStore } from '../keys/tpm-key-store.ts';
 import type { GatewayKeys } from './gateway-keys.ts';
 import { inOpenedJournal, type OfflineParts } from './journal-acts.ts';
 import { keysDirectory, storedEnrolment, tellEnrolled } from './own-enrolment.ts';
+import { oldAndNext } from './successor-duty.ts';
 import { showTpm } from './tpm-acts.ts';
 
 const FLUSH_LIMIT_MS = 30_000;
@@ -108,9 +108,4 @@ function successorsBetween(all: readonly Envelope[], from: string, to: string): 
     old = next;
   }
   return found;
-}
-
-function oldAndNext(envelope: Envelope): { readonly old: string; readonly next: string } | undefined {
-  const parsed = parseSuccessor(envelope);
-  return parsed.ok ? { old: parsed.value.old, next: parsed.value.successor.name } : undefined;
 }

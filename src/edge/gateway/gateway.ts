@@ -29,8 +29,9 @@ import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { Life } from './life.ts';
 import { createLines } from './lines.ts';
 import { openGatewayJournal } from './open-journal.ts';
-import { tellOwnEnrolment } from './own-enrolment.ts';
+import { successorDuty, tellOwnEnrolment } from './own-enrolment.ts';
 import type { GatewaySettings } from './settings.ts';
+import type { SuccessorDuty, TellingStatus } from './successor-duty.ts';
 import { TpmDuty, type TpmStatus } from './tpm-duty.ts';
 import { tpmLogin } from './tpm-login.ts';
 import { clockSteppedData, openedData } from './words.ts';
@@ -57,6 +58,8 @@ export interface Gateway {
   readonly custody: Pick<CustodyKeeper, 'status'>;
   /** Undefined with software keys. */
   readonly tpm: { status(): TpmStatus | undefined } | undefined;
+  /** Of an enrolled gateway whose settings name the service. */
+  readonly telling: { status(): TellingStatus } | undefined;
   readonly metrics: MemoryMetrics;
   readonly observer: Observer;
   /** Stops in good order; resolves with what was left without a receipt. A second call joins the first. */
@@ -129,13 +132,15 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     await orAborted(signal, Promise.all(lines.map((line) => line.firstAttempt())));
     const uplink = connect(parts, keys, journal, boot);
     uplink.start();
-    const running = { parts, lines, keeper, watch, life, duty, keys, journal, uplink, source };
+    const telling = successorDuty(parts, journal);
+    telling?.start();
+    const running = { parts, lines, keeper, watch, life, duty, keys, journal, uplink, source, telling };
     let stopped: Promise<Stopped> | undefined;
     const stop = (reason: 'signal' | 'failure'): Promise<Stopped> => {
       stopped ??= stopRunning(running, reason);
       return stopped;
     };
-    return { journal, uplink, lines, custody: keeper, tpm: duty, metrics, observer, stop };
+    return { journal, uplink, lines, custody: keeper, tpm: duty, telling, metrics, observer, stop };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -153,11 +158,12 @@ interface Running {
   readonly journal: Journal;
   readonly uplink: Uplink;
   readonly source: { stop(): void };
+  readonly telling: SuccessorDuty | undefined;
 }
 
 /** Devices first, so that what they said last is still recorded; then the last anchor; the uplink after the last entry. */
 async function stopRunning(running: Running, reason: 'signal' | 'failure'): Promise<Stopped> {
-  const { parts, lines, keeper, watch, life, duty, keys, journal, uplink, source } = running;
+  const { parts, lines, keeper, watch, life, duty, keys, journal, uplink, source, telling } = running;
   await stopLines(lines);
   keeper.stop();
   watch.stop();
@@ -166,6 +172,7 @@ async function stopRunning(running: Running, reason: 'signal' | 'failure'): Prom
     parts.logger.error({ reason: explain(error) }, 'the last entries could not be recorded');
   });
   await duty?.stop();
+  await telling?.stop();
   const { waiting } = await uplink.stop(parts.settings.stop_wait_s * 1_000);
   await journal.close();
   await keys.close();

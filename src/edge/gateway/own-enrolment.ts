@@ -1,6 +1,7 @@
 /** What this box was enrolled as: for its journal, which passes the record on, and for its log, which tells of it. */
 import { join } from 'node:path';
 import { base64 } from '../../base/bytes.ts';
+import type { Scheduler } from '../../base/clock.ts';
 import { explain, LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { attestedSuccessor, successorDigest } from '../../evidence/wire/attested-successor.ts';
@@ -13,6 +14,7 @@ import { ENROLMENT_FILE, readEnrolment, type StoredEnrolment } from '../keys/enr
 import type { TpmBox } from '../keys/tpm-box.ts';
 import type { GatewayKeys } from './gateway-keys.ts';
 import type { GatewaySettings } from './settings.ts';
+import { SuccessorDuty } from './successor-duty.ts';
 
 /** Under this name the journal remembers which record it has told of. */
 const TOLD_STATE = 'enrolled';
@@ -72,4 +74,23 @@ export function tellOwnEnrolment(settings: GatewaySettings, journal: Journal, ob
   } catch (error) {
     if (!(error instanceof LatchkeyError)) throw error;
   }
+}
+
+/** Undefined when this box never was enrolled, when its record cannot be used, and when no service is named. */
+export function successorDuty(
+  parts: { readonly settings: GatewaySettings; readonly scheduler: Scheduler; readonly logger: Logger },
+  journal: Journal,
+): SuccessorDuty | undefined {
+  const { settings, scheduler } = parts;
+  if (settings.enrolment === undefined) return undefined;
+  const logger = parts.logger.child({ room: 'enrolment' });
+  try {
+    const stored = storedEnrolment(settings);
+    if (stored !== undefined)
+      return new SuccessorDuty({ settings: settings.enrolment, stored, journal, scheduler, logger });
+    logger.info({}, 'this box was not enrolled: the enrolment service is told nothing');
+  } catch (error) {
+    if (!(error instanceof LatchkeyError)) throw error;
+  }
+  return undefined;
 }

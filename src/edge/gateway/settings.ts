@@ -12,6 +12,7 @@ import { LONE_BAUD, lineBaud, lineShape } from '../drivers/settings.ts';
 import { journalSettingsSchema } from '../journal/journal-settings.ts';
 import { portShape } from '../ports/settings.ts';
 import { uplinkSettingsSchema } from '../uplink/settings.ts';
+import { enrolmentServiceSchema } from './enrolment-settings.ts';
 import { keySettingsSchema } from './key-settings.ts';
 import { referenceSettingsSchema } from './references.ts';
 
@@ -66,6 +67,7 @@ export const gatewaySettingsSchema = z
       data_dir: absolutePath.describe('journal, keys and control socket; on a disk, not in memory'),
     }),
     keys: keySettingsSchema,
+    enrolment: enrolmentServiceSchema,
     mqtt: mqttSettingsSchema,
     prefix: z
       .string()

@@ -5,6 +5,7 @@ import type { LineStatus } from '../drivers/line.ts';
 import type { JournalStatus } from '../journal/journal-status.ts';
 import type { UplinkHealth } from '../uplink/health.ts';
 import type { CustodyStatus } from './custody-keeper.ts';
+import type { TellingStatus } from './successor-duty.ts';
 import type { TpmStatus } from './tpm-duty.ts';
 
 export interface GatewayStatus {
@@ -39,6 +40,8 @@ export interface GatewayStatus {
   readonly custody: CustodyStatus;
   /** Absent with software keys. */
   readonly tpm?: TpmStatus;
+  /** Absent when the gateway is not enrolled, or its settings name no enrolment service. */
+  readonly enrolment?: TellingStatus;
   /** Counters and gauges of this run. */
   readonly metrics: readonly MetricSample[];
 }
@@ -77,6 +80,18 @@ export function tpmProblems(tpm: TpmStatus | undefined): readonly string[] {
   }
   if (because !== 'wear') return [];
   return [`anchors wait ${Math.ceil((dueInMs ?? 0) / 1_000)} s: the wear budget of the TPM is used up`];
+}
+
+/** A service that is away for an hour is worth a look; one that contradicts, at once. */
+const TELLING_PATIENCE_MS = 3_600_000;
+
+/** What the enrolment service does not know stops no entry: another log's level waits for it. */
+export function tellingProblems(telling: TellingStatus | undefined): readonly string[] {
+  if (telling === undefined || telling.waiting === 0) return [];
+  const { state, reason = '', failingForMs = 0, service } = telling;
+  if (state === 'contested') return [`the enrolment service at ${service} has another successor of a log: ${reason}`];
+  if (state !== 'refused' && failingForMs < TELLING_PATIENCE_MS) return [];
+  return [`the enrolment service at ${service} does not know the newest log: ${reason}`];
 }
 
 /** What stands still in the journal, in words. */

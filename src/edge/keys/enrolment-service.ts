@@ -21,6 +21,9 @@ export type ServiceOutcome =
   | { readonly state: 'refused' }
   | { readonly state: 'unknown' };
 
+/** Too many requests; unavailable. */
+const BUSY_STATUS = [429, 503];
+
 const bytesOf = (sizeMax: number) =>
   z.string().transform((text, context) => {
     const found = unbase64(text);
@@ -87,13 +90,18 @@ export class EnrolmentClient {
     return outcomeOf(answer);
   }
 
-  /** A successor statement. True when the service has taken it, false when another one contradicts it. */
+  /**
+   * A successor statement. True when the service has taken it, false when another one contradicts it. Rejects with
+   * SERVICE_UNREACHABLE, too, while the service has no time.
+   */
   async successor(statement: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const headers = { 'content-type': 'application/json' };
     const question = { method: 'POST', path: '/v1/successors', headers, body: statement, signal } as const;
     const answer = await askHttp(this.#service, question);
-    if (answer.status !== 200 && answer.status !== 202) throw refusal(answer);
-    return answer.status === 200;
+    if (answer.status === 200 || answer.status === 202) return answer.status === 200;
+    const refused = refusal(answer);
+    if (!BUSY_STATUS.includes(answer.status)) throw refused;
+    throw new LatchkeyError('SERVICE_UNREACHABLE', refused.message);
   }
 }
 

@@ -230,7 +230,9 @@ export class EnrolmentService {
       const known = state.logs.get(successor.name);
       if (known !== undefined && known.old !== oldName) return { instead: refused('successor') };
       const others = [...state.logs.values()].filter((log) => log.old === oldName && log.vkey.name !== successor.name);
-      const result = accept({ v: 1, state: others.length > 0 ? 'contested' : 'taken' } as const);
+      // Where a person chose this one, the others contest nothing any more.
+      const isOpen = others.length > 0 && known?.isContested !== false;
+      const result = accept({ v: 1, state: isOpen ? 'contested' : 'taken' } as const);
       if (holdsStatement(state, envelope.value) || (known?.statements.length ?? 0) >= 2) return { instead: result };
       const event: EventOf<'successor'> = {
         kind: 'successor',
