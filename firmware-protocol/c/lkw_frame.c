@@ -124,6 +124,10 @@ static lkw_verdict read_frame(uint8_t *content, size_t size, lkw_frame *frame)
         if (size < 19) {
             return LKW_SHORT;
         }
+        /* Content of many zeros codes with one byte more: without this a body could be longer than an answer may be. */
+        if (size > LKW_CONTENT_MAX) {
+            return LKW_LONG;
+        }
         frame->type = 0;
         frame->number = lkw_get32(content + 2);
         frame->body = content + 6;
