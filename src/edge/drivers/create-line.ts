@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import { boardReadings } from './board-readings.ts';
 import { BusLine } from './bus/bus-line.ts';
 import { busTiming } from './bus/settings.ts';
 import { BOARD_FAMILIES, familyNamed } from './families.ts';
@@ -41,7 +42,8 @@ export function createLine(parts: CreateLineParts): Line {
     return family.board(device);
   });
   const families = BOARD_FAMILIES.filter((family) => boards.some((board) => board.family === family.name));
-  return new BusLine({ ...parts, boards, families, timing: busTiming(settings.poll, baud) });
+  const sink = boardReadings(boards, parts.sink);
+  return new BusLine({ ...parts, sink, boards, families, timing: busTiming(settings.poll, baud) });
 }
 
 /** Each row takes the settings of its own driver, which the compiler cannot see through the table. */

@@ -3,13 +3,18 @@
  */
 import { z } from 'zod';
 import { pollSchema } from './bus/settings.ts';
-import { familyNamed } from './families.ts';
+import { cu48ModbusSettings } from './cu48-modbus/family.ts';
+import { familyNamed, wireOf } from './families.ts';
 import { kerongSettings } from './kerong-cu16/family.ts';
+import { cu48Settings } from './kerong-cu48/family.ts';
+import { modbusIoSettings } from './modbus-io/settings.ts';
 import { MT_SICS, MT_SICS_BAUD, sicsSettings } from './mt-sics/settings.ts';
 import { NMEA, NMEA_BAUD, nmeaSettings } from './nmea/settings.ts';
 import { SSI_BAUD, SSI_SCANNER, ssiSettings } from './ssi-scanner/settings.ts';
 import { scannerSettings, TEXT_SCANNER, TEXT_SCANNER_BAUD } from './text-scanner/settings.ts';
 import { TOLEDO_BAUD, TOLEDO_CONTINUOUS, toledoSettings } from './toledo-continuous/settings.ts';
+import { winnsenSettings } from './winnsen/family.ts';
+import { wklySettings } from './wkly/family.ts';
 import { xorSettings } from './xor-8a80/family.ts';
 
 /** 32 unit loads hang on an RS-485 line. */
@@ -32,6 +37,11 @@ export type LoneDriver = keyof typeof LONE_BAUD;
 export const deviceSchema = z.discriminatedUnion('driver', [
   xorSettings,
   kerongSettings,
+  cu48Settings,
+  cu48ModbusSettings,
+  modbusIoSettings,
+  wklySettings,
+  winnsenSettings,
   scannerSettings,
   ssiSettings,
   sicsSettings,
@@ -79,7 +89,7 @@ function checkDevices(devices: readonly DeviceSettings[], context: z.RefinementC
       context.addIssue({ code: 'custom', path: [index, 'driver'], message, input: device.driver });
       continue;
     }
-    const place = `${device.driver} ${device.address}`;
+    const place = `${wireOf(device.driver)} ${device.address}`;
     if (seen.has(place)) {
       const message = 'an address that no other board of this family on the port has';
       context.addIssue({ code: 'custom', path: [index, 'address'], message, input: device.address });

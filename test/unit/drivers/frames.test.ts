@@ -150,5 +150,13 @@ test('a 24-channel reply that begins like the request is one frame, not an echo 
 });
 
 test('each family is in the table once', () => {
-  expect(BOARD_FAMILIES.map((family) => family.name)).toEqual(['xor_8a80', 'kerong_cu16']);
+  expect(BOARD_FAMILIES.map((family) => family.name)).toEqual([
+    'xor_8a80',
+    'kerong_cu16',
+    'kerong_cu48',
+    'cu48_modbus',
+    'modbus_io',
+    'wkly',
+    'winnsen',
+  ]);
 });

@@ -18,6 +18,8 @@ const FRAME_BYTES: ReadonlyMap<number, number> = new Map([
   [0x32, 5], // status of all boards
   [0x33, 5], // unlock all locks of one board
   [0x35, STATUS_REPLY_BYTES],
+  [0x36, STATUS_REPLY_BYTES], // reply to 32, layout assumed
+  [0x38, 7], // reply to 37
   [0x39, 6], // delayed unlock
   [0x40, 6], // set the speed
 ]);
@@ -39,7 +41,12 @@ function lookAt(window: Uint8Array): Look {
   const sizeBytes = FRAME_BYTES.get(command);
   if (sizeBytes === undefined) return { kind: 'skip', reason: 'noise' };
   if (window.length < sizeBytes) return { kind: 'more' };
-  if (window[sizeBytes - 2] !== ETX) return { kind: 'skip', reason: 'length' };
-  if (window[sizeBytes - 1] !== sum(window.subarray(0, sizeBytes - 1))) return { kind: 'skip', reason: 'checksum' };
-  return { kind: 'frame', sizeBytes };
+  const reason = flawOf(window.subarray(0, sizeBytes));
+  return reason === undefined ? { kind: 'frame', sizeBytes } : { kind: 'skip', reason };
+}
+
+/** What is wrong with a frame of this size. Also of the larger boards, whose frames end alike. */
+export function flawOf(frame: Uint8Array): 'length' | 'checksum' | undefined {
+  if (frame[frame.length - 2] !== ETX) return 'length';
+  return frame[frame.length - 1] === sum(frame.subarray(0, -1)) ? undefined : 'checksum';
 }

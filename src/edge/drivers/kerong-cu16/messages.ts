@@ -1,15 +1,17 @@
 /**
- * Messages of KERONG KR-CU12 and KR-CU16 boards: the status request (30) and its reply (35).
+ * Messages of KERONG KR-CU12 and KR-CU16 boards: the status request (30), its reply (35), and the unlock of one lock (31).
  *
  * ADDR is `board << 4 | lock`, with lock 0 in frames about a whole board. The reply carries HOOK (feedback of locks 1-8
  * and 9-16) and IR (item sensors, likewise), bit 0 the lowest lock.
  */
 import { equalBytes } from '../../../base/bytes.ts';
 import type { ChannelState } from '../../contracts/reading.ts';
-import type { Message } from '../board-family.ts';
-import { ETX, STX, sum } from './frames.ts';
+import type { Message, Unlocking, UnlockReply } from '../board-family.ts';
+import { ownBytes, replyTiming } from '../unlock-reply.ts';
+import { ETX, STATUS_REPLY_BYTES, STX, sum } from './frames.ts';
 
 const STATUS = 0x30;
+const UNLOCK = 0x31;
 const STATUS_REPLY = 0x35;
 
 export interface KerongBoard {
@@ -20,7 +22,29 @@ export interface KerongBoard {
 }
 
 export function statusRequest(address: number): Uint8Array {
-  const head = Uint8Array.of(STX, address << 4, STATUS, ETX);
+  return request(address << 4, STATUS);
+}
+
+/**
+ * Most masters expect no reply and ask for the status. One field note shows a status reply, with an odd address; like
+ * every frame of that kind it can be of an older question, and it proves nothing.
+ */
+export function unlocking(board: KerongBoard, reply: UnlockReply): Unlocking {
+  const frame = (channel: number): Uint8Array => request((board.address << 4) | (channel - 1), UNLOCK);
+  return {
+    frame,
+    ...replyTiming(reply, STATUS_REPLY_BYTES),
+    interpret(answer, channel) {
+      const [, from = 0, command] = answer;
+      const own = command === STATUS_REPLY && from >> 4 === board.address;
+      if (own && reply !== 'none') return { kind: 'unlock', accepted: true };
+      return ownBytes(answer, frame(channel), reply) ?? interpretFrame(answer, board);
+    },
+  };
+}
+
+function request(address: number, command: number): Uint8Array {
+  const head = Uint8Array.of(STX, address, command, ETX);
   return Uint8Array.of(...head, sum(head));
 }
 

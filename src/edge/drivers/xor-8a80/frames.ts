@@ -7,6 +7,7 @@
  * than configured). The beginning of a group reply can be a valid short frame, even the request itself.
  */
 import { FrameCutter, type Look } from '../frame-cutter.ts';
+import { firstSound, type Shape } from '../shapes.ts';
 
 export const QUERY = 0x80;
 export const SHORT_BYTES = 5;
@@ -21,16 +22,17 @@ const FRAME_BYTES_MAX = GROUP_FRAME_BYTES + 4;
 /** Last byte before BCC in a short frame that begins with 80: a state (00, 11), a query (33), an address query (99). */
 const QUERY_PARAMS: ReadonlySet<number> = new Set([0x00, 0x11, 0x33, 0x99]);
 
-/** Sizes of the frames that begin with something else: unlock, spontaneous, set-up. Heard, never sent from here. */
-const OTHER_SIZES: ReadonlyMap<number, number> = new Map([
-  [0x81, SHORT_BYTES],
-  [0x82, SHORT_BYTES],
-  [0x8a, SHORT_BYTES],
-  [0x8d, SHORT_BYTES],
-  [0x90, 6],
-  [0x9a, SHORT_BYTES],
-  [0x9b, SHORT_BYTES],
-  [0x9d, SHORT_BYTES],
+/** Frames that begin with something else: unlock (longer with its time), spontaneous, set-up. */
+const SHORT: readonly Shape[] = [shapeOf(SHORT_BYTES)];
+const OTHERS: ReadonlyMap<number, readonly Shape[]> = new Map([
+  [0x81, SHORT],
+  [0x82, SHORT],
+  [0x8a, [shapeOf(SHORT_BYTES), shapeOf(6)]],
+  [0x8d, SHORT],
+  [0x90, [shapeOf(6)]],
+  [0x9a, SHORT],
+  [0x9b, SHORT],
+  [0x9d, SHORT],
 ]);
 
 export function bcc(bytes: Uint8Array): number {
@@ -49,10 +51,8 @@ function lookAt(window: Uint8Array, last: boolean, stateBytesOf: (address: numbe
   if (command === QUERY) {
     return address === undefined ? { kind: 'more' } : lookAtQuery(window, last, stateBytesOf(address));
   }
-  const sizeBytes = OTHER_SIZES.get(command);
-  if (sizeBytes === undefined) return { kind: 'skip', reason: 'noise' };
-  if (window.length < sizeBytes) return { kind: 'more' };
-  return isSound(window, sizeBytes) ? { kind: 'frame', sizeBytes } : { kind: 'skip', reason: 'checksum' };
+  const shapes = OTHERS.get(command);
+  return shapes === undefined ? { kind: 'skip', reason: 'noise' } : firstSound(window, last, shapes);
 }
 
 function lookAtQuery(window: Uint8Array, last: boolean, configured: number | undefined): Look {
@@ -72,6 +72,10 @@ function lookAtQuery(window: Uint8Array, last: boolean, configured: number | und
 
 function isGroup(window: Uint8Array, sizeBytes: number): boolean {
   return window.length >= sizeBytes && window[sizeBytes - 2] === GROUP_MARK && isSound(window, sizeBytes);
+}
+
+function shapeOf(sizeBytes: number): Shape {
+  return { sizeBytes, flaw: (bytes) => (isSound(bytes, sizeBytes) ? undefined : 'checksum') };
 }
 
 function isSound(window: Uint8Array, sizeBytes: number): boolean {
