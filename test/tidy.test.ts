@@ -70,6 +70,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/edge/gateway': ['src/base', 'src/platform', 'src/tpm2', 'src/evidence', 'src/edge', 'firmware-protocol'],
   'src/edge': ['src/base', 'src/platform', 'src/tpm2', 'src/evidence', 'src/edge/contracts', 'firmware-protocol'],
   'src/risk/enrolment': ['src/base', 'src/platform', 'src/tpm2', 'src/evidence'],
+  'src/risk/decision': ['src/base', 'src/evidence'],
   'src/risk/intake': ['src/base', 'src/platform', 'src/evidence'],
   'src/risk/receive': ['src/base', 'src/platform', 'src/evidence', 'src/risk/intake'],
   'src/cli': ['src', 'simulators'],

@@ -1,6 +1,7 @@
 /** Every command of `latchkey`: the one table that dispatch, help and tests read. */
 import type { CommandOption, CommandSpec } from './command.ts';
 import { ENROLMENT_COMMANDS } from './commands-enrolments.ts';
+import { RISK_COMMANDS } from './commands-risk.ts';
 import { TPM_COMMANDS } from './commands-tpm.ts';
 
 const CONFIG: CommandOption = {
@@ -192,5 +193,6 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/config-schema.ts')).configSchemaCommand,
   },
   ...TPM_COMMANDS,
+  ...RISK_COMMANDS,
   ...ENROLMENT_COMMANDS,
 ];

@@ -1,0 +1,157 @@
+/**
+ * The decision: a pure function of the facts and the ruleset. The same two give the same bytes, on any machine, at any
+ * time; nothing here reads a clock.
+ *
+ * Order: guards (dependencies, arithmetic), hard contradictions, custody against value, rules. All of them are looked
+ * at and all that fired are reasons; the strictest outcome counts.
+ */
+import { hex, utf8 } from '../../base/bytes.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import type { JsonObject } from '../../evidence/event/event.ts';
+import { canonicalJson } from '../../evidence/event/json.ts';
+import { CONTRADICTIONS } from './contradictions.ts';
+import { type Entitlement, entitlements, legEvidence } from './eligibility.ts';
+import type { Contradiction, Dependency, Facts, RefundKind } from './facts.ts';
+import { type Evidence, isHard } from './grade.ts';
+import { type Outcome, pays, stricter } from './outcome.ts';
+import {
+  contradictionReason,
+  dependencyReason,
+  entitlementReason,
+  errorReason,
+  type Reason,
+  ruleReason,
+} from './reasons.ts';
+import type { Finding, Rule } from './rule.ts';
+import { OPERATOR_RULES } from './rules-operator.ts';
+import { PARCEL_RULES } from './rules-parcel.ts';
+import type { Parameters } from './ruleset.ts';
+
+export const RULES: readonly Rule[] = [...OPERATOR_RULES, ...PARCEL_RULES].sort((a, b) => (a.code < b.code ? -1 : 1));
+
+/** How one rule looked at the facts, whether or not it fired: the answer to "why not". */
+export interface RuleTrace {
+  readonly code: string;
+  readonly hit: boolean;
+  readonly observed: string;
+  readonly threshold: string;
+  readonly blind?: true;
+  readonly error?: true;
+}
+
+export interface Verdict {
+  readonly outcome: Outcome;
+  readonly reasons: readonly Reason[];
+  readonly rules: readonly RuleTrace[];
+  /** Somebody finds out who had the parcel, whatever the customer gets. */
+  readonly investigate: boolean;
+  readonly approvals: number;
+  /** It can never be paid as it stands: no deadline releases it. */
+  readonly blocked: boolean;
+  readonly until_ms?: number;
+  readonly release_when: readonly string[];
+  readonly evidence: readonly (Evidence & { readonly parcel: string })[];
+}
+
+export interface JudgeOptions {
+  /** The rules to ask: all of them, unless a test breaks one. */
+  readonly rules?: readonly Rule[];
+}
+
+/** Everything but the identity of the answer and what would change it. */
+export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: JudgeOptions = {}): Verdict {
+  const evidence = facts.parcels.map((parcel) => ({
+    parcel: parcel.ref,
+    ...legEvidence(parcel, legOf(facts.refund.kind)),
+  }));
+  const missing = missingOf(facts, parameters);
+  const looked = rules.map((rule) => lookAt(rule, facts, parameters));
+  const claims = missing.includes('ledger') || missing.includes('usd_rate') ? [] : entitlements(facts, parameters);
+  const found = facts.parcels.flatMap(({ contradictions }) => contradictions).filter((one) => counts(one, facts));
+  const findings = found.map((one) => ({ one, action: CONTRADICTIONS[one.code].action }));
+  const reasons = [
+    ...(missing.length > 0 ? [dependencyReason(missing)] : []),
+    ...findings.map(({ one, action }) => contradictionReason(one.code, outcomeOf(action), one.events)),
+    ...looked.flatMap(({ reason }) => reason ?? []),
+    ...claims.map(({ code, outcome, events }) => entitlementReason(code, outcome, events)),
+  ];
+  const outcome = reasons.reduce<Outcome>((worst, reason) => stricter(worst, reason.outcome), 'PAY');
+  const fired = looked.filter(({ reason }) => reason !== undefined);
+  const large =
+    fired.some(({ rule }) => rule.approvals === true) || claims.some(({ code }) => code === 'goodwill_large');
+  return {
+    outcome,
+    reasons: reasons.filter((reason) => pays(outcome) || reason.outcome !== 'PAY'),
+    rules: looked.map(({ trace }) => trace),
+    investigate:
+      fired.some(({ rule }) => rule.investigate === true) ||
+      findings.some(({ action }) => action === 'investigate') ||
+      claims.some((claim) => claim.outcome === 'PAY_AND_INVESTIGATE'),
+    approvals: large ? parameters.approvals : 0,
+    blocked: looked.some(({ blocks }) => blocks),
+    ...untilOf(claims),
+    release_when: [...new Set(claims.flatMap(({ release_when }) => release_when ?? []))],
+    evidence,
+  };
+}
+
+/** The leg that a kind of refund stands on. */
+export function legOf(kind: RefundKind): 'forward' | 'return' {
+  return kind === 'return' ? 'return' : 'forward';
+}
+
+export function sha256Json(crypto: Pick<EvidenceCrypto, 'sha256'>, value: object): string {
+  return hex(crypto.sha256(utf8(canonicalJson(value as JsonObject))));
+}
+
+interface Looked {
+  readonly rule: Rule;
+  readonly trace: RuleTrace;
+  readonly reason?: Reason;
+  readonly blocks: boolean;
+}
+
+function lookAt(rule: Rule, facts: Facts, parameters: Parameters): Looked {
+  let finding: Finding;
+  try {
+    finding = rule.look(facts, parameters);
+  } catch {
+    const trace = { code: rule.code, hit: true, observed: 'the rule failed', threshold: 'none', error: true } as const;
+    return { rule, trace, reason: errorReason(rule), blocks: false };
+  }
+  const { hit, observed, threshold, blind } = finding;
+  const trace = { code: rule.code, hit, observed, threshold, ...(blind === true && { blind }) };
+  return { rule, trace, ...(hit && { reason: ruleReason(rule, finding) }), blocks: finding.blocks === true };
+}
+
+/** Soft contradictions with a cause of their own weigh in the grade alone; those of the other leg do not concern it. */
+function counts(one: Contradiction, facts: Facts): boolean {
+  const { action } = CONTRADICTIONS[one.code];
+  if (one.innocent !== undefined || action === 'note') return false;
+  const leg = legOf(facts.refund.kind);
+  return (one.leg === leg || one.leg === 'both') && (isHard(one) || action !== 'hold');
+}
+
+function outcomeOf(action: 'hold' | 'review' | 'investigate' | 'note'): Outcome {
+  if (action === 'hold') return 'HOLD';
+  return action === 'review' ? 'REVIEW' : 'PAY_AND_INVESTIGATE';
+}
+
+/** What failed, and what a decision about this refund cannot do without. */
+function missingOf(facts: Facts, parameters: Parameters): readonly Dependency[] {
+  const missing = new Set<Dependency>(facts.failed);
+  if (facts.payment === undefined) missing.add('payment');
+  if (facts.operator === undefined) missing.add('operator');
+  const windowMs = Math.max(parameters.velocity_window_ms, parameters.consecutive_window_ms);
+  const since = facts.refund.requested_at_ms - windowMs;
+  const others = (facts.operator?.recent ?? []).filter(({ at_ms }) => at_ms > since);
+  const own = { currency: facts.refund.currency, rate: facts.rate };
+  if ([own, ...others].some(({ currency, rate }) => currency !== 'USD' && rate === undefined)) missing.add('usd_rate');
+  return [...missing].sort();
+}
+
+/** The earliest moment at which time alone changes what custody says. */
+function untilOf(claims: readonly Entitlement[]): { readonly until_ms?: number } {
+  const times = claims.flatMap(({ until_ms }) => until_ms ?? []);
+  return times.length === 0 ? {} : { until_ms: Math.min(...times) };
+}

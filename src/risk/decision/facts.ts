@@ -1,0 +1,174 @@
+/**
+ * The facts of one refund: all that a decision may look at, as one JSON value.
+ *
+ * A snapshot is stored with its decision and hashed (RFC 8785), so whoever has it can decide again and must come to the
+ * same answer. Hence the rules of a leaf: integers, no null, and what is not known is absent, never zero or `false`.
+ * Times are milliseconds since 1970 UTC; money is in minor units of its currency; rates are billionths of a dollar.
+ */
+import type { ContradictionCode } from './contradictions.ts';
+import type { SignalName } from './signals.ts';
+
+export type RefundKind = 'return' | 'not_received' | 'empty' | 'damaged' | 'recall' | 'goodwill';
+
+/**
+ * How much the key under a signal proves (FORMAT.md section 9). `declared`: an authenticated message of a source that is
+ * no device, such as a warehouse; `unsigned`: anything else.
+ */
+export type Level = 'unsigned' | 'declared' | 'A0' | 'A1' | 'A2' | 'A3';
+
+/** How far the wall clock beside a signal can be believed; `rollback`: it went back while monotonic time went on. */
+export type ClockTrust = 'synced' | 'fair' | 'free' | 'rollback';
+
+/** States of the forward leg, then of the return leg. */
+export type ForwardState =
+  | 'EXPECTED'
+  | 'WITH_COURIER'
+  | 'DEPOSIT_OPEN'
+  | 'IN_LOCKER'
+  | 'PICKUP_OPEN'
+  | 'COLLECTED'
+  | 'EXPIRED'
+  | 'RETRIEVED'
+  | 'RETURN_TO_SENDER'
+  | 'DISTURBED'
+  | 'MISSING'
+  | 'EXCEPTION';
+
+export type ReturnState =
+  | 'NONE'
+  | 'RMA_OPEN'
+  | 'R_DEPOSIT_OPEN'
+  | 'R_IN_LOCKER'
+  | 'R_DISTURBED'
+  | 'R_WITH_COURIER'
+  | 'R_RECEIVED'
+  | 'R_INSPECTED_OK'
+  | 'R_INSPECTED_EMPTY'
+  | 'R_INSPECTED_WRONG_ITEM'
+  | 'R_INSPECTED_DAMAGED';
+
+export type Certainty = 'confirmed' | 'unconfirmed' | 'contradicted';
+export type Custodian = 'merchant' | 'courier' | 'locker_operator' | 'customer' | 'warehouse' | 'unknown';
+
+/** `<origin>#<n>` of a verified entry, or `<source>:<id>` of a declared webhook. */
+export type EventRef = string;
+
+export interface Signal {
+  readonly name: SignalName;
+  readonly says: 'supports' | 'contradicts';
+  readonly level: Level;
+  readonly clock: ClockTrust;
+  readonly event: EventRef;
+}
+
+export interface Leg<S extends string> {
+  readonly state: S;
+  readonly certainty: Certainty;
+  readonly custodian: Custodian;
+  /** When it came into this state. */
+  readonly since_ms?: number;
+  readonly signals: readonly Signal[];
+  /** Entries and claims that it was concluded from. */
+  readonly events: readonly EventRef[];
+}
+
+export interface Contradiction {
+  readonly code: ContradictionCode;
+  readonly leg: 'forward' | 'return' | 'both';
+  readonly severity: 'hard' | 'soft';
+  readonly events: readonly EventRef[];
+  /** What was looked for and found to be the innocent cause: the contradiction then counts as soft. */
+  readonly innocent?: string;
+}
+
+export interface ParcelFacts {
+  readonly ref: string;
+  /** Counts up with each entry or claim that was folded in. */
+  readonly ledger_version: number;
+  readonly forward: Leg<ForwardState>;
+  readonly return: Leg<ReturnState>;
+  readonly contradictions: readonly Contradiction[];
+  /** The last delivery exception, and the operator who raised it. */
+  readonly exception?: { readonly at_ms: number; readonly operator?: string; readonly event: EventRef };
+  /** Until when the recipient may collect, and when delivery was promised. */
+  readonly collect_by_ms?: number;
+  readonly promised_by_ms?: number;
+  /** A gateway of this parcel's episode is away or quarantined: what it saw may still come. */
+  readonly waiting_for?: { readonly gateway: string; readonly since_ms: number };
+}
+
+export interface RefundFacts {
+  readonly refund_id: string;
+  readonly kind: RefundKind;
+  readonly amount_minor: number;
+  readonly currency: string;
+  readonly operator: string;
+  readonly requested_at_ms: number;
+  readonly destination: 'original' | 'other';
+  /** The goods are recalled: paid without evidence of their return. */
+  readonly recall?: boolean;
+  /** The operator asks for a refund to the own household, or approved it (C24). */
+  readonly self_dealing?: boolean;
+}
+
+/** What the payment side says, in the refund's currency; `refunded` counts paid and promised refunds, this one apart. */
+export interface PaymentFacts {
+  readonly captured_minor: number;
+  readonly refunded_minor: number;
+  readonly disputed_minor: number;
+}
+
+/** Billionths of a US dollar for one whole unit of the currency, from an imported table of that day. */
+export interface UsdRate {
+  readonly usd_e9: number;
+  /** `YYYY-MM-DD` of the table. */
+  readonly day: string;
+}
+
+/** Another refund of the same operator; cancelled ones are left out. */
+export interface RecentRefund {
+  readonly refund_id: string;
+  readonly at_ms: number;
+  readonly amount_minor: number;
+  readonly currency: string;
+  readonly rate?: UsdRate;
+}
+
+export interface OperatorFacts {
+  /** Those of the longest window of any rule, this refund apart, in any order. */
+  readonly recent: readonly RecentRefund[];
+  /** Refunds above the velocity threshold in 24 hours that this operator makes usually, in thousandths (28 days). */
+  readonly usual_per_day_milli?: number;
+  /** 95th percentile of refund amounts of the tenant, in cents of a dollar. */
+  readonly tenant_p95_usd_minor?: number;
+  /** Of a maker's approvals in 30 days: how many there were, and how many by the most frequent checker. */
+  readonly approvals?: { readonly total: number; readonly top_pair: number };
+  /** Share of refunds with no more than weak evidence, and the median of peers, in thousandths. */
+  readonly weak_share?: { readonly refunds: number; readonly own_milli: number; readonly peers_milli: number };
+}
+
+/** Findings of the batch analysis, each as of its own time. */
+export interface PatternFacts {
+  readonly as_of_ms: number;
+  readonly courier_lift?: { readonly refunds: number; readonly lift_milli: number; readonly p_micro: number };
+  readonly customer?: { readonly orders: number; readonly refunded_milli: number };
+  readonly locker_loss?: { readonly upper_milli: number; readonly fleet_milli: number };
+  readonly chargebacks?: { readonly count: number; readonly shared: string };
+  readonly promotion?: boolean;
+}
+
+/** A part of the facts that could not be read: the answer is a hold with a short deadline. */
+export type Dependency = 'ledger' | 'payment' | 'operator' | 'usd_rate';
+
+export interface Facts {
+  readonly v: 1;
+  readonly as_of_ms: number;
+  readonly refund: RefundFacts;
+  readonly rate?: UsdRate;
+  readonly payment?: PaymentFacts;
+  readonly operator?: OperatorFacts;
+  readonly patterns?: PatternFacts;
+  readonly parcels: readonly ParcelFacts[];
+  /** Dependencies that failed. What is merely absent above counts too. */
+  readonly failed: readonly Dependency[];
+}

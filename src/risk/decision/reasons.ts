@@ -1,0 +1,99 @@
+/**
+ * Reasons in three wordings: for the customer, who is told nothing about how fraud is found; for the analyst, with what
+ * was seen; and for the regulator, with the rule and where its threshold stands.
+ */
+import { CONTRADICTIONS, type ContradictionCode } from './contradictions.ts';
+import type { EntitlementCode } from './eligibility.ts';
+import type { EventRef } from './facts.ts';
+import type { Outcome } from './outcome.ts';
+import type { Finding, Rule } from './rule.ts';
+
+export interface Wording {
+  readonly customer: string;
+  readonly analyst: string;
+  readonly regulator: string;
+}
+
+export interface Reason {
+  /** A rule (`R01`), a contradiction (`C18`), or a word for what custody says. */
+  readonly code: string;
+  readonly outcome: Outcome;
+  readonly text: Wording;
+  readonly events: readonly EventRef[];
+}
+
+const ENTITLEMENTS: Readonly<Record<EntitlementCode, readonly [customer: string, analyst: string]>> = {
+  recalled: ['The product was recalled.', 'Recall: paid without evidence of a return'],
+  small_amount: ['A small amount is refunded at once.', 'Below the value that asks for evidence'],
+  return_confirmed: ['We saw your return arrive.', 'The return is confirmed as well as its value asks for'],
+  return_inspected: ['Your return was inspected.', 'Inspected at the warehouse'],
+  return_found_wanting: ['We need to talk about what arrived.', 'The inspection found it empty, wrong or damaged'],
+  return_awaited: ['We are waiting for your return.', 'No deposit of the return is known'],
+  evidence_below_value: [
+    'We are waiting for your return to reach our warehouse.',
+    'The evidence of the return is below what its value asks for',
+  ],
+  no_custody_link: ['A person will look at your request.', 'No parcel is linked to this refund'],
+  collected: ['Our records show that the parcel was collected.', 'A confirmed collection stands against the claim'],
+  collected_unconfirmed: [
+    'Our records show that the parcel was collected.',
+    'A collection is claimed, and not confirmed by a second kind of evidence',
+  ],
+  still_in_locker: ['Your parcel is waiting in the locker.', 'Deposited and not collected; the time to collect runs'],
+  never_collected: ['Your parcel was not collected in time.', 'The time to collect is over and nobody collected it'],
+  taken_by_somebody: [
+    'Your parcel was taken by somebody else.',
+    'The compartment was disturbed after the deposit, and the parcel is not there',
+  ],
+  on_its_way: ['Your parcel is still on its way.', 'No deposit is known; the promised time has not passed'],
+  overdue: ['Your parcel is late.', 'The promised time has passed and no deposit is known'],
+  went_back: ['Your parcel went back to the sender.', 'It was taken out and goes back'],
+  needs_inspection: ['A person will look at what you received.', 'Only an inspection can tell what was inside'],
+  goodwill_small: ['A small amount is refunded at once.', 'Goodwill below the value that asks for a second person'],
+  goodwill_large: ['This refund needs another person to look at it.', 'Goodwill of this size asks for approvals'],
+};
+
+export function entitlementReason(code: EntitlementCode, outcome: Outcome, events: readonly EventRef[]): Reason {
+  const [customer, analyst] = ENTITLEMENTS[code];
+  const regulator = `${analyst}. Custody of the goods is judged before any rule; the outcome of this finding is ${outcome}.`;
+  return { code, outcome, text: { customer, analyst, regulator }, events };
+}
+
+export function contradictionReason(code: ContradictionCode, outcome: Outcome, events: readonly EventRef[]): Reason {
+  const { customer, analyst, innocent } = CONTRADICTIONS[code];
+  const causes =
+    innocent.length === 0 ? 'No innocent cause is known.' : `Innocent causes to rule out: ${innocent.join('; ')}.`;
+  const regulator = `${analyst}. Signed records contradict what was claimed. ${causes}`;
+  return { code, outcome, text: { customer, analyst: `${analyst}. ${causes}`, regulator }, events };
+}
+
+export function ruleReason(rule: Rule, finding: Finding): Reason {
+  const analyst = `${rule.title}: ${finding.observed} (threshold: ${finding.threshold})`;
+  const regulator = `Rule ${rule.code}, ${rule.title}. Seen: ${finding.observed}. It fires at: ${finding.threshold}. It asks for ${rule.outcome}, which a person can change.`;
+  return {
+    code: rule.code,
+    outcome: rule.outcome,
+    text: { customer: rule.customer, analyst, regulator },
+    events: finding.events,
+  };
+}
+
+export function errorReason(rule: Rule): Reason {
+  const analyst = `${rule.title}: the rule failed, which counts as if it had fired`;
+  const regulator = `Rule ${rule.code} could not be evaluated. It then counts as fired, so that no fault pays; a person can change it.`;
+  return { code: rule.code, outcome: rule.outcome, text: { customer: rule.customer, analyst, regulator }, events: [] };
+}
+
+export function dependencyReason(names: readonly string[]): Reason {
+  const analyst = `Not readable or not there: ${names.join(', ')}`;
+  return {
+    code: 'DEPENDENCY_DOWN',
+    outcome: 'HOLD',
+    text: {
+      customer: 'We could not finish checking your refund. We will try again shortly.',
+      analyst,
+      regulator: `${analyst}. Nothing is paid on missing facts; the refund is decided again within a short time.`,
+    },
+    events: [],
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * Rules about the operator who asks: velocity, runs of high values, and habits that honest work does not have.
+ *
+ * Windows end at the request and are open at their far end: a refund exactly one window ago is no longer in it.
+ */
+import type { EventRef, Facts, RecentRefund } from './facts.ts';
+import { compareUsd } from './money.ts';
+import { poissonTailMicro } from './poisson.ts';
+import { type Finding, type Rule, seen, unseen } from './rule.ts';
+import type { Parameters } from './ruleset.ts';
+
+const MILLI = 1_000;
+
+/** This refund and the operator's others within the window, the newest first. */
+function within(facts: Facts, windowMs: number): readonly RecentRefund[] {
+  const own: RecentRefund = {
+    refund_id: facts.refund.refund_id,
+    at_ms: facts.refund.requested_at_ms,
+    amount_minor: facts.refund.amount_minor,
+    currency: facts.refund.currency,
+    ...(facts.rate !== undefined && { rate: facts.rate }),
+  };
+  const others = (facts.operator?.recent ?? []).filter(
+    ({ at_ms, refund_id }) => refund_id !== own.refund_id && at_ms > own.at_ms - windowMs && at_ms <= own.at_ms,
+  );
+  const byTime = (a: RecentRefund, b: RecentRefund): number =>
+    b.at_ms - a.at_ms || (a.refund_id < b.refund_id ? -1 : 1);
+  return [own, ...[...others].sort(byTime)];
+}
+
+function above(refund: RecentRefund, usdMinor: number): boolean {
+  return compareUsd(refund, usdMinor) === 1;
+}
+
+function refsOf(refunds: readonly RecentRefund[]): readonly EventRef[] {
+  return refunds.map(({ refund_id }) => `refund:${refund_id}`);
+}
+
+export function dollars(usdMinor: number): string {
+  return `$${Math.floor(usdMinor / 100)}.${String(usdMinor % 100).padStart(2, '0')}`;
+}
+
+function hours(ms: number): string {
+  return `${Math.round(ms / 3_600_000)} h`;
+}
+
+function velocity(facts: Facts, parameters: Parameters): Finding {
+  const { velocity_count, velocity_usd_minor, velocity_window_ms } = parameters;
+  const large = within(facts, velocity_window_ms).filter((refund) => above(refund, velocity_usd_minor));
+  const span = `${dollars(velocity_usd_minor)} in ${hours(velocity_window_ms)}`;
+  const hit = large.length >= velocity_count;
+  return seen(hit, `${large.length} refunds over ${span}`, `${velocity_count} over ${span}`, refsOf(large));
+}
+
+function unusualVelocity(facts: Facts, parameters: Parameters): Finding {
+  const usual = facts.operator?.usual_per_day_milli;
+  const threshold = `a chance below ${parameters.velocity_tail_micro} in a million`;
+  if (usual === undefined) return unseen(threshold);
+  const large = within(facts, parameters.velocity_window_ms).filter((refund) =>
+    above(refund, parameters.velocity_usd_minor),
+  );
+  const raised = facts.patterns?.promotion === true ? Math.floor((usual * parameters.promotion_milli) / MILLI) : usual;
+  const chance = poissonTailMicro(large.length, raised);
+  const hit = large.length > 1 && chance < parameters.velocity_tail_micro;
+  return seen(
+    hit,
+    `${large.length} where ${raised} thousandths are usual: ${chance} in a million`,
+    threshold,
+    refsOf(large),
+  );
+}
+
+function consecutive(facts: Facts, parameters: Parameters): Finding {
+  const p95 = facts.operator?.tenant_p95_usd_minor ?? 0;
+  const least = Math.max(parameters.consecutive_usd_minor, p95);
+  const recent = within(facts, parameters.consecutive_window_ms);
+  const run: RecentRefund[] = [];
+  for (const refund of recent) {
+    const order = compareUsd(refund, least);
+    if (order === undefined || order < 0) break;
+    run.push(refund);
+  }
+  const { consecutive_count } = parameters;
+  const text = `${consecutive_count} in a row of at least ${dollars(least)}`;
+  return seen(
+    run.length >= consecutive_count,
+    `${run.length} in a row of at least ${dollars(least)}`,
+    text,
+    refsOf(run),
+  );
+}
+
+function pairOf(facts: Facts, { pair_approvals, pair_share_milli }: Parameters): Finding {
+  const approvals = facts.operator?.approvals;
+  const threshold = `one checker for more than ${pair_share_milli} in a thousand of at least ${pair_approvals} approvals`;
+  if (approvals === undefined) return unseen(threshold);
+  const { total, top_pair } = approvals;
+  const hit = total >= pair_approvals && top_pair * MILLI > pair_share_milli * total;
+  return seen(hit, `${top_pair} of ${total} approvals by one checker`, threshold);
+}
+
+function weakShare(facts: Facts, { weak_share_refunds, weak_share_times_milli }: Parameters): Finding {
+  const share = facts.operator?.weak_share;
+  const threshold = `more than ${weak_share_times_milli} thousandths of the peers' share, in at least ${weak_share_refunds} refunds`;
+  if (share === undefined) return unseen(threshold);
+  const hit =
+    share.refunds >= weak_share_refunds && share.own_milli * MILLI > weak_share_times_milli * share.peers_milli;
+  return seen(hit, `${share.own_milli} in a thousand, peers ${share.peers_milli}`, threshold);
+}
+
+export const OPERATOR_RULES: readonly Rule[] = [
+  {
+    code: 'R01',
+    title: 'several large refunds by one operator in a day',
+    outcome: 'HOLD',
+    investigate: true,
+    customer: 'We are making an extra check of how this refund was requested.',
+    look: velocity,
+  },
+  {
+    code: 'R01b',
+    title: 'more large refunds than this operator usually makes',
+    outcome: 'REVIEW',
+    customer: 'We are making an extra check of how this refund was requested.',
+    look: unusualVelocity,
+  },
+  {
+    code: 'R04',
+    title: 'several high refunds in a row by one operator',
+    outcome: 'REVIEW',
+    approvals: true,
+    customer: 'A refund of this size needs another look.',
+    look: consecutive,
+  },
+  {
+    code: 'R09',
+    title: 'one person approves most of what another asks for',
+    outcome: 'REVIEW',
+    customer: 'This refund needs another person to look at it.',
+    look: pairOf,
+  },
+  {
+    code: 'R11',
+    title: 'an operator whose refunds have little evidence',
+    outcome: 'REVIEW',
+    customer: 'This refund needs another person to look at it.',
+    look: weakShare,
+  },
+];
