@@ -5,7 +5,7 @@ import { base64url } from '../../base/bytes.ts';
 import type { EventBody, Json, JsonObject, ParcelRef, Seen } from '../../evidence/event/event.ts';
 import { codeHoldsCardNumber } from '../../evidence/event/recognise-code.ts';
 import type { ScanCode } from '../../evidence/event/scan-code.ts';
-import type { BoardReading, DeviceReading, LineReading, ScanReading } from '../contracts/reading.ts';
+import type { BoardCounts, BoardReading, DeviceReading, LineReading, ScanReading } from '../contracts/reading.ts';
 import type { Compartment, CompartmentOutput, Episode, EpisodeAccess } from './compartment.ts';
 import { UNNAMED_BOOT } from './debounce.ts';
 import type { ClosedBy, Outcome } from './outcome.ts';
@@ -18,6 +18,7 @@ const SCANS_WRITTEN_MAX = 8;
 const PARCELS_WRITTEN_MAX = 8;
 const HELD_WRITTEN_MAX = 4;
 const ASSIGNED_WRITTEN_MAX = 2;
+const TROUBLED_WRITTEN_MAX = 16;
 const TEXT_LENGTH_MAX = 256;
 const RAW_BYTES_MAX = 256;
 const COUNT_MAX = 999_999_999_999;
@@ -167,15 +168,21 @@ export function deviceBody(reading: DeviceReading, compartments: readonly string
 }
 
 export function lineBody(reading: LineReading): EventBody {
+  const { boards = [], foreign, unasked } = reading;
+  const more = boards.length - TROUBLED_WRITTEN_MAX;
   const data = {
+    ...(boards.length > 0 && { boards: boards.slice(0, TROUBLED_WRITTEN_MAX).map(boardCounts) }),
+    ...(more > 0 && { boards_more: more }),
     bytes: count(reading.bytes),
     checksum_errors: count(reading.checksumErrors),
     echoes: count(reading.echoes),
+    ...(foreign > 0 && { foreign: count(foreign) }),
     frames: count(reading.frames),
     noise_bytes: count(reading.noiseBytes),
     port: reading.port,
     since_up_ms: count(reading.sinceUpMs),
     timeouts: count(reading.timeouts),
+    ...(unasked > 0 && { unasked: count(unasked) }),
   };
   return { data, type: 'line.noisy' };
 }
@@ -190,6 +197,17 @@ function errandJson({ kind, parcels }: AssignedErrand): JsonObject {
   const data: Mutable = { kind };
   put(data, 'parcels', parcels, ASSIGNED_WRITTEN_MAX);
   return data;
+}
+
+function boardCounts({ device, asked, answered, silent, damaged, doubles }: BoardCounts): JsonObject {
+  return {
+    answered: count(answered),
+    asked: count(asked),
+    ...(damaged > 0 && { damaged: count(damaged) }),
+    device,
+    ...(doubles > 0 && { doubles: count(doubles) }),
+    ...(silent > 0 && { silent: count(silent) }),
+  };
 }
 
 function schemesOf(code: ScanCode): readonly string[] {

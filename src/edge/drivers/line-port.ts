@@ -1,5 +1,6 @@
 /** The port under a line, as every kind of line has it: how its first attempt ended, why it is as it is, what it carried. */
 import type { PortState, PortTrouble } from '../contracts/port.ts';
+import type { BoardCounts } from '../contracts/reading.ts';
 import { FirstAttempt } from './first-attempt.ts';
 import type { LineParts, LineStatus } from './line.ts';
 import { LineCounts } from './line-counts.ts';
@@ -17,10 +18,11 @@ export class LinePort {
   readonly #first: FirstAttempt;
   #reason = 'not started';
 
-  constructor(parts: LineParts) {
+  /** `boards` gives the counts of polled boards since the start. */
+  constructor(parts: LineParts, boards?: () => readonly BoardCounts[]) {
     const { port } = parts;
     this.#port = port;
-    this.counts = new LineCounts({ ...parts, port: port.name });
+    this.counts = new LineCounts({ ...parts, port: port.name, ...(boards !== undefined && { boards }) });
     this.#first = new FirstAttempt(port.name);
   }
 

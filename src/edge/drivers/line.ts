@@ -24,6 +24,20 @@ export interface DeviceStatus {
   readonly state: 'unknown' | 'found' | 'lost' | 'faulted';
   readonly reason: string;
   readonly lastAnswerUpMs?: number;
+  /** What to do, where it is lost or faulted and a person can help. */
+  readonly remedy?: string;
+  /** Of a polled board, since the start. */
+  readonly polls?: {
+    readonly asked: number;
+    readonly answered: number;
+    readonly silent: number;
+    readonly damaged: number;
+    readonly doubles: number;
+    /** Of the last questions, in percent. */
+    readonly recentFailuresPercent: number;
+    /** The longest that its doors went unseen between two looks, in the last ten minutes or so. */
+    readonly unseenWorstMs: number;
+  };
 }
 
 export interface LineStatus {
@@ -34,13 +48,17 @@ export interface LineStatus {
   readonly devices: readonly DeviceStatus[];
   /** How long the last round of polls took; absent for scanners. */
   readonly cycleMs?: number;
+  /** The longest that a door can go unseen while every board answers, from the settings; absent for scanners. */
+  readonly unseenMaxMs?: number;
+  /** How long one unlock can hold the line, beside. */
+  readonly unlockHoldMs?: number;
 }
 
 export type UnlockAnswer =
-  /** Certain: no byte left. */
+  /** Certain: no byte left. `line_busy`: the line does not fall silent, or too many unlocks wait already. */
   | {
       readonly kind: 'not_sent';
-      readonly reason: 'port_not_open' | 'unknown_device' | 'no_locks' | 'unknown_channel' | 'stopped';
+      readonly reason: 'port_not_open' | 'unknown_device' | 'no_locks' | 'unknown_channel' | 'line_busy' | 'stopped';
     }
   /**
    * The frame left, or may have. `missing`: a reply was expected and did not come, or the write failed. `ambiguous`: what

@@ -179,6 +179,14 @@ export const CUSTODY_DATA = {
       checksum_errors: count,
       timeouts: count,
       echoes: count,
+      /** Answers that this gateway did not ask for, and frames that none of its questions explains: a second master. */
+      unasked: count,
+      foreign: count,
+      /** Boards that failed since `since_up_ms`: questions to each, and how they ended. */
+      boards: array(
+        object({ device: nameField }, { asked: count, answered: count, silent: count, damaged: count, doubles: count }),
+      ),
+      boards_more: count,
     },
   ),
   'code.scanned': scanned,

@@ -52,6 +52,8 @@ export const LOG_DATA = {
       ports: count,
       devices: count,
       compartments: count,
+      /** How long a door can go unseen while every board answers: of the slowest line, from its settings. */
+      unseen_max_ms: count,
     },
   ),
   'gateway.stopped': object({ reason: word('signal', 'command', 'update', 'failure') }, { detail: text(120) }),

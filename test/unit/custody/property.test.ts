@@ -74,8 +74,18 @@ function play(steps: readonly Step[], clear: boolean): Table[] {
       table.east('open', each.after);
       table.east('shut', each.after, 5);
     } else if (each.kind === 'line') {
-      const counts = { bytes: 9, frames: 1, noiseBytes: 2, checksumErrors: 1, timeouts: 0, echoes: 0 };
-      table.custody.sink({ kind: 'line', port: 'bus-1', observed: table.now(), sinceUpMs: 0, ...counts });
+      const counts = {
+        bytes: 9,
+        frames: 1,
+        noiseBytes: 2,
+        checksumErrors: 1,
+        timeouts: 0,
+        echoes: 0,
+        unasked: 0,
+        foreign: 0,
+      };
+      const boards = [{ device: 'bank-a', asked: 9, answered: 7, silent: 1, damaged: 1, doubles: 0 }];
+      table.custody.sink({ kind: 'line', port: 'bus-1', observed: table.now(), sinceUpMs: 0, ...counts, boards });
     } else tables.push(new Table({ ...options, boot: table.boot + 1, restored: table.custody.snapshot() }));
   }
   return tables;

@@ -3,6 +3,7 @@
  */
 import { expect, test } from 'vitest';
 import { concatBytes } from '../../../src/base/bytes.ts';
+import type { UnlockAnswer } from '../../../src/edge/drivers/line.ts';
 import { Random } from '../../support/mutate.ts';
 import { groupReply, hexOf, kerongReply, type TestLine, testLine } from './support.ts';
 
@@ -18,10 +19,11 @@ interface Question {
 }
 
 const DEVICES = [
-  { driver: 'xor_8a80', name: 'a', address: 1, channels: 16 },
-  { driver: 'xor_8a80', name: 'b', address: 2, channels: 24 },
+  { driver: 'xor_8a80', name: 'a', address: 1, channels: 16, unlock_reply: 'echo' },
+  { driver: 'xor_8a80', name: 'b', address: 2, channels: 24, unlock_reply: 'late' },
   { driver: 'kerong_cu16', name: 'c', address: 3 },
 ] as const;
+const UNLOCK_EVERY_MS = 2_500;
 
 function replyOf(device: string, states: number): Uint8Array {
   const [low, high] = [states & 255, states >> 8];
@@ -57,8 +59,39 @@ class WildLine {
     this.#calm = true;
   }
 
+  /** Orders an unlock every now and then; what became of it is kept. */
+  readonly unlocks = { ordered: 0, left: 0, answers: [] as UnlockAnswer[] };
+  unlockNow(): void {
+    this.unlocks.ordered += 1;
+    const device = DEVICES[this.#random.below(DEVICES.length)]?.name ?? 'a';
+    void this.bench.line
+      .unlock?.(device, 1 + this.#random.below(12), new AbortController().signal)
+      .then((answer) => this.unlocks.answers.push(answer));
+  }
+
+  /** Replies of every kind: none, the request's own bytes, once or twice, damaged, and long after their time. */
+  #unlocked(request: Uint8Array): void {
+    this.unlocks.left += 1;
+    if (this.#echo) this.bench.port.hear(request);
+    const [command = 0, address = 0, channel = 0] = request;
+    const ownReply = Uint8Array.of(command, address, channel, 0x00, command ^ address ^ channel);
+    // A KERONG board was seen to answer an unlock with a status frame of an odd address.
+    const odd = [0x02, address, 0x35, 0x00, 0x01, 0x00, 0x00, 0x03];
+    const oddReply = Uint8Array.of(...odd, odd.reduce((total, byte) => total + byte) % 256);
+    const reply = this.#random.below(2) === 0 ? request : command === 0x02 ? oddReply : ownReply;
+    const times = this.#random.below(3);
+    for (let time = 0; time < times; time += 1) {
+      const damaged = this.#random.below(4) === 0 ? reply.subarray(0, this.#random.below(reply.length)) : reply;
+      this.#hearIn(1 + this.#random.below(this.#random.below(3) === 0 ? 4_000 : 200), damaged);
+    }
+  }
+
   #asked(request: Uint8Array): void {
-    const device = DEVICE_OF[hexOf(request)] ?? '';
+    const device = DEVICE_OF[hexOf(request)];
+    if (device === undefined) {
+      this.#unlocked(request);
+      return;
+    }
     const nowMs = this.bench.scheduler.monotonicMs();
     // States that look like requests, marks and echoes come more often than chance would bring them.
     const likely = [0xffff, 0x0000, 0x33b1, 0x33b2, 0x3333, 0x0303, 0x8001, 0x0302];
@@ -133,14 +166,20 @@ class WildLine {
   }
 }
 
-test('a damaged, echoed, stale or ambiguous answer never becomes a reading', { timeout: 120_000 }, async () => {
+test('a damaged, echoed, stale or ambiguous answer, or one to an unlock, never becomes a reading', {
+  timeout: 120_000,
+}, async () => {
   const faults = new Map<string, number>();
   const counts = new Map<string, number>();
+  const words = new Set<string>();
   let readings = 0;
   for (let seed = 1; seed <= SEEDS; seed += 1) {
     const line = new WildLine(seed);
     line.bench.port.become('open');
-    await line.bench.run(RUN_MS);
+    for (let ranMs = 0; ranMs < RUN_MS; ranMs += UNLOCK_EVERY_MS) {
+      await line.bench.run(UNLOCK_EVERY_MS);
+      line.unlockNow();
+    }
     line.calm();
     await line.bench.run(15_000);
     const before = line.bench.boards().length;
@@ -152,10 +191,15 @@ test('a damaged, echoed, stale or ambiguous answer never becomes a reading', { t
       expect(question, `seed ${seed} at ${reading.askedUpMs}`).toEqual({ device: reading.device, states, fair: true });
       readings += 1;
     }
+    const { ordered, left, answers } = line.unlocks;
+    expect(answers, `seed ${seed}: every unlock is answered`).toHaveLength(ordered);
+    expect(left, `seed ${seed}: none is repeated`).toBe(answers.filter(({ kind }) => kind === 'sent').length);
+    for (const answer of answers) words.add(answer.kind === 'sent' ? answer.reply : answer.reason);
     for (const [fault, times] of line.faults) faults.set(fault, (faults.get(fault) ?? 0) + times);
     for (const { name, value } of line.bench.metrics.snapshot()) counts.set(name, (counts.get(name) ?? 0) + value);
   }
   expect(readings).toBeGreaterThan(500);
+  for (const word of ['none_expected', 'accepted', 'missing', 'ambiguous']) expect(words, word).toContain(word);
   for (const fault of [
     'none',
     'split',
@@ -177,6 +221,7 @@ test('a damaged, echoed, stale or ambiguous answer never becomes a reading', { t
     'bus_resyncs',
     'bus_unasked',
     'line_echoes',
+    'bus_late_unlock_replies',
   ]) {
     expect(counts.get(name) ?? 0, name).toBeGreaterThan(0);
   }

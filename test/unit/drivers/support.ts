@@ -15,7 +15,7 @@ import type {
 } from '../../../src/edge/contracts/reading.ts';
 import { createLine } from '../../../src/edge/drivers/create-line.ts';
 import type { Cut } from '../../../src/edge/drivers/frame-cutter.ts';
-import type { Line } from '../../../src/edge/drivers/line.ts';
+import type { Line, LineParts } from '../../../src/edge/drivers/line.ts';
 import { type LineSettings, lineShape } from '../../../src/edge/drivers/settings.ts';
 
 export interface FrameVector {
@@ -130,6 +130,10 @@ export function lineSettings(settings: z.input<typeof lineSchema>): LineSettings
 }
 
 export function testLine(settings: z.input<typeof lineSchema>, baud = 115_200): TestLine {
+  return testLineOf((parts) => createLine({ ...parts, settings: lineSettings(settings), baud }));
+}
+
+export function testLineOf(make: (parts: LineParts) => Line): TestLine {
   const scheduler = new ManualScheduler();
   const port = new FakePort();
   const metrics = new MemoryMetrics();
@@ -141,10 +145,8 @@ export function testLine(settings: z.input<typeof lineSchema>, baud = 115_200): 
       clock: { src: 'none' as const },
     }),
   };
-  const line = createLine({
+  const line = make({
     port,
-    settings: lineSettings(settings),
-    baud,
     sink: (reading) => readings.push(reading),
     observer,
     scheduler,

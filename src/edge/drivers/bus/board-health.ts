@@ -28,7 +28,7 @@ export interface BoardHealth {
 
 export type Outcome =
   /** One sound answer, or one that only showed that the board is alive. */
-  | { readonly kind: 'answer'; readonly upMs: number }
+  | { readonly kind: 'answer'; readonly upMs: number; readonly doubt?: 'second_master' | 'partly_silent' }
   | { readonly kind: 'silence' }
   /** Bytes came and no sound answer. `collision`: more of them than one answer has, on a line quiet otherwise. */
   | { readonly kind: 'damaged'; readonly collision: boolean }
@@ -37,6 +37,8 @@ export type Outcome =
   | { readonly kind: 'wrong_channels' }
   /** The line is never quiet. */
   | { readonly kind: 'babbling' }
+  /** Somebody else asks on this line. */
+  | { readonly kind: 'second_master' }
   | { readonly kind: 'port_lost' };
 
 export interface HealthChange {
@@ -62,7 +64,7 @@ export const INITIAL_HEALTH: BoardHealth = {
 export function judge(health: BoardHealth, outcome: Outcome): Judgement {
   switch (outcome.kind) {
     case 'answer':
-      return answered(health, outcome.upMs);
+      return answered(health, outcome.upMs, outcome.doubt);
     case 'silence': {
       const next = { ...health, misses: health.misses + 1, damaged: 0 };
       return next.misses >= MISSES_TO_LOST ? become(next, 'lost', 'no_reply') : { health: next };
@@ -77,15 +79,21 @@ export function judge(health: BoardHealth, outcome: Outcome): Judgement {
     }
     case 'babbling':
       return health.state === 'lost' ? { health } : become(health, 'faulted', 'babbling');
+    case 'second_master':
+      return health.state === 'lost' ? { health } : become(health, 'faulted', 'second_master');
     case 'port_lost':
       return become({ ...health, misses: MISSES_TO_LOST, damaged: 0, wrong: 0 }, 'lost', 'port_lost');
   }
 }
 
-function answered(health: BoardHealth, upMs: number): Judgement {
+function answered(health: BoardHealth, upMs: number, doubt: string | undefined): Judgement {
   const next: BoardHealth = { ...health, misses: 0, damaged: 0, wrong: 0, doubles: Math.max(0, health.doubles - 1) };
   const cleared = health.reason !== 'duplicate_address' || next.doubles === 0;
-  const { health: found, change } = cleared ? become(next, 'found', 'answered') : { health: next, change: undefined };
+  const { health: found, change } = !cleared
+    ? { health: next, change: undefined }
+    : doubt === undefined
+      ? become(next, 'found', 'answered')
+      : become(next, 'faulted', doubt);
   const known = { ...found, lastAnswerUpMs: upMs };
   return change === undefined ? { health: known } : { health: known, change };
 }

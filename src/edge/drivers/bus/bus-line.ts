@@ -4,13 +4,25 @@
 import { present } from '../../../base/assert.ts';
 import type { Timer } from '../../../base/clock.ts';
 import { messageOf } from '../../../base/errors.ts';
+import type { BoardCounts } from '../../contracts/reading.ts';
 import type { Board, BoardFamily } from '../board-family.ts';
 import type { FrameCutter } from '../frame-cutter.ts';
-import type { Line, LineParts, LineStatus } from '../line.ts';
+import type { DeviceStatus, Line, LineParts, LineStatus, UnlockAnswer } from '../line.ts';
 import { LinePort } from '../line-port.ts';
+import { remedyFor } from '../remedies.ts';
 import type { HealthChange } from './board-health.ts';
+import { worstUnseenMs } from './board-rates.ts';
 import { busStep } from './bus-session.ts';
-import { type BusInput, type BusOutput, type BusPlan, type BusState, initialBus, type Moment } from './bus-state.ts';
+import {
+  type BusCount,
+  type BusInput,
+  type BusOutput,
+  type BusPlan,
+  type BusState,
+  initialBus,
+  type Moment,
+} from './bus-state.ts';
+import { unlockHoldMs, unseenMaxMs } from './observation.ts';
 import type { BusTiming } from './settings.ts';
 
 export interface BusLineParts extends LineParts {
@@ -26,6 +38,8 @@ export class BusLine implements Line {
   readonly #port: LinePort;
   readonly #abort = new AbortController();
   readonly #inputs: BusInput[] = [];
+  readonly #unlocks = new Map<number, (answer: UnlockAnswer) => void>();
+  #tickets = 0;
   #state: BusState;
   #timer: Timer | undefined;
   #busy = false;
@@ -40,7 +54,7 @@ export class BusLine implements Line {
         family.cutter(parts.boards.filter((board) => board.family === family.name)),
       ]),
     );
-    this.#port = new LinePort(parts);
+    this.#port = new LinePort(parts, () => this.#boardCounts());
   }
 
   start(): void {
@@ -56,21 +70,69 @@ export class BusLine implements Line {
   }
 
   async stop(): Promise<void> {
+    this.#feed({ kind: 'stop' });
     this.#abort.abort(new Error('the line stops'));
     this.#timer?.cancel();
     await this.#port.close();
   }
 
+  async unlock(device: string, channel: number, signal: AbortSignal): Promise<UnlockAnswer> {
+    const board = this.#plan.boards.findIndex((each) => each.device === device);
+    const found = this.#plan.boards[board];
+    if (found === undefined) return { kind: 'not_sent', reason: 'unknown_device' };
+    if (found.unlock === undefined) return { kind: 'not_sent', reason: 'no_locks' };
+    const isChannel = Number.isInteger(channel) && channel >= 1 && channel <= found.channels;
+    if (!isChannel) return { kind: 'not_sent', reason: 'unknown_channel' };
+    if (signal.aborted || this.#abort.signal.aborted) return { kind: 'not_sent', reason: 'stopped' };
+    this.#tickets += 1;
+    const ticket = this.#tickets;
+    const cancel = (): void => this.#feed({ kind: 'cancel_unlock', ticket });
+    const answered = new Promise<UnlockAnswer>((resolve) => this.#unlocks.set(ticket, resolve));
+    signal.addEventListener('abort', cancel, { once: true });
+    this.#feed({ kind: 'unlock', order: { ticket, board, channel } });
+    const answer = await answered;
+    signal.removeEventListener('abort', cancel);
+    this.#parts.logger.info({ port: this.#parts.port.name, device, channel, ...answer }, 'an unlock ended');
+    return answer;
+  }
+
   status(): LineStatus {
+    const { boards, timing } = this.#plan;
     return {
       ...this.#port.status(),
       cycleMs: Math.round(this.#state.lastCycleMs),
-      devices: this.#parts.boards.map((board, index) => {
-        const { state, reason, lastAnswerUpMs } = present(this.#state.boards[index], 'a polled board').health;
-        const last = lastAnswerUpMs === undefined ? {} : { lastAnswerUpMs };
-        return { name: board.device, driver: board.family, state, reason, ...last };
-      }),
+      unseenMaxMs: unseenMaxMs(boards, timing),
+      unlockHoldMs: unlockHoldMs(boards, timing),
+      devices: boards.map((board, index) => this.#deviceStatus(board, index)),
     };
+  }
+
+  #deviceStatus(board: Board, index: number): DeviceStatus {
+    const { health, rates } = present(this.#state.boards[index], 'a polled board');
+    const { state, reason, lastAnswerUpMs } = health;
+    const remedy = state === 'lost' || state === 'faulted' ? remedyFor(reason) : undefined;
+    const { recentFailures, unseen: _, ...counts } = rates;
+    return {
+      name: board.device,
+      driver: board.family,
+      state,
+      reason,
+      ...(lastAnswerUpMs !== undefined && { lastAnswerUpMs }),
+      ...(remedy !== undefined && { remedy }),
+      polls: {
+        ...counts,
+        recentFailuresPercent: Math.round(100 * recentFailures),
+        unseenWorstMs: Math.round(worstUnseenMs(rates)),
+      },
+    };
+  }
+
+  /** For the line's own reading: who of the boards is the trouble. */
+  #boardCounts(): readonly BoardCounts[] {
+    return this.#plan.boards.map(({ device }, index) => {
+      const { asked, answered, silent, damaged, doubles } = present(this.#state.boards[index], 'a polled board').rates;
+      return { device, asked, answered, silent, damaged, doubles };
+    });
   }
 
   #hear(chunk: Uint8Array): void {
@@ -87,7 +149,7 @@ export class BusLine implements Line {
     this.#busy = true;
     for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) this.#step(next);
     this.#busy = false;
-    this.#arm();
+    if (!this.#abort.signal.aborted) this.#arm();
   }
 
   #step(input: BusInput): void {
@@ -101,6 +163,13 @@ export class BusLine implements Line {
     switch (output.kind) {
       case 'send':
         this.#send(output.request);
+        break;
+      case 'send_unlock':
+        this.#send(output.frame);
+        break;
+      case 'unlock_end':
+        this.#unlocks.get(output.ticket)?.(output.answer);
+        this.#unlocks.delete(output.ticket);
         break;
       case 'flush': {
         const cuts = this.#cutter().flush();
@@ -117,7 +186,7 @@ export class BusLine implements Line {
         this.#deviceChanged(this.#board(output.board), output.change, at);
         break;
       case 'count':
-        if (output.what === 'timeouts' || output.what === 'echoes') this.#port.counts.add(output.what);
+        if (isLineCount(output.what)) this.#port.counts.add(output.what);
         else this.#parts.metrics.count(`bus_${output.what}`, 1, { port: this.#parts.port.name });
         break;
       case 'reopen':
@@ -132,7 +201,7 @@ export class BusLine implements Line {
     this.#parts.port.write(request, this.#abort.signal).then(
       () => this.#feed({ kind: 'written' }),
       (error: unknown) => {
-        this.#parts.logger.debug({ port: this.#parts.port.name, error: messageOf(error) }, 'a poll was not sent');
+        this.#parts.logger.debug({ port: this.#parts.port.name, error: messageOf(error) }, 'a frame was not sent');
         this.#feed({ kind: 'write_failed' });
       },
     );
@@ -162,4 +231,9 @@ export class BusLine implements Line {
   #cutter(): FrameCutter {
     return present(this.#cutters.get(this.#board(this.#state.asked).family), 'a cutter');
   }
+}
+
+/** Those that the line's own reading tells. */
+function isLineCount(what: BusCount): what is 'timeouts' | 'echoes' | 'unasked' | 'foreign' {
+  return what === 'timeouts' || what === 'echoes' || what === 'unasked' || what === 'foreign';
 }

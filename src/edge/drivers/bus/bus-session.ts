@@ -6,30 +6,45 @@
  * becomes a reading. After a question without an answer the line is drained, the board is left alone for longer than
  * an answer can be late, and its next answer only shows that it lives: so a late answer cannot pass for a fresh one.
  */
-import { present, unreachable } from '../../../base/assert.ts';
-import type { Board, Message, Poll } from '../board-family.ts';
+import { unreachable } from '../../../base/assert.ts';
 import type { Cut } from '../frame-cutter.ts';
-import { judge, type Outcome } from './board-health.ts';
-import type {
-  BusCount,
-  BusInput,
-  BusOutput,
-  BusPlan,
-  BusState,
-  BusStep,
-  Moment,
-  PolledBoard,
-  Window,
-} from './bus-state.ts';
-import { nextQuestion } from './poll-plan.ts';
-import { endOfWindow, hearFrame, openWindow, prolong } from './window.ts';
+import type { Outcome } from './board-health.ts';
+import { looked, rated } from './board-rates.ts';
+import {
+  boardOf,
+  count,
+  DRAIN_LIMIT_MS,
+  drain,
+  judgeBoard,
+  polledOf,
+  pollOf,
+  type Run,
+  set,
+  setBoard,
+  wakeWhenQuiet,
+} from './bus-run.ts';
+import type { BusInput, BusPlan, BusState, BusStep, Look, Moment, PolledBoard, Window } from './bus-state.ts';
+import {
+  cancelUnlock,
+  closeUnlock,
+  hearDuringUnlock,
+  loseUnlocks,
+  orderUnlock,
+  sendUnlock,
+  unlockFailed,
+  unlockWritten,
+} from './bus-unlock.ts';
+import { gaveNoEcho } from './echo.ts';
+import { nextQuestion, watched } from './poll-plan.ts';
+import { NO_STRANGERS, withTime } from './strangers.ts';
+import { hearBeside, hearStray } from './strays.ts';
+import { endOfWindow, hearFrame, openWindow, prolong, type Sound } from './window.ts';
 
-/** No answer is waited out longer than this. */
-const LATE_ANSWER_MAX_MS = 20_000;
 /** A lost board is asked ever more rarely. */
 const SILENT_WAIT_MAX_MS = 10_000;
 const DRAIN_QUIET_MS = 40;
-const DRAIN_LIMIT_MS = 1_000;
+/** Questions in a row that one of a board's polls did not answer, while others did. */
+const MUTE_TO_FAULT = 4;
 /** Drains in a row without quiet before the line is said to babble. */
 export const RESTLESS_TO_BABBLE = 3;
 const LIVENESS_MAX_MS = 300_000;
@@ -43,14 +58,6 @@ const RESYNC_PAUSES = 3;
 /** A timer so late says that the event loop stood still: the answer may lie unread in the kernel. */
 const LAG_MS = 50;
 const LAG_GRACE_MS = 20;
-
-/** The state while a step runs: replaced, never written into. */
-interface Run {
-  readonly plan: BusPlan;
-  readonly at: Moment;
-  readonly outputs: BusOutput[];
-  state: BusState;
-}
 
 export function busStep(plan: BusPlan, state: BusState, input: BusInput, at: Moment): BusStep {
   const run: Run = { plan, at, outputs: [], state };
@@ -66,7 +73,8 @@ export function busStep(plan: BusPlan, state: BusState, input: BusInput, at: Mom
       break;
     case 'flushed':
       hear(run, 0, input.cuts);
-      closeWindow(run);
+      if (run.state.phase.kind === 'unlocking') closeUnlock(run, run.state.phase.unlock);
+      else closeWindow(run);
       break;
     case 'written':
       written(run);
@@ -74,6 +82,18 @@ export function busStep(plan: BusPlan, state: BusState, input: BusInput, at: Mom
     case 'write_failed':
       // What left is unknown: the answer, if any, is nobody's.
       if (run.state.phase.kind === 'asking') drain(run, DRAIN_QUIET_MS);
+      else if (run.state.phase.kind === 'unlocking') unlockFailed(run, run.state.phase.unlock);
+      break;
+    case 'unlock':
+      orderUnlock(run, input.order);
+      if (run.state.phase.kind === 'idle') askNext(run);
+      break;
+    case 'cancel_unlock':
+      cancelUnlock(run, input.ticket);
+      break;
+    case 'stop':
+      loseUnlocks(run, 'stopped');
+      set(run, { phase: { kind: 'down' }, wakeAtMs: undefined });
       break;
     case 'tick':
       tick(run);
@@ -87,7 +107,16 @@ export function busStep(plan: BusPlan, state: BusState, input: BusInput, at: Mom
 function portOpen(run: Run): void {
   const { nowMs } = run.at;
   const boards = run.state.boards.map((board): PolledBoard => {
-    return { ...board, resync: true, owedUntilMs: 0, notBeforeMs: 0, silentWaitMs: 0, wanted: 0, poll: 0 };
+    return {
+      ...board,
+      resync: true,
+      owedUntilMs: 0,
+      notBeforeMs: 0,
+      silentWaitMs: 0,
+      wanted: 0,
+      poll: 0,
+      watch: undefined,
+    };
   });
   set(run, {
     boards,
@@ -96,18 +125,23 @@ function portOpen(run: Run): void {
     lastByteMs: nowMs,
     strayBytes: 0,
     echoless: 0,
+    echoed: 0,
     restless: 0,
+    openedMs: nowMs,
+    strangers: NO_STRANGERS,
   });
   drain(run, run.plan.timing.turnaroundMs);
 }
 
 function portLost(run: Run): void {
+  loseUnlocks(run, 'port_not_open');
   set(run, { phase: { kind: 'down' }, wakeAtMs: undefined });
   for (const index of run.state.boards.keys()) judgeBoard(run, index, { kind: 'port_lost' });
 }
 
 function written(run: Run): void {
   const { phase } = run.state;
+  if (phase.kind === 'unlocking' && !phase.unlock.written) unlockWritten(run, phase.unlock);
   if (phase.kind !== 'asking' || phase.window.written) return;
   const window = prolong({ ...phase.window, written: true }, pollOf(run, phase.window), run.plan.timing, run.at);
   set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
@@ -117,6 +151,11 @@ function hear(run: Run, sizeBytes: number, cuts: readonly Cut[]): void {
   const { phase } = run.state;
   if (phase.kind === 'down') return;
   if (sizeBytes > 0) set(run, { lastByteMs: run.at.nowMs });
+  if (phase.kind === 'unlocking') {
+    const board = boardOf(run, run.state.asked);
+    hearDuringUnlock(run, phase.unlock, cuts, (frame) => hearStray(run, board, frame));
+    return;
+  }
   if (phase.kind !== 'asking') {
     set(run, { strayBytes: run.state.strayBytes + sizeBytes });
     for (const cut of cuts) if (cut.kind === 'frame') hearStray(run, boardOf(run, run.state.asked), cut.frame);
@@ -129,10 +168,10 @@ function hear(run: Run, sizeBytes: number, cuts: readonly Cut[]): void {
   for (const cut of cuts) {
     if (cut.kind === 'skipped') window = { ...window, noiseBytes: window.noiseBytes + cut.sizeBytes };
     else {
-      const heard = hearFrame(window, pollOf(run, window), cut.frame, run.state.echoless, run.at);
+      const heard = hearFrame(window, pollOf(run, window), cut.frame, gaveNoEcho(run.state, run.plan.timing), run.at);
       window = heard.window;
       if (heard.count !== undefined) count(run, heard.count);
-      if (heard.beside !== undefined) hearBeside(run, board, heard.beside);
+      if (heard.beside !== undefined) hearBeside(run, board, heard.beside, cut.frame);
     }
   }
   if (sizeBytes > 0) {
@@ -141,45 +180,6 @@ function hear(run: Run, sizeBytes: number, cuts: readonly Cut[]): void {
     window = { ...window, dueMs: Math.min(window.limitMs, early ? quietMs : Math.max(window.dueMs, quietMs)) };
   }
   set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
-}
-
-/** A frame between questions. */
-function hearStray(run: Run, board: Board, frame: Uint8Array): void {
-  const message = pollOf(run, { board: run.state.asked, poll: polledOf(run, run.state.asked).lastPoll }).interpret(
-    frame,
-  );
-  if (message.kind === 'states' || message.kind === 'wrong_channels') hearUnasked(run, board.family, board.address);
-  else hearBeside(run, board, message);
-}
-
-/** A frame that is not about the open question. */
-function hearBeside(run: Run, board: Board, message: Message): void {
-  if (message.kind === 'hint') {
-    count(run, 'hints');
-    const index = indexOf(run, board.family, message.address);
-    if (index !== undefined) setBoard(run, index, { wanted: boardOf(run, index).polls.length });
-  } else if (message.kind === 'other_board') hearUnasked(run, board.family, message.address);
-  else if (message.kind === 'echo') count(run, 'echoes');
-  else count(run, 'foreign');
-}
-
-/** A sound answer from a board whose question is not open. */
-function hearUnasked(run: Run, family: string, address: number): void {
-  const index = indexOf(run, family, address);
-  const board = index === undefined ? undefined : run.state.boards[index];
-  if (index === undefined || board === undefined) {
-    count(run, 'unasked');
-  } else if (run.at.nowMs < board.owedUntilMs) {
-    count(run, 'late');
-    const lateMs = Math.min(LATE_ANSWER_MAX_MS, Math.max(board.lateMs, 2 * (run.at.nowMs - board.askedAtMs)));
-    setBoard(run, index, { lateMs, notBeforeMs: Math.max(board.notBeforeMs, board.askedAtMs + lateMs) });
-  } else if (run.at.nowMs - board.askedAtMs <= 2 * run.plan.timing.replyTimeoutMs) {
-    // Its question was answered a moment ago: this is the second answer to it.
-    count(run, 'doubles');
-    judgeBoard(run, index, { kind: 'double' });
-  } else {
-    count(run, 'unasked');
-  }
 }
 
 function tick(run: Run): void {
@@ -195,6 +195,11 @@ function tick(run: Run): void {
       const graced = { ...window, graced: true, dueMs, limitMs: Math.max(dueMs, window.limitMs) };
       set(run, { phase: { kind: 'asking', window: graced }, wakeAtMs: dueMs });
     } else run.outputs.push({ kind: 'flush' });
+  } else if (phase.kind === 'unlocking') {
+    const { dueMs, written: left } = phase.unlock;
+    // `written` or `write_failed` comes for certain: a port bounds its writes.
+    if (!left || nowMs < dueMs) set(run, { wakeAtMs: left ? dueMs : undefined });
+    else run.outputs.push({ kind: 'flush' });
   } else if (phase.kind === 'draining') drained(run, phase);
   else if (phase.kind === 'idle') askNext(run);
 }
@@ -210,25 +215,57 @@ function closeWindow(run: Run): void {
     quietBefore: run.state.strayBytes === 0,
   });
   for (const what of end.counts) count(run, what);
-  set(run, { strayBytes: 0 });
+  set(run, { strayBytes: 0, strangers: withTime(run.state.strangers, run.at.nowMs) });
   if (end.outcome.kind === 'answer') {
     const echoless = window.echoes > 0 ? 0 : run.state.echoless + 1;
-    set(run, { echoless, lastLifeMs: run.at.nowMs, livenessMs: run.plan.timing.livenessMs });
+    const echoed = window.echoes === 1 ? run.state.echoed + 1 : 0;
+    set(run, { echoless, echoed, lastLifeMs: run.at.nowMs, livenessMs: run.plan.timing.livenessMs });
   }
-  judgeBoard(run, window.board, end.outcome);
-  const { health } = polledOf(run, window.board);
+  judgeWindow(run, window, end.outcome);
   if (end.outcome.kind === 'answer') {
     setBoard(run, window.board, { resync: false, silentWaitMs: 0 });
     if (end.askAgain) askAgain(run, window);
   }
-  if (end.reading !== undefined && health.state === 'found' && health.doubles === 0) {
-    run.outputs.push({ kind: 'reading', board: window.board, askedUpMs: window.askedUpMs, ...end.reading });
-  }
+  const { health } = polledOf(run, window.board);
+  const believed = health.state === 'found' || health.reason === 'partly_silent';
+  const reading = believed && health.doubles === 0 && !run.state.strangers.present ? end.reading : undefined;
+  const { rates } = polledOf(run, window.board);
+  setBoard(run, window.board, { rates: rated(rates, end.outcome.kind, reading !== undefined) });
+  if (reading !== undefined) look(run, window, reading);
   if (end.outcome.kind === 'silence' || end.outcome.kind === 'damaged') unanswered(run, window.board, window.sentAtMs);
   else {
     set(run, { phase: { kind: 'idle' } });
     askNext(run);
   }
+}
+
+/** What the end of a question says about its board. */
+function judgeWindow(run: Run, { board, poll }: Window, outcome: Outcome): void {
+  const { mute } = polledOf(run, board);
+  const unanswered = outcome.kind === 'silence' || outcome.kind === 'damaged';
+  const counted = mute.map((times, index) => (index !== poll ? times : unanswered ? times + 1 : 0));
+  setBoard(run, board, { mute: counted });
+  if (run.state.strangers.present) {
+    // Tangled answers are the other master's doing; silence is the board's own.
+    if (outcome.kind === 'answer') judgeBoard(run, board, { ...outcome, doubt: 'second_master' });
+    else if (outcome.kind === 'silence') judgeBoard(run, board, outcome);
+  } else if (outcome.kind === 'answer' && counted.some((times) => times >= MUTE_TO_FAULT)) {
+    judgeBoard(run, board, { ...outcome, doubt: 'partly_silent' });
+  } else judgeBoard(run, board, outcome);
+}
+
+/** An answer that is believed. */
+function look(run: Run, window: Window, sound: Sound): void {
+  const { board, poll, askedUpMs } = window;
+  const { looks, rates, watch } = polledOf(run, board);
+  const before = looks[poll];
+  const next: Look = { askedUpMs, channels: sound.channels };
+  setBoard(run, board, {
+    looks: looks.map((each, index) => (index === poll ? next : each)),
+    rates: before === undefined ? rates : looked(rates, sound.observed.upMs - before.askedUpMs, run.at.nowMs),
+    watch: watch === undefined ? undefined : watched(watch, poll, sound.channels, run.at.nowMs),
+  });
+  run.outputs.push({ kind: 'reading', board, askedUpMs, ...sound });
 }
 
 /**
@@ -267,18 +304,6 @@ function answerMs(plan: BusPlan): number {
   return plan.timing.replyTimeoutMs + plan.timing.turnaroundMs;
 }
 
-function drain(run: Run, quietMs: number): void {
-  set(run, { phase: { kind: 'draining', sinceMs: run.at.nowMs, quietMs } });
-  wakeWhenQuiet(run);
-}
-
-function wakeWhenQuiet(run: Run): void {
-  const { phase, lastByteMs } = run.state;
-  if (phase.kind !== 'draining') return;
-  const quietAtMs = Math.max(lastByteMs + phase.quietMs, phase.sinceMs);
-  set(run, { wakeAtMs: Math.min(quietAtMs, phase.sinceMs + DRAIN_LIMIT_MS) });
-}
-
 function drained(run: Run, phase: { readonly sinceMs: number; readonly quietMs: number }): void {
   const { nowMs } = run.at;
   const quiet = nowMs - run.state.lastByteMs >= phase.quietMs;
@@ -290,6 +315,8 @@ function drained(run: Run, phase: { readonly sinceMs: number; readonly quietMs: 
   if (run.state.restless >= RESTLESS_TO_BABBLE) {
     for (const index of run.state.boards.keys()) judgeBoard(run, index, { kind: 'babbling' });
   }
+  // An unlock among noise may reach another lock than meant.
+  if (!quiet) loseUnlocks(run, 'line_busy');
   // A line that never falls silent is asked all the same: noise may let an answer through.
   askNext(run, !quiet);
 }
@@ -303,6 +330,11 @@ function askNext(run: Run, despiteNoise = false): void {
     run.outputs.push({ kind: 'reopen', reason: `no board answered for ${Math.round(sinceLifeMs / 1_000)} s` });
     return;
   }
+  if (run.state.unlocks.length > 0) {
+    if (at.nowMs - run.state.lastByteMs < plan.timing.turnaroundMs) drain(run, plan.timing.turnaroundMs);
+    else sendUnlock(run);
+    return;
+  }
   const next = nextQuestion(run.state, plan.timing, at.nowMs);
   if (next.kind === 'wait') {
     run.state = { ...next.state, phase: { kind: 'idle' }, wakeAtMs: next.untilMs };
@@ -313,53 +345,9 @@ function askNext(run: Run, despiteNoise = false): void {
     return;
   }
   run.state = next.state;
-  const { owedUntilMs, poll: index, wanted, cycle } = polledOf(run, next.board);
-  const poll = pollOf(run, { board: next.board, poll: index });
-  const window = { ...openWindow(next.board, index, poll, plan.timing, at), owed: at.nowMs < owedUntilMs };
-  const isLast = index + 1 === boardOf(run, next.board).polls.length;
-  setBoard(run, next.board, {
-    wanted: Math.max(0, wanted - 1),
-    poll: isLast ? 0 : index + 1,
-    lastPoll: index,
-    cycle: isLast ? run.state.cycle : cycle,
-    askedAtMs: at.nowMs,
-  });
+  const { owedUntilMs } = polledOf(run, next.board);
+  const poll = pollOf(run, next);
+  const window = { ...openWindow(next.board, next.poll, poll, plan.timing, at), owed: at.nowMs < owedUntilMs };
   set(run, { phase: { kind: 'asking', window }, wakeAtMs: window.dueMs });
   run.outputs.push({ kind: 'send', board: next.board, request: poll.request });
-}
-
-function judgeBoard(run: Run, index: number, outcome: Outcome): void {
-  const { health, change } = judge(polledOf(run, index).health, outcome);
-  setBoard(run, index, { health });
-  if (change !== undefined) run.outputs.push({ kind: 'device', board: index, change });
-}
-
-function count(run: Run, what: BusCount): void {
-  run.outputs.push({ kind: 'count', what });
-}
-
-function set(run: Run, change: Partial<BusState>): void {
-  run.state = { ...run.state, ...change };
-}
-
-function setBoard(run: Run, index: number, change: Partial<PolledBoard>): void {
-  const boards = run.state.boards.map((board, at) => (at === index ? { ...board, ...change } : board));
-  set(run, { boards });
-}
-
-function polledOf(run: Run, index: number): PolledBoard {
-  return present(run.state.boards[index], 'a polled board');
-}
-
-function boardOf(run: Run, index: number): Board {
-  return present(run.plan.boards[index], 'a board');
-}
-
-function pollOf(run: Run, { board, poll }: Pick<Window, 'board' | 'poll'>): Poll {
-  return present(boardOf(run, board).polls[poll], 'a poll');
-}
-
-function indexOf(run: Run, family: string, address: number): number | undefined {
-  const index = run.plan.boards.findIndex((board) => board.family === family && board.address === address);
-  return index === -1 ? undefined : index;
 }

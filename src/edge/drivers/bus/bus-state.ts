@@ -7,8 +7,11 @@ import type { Observed } from '../../contracts/observed.ts';
 import type { ChannelState } from '../../contracts/reading.ts';
 import type { Board } from '../board-family.ts';
 import type { Cut } from '../frame-cutter.ts';
+import type { UnlockAnswer } from '../line.ts';
 import { type BoardHealth, type HealthChange, INITIAL_HEALTH } from './board-health.ts';
+import { type BoardRates, NO_RATES } from './board-rates.ts';
 import type { BusTiming } from './settings.ts';
+import { NO_STRANGERS, type Strangers } from './strangers.ts';
 
 export interface BusPlan {
   readonly boards: readonly Board[];
@@ -42,9 +45,52 @@ export interface PolledBoard {
   /** Which of its polls is asked next, and which was asked last. */
   readonly poll: number;
   readonly lastPoll: number;
+  /** The last reading of each poll. */
+  readonly looks: readonly (Look | undefined)[];
+  /** How often in a row each poll had no usable answer. */
+  readonly mute: readonly number[];
+  /** A lock of it was told to open. */
+  readonly watch?: Watch | undefined;
+  readonly unlocked?: { readonly channel: number; readonly frame: Uint8Array; readonly untilMs: number };
+  readonly rates: BoardRates;
   /** Cycle in which the last of its polls was asked. */
   readonly cycle: number;
   readonly askedAtMs: number;
+}
+
+export interface Look {
+  readonly askedUpMs: number;
+  readonly channels: readonly ChannelState[];
+}
+
+/** The board is asked often, until `channel` is seen to differ from `from`, or until `untilMs`. */
+export interface Watch {
+  readonly channel: number;
+  /** Which poll asks for the channel; undefined while that is not known. */
+  readonly poll: number | undefined;
+  readonly from: 0 | 1 | undefined;
+  readonly untilMs: number;
+}
+
+/** An unlock that waits for the line. */
+export interface UnlockOrder {
+  readonly ticket: number;
+  readonly board: number;
+  readonly channel: number;
+}
+
+/** The unlock that left, and what came back so far. */
+export interface OpenUnlock {
+  readonly order: UnlockOrder;
+  readonly frame: Uint8Array;
+  readonly sentUpMs: number;
+  readonly written: boolean;
+  readonly dueMs: number;
+  readonly limitMs: number;
+  /** Frames with the very bytes of the unlock: its echo, or a board that answers so. */
+  readonly same: number;
+  readonly accepted: number;
+  readonly rejected: number;
 }
 
 /** The open question and what came back so far. */
@@ -76,7 +122,8 @@ export type Phase =
   | { readonly kind: 'idle' }
   /** Waiting for silence before the next question. */
   | { readonly kind: 'draining'; readonly sinceMs: number; readonly quietMs: number }
-  | { readonly kind: 'asking'; readonly window: Window };
+  | { readonly kind: 'asking'; readonly window: Window }
+  | { readonly kind: 'unlocking'; readonly unlock: OpenUnlock };
 
 export interface BusState {
   readonly phase: Phase;
@@ -97,6 +144,11 @@ export interface BusState {
   readonly strayBytes: number;
   /** Sound answers in a row that no echo preceded. */
   readonly echoless: number;
+  /** Sound answers in a row, each behind one echo. */
+  readonly echoed: number;
+  readonly unlocks: readonly UnlockOrder[];
+  readonly strangers: Strangers;
+  readonly openedMs: number;
   /** Drains in a row that did not become quiet. */
   readonly restless: number;
   readonly lastLifeMs: number;
@@ -114,6 +166,10 @@ export type BusInput =
   | { readonly kind: 'flushed'; readonly cuts: readonly Cut[] }
   | { readonly kind: 'written' }
   | { readonly kind: 'write_failed' }
+  | { readonly kind: 'unlock'; readonly order: UnlockOrder }
+  | { readonly kind: 'cancel_unlock'; readonly ticket: number }
+  /** The last input: what waits is told so. */
+  | { readonly kind: 'stop' }
   | { readonly kind: 'tick' };
 
 /** What the line counts beside bytes, frames and skips. */
@@ -132,10 +188,16 @@ export type BusCount =
   | 'resyncs'
   | 'hints'
   | 'foreign'
-  | 'wrong_channels';
+  | 'wrong_channels'
+  | 'unlocks'
+  /** Replies to an unlock that came after it was closed. */
+  | 'late_unlock_replies';
 
 export type BusOutput =
   | { readonly kind: 'send'; readonly board: number; readonly request: Uint8Array }
+  /** Write it once, whatever happens. */
+  | { readonly kind: 'send_unlock'; readonly frame: Uint8Array }
+  | { readonly kind: 'unlock_end'; readonly ticket: number; readonly answer: UnlockAnswer }
   /** Flush the cutter and feed `flushed` before anything else. */
   | { readonly kind: 'flush' }
   | {
@@ -157,7 +219,7 @@ export interface BusStep {
 export function initialBus(plan: BusPlan): BusState {
   return {
     phase: { kind: 'down' },
-    boards: plan.boards.map(() => ({
+    boards: plan.boards.map(({ polls }) => ({
       health: INITIAL_HEALTH,
       resync: true,
       resyncs: 0,
@@ -168,6 +230,9 @@ export function initialBus(plan: BusPlan): BusState {
       wanted: 0,
       poll: 0,
       lastPoll: 0,
+      looks: polls.map(() => undefined),
+      mute: polls.map(() => 0),
+      rates: NO_RATES,
       cycle: -1,
       askedAtMs: Number.NEGATIVE_INFINITY,
     })),
@@ -181,6 +246,10 @@ export function initialBus(plan: BusPlan): BusState {
     lastByteMs: Number.NEGATIVE_INFINITY,
     strayBytes: 0,
     echoless: 0,
+    echoed: 0,
+    unlocks: [],
+    strangers: NO_STRANGERS,
+    openedMs: 0,
     restless: 0,
     lastLifeMs: 0,
     livenessMs: plan.timing.livenessMs,

@@ -3,27 +3,61 @@
  *
  * A silent board costs a whole reply timeout, so the silent ones come last in a cycle, one each time in rotation, and
  * each waits ever longer: the cycle of the others does not grow with the number of dead boards. A board that spoke by
- * itself is asked out of turn, between two in turn.
+ * itself, and one whose lock was told to open, is asked out of turn, between two in turn: nobody starves.
  */
-import type { BusState, PolledBoard } from './bus-state.ts';
+import { present } from '../../../base/assert.ts';
+import type { ChannelState } from '../../contracts/reading.ts';
+import type { BusState, PolledBoard, Watch } from './bus-state.ts';
 import type { BusTiming } from './settings.ts';
 
+/** Between two questions to a board whose lock was told to open, when nobody else is due. */
+export const WATCH_EVERY_MS = 50;
+/** Custody wants two equal readings: the board is asked often for a moment longer. */
+const WATCH_AFTER_CHANGE_MS = 500;
+
 export type NextQuestion =
-  | { readonly kind: 'ask'; readonly board: number; readonly state: BusState }
+  | { readonly kind: 'ask'; readonly board: number; readonly poll: number; readonly state: BusState }
   | { readonly kind: 'wait'; readonly untilMs: number; readonly state: BusState };
 
-export function nextQuestion(state: BusState, timing: BusTiming, nowMs: number): NextQuestion {
-  if (!state.outOfTurn) {
+export function nextQuestion(before: BusState, timing: BusTiming, nowMs: number): NextQuestion {
+  const state = endWatches(before, nowMs);
+  const extra = (): NextQuestion | undefined => {
     const wanted = findWanted(state, nowMs);
-    if (wanted !== undefined) return ask(state, wanted, true);
-  }
+    if (wanted !== undefined) return ask(state, wanted, true, nowMs);
+    const seen = state.boards.findIndex((board) => watchDueMs(board) <= nowMs);
+    return seen === -1 ? undefined : ask(state, seen, true, nowMs, state.boards[seen]?.watch?.poll);
+  };
+  const first = state.outOfTurn ? undefined : extra();
+  if (first !== undefined) return first;
   const inTurn = findInTurn(state, nowMs);
-  if (inTurn !== undefined) return ask(state, inTurn, false);
-  const wanted = findWanted(state, nowMs);
-  if (wanted !== undefined) return ask(state, wanted, true);
+  if (inTurn !== undefined) return ask(state, inTurn, false, nowMs);
+  const second = state.outOfTurn ? extra() : undefined;
+  if (second !== undefined) return second;
   const endMs = state.cycleStartMs + timing.cycleMs;
   if (nowMs < endMs) return { kind: 'wait', untilMs: Math.min(endMs, dueFromMs(state, nowMs)), state };
   return firstOfCycle(state, timing, nowMs);
+}
+
+/** A reading of a board whose lock was told to open. */
+export function watched(watch: Watch, poll: number, channels: readonly ChannelState[], nowMs: number): Watch {
+  const now = channels.find(({ channel }) => channel === watch.channel)?.feedback;
+  if (now === undefined) return watch;
+  if (watch.from === undefined) return { ...watch, poll, from: now };
+  if (now === watch.from) return { ...watch, poll };
+  return { ...watch, poll, untilMs: Math.min(watch.untilMs, nowMs + WATCH_AFTER_CHANGE_MS) };
+}
+
+function endWatches(state: BusState, nowMs: number): BusState {
+  if (!state.boards.some(({ watch }) => watch !== undefined && watch.untilMs <= nowMs)) return state;
+  const boards = state.boards.map((board) =>
+    board.watch !== undefined && board.watch.untilMs <= nowMs ? { ...board, watch: undefined } : board,
+  );
+  return { ...state, boards };
+}
+
+function watchDueMs(board: PolledBoard): number {
+  if (board.watch === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(board.askedAtMs + WATCH_EVERY_MS, board.notBeforeMs);
 }
 
 function firstOfCycle(state: BusState, timing: BusTiming, nowMs: number): NextQuestion {
@@ -38,21 +72,35 @@ function firstOfCycle(state: BusState, timing: BusTiming, nowMs: number): NextQu
     silentAsked: false,
   };
   const board = findInTurn(next, nowMs);
-  if (board !== undefined) return ask(next, board, false);
+  if (board !== undefined) return ask(next, board, false, nowMs);
   return { kind: 'wait', untilMs: Math.min(startMs + timing.cycleMs, dueFromMs(next, nowMs)), state: next };
 }
 
-function ask(state: BusState, board: number, outOfTurn: boolean): NextQuestion {
-  const asked = state.boards[board];
-  const silent = asked !== undefined && isSilent(asked);
+/** `only` names a poll that is asked beside the rotation. */
+function ask(state: BusState, index: number, outOfTurn: boolean, nowMs: number, only?: number): NextQuestion {
+  const board = present(state.boards[index], 'a polled board');
+  const silent = isSilent(board);
+  const poll = only ?? board.poll;
+  const rotated = only === undefined || only === board.poll;
+  const isLast = poll + 1 === board.looks.length;
+  const asked: PolledBoard = {
+    ...board,
+    wanted: Math.max(0, board.wanted - 1),
+    poll: rotated ? (isLast ? 0 : poll + 1) : board.poll,
+    lastPoll: poll,
+    cycle: rotated && isLast ? state.cycle : board.cycle,
+    askedAtMs: nowMs,
+  };
   return {
     kind: 'ask',
-    board,
+    board: index,
+    poll,
     state: {
       ...state,
-      asked: board,
+      boards: state.boards.map((each, at) => (at === index ? asked : each)),
+      asked: index,
       outOfTurn,
-      silentTurn: silent ? board : state.silentTurn,
+      silentTurn: silent ? index : state.silentTurn,
       silentAsked: state.silentAsked || silent,
     },
   };
@@ -78,7 +126,8 @@ function dueFromMs(state: BusState, nowMs: number): number {
   const waiting = state.boards.filter(
     (board) => board.notBeforeMs > nowMs && (board.wanted > 0 || board.cycle < state.cycle),
   );
-  return Math.min(...waiting.map((board) => board.notBeforeMs));
+  const watches = state.boards.map(watchDueMs).filter((dueMs) => dueMs > nowMs);
+  return Math.min(...waiting.map((board) => board.notBeforeMs), ...watches);
 }
 
 function findWanted(state: BusState, nowMs: number): number | undefined {

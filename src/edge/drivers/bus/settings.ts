@@ -15,6 +15,8 @@ export const pollSchema = z.strictObject({
    * not mistaken for fresh ones.
    */
   late_answer_ms: z.int().min(100).max(10_000).default(2_000),
+  /** Whether adapters give back what is sent: `auto` finds out, and believes nothing that could be an echo before. */
+  echo: z.enum(['auto', 'on', 'off']).default('auto'),
   /** When no board at all was heard for so long, the port is closed and opened again. */
   liveness_ms: z.int().min(2_000).max(600_000).default(15_000),
 });
@@ -27,6 +29,7 @@ export interface BusTiming {
   readonly turnaroundMs: number;
   readonly lateAnswerMs: number;
   readonly livenessMs: number;
+  readonly echo: 'auto' | 'on' | 'off';
   /** Milliseconds that one byte takes on the wire: ten bits. */
   readonly byteMs: number;
 }
@@ -39,6 +42,7 @@ export function busTiming(settings: PollSettings, baud: number): BusTiming {
     // Never shorter than a question with a margin, or the pause would end before the answer's own time has.
     lateAnswerMs: Math.max(settings.late_answer_ms, 3 * (settings.reply_timeout_ms + settings.turnaround_ms)),
     livenessMs: settings.liveness_ms,
+    echo: settings.echo,
     byteMs: 10_000 / baud,
   };
 }

@@ -11,8 +11,6 @@ import type { BusTiming } from './settings.ts';
 
 /** RS-485 drivers add a byte or two when they turn around. An answer among more noise than that is not believed. */
 export const NOISE_TOLERATED_BYTES = 3;
-/** So many sound answers in a row without an echo, and the line has none. */
-export const ECHOLESS_SURE = 3;
 
 export function openWindow(board: number, index: number, poll: Poll, timing: BusTiming, at: Moment): Window {
   const window: Window = {
@@ -49,7 +47,7 @@ export interface HeardFrame {
   readonly beside?: Message;
 }
 
-export function hearFrame(window: Window, poll: Poll, frame: Uint8Array, echoless: number, at: Moment): HeardFrame {
+export function hearFrame(window: Window, poll: Poll, frame: Uint8Array, noEcho: boolean, at: Moment): HeardFrame {
   const message = poll.interpret(frame);
   if (message.kind === 'echo') return { window: { ...window, echoes: window.echoes + 1 }, count: 'echoes' };
   if (message.kind === 'wrong_channels') return { window: { ...window, wrongChannels: true }, count: 'wrong_channels' };
@@ -61,24 +59,29 @@ export function hearFrame(window: Window, poll: Poll, frame: Uint8Array, echoles
   const answered: Window = {
     ...window,
     answers: window.answers + 1,
-    ambiguous: window.ambiguous || mayBeEcho(window, poll, frame, echoless),
+    ambiguous: window.ambiguous || mayBeEcho(window, poll, frame, noEcho),
   };
   if (window.answers > 0) return { window: answered };
   return { window: { ...answered, sound: { observed: at.observed, channels: message.channels } } };
 }
 
 /** The answer begins like the request, and it is not known that this line gives no echo. */
-function mayBeEcho(window: Window, poll: Poll, frame: Uint8Array, echoless: number): boolean {
+function mayBeEcho(window: Window, poll: Poll, frame: Uint8Array, noEcho: boolean): boolean {
   const { request } = poll;
-  if (window.echoes > 0 || echoless >= ECHOLESS_SURE || frame.length < request.length) return false;
+  if (window.echoes > 0 || noEcho || frame.length < request.length) return false;
   return equalBytes(frame.subarray(0, request.length), request);
+}
+
+export interface Sound {
+  readonly observed: Observed;
+  readonly channels: readonly ChannelState[];
 }
 
 export interface WindowEnd {
   readonly outcome: Outcome;
   readonly counts: readonly BusCount[];
   /** Only with outcome `answer`. */
-  readonly reading?: { readonly observed: Observed; readonly channels: readonly ChannelState[] };
+  readonly reading?: Sound;
   readonly askAgain: boolean;
 }
 
