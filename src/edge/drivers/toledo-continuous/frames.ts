@@ -13,8 +13,11 @@ const BODY_BYTES = 17;
 export const FRAME_BYTES_MAX = BODY_BYTES + 1;
 
 const DIGITS = /^ *\d+$/;
-/** Digits after the point for the low three bits of status word A; below two the weight counts tens or hundreds. */
-const DECIMALS = [-2, -1, 0, 1, 2, 3, 4, 5] as const;
+/**
+ * Digits after the point for the low three bits of status word A. Where it says that zeros follow (0 and 1), sources differ
+ * on whether the six digits hold them already: such a weight is none.
+ */
+const DECIMALS = [undefined, undefined, 0, 1, 2, 3, 4, 5] as const;
 /** Low three bits of status word C, where they name a unit other than that of word B. */
 const OTHER_UNITS: Readonly<Record<number, string>> = { 1: 'g', 2: 't', 3: 'oz', 4: 'ozt' };
 
@@ -54,12 +57,13 @@ export function toledoFlaw(frame: Uint8Array): ToledoFlaw | undefined {
 /** `frame` has no flaw. */
 export function parseToledo(frame: Uint8Array): ToledoFrame {
   const [, a = 0, b = 0, c = 0] = frame;
-  const decimals = DECIMALS[a & 0x07] ?? 0;
+  const known = DECIMALS[a & 0x07];
+  const decimals = known ?? 0;
   const negative = (b & 0x02) !== 0;
   const digits = pointed(ascii(frame, 4, 10).trim(), decimals + ((c & 0x10) === 0 ? 0 : 1));
   const unit = OTHER_UNITS[c & 0x07] ?? ((c & 0x07) === 0 ? ((b & 0x10) === 0 ? 'lb' : 'kg') : '');
   return {
-    state: stateOf(b, negative, unit),
+    state: stateOf(b, negative, unit !== '' && known !== undefined),
     net: (b & 0x01) !== 0,
     value: negative ? `-${digits}` : digits,
     unit,
@@ -72,10 +76,10 @@ export function toledoGrams(frame: ToledoFrame): number | undefined {
   return grams.ok ? grams.value : undefined;
 }
 
-function stateOf(b: number, negative: boolean, unit: string): ToledoFrame['state'] {
+function stateOf(b: number, negative: boolean, isKnown: boolean): ToledoFrame['state'] {
   if ((b & 0x04) !== 0) return negative ? 'under' : 'over';
   // Not zeroed since it was switched on: what it shows is no weight yet.
-  if ((b & 0x40) !== 0 || unit === '') return 'invalid';
+  if ((b & 0x40) !== 0 || !isKnown) return 'invalid';
   return (b & 0x08) === 0 ? 'stable' : 'moving';
 }
 
@@ -85,7 +89,7 @@ function isPowerUp(frame: Uint8Array, at: number): boolean {
 }
 
 function pointed(digits: string, decimals: number): string {
-  if (decimals <= 0) return digits + '0'.repeat(-decimals);
+  if (decimals === 0) return digits;
   const padded = digits.padStart(decimals + 1, '0');
   return `${padded.slice(0, -decimals)}.${padded.slice(-decimals)}`;
 }
