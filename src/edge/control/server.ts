@@ -1,8 +1,8 @@
 /**
  * The daemon's end of the control socket.
  *
- * Whoever may open the socket (mode 0660: this user and its group) may ask; there is no second factor here, so nothing
- * behind it may open a door. Connections, request sizes and waits are bounded, and a slow reader slows only itself.
+ * Whoever may open the socket (mode 0660: this user and its group) may ask; there is no second factor here, so what opens a
+ * door behind it must ask for one itself. Connections, request sizes and waits are bounded, and a slow reader slows only itself.
  */
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';

@@ -1,15 +1,17 @@
 /**
  * What a running gateway answers on its control socket: status, tail, export, check; and what an operator has it do to
- * its journal: rotate and erase. Nothing here opens a door.
+ * its journal: rotate and erase. Nothing here opens a door but `act`, which asks for a person's second factor.
  */
 
 import { LatchkeyError } from '../../base/errors.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
 import type { ControlHandler, ControlOut } from '../control/server.ts';
 import type { Journal } from '../journal/journal.ts';
+import { consoleAct } from './console-act.ts';
 import { eraseSelection } from './erase-selection.ts';
 import type { Gateway } from './gateway.ts';
 import { checkJournal, exportJournal, lineOf } from './journal-tools.ts';
+import { openingNotices } from './opening.ts';
 import type { GatewaySettings } from './settings.ts';
 import {
   type GatewayStatus,
@@ -32,7 +34,8 @@ export interface ControlParts {
 }
 
 export function controlHandlers(parts: ControlParts): Readonly<Record<string, ControlHandler>> {
-  const { journal } = parts.gateway;
+  const { gateway } = parts;
+  const { journal } = gateway;
   return {
     status: async () => statusOf(parts),
     tail: (args, out, signal) => tail(parts.gateway, args, out, signal),
@@ -48,6 +51,7 @@ export function controlHandlers(parts: ControlParts): Readonly<Record<string, Co
         signal,
         progress: everySoOften((searched) => out.progress({ searched })),
       }),
+    act: (args, _out, signal) => gateway.opening.console.act(consoleAct(args), signal),
     check: (_args, out, signal) => checkJournal(journal, signal, (progress) => out.progress(progress)),
   };
 }
@@ -60,6 +64,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
   const observed = observer.observe();
   const tpm = gateway.tpm?.status();
   const telling = gateway.telling?.status();
+  const opening = gateway.opening.status();
   const problems = [
     ...problemsOf({ uplink, lines, journalProblems: journalProblems(status) }),
     ...tpmProblems(tpm),
@@ -71,7 +76,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     assurance: gateway.tpm === undefined ? 'A0' : 'anchored',
     healthy: problems.length === 0,
     problems,
-    notices: journalNotices(status),
+    notices: [...journalNotices(status), ...openingNotices(opening)],
     up_ms: observed.upMs,
     clock: observed.clock,
     log: newestLog(journal),
@@ -79,6 +84,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     uplink,
     lines,
     custody: gateway.custody.status(),
+    opening,
     ...(tpm !== undefined && { tpm }),
     ...(telling !== undefined && { enrolment: telling }),
     metrics: gateway.metrics.snapshot(),

@@ -2,10 +2,13 @@
 import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
+import type { Actor, EventBody } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
+import type { AppendAnswer, EventDraft } from '../contracts/appender.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { ReadingSink } from '../contracts/reading.ts';
+import type { Visit } from '../contracts/visit.ts';
 import type { CompartmentStatus } from '../custody/compartment.ts';
 import { createCustody } from '../custody/custody.ts';
 import { clearReferences, pseudonymousReferences } from '../custody/references.ts';
@@ -30,6 +33,12 @@ export interface CustodyKeeperParts {
 export interface CustodyKeeper {
   readonly sink: ReadingSink;
   status(): CustodyStatus;
+  /** A door is about to be opened. */
+  expect(visit: Visit): void;
+  /** Says of every commissioned compartment what is known of it; returns how many. */
+  recount(actor: Actor): number;
+  /** Calls with each event of custody, at once and after it was appended. */
+  onEvent(listener: (body: EventBody) => void): void;
   stop(): void;
 }
 
@@ -44,9 +53,15 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
   const { settings, journal, boot, log, observer, scheduler, logger, metrics } = parts;
   const keys = loadReferenceKeys(settings.references);
   const restored = parseState(journal.loadState(STATE_NAME));
+  const listeners: ((body: EventBody) => void)[] = [];
+  const append = (draft: EventDraft): AppendAnswer => {
+    const answer = journal.appender.append(draft);
+    for (const listener of listeners) listener(draft.body);
+    return answer;
+  };
   const custody = createCustody({
     settings: settings.custody,
-    appender: journal.appender,
+    appender: { append },
     references: keys.length === 0 ? clearReferences() : pseudonymousReferences(nodeCrypto, keys),
     boot,
     log,
@@ -80,7 +95,14 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     // Scans that wait for a door and looks that only confirmed are not worth a write each: here they are.
     save();
   };
-  return { sink: custody.sink, status, stop };
+  return {
+    sink: custody.sink,
+    status,
+    expect: (visit) => custody.expect(visit),
+    recount: (actor) => custody.recount(observer.observe(), actor),
+    onEvent: (listener) => void listeners.push(listener),
+    stop,
+  };
 }
 
 /** What is no JSON is no state: custody says so itself when it cannot read one. */

@@ -15,8 +15,8 @@ import type { MemoryMetrics } from '../../base/metrics.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { createMqttConnection } from '../../platform/mqtt/client.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
-import { createClockSource } from '../clock/clock-source.ts';
-import { type ClockStep, createClockWatch } from '../clock/clock-watch.ts';
+import { type ClockSource, createClockSource } from '../clock/clock-source.ts';
+import { type ClockStep, type ClockWatch, createClockWatch } from '../clock/clock-watch.ts';
 import { createObserver } from '../clock/observer.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { ReadingSink } from '../contracts/reading.ts';
@@ -29,6 +29,7 @@ import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { Life } from './life.ts';
 import { createLines } from './lines.ts';
 import { openGatewayJournal } from './open-journal.ts';
+import { type Opening, startOpening } from './opening.ts';
 import { successorDuty, tellOwnEnrolment } from './own-enrolment.ts';
 import type { GatewaySettings } from './settings.ts';
 import type { SuccessorDuty, TellingStatus } from './successor-duty.ts';
@@ -56,6 +57,7 @@ export interface Gateway {
   readonly uplink: Uplink;
   readonly lines: readonly Line[];
   readonly custody: Pick<CustodyKeeper, 'status'>;
+  readonly opening: Pick<Opening, 'doors' | 'console' | 'status'>;
   /** Undefined with software keys. */
   readonly tpm: { status(): TpmStatus | undefined } | undefined;
   /** Of an enrolled gateway whose settings name the service. */
@@ -83,7 +85,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const start = base64url(randomBytes(16));
     const kernelBoot = readKernelBoot();
     const about = (): JsonObject => openedData({ settings, version: parts.version, start, kernelBoot });
-    const keys = await openKeys(parts);
+    const keys = await openKeys({ ...parts, isHasty: true });
     undo.push(() => keys.close());
     const journal = await openGatewayJournal({ ...parts, keys, observer, about });
     undo.push(() => journal.close());
@@ -91,20 +93,16 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const boot = journal.boot();
     const log = journal.origin();
     let lines: readonly Line[] = [];
+    let uplink: Uplink | undefined;
     const facts = new AliveFacts({ dataDir: settings.gateway.data_dir, journal, lines: () => lines });
-    const life = new Life({
-      appender: journal.appender,
-      observer,
-      scheduler,
-      aliveIntervalMs: settings.alive_interval_s * 1_000,
-      aliveFacts: () => facts.take(),
-    });
+    const life = lifeOf(parts, journal, observer, facts);
     const { ports, custody } = settings;
     const devices = ports.reduce((sum, port) => sum + port.devices.length, 0);
     const site = { ports: ports.length, devices, compartments: custody.compartments.length };
     const { isFirstStart, previousEnd } = journal;
     const duty = dutyOf(parts, keys, journal, observer);
     const tpm = await orAborted(signal, duty?.early() ?? Promise.resolve(undefined));
+    keys.started();
     life.started({ start, kernelBoot, version: parts.version, isFirstStart, tpm, ...site }, previousEnd, log);
     tellOwnEnrolment(settings, journal, observer);
     // Its timer would keep a process alive that could not start, and the log says how this start ended.
@@ -114,15 +112,17 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     undo.push(() => duty?.stop());
     const keeper = startCustody({ settings, journal, boot, log, observer, scheduler, logger, metrics });
     undo.push(() => keeper.stop());
-    const onStep = (step: ClockStep): void => {
-      journal.appender.append({
-        observed: observer.observe(),
-        body: { type: 'clock.stepped', data: clockSteppedData(step) },
-      });
-      void source.refresh();
-    };
-    const watch = createClockWatch({ scheduler, claim: () => source.claim(), onStep });
-    watch.start();
+    const opening = startOpening({
+      ...parts,
+      journal,
+      keeper,
+      start,
+      observer,
+      lines: () => lines,
+      uplink: () => uplink,
+    });
+    undo.push(() => opening.stop());
+    const watch = watchClock(scheduler, source, journal, observer);
     undo.push(() => watch.stop());
     const sink = facts.counting(keeper.sink);
     lines = parts.makeLines?.(sink, observer) ?? createLines(parts, sink, observer);
@@ -130,27 +130,45 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     for (const line of lines) line.start();
     // A port that another daemon holds ends this one; a port that is merely away does not.
     await orAborted(signal, Promise.all(lines.map((line) => line.firstAttempt())));
-    const uplink = connect(parts, keys, journal, boot);
+    uplink = connect(parts, keys, journal, boot, opening);
     uplink.start();
     const telling = successorDuty(parts, journal);
     telling?.start();
-    const running = { parts, lines, keeper, watch, life, duty, keys, journal, uplink, source, telling };
+    const running = { parts, lines, keeper, opening, watch, life, duty, keys, journal, uplink, source, telling };
     let stopped: Promise<Stopped> | undefined;
     const stop = (reason: 'signal' | 'failure'): Promise<Stopped> => {
       stopped ??= stopRunning(running, reason);
       return stopped;
     };
-    return { journal, uplink, lines, custody: keeper, tpm: duty, telling, metrics, observer, stop };
+    return { journal, uplink, lines, custody: keeper, opening, tpm: duty, telling, metrics, observer, stop };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
   }
 }
 
+function lifeOf({ settings, scheduler }: GatewayParts, journal: Journal, observer: Observer, facts: AliveFacts): Life {
+  const aliveIntervalMs = settings.alive_interval_s * 1_000;
+  const { appender } = journal;
+  return new Life({ appender, observer, scheduler, aliveIntervalMs, aliveFacts: () => facts.take() });
+}
+
+function watchClock(scheduler: Scheduler, source: ClockSource, journal: Journal, observer: Observer): ClockWatch {
+  const onStep = (step: ClockStep): void => {
+    const body = { type: 'clock.stepped', data: clockSteppedData(step) };
+    journal.appender.append({ observed: observer.observe(), body });
+    void source.refresh();
+  };
+  const watch = createClockWatch({ scheduler, claim: () => source.claim(), onStep });
+  watch.start();
+  return watch;
+}
+
 interface Running {
   readonly parts: GatewayParts;
   readonly lines: readonly Line[];
   readonly keeper: CustodyKeeper;
+  readonly opening: Opening;
   readonly watch: { stop(): void };
   readonly life: Life;
   readonly duty: TpmDuty | undefined;
@@ -163,7 +181,8 @@ interface Running {
 
 /** Devices first, so that what they said last is still recorded; then the last anchor; the uplink after the last entry. */
 async function stopRunning(running: Running, reason: 'signal' | 'failure'): Promise<Stopped> {
-  const { parts, lines, keeper, watch, life, duty, keys, journal, uplink, source, telling } = running;
+  const { parts, lines, keeper, opening, watch, life, duty, keys, journal, uplink, source, telling } = running;
+  opening.stop();
   await stopLines(lines);
   keeper.stop();
   watch.stop();
@@ -200,7 +219,13 @@ function loginOf({ settings, scheduler }: GatewayParts, { tpm }: GatewayKeys, jo
   return { credentials };
 }
 
-function connect(parts: GatewayParts, keys: GatewayKeys, journal: Journal, boot: number): Uplink {
+function connect(
+  parts: GatewayParts,
+  keys: GatewayKeys,
+  journal: Journal,
+  boot: number,
+  { commands }: Opening,
+): Uplink {
   const { settings, scheduler, metrics } = parts;
   const { id } = settings.gateway;
   const logger = parts.logger.child({ room: 'uplink' });
@@ -222,6 +247,7 @@ function connect(parts: GatewayParts, keys: GatewayKeys, journal: Journal, boot:
     boot,
     crypto: nodeCrypto,
     settings: settings.uplink,
+    ...(commands !== undefined && { commands }),
     scheduler,
     logger,
     metrics,

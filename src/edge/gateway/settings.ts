@@ -7,7 +7,10 @@ import { formatVkey, parseVkey, witnessVkey } from '../../evidence/log/note.ts';
 import { isTopicPrefix, PREFIX_DEFAULT } from '../../evidence/wire/topics.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { commandsSettingsSchema } from '../commands/settings.ts';
+import { consoleSettingsSchema } from '../console/settings.ts';
 import { custodySettingsSchema } from '../custody/settings.ts';
+import { doorsSettingsSchema } from '../doors/settings.ts';
 import { LONE_BAUD, lineBaud, lineShape } from '../drivers/settings.ts';
 import { journalSettingsSchema } from '../journal/journal-settings.ts';
 import { portShape } from '../ports/settings.ts';
@@ -77,6 +80,9 @@ export const gatewaySettingsSchema = z
     receivers: z.array(receiverSchema).max(RECEIVERS_MAX).default([]),
     ports: z.array(portSchema).max(PORTS_MAX).default([]),
     custody: custodySettingsSchema.prefault({}),
+    doors: doorsSettingsSchema.prefault({}),
+    commands: commandsSettingsSchema.prefault({}),
+    console: consoleSettingsSchema.prefault({}),
     references: referenceSettingsSchema,
     journal: journalSettingsSchema.prefault({}),
     uplink: uplinkSettingsSchema.prefault({}),

@@ -5,6 +5,7 @@ import type { LineStatus } from '../drivers/line.ts';
 import type { JournalStatus } from '../journal/journal-status.ts';
 import type { UplinkHealth } from '../uplink/health.ts';
 import type { CustodyStatus } from './custody-keeper.ts';
+import type { OpeningStatus } from './opening.ts';
 import type { TellingStatus } from './successor-duty.ts';
 import type { TpmStatus } from './tpm-duty.ts';
 
@@ -38,6 +39,8 @@ export interface GatewayStatus {
   readonly uplink: UplinkHealth;
   readonly lines: readonly LineStatus[];
   readonly custody: CustodyStatus;
+  /** What can open a door, and what holds it back. */
+  readonly opening: OpeningStatus;
   /** Absent with software keys. */
   readonly tpm?: TpmStatus;
   /** Absent when the gateway is not enrolled, or its settings name no enrolment service. */
