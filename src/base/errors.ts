@@ -113,6 +113,11 @@ export const ERRORS = {
     exitCode: 69,
     advice: 'check user name, password, certificate and the broker rules of this gateway',
   },
+  ACCESS_STORE: {
+    action: 'retry',
+    exitCode: 74,
+    advice: 'check the disk; no code opens a door until its use can be written down',
+  },
   STORE_IO: {
     action: 'retry',
     exitCode: 74,

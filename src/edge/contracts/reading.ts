@@ -5,6 +5,7 @@
  * Each reading was checked by its driver (checksum, address, not an echo, not stale); what failed is counted in
  * `line` readings, never passed on.
  */
+import type { SecretText } from '../../base/secret-text.ts';
 import type { ScanCode } from '../../evidence/event/scan-code.ts';
 import type { Observed } from './observed.ts';
 
@@ -57,6 +58,8 @@ export interface ScanReading {
    * beginning or end is missing (prefix, AIM identifier, suffix).
    */
   readonly quarantined?: 'glued' | 'too_long' | 'no_read' | 'incomplete';
+  /** Damaged, at a scanner for credentials: nothing of its text is shown, since it may be part of one. */
+  readonly hidden?: true;
 }
 
 /** A device answers, stopped answering, or answers wrongly. One reading per change. */
@@ -159,6 +162,14 @@ export interface PhotoReading {
   readonly kept: boolean;
 }
 
+/** What a person typed and ended at a keypad: only access looks at it, and nobody writes it down. */
+export interface KeypadReading {
+  readonly kind: 'keypad';
+  readonly device: string;
+  readonly observed: Observed;
+  readonly entry: SecretText;
+}
+
 export type Reading =
   | BoardReading
   | ScanReading
@@ -167,7 +178,8 @@ export type Reading =
   | WeightReading
   | PositionReading
   | PhotoReading
-  | InputReading;
+  | InputReading
+  | KeypadReading;
 
 /** Takes readings in the order in which they were observed. Must not throw and must not block. */
 export type ReadingSink = (reading: Reading) => void;

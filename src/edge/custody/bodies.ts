@@ -49,8 +49,9 @@ export function scanBody(
     data['certainty'] = best.certainty;
   }
   const { text } = code;
-  const shown = text !== undefined && (clear || card) ? cutText(text) : undefined;
-  const raw = text === undefined && clear ? code.raw.subarray(0, RAW_BYTES_MAX) : undefined;
+  const isShown = clear && reading.hidden !== true;
+  const shown = text !== undefined && (isShown || card) ? cutText(text) : undefined;
+  const raw = text === undefined && isShown ? code.raw.subarray(0, RAW_BYTES_MAX) : undefined;
   if ((shown !== undefined && shown !== text) || (raw !== undefined && raw.length < code.raw.length))
     data['cut'] = true;
   if (quarantined !== undefined) data['quarantined'] = quarantined;

@@ -3,6 +3,7 @@ import { boardReadings } from './board-readings.ts';
 import { BusLine } from './bus/bus-line.ts';
 import { busTiming } from './bus/settings.ts';
 import { BOARD_FAMILIES, familyNamed } from './families.ts';
+import { KeypadLine } from './keypad/keypad-line.ts';
 import type { Line, LineParts } from './line.ts';
 import { SicsLine } from './mt-sics/sics-line.ts';
 import { NmeaLine } from './nmea/nmea-line.ts';
@@ -29,6 +30,7 @@ const LONE_LINES: { readonly [D in LoneDriver]: LoneLine<D> } = {
   mt_sics: (parts, settings) => new SicsLine({ ...parts, settings }),
   toledo_continuous: (parts, settings) => new ToledoLine({ ...parts, settings }),
   nmea: (parts, settings) => new NmeaLine({ ...parts, settings }),
+  keypad: (parts, settings) => new KeypadLine({ ...parts, settings }),
 };
 
 /** The line of one entry of `ports:`. Nothing happens before `start`. */

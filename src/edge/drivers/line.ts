@@ -88,4 +88,6 @@ export interface Line {
    * nothing afterwards. Absent where no device of the line has locks.
    */
   unlock?(device: string, channel: number, signal: AbortSignal): Promise<UnlockAnswer>;
+  /** Shows a person at this device that access was granted or refused, where it can. */
+  signal?(device: string, word: 'granted' | 'refused'): void;
 }

@@ -7,6 +7,7 @@ import { cu48ModbusSettings } from './cu48-modbus/family.ts';
 import { familyNamed, wireOf } from './families.ts';
 import { kerongSettings } from './kerong-cu16/family.ts';
 import { cu48Settings } from './kerong-cu48/family.ts';
+import { KEYPAD, KEYPAD_BAUD, keypadSettings } from './keypad/settings.ts';
 import { modbusIoSettings } from './modbus-io/settings.ts';
 import { MT_SICS, MT_SICS_BAUD, sicsSettings } from './mt-sics/settings.ts';
 import { NMEA, NMEA_BAUD, nmeaSettings } from './nmea/settings.ts';
@@ -30,6 +31,7 @@ export const LONE_BAUD = {
   [MT_SICS]: MT_SICS_BAUD,
   [TOLEDO_CONTINUOUS]: TOLEDO_BAUD,
   [NMEA]: NMEA_BAUD,
+  [KEYPAD]: KEYPAD_BAUD,
 } as const satisfies Readonly<Record<string, number>>;
 
 export type LoneDriver = keyof typeof LONE_BAUD;
@@ -47,6 +49,7 @@ export const deviceSchema = z.discriminatedUnion('driver', [
   sicsSettings,
   toledoSettings,
   nmeaSettings,
+  keypadSettings,
 ]);
 
 export type DeviceSettings = z.infer<typeof deviceSchema>;
