@@ -52,10 +52,11 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'decode',
-    summary: 'Show what a batch or an export says, without verifying it',
-    positionals: ['FILE'],
-    options: { json: { type: 'boolean', help: 'for programs: the events as they are, one a line' } },
-    details: 'Exit code 0: all of it is framed as batches. 2: unreadable, or something else from some place on.',
+    summary: 'Show what a batch, an export or a captured frame of a device says',
+    positionals: ['FILE|FAMILY', '[HEX...]'],
+    options: { json: { type: 'boolean', help: 'for programs: the events as they are, one a line, or the frame' } },
+    details:
+      'A file is shown without being verified; exit code 0: all of it is framed as batches, 2: unreadable, or something else from some place on. "latchkey decode xor_8a80 80 01 00 33 B2" reads one frame of that family; exit code 0: sound, 2: damaged, and how, 64: no such family, or no hex.',
     load: async () => (await import('./commands/decode.ts')).decodeCommand,
   },
   {

@@ -1,6 +1,6 @@
 /**
- * `latchkey decode`: what a batch or an export says, for a person who looks for something. Believes nothing and proves
- * nothing: that is `verify`. Loads no native code.
+ * `latchkey decode`: what a batch or an export says, for a person who looks for something, or what a captured frame of a
+ * device says. Believes nothing and proves nothing: that is `verify`. Loads no native code.
  */
 import { createReadStream } from 'node:fs';
 import { utf8Text } from '../../base/bytes.ts';
@@ -11,7 +11,9 @@ import type { CommandIo, CommandRun } from '../command.ts';
 import { describeLeaf } from '../describe-leaf.ts';
 
 export const decodeCommand: CommandRun = async (args, io) => {
-  const file = args.positionals[0] ?? '';
+  const [file = '', ...hex] = args.positionals;
+  const { decodeFrame, isFrameFamily } = await import('./decode-frame.ts');
+  if (hex.length > 0 || isFrameFamily(file)) return decodeFrame(file, hex, args.flag('json'), io);
   const decoder = new Decoder(io, args.flag('json'));
   const splitter = new BatchSplitter();
   try {
