@@ -18,7 +18,12 @@ export const IDENTITY_BYTES = 8;
 const NO_CONTEXT = new Uint8Array(0);
 
 /** SP 800-108 in counter mode, one block. */
-export function deriveKey(crypto: WireCrypto, key: Uint8Array, label: string, context = NO_CONTEXT): Uint8Array {
+export function deriveKey(
+  crypto: WireCrypto,
+  key: Uint8Array,
+  label: string,
+  context: Uint8Array = NO_CONTEXT,
+): Uint8Array {
   const input = join(Uint8Array.of(0, 0, 0, 1), ascii(label), Uint8Array.of(0), context, Uint8Array.of(0, 0, 0, 0x80));
   return crypto.cmac(key, input);
 }

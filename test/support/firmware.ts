@@ -3,8 +3,8 @@
  * are promised and with the sanitizers, and spoken to line by line.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,9 +28,9 @@ export interface Program {
   readonly flags?: readonly string[];
 }
 
-/** Path of the program; compiled when its sources are new. Several callers at once end up with one file. */
+/** Path of the program; compiled when its sources are new. */
 export function compileFirmware({ main, sanitized, compiler = 'gcc', flags = [] }: Program): string {
-  const own = ['-O2', ...C_WARNINGS, ...(sanitized ? SANITIZERS : []), ...flags];
+  const own = [sanitized ? '-O1' : '-O2', ...C_WARNINGS, ...(sanitized ? SANITIZERS : []), ...flags];
   const sources = [...librarySources(), join(C_DIR, main)];
   const headers = readdirSync(C_DIR).filter((name) => name.endsWith('.h'));
   const hash = createHash('sha256').update(JSON.stringify([compiler, own, main]));
@@ -39,12 +39,14 @@ export function compileFirmware({ main, sanitized, compiler = 'gcc', flags = [] 
   const program = join(dir, hash.digest('hex').slice(0, 24));
   if (existsSync(program)) return program;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const fresh = `${program}.${randomBytes(6).toString('hex')}`;
-  execFileSync(compiler, [...own, '-D_XOPEN_SOURCE=700', ...sources, '-o', fresh], {
+  const fresh = `${program}.new`;
+  const call = [compiler, ...own, '-D_XOPEN_SOURCE=700', ...sources, '-o', fresh];
+  // Whoever comes second waits for the first instead of compiling the same beside it.
+  const once = 'test -e "$0" || { "$@" && mv "$0.new" "$0"; }';
+  execFileSync('flock', [`${program}.lock`, 'sh', '-c', once, program, ...call], {
     timeout: COMPILE_LIMIT_MS,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  renameSync(fresh, program);
   return program;
 }
 

@@ -11,15 +11,16 @@
 
 static uint8_t bytes[1 << 20];
 
+static int nibble(char letter)
+{
+    return letter >= '0' && letter <= '9' ? letter - '0' : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
 static size_t unhex(const char *text, uint8_t *out)
 {
     size_t size = 0;
-    unsigned value;
-    if (text[0] == '-') {
-        return 0;
-    }
-    while (sscanf(text, "%2x", &value) == 1) {
-        out[size++] = (uint8_t)value;
+    while (nibble(text[0]) >= 0 && nibble(text[1]) >= 0) {
+        out[size++] = (uint8_t)(nibble(text[0]) * 16 + nibble(text[1]));
         text += 2;
     }
     return size;
@@ -407,9 +408,7 @@ int main(int argc, char **argv)
         } else {
             compute(line);
         }
-        if (strcmp(mode, "verdict") != 0) {
-            fflush(stdout);
-        }
+        fflush(stdout);
     }
     return 0;
 }
