@@ -18,8 +18,18 @@ export interface BoardSettings {
   readonly unlockReply: 'none' | 'immediate' | 'late' | 'echo';
   /** Time between the end of a request and the start of the reply. */
   readonly turnaroundMs: number;
-  /** First byte of a frame that the board sends by itself when a door changes ("8A/80" family), if it does. */
-  readonly reports?: 0x81 | 0x82;
+  /** First byte (of "8A/80") or command (of "WKLY") of a frame that the board sends by itself when a door changes. */
+  readonly reports?: 0x81 | 0x82 | 0x85;
+  /** It hears and says nothing for so long after an unlock. */
+  readonly busyMs?: number;
+  /** Generation of a KERONG CU24 or CU48: how it replies. */
+  readonly layout?: 'a' | 'b';
+  /** What function 05 of a CU48 with Modbus firmware must write to let a lock open. */
+  readonly unlockValue?: 0xff00 | 0x0000;
+  /** How a relay of a Modbus board is made to pull for a moment. A latching one stays on. */
+  readonly relay?: 'flash' | 'momentary' | 'self_resetting' | 'latching';
+  /** First byte of the replies of a "WKLY" board. */
+  readonly replyHeader?: 0x57 | 0x53;
 }
 
 /** Something that a board says, counted from the end of the request on the wire. */
@@ -41,6 +51,8 @@ export interface BoardFamily {
   cut(bytes: Uint8Array): RequestCut;
   /** What a board does about a sound request that it hears; nothing when it is meant for another board. */
   hear(board: BoardSettings, bank: LockerBank, request: Uint8Array): readonly Utterance[];
+  /** True for a sound request that moves locks of this board. */
+  unlocks(board: BoardSettings, request: Uint8Array): boolean;
   /** The frame with which a board reports a door by itself, when it does that. */
   report(board: BoardSettings, cell: Cell): Uint8Array | undefined;
   /** True when the byte that ends a frame of this family also stands inside the data of this one. */
@@ -75,6 +87,10 @@ export function octet(firstChannel: number, bitOf: (channel: number) => 0 | 1): 
 export function unlock(board: BoardSettings, bank: LockerBank, channel: number): void {
   const cell = bank.at(board.name, channel);
   if (cell !== undefined) bank.open(cell.name);
+}
+
+export function channelsUpTo(count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => index + 1);
 }
 
 /** When the unlock reply comes by the board's habit, or undefined when it never does. */

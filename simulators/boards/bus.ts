@@ -36,6 +36,8 @@ export class BoardBus {
   readonly #timers = new Set<Timer>();
   readonly #unsubscribe: () => void;
   readonly #doors = new Map<string, Cell['door']>();
+  /** Until when a board is busy, by its name. */
+  readonly #busyUntilMs = new Map<string, number>();
   #waiting: Uint8Array = NO_BYTES;
   #lastByteMs = Number.NEGATIVE_INFINITY;
   #speaksUntilMs = Number.NEGATIVE_INFINITY;
@@ -80,15 +82,30 @@ export class BoardBus {
 
   #hear(request: Uint8Array): void {
     this.#requests += 1;
-    const { family, boards } = this.#settings;
+    const { boards } = this.#settings;
     const requestMs = this.#wireMs(request.length);
-    const speakers = boards.map((board) => ({ board, said: family.hear(board, this.#parts.bank, request) }));
+    const speakers = boards.map((board) => ({ board, said: this.#ask(board, request) }));
     const talking = speakers.filter(({ said }) => said.length > 0).map(({ board }) => board.address);
     if (new Set(talking).size < talking.length) this.#parts.counts.add('same_address');
     const onWire = speakers.flatMap(({ said }) => said).sort((a, b) => a.afterMs - b.afterMs);
     for (const { afterMs, bytes } of overlay(onWire, this.#wireMs(1))) {
       this.#say({ what: 'reply', bytes, request }, requestMs + afterMs);
     }
+  }
+
+  #ask(board: BoardSettings, request: Uint8Array): readonly Utterance[] {
+    const { bank, scheduler, counts } = this.#parts;
+    const { family } = this.#settings;
+    if (scheduler.monotonicMs() < (this.#busyUntilMs.get(board.name) ?? 0)) {
+      counts.add('busy');
+      return [];
+    }
+    const said = family.hear(board, bank, request);
+    const { busyMs = 0 } = board;
+    if (busyMs > 0 && family.unlocks(board, request)) {
+      this.#busyUntilMs.set(board.name, scheduler.monotonicMs() + this.#wireMs(request.length) + busyMs);
+    }
+    return said;
   }
 
   #changed(cell: Cell): void {

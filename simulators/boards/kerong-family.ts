@@ -45,6 +45,7 @@ export const kerongFamily: BoardFamily = {
   defaultBaud: 19_200,
   cut,
   hear,
+  unlocks,
   report: () => undefined,
   hasEndInside,
 };
@@ -54,7 +55,7 @@ export function withSum(...body: readonly number[]): Uint8Array {
   return Uint8Array.of(...bytes, sumOf(bytes));
 }
 
-function sumOf(bytes: Iterable<number>): number {
+export function sumOf(bytes: Iterable<number>): number {
   let sum = 0;
   for (const byte of bytes) sum += byte;
   return sum & 0xff;
@@ -98,6 +99,11 @@ function hear(board: BoardSettings, bank: LockerBank, request: Uint8Array): read
     default:
       return [];
   }
+}
+
+function unlocks(board: BoardSettings, request: Uint8Array): boolean {
+  const [, address = 0, command] = request;
+  return address >> 4 === board.address && (command === UNLOCK || command === UNLOCK_ALL);
 }
 
 function statusFrame(board: BoardSettings, bank: LockerBank, code: number): Uint8Array {

@@ -9,6 +9,7 @@ import type { Cell, LockerBank } from './bank.ts';
 import {
   type BoardFamily,
   type BoardSettings,
+  channelsUpTo,
   doorBit,
   feedbackBit,
   octet,
@@ -22,13 +23,22 @@ const UNLOCK = 0x8a;
 const QUERY = 0x80;
 const BATCH = 0x90;
 const ASK_ADDRESS = 0x99;
-const REQUEST_SIZES: ReadonlyMap<number, number> = new Map([
-  [UNLOCK, 5],
-  [QUERY, 5],
-  [BATCH, 6],
+/** An unlock may carry the time of its pulse. */
+const REQUEST_SIZES: ReadonlyMap<number, readonly number[]> = new Map([
+  [UNLOCK, [5, 6]],
+  [QUERY, [5]],
+  [BATCH, [6]],
 ]);
 
-export const xorFamily: BoardFamily = { name: 'xor_8a80', defaultBaud: 9_600, cut, hear, report, hasEndInside };
+export const xorFamily: BoardFamily = {
+  name: 'xor_8a80',
+  defaultBaud: 9_600,
+  cut,
+  hear,
+  unlocks: ({ address }, request) => request[1] === address && (request[0] === UNLOCK || request[0] === BATCH),
+  report,
+  hasEndInside,
+};
 
 export function withBcc(...bytes: readonly number[]): Uint8Array {
   return Uint8Array.of(...bytes, xorOf(bytes));
@@ -43,11 +53,11 @@ function xorOf(bytes: Iterable<number>): number {
 function cut(bytes: Uint8Array): RequestCut {
   const first = bytes[0];
   if (first === undefined) return { kind: 'more' };
-  const sizeBytes = REQUEST_SIZES.get(first);
-  if (sizeBytes === undefined) return { kind: 'skip', sizeBytes: 1 };
-  if (bytes.length < sizeBytes) return { kind: 'more' };
-  const sound = xorOf(bytes.subarray(0, sizeBytes)) === 0;
-  return sound ? { kind: 'request', sizeBytes } : { kind: 'skip', sizeBytes: 1 };
+  for (const sizeBytes of REQUEST_SIZES.get(first) ?? []) {
+    if (bytes.length < sizeBytes) return { kind: 'more' };
+    if (xorOf(bytes.subarray(0, sizeBytes)) === 0) return { kind: 'request', sizeBytes };
+  }
+  return { kind: 'skip', sizeBytes: 1 };
 }
 
 function hear(board: BoardSettings, bank: LockerBank, request: Uint8Array): readonly Utterance[] {
@@ -78,7 +88,7 @@ function groups(board: BoardSettings, bank: LockerBank): number[] {
 }
 
 function hearUnlock(board: BoardSettings, bank: LockerBank, channel: number, request: Uint8Array): Utterance[] {
-  const channels = channel === 0 ? Array.from({ length: board.channels }, (_, i) => i + 1) : [channel];
+  const channels = channel === 0 ? channelsUpTo(board.channels) : [channel];
   for (const one of channels) unlock(board, bank, one);
   const afterMs = unlockReplyAfterMs(board);
   if (afterMs === undefined || channel === 0) return [];
@@ -97,7 +107,7 @@ function hearBatch(board: BoardSettings, bank: LockerBank, request: Uint8Array):
 }
 
 function report(board: BoardSettings, cell: Cell): Uint8Array | undefined {
-  if (board.reports === undefined) return undefined;
+  if (board.reports === undefined || board.reports === 0x85) return undefined;
   return withBcc(board.reports, board.address, cell.channel, statusOf(doorBit(board, cell)));
 }
 

@@ -33,6 +33,8 @@ export const SITE_FAULTS = [
   'end_in_data',
   /** A request came while a board was still speaking: the master did not wait. */
   'talked_over',
+  /** A board was asked while it was busy after an unlock, and said nothing. */
+  'busy',
 ] as const;
 
 export type LineFault = (typeof LINE_FAULTS)[number];

@@ -6,6 +6,7 @@ import type { Scheduler } from '../../src/base/clock.ts';
 import type { CompartmentSettings, LockerBank } from '../boards/bank.ts';
 import type { BoardSettings } from '../boards/board.ts';
 import { BoardBus } from '../boards/bus.ts';
+import { BOARD_FAMILIES } from '../boards/families.ts';
 import { FaultCounts } from '../faults/kinds.ts';
 import { type FaultSettings, NO_FAULTS } from '../faults/plan.ts';
 import type { Cable, CableListener } from '../line/cable.ts';
@@ -13,7 +14,7 @@ import { FaultyLine } from '../line/faulty-line.ts';
 import { openPtyCable } from '../line/pty-cable.ts';
 import { openTcpCable } from '../line/tcp-cable.ts';
 import type { ScannerSettings } from '../scanners/text-scanner.ts';
-import { BOARD_FAMILIES, type LineSettings, type SiteSettings } from './settings.ts';
+import type { LineSettings, SiteSettings } from './settings.ts';
 
 export interface SiteLine {
   readonly name: string;
@@ -86,6 +87,13 @@ function boardSettings(board: NonNullable<LineSettings['boards']>[number]): Boar
     itemSensors: board.item_sensors,
     unlockReply: board.unlock_reply,
     turnaroundMs: board.turnaround_ms,
-    ...(board.reports === undefined ? {} : { reports: board.reports }),
+    ...habits(board),
   };
+}
+
+/** What only some families know. */
+function habits(board: NonNullable<LineSettings['boards']>[number]): Partial<BoardSettings> {
+  const { reports, busy_ms: busyMs, layout, unlock_value: unlockValue, relay, reply_header: replyHeader } = board;
+  const given = Object.entries({ reports, busyMs, layout, unlockValue, relay, replyHeader });
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }

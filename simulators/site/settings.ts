@@ -2,20 +2,13 @@
  * A site file: which simulated devices hang on which lines, what goes wrong there, and what happens by itself.
  */
 import { z } from 'zod';
-import type { BoardFamily } from '../boards/board.ts';
-import { kerongFamily } from '../boards/kerong-family.ts';
-import { xorFamily } from '../boards/xor-family.ts';
+import { FAMILY_NAMES } from '../boards/families.ts';
 import { LINE_FAULTS } from '../faults/kinds.ts';
 import { parseStep } from './steps.ts';
 
-export const BOARD_FAMILIES: Readonly<Record<'xor_8a80' | 'kerong_cu16', BoardFamily>> = {
-  xor_8a80: xorFamily,
-  kerong_cu16: kerongFamily,
-};
-
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'a name of letters, digits, dots and hyphens');
 const bit = z.literal([0, 1]);
-const channel = z.int().min(1).max(64);
+const channel = z.int().min(1).max(128);
 const control = z.string().max(8);
 
 const boardSchema = z.strictObject({
@@ -28,8 +21,18 @@ const boardSchema = z.strictObject({
   item_sensors: z.boolean().default(false),
   unlock_reply: z.enum(['none', 'immediate', 'late', 'echo']).default('immediate'),
   turnaround_ms: z.int().min(0).max(5_000).default(4),
-  /** First byte of frames sent unasked when a door changes (xor_8a80 only). */
-  reports: z.literal([0x81, 0x82]).optional(),
+  /** Sends a frame unasked when a door changes: its first byte (xor_8a80) or its command (wkly, 0x85). */
+  reports: z.literal([0x81, 0x82, 0x85]).optional(),
+  /** Hears and says nothing for so long after an unlock. */
+  busy_ms: z.int().min(0).max(60_000).optional(),
+  /** How a kerong_cu48 replies. */
+  layout: z.enum(['a', 'b']).optional(),
+  /** What function 05 of a cu48_modbus must write to let a lock open. */
+  unlock_value: z.literal([0xff00, 0]).optional(),
+  /** What a relay of a modbus_io answers to. A latching one stays on. */
+  relay: z.enum(['flash', 'momentary', 'self_resetting', 'latching']).optional(),
+  /** First byte of the replies of a wkly board. */
+  reply_header: z.literal([0x57, 0x53]).optional(),
 });
 
 const scannerSchema = z.strictObject({
@@ -56,7 +59,7 @@ const lineSchema = z
     tcp: z
       .strictObject({ port: z.int().min(0).max(65_535).default(0), clients_max: z.int().min(1).max(4).default(1) })
       .optional(),
-    family: z.enum(['xor_8a80', 'kerong_cu16']).optional(),
+    family: z.enum(FAMILY_NAMES).optional(),
     baud: z.int().min(300).max(921_600).optional(),
     boards: z.array(boardSchema).min(1).max(32).optional(),
     scanner: scannerSchema.optional(),

@@ -1,0 +1,420 @@
+/**
+ * What every family of lock boards owes the bus, whatever it speaks. The other end is its simulator, which shares no code
+ * with the driver; frames that others have printed come from `test/vectors`.
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { LockerBank } from '../../simulators/boards/bank.ts';
+import type { BoardSettings, BoardFamily as SimulatedFamily } from '../../simulators/boards/board.ts';
+import { concatBytes } from '../../src/base/bytes.ts';
+import type { Board, BoardFamily, Message } from '../../src/edge/drivers/board-family.ts';
+import type { Cut } from '../../src/edge/drivers/frame-cutter.ts';
+import type { FrameDescription } from '../../src/edge/drivers/frame-description.ts';
+import { mutate, Random } from '../support/mutate.ts';
+import { bytesOf, type FrameVector, hexOf, summary } from '../unit/drivers/support.ts';
+
+export interface BoardFamilySubject {
+  /** What of the family is tried here. */
+  readonly title: string;
+  readonly family: BoardFamily;
+  /** Without `driver` and `name`. */
+  readonly profile: { readonly address: number; readonly channels: number } & Readonly<Record<string, unknown>>;
+  readonly simulated: SimulatedFamily;
+  readonly habits?: Partial<BoardSettings>;
+  readonly vectors: readonly FrameVector[];
+  /** What each of these vectors says, by the name that its publisher gave it. */
+  readonly said: Readonly<Record<string, Partial<FrameDescription>>>;
+  /** Its frames carry a check value that shows each single bit that turned. */
+  readonly checked: boolean;
+  /** Channel counts that its settings know beside the own one; none where answers are about one lock. */
+  readonly otherChannels?: number;
+  /** Bytes that mean something in its frames. */
+  readonly marks: readonly number[];
+  /** No more is ever held back. */
+  readonly heldBytesMax: number;
+}
+
+/** Doors that stand open: patterns, of which some put headers and end marks into the data. */
+const PATTERNS: readonly ((channel: number) => boolean)[] = [
+  () => false,
+  () => true,
+  (channel) => channel === 1,
+  (channel) => channel % 8 === 1 || channel % 8 === 2,
+  (channel) => channel % 8 > 2,
+  (channel) => channel % 8 === 2,
+  (channel) => (0x80_01_33_b2 >>> ((channel - 1) % 32)) % 2 === 1,
+];
+
+const SHORT_MUTATIONS = 5_000;
+
+interface Bench {
+  readonly board: Board;
+  readonly bank: LockerBank;
+  answer(request: Uint8Array): readonly Uint8Array[];
+}
+
+function cutAll(subject: BoardFamilySubject, board: Board, ...chunks: readonly Uint8Array[]): readonly Cut[] {
+  const cutter = subject.family.cutter([board]);
+  return [...chunks.flatMap((chunk) => cutter.push(chunk)), ...cutter.flush()];
+}
+
+function framesIn(cuts: readonly Cut[]): readonly Uint8Array[] {
+  return cuts.flatMap((cut) => (cut.kind === 'frame' ? [cut.frame] : []));
+}
+
+function benchOf(subject: BoardFamilySubject, change: Partial<BoardSettings> = {}, profile: object = {}): Bench {
+  const { family, simulated, habits } = subject;
+  const board = family.board({ driver: family.name, name: 'b', ...subject.profile, ...profile });
+  const settings: BoardSettings = {
+    name: 'b',
+    address: subject.profile.address,
+    channels: subject.profile.channels,
+    shutReads: 1,
+    unwiredReads: 1,
+    itemSensors: false,
+    unlockReply: 'immediate',
+    turnaroundMs: 4,
+    ...habits,
+    ...change,
+  };
+  const cells = Array.from({ length: settings.channels }, (_, i) => ({
+    name: `c${i + 1}`,
+    board: 'b',
+    channel: i + 1,
+  }));
+  const bank = new LockerBank(cells);
+  return {
+    board,
+    bank,
+    answer(request) {
+      expect(simulated.cut(request), hexOf(request)).toEqual({ kind: 'request', sizeBytes: request.length });
+      return simulated.hear(settings, bank, request).map(({ bytes }) => bytes);
+    },
+  };
+}
+
+/** One sound answer to each poll, with doors as the pattern says. */
+function answersOf({ board, bank, answer }: Bench, isOpen: (channel: number) => boolean): readonly Uint8Array[] {
+  for (const cell of bank.cells()) {
+    if (isOpen(cell.channel)) bank.open(cell.name);
+    else bank.shut(cell.name);
+  }
+  return board.polls.map((poll) => {
+    const said = answer(poll.request);
+    expect(said, hexOf(poll.request)).toHaveLength(1);
+    return said[0] ?? new Uint8Array(0);
+  });
+}
+
+function statesOf(message: Message | undefined): readonly (readonly [number, number])[] | undefined {
+  if (message?.kind !== 'states') return undefined;
+  return message.channels.map(({ channel, feedback }) => [channel, feedback] as const);
+}
+
+const openDoors = (bank: LockerBank): readonly number[] =>
+  bank
+    .cells()
+    .filter(({ door }) => door === 'open')
+    .map(({ channel }) => channel);
+
+export function boardFamilyContract(subject: BoardFamilySubject): void {
+  describe(subject.title, () => {
+    readingContract(subject);
+    damageContract(subject);
+    unlockContract(subject);
+    describingContract(subject);
+    growthContract(subject);
+  });
+}
+
+function readingContract(subject: BoardFamilySubject): void {
+  test('each channel is read once a cycle, as it is, whatever stands in the data', () => {
+    for (const isOpen of PATTERNS) {
+      const bench = benchOf(subject);
+      const answers = answersOf(bench, isOpen);
+      const read = bench.board.polls.flatMap((poll, index) => {
+        const answer = answers[index] ?? new Uint8Array(0);
+        expect(answer.length).toBeLessThanOrEqual(poll.replyBytes);
+        expect(summary(cutAll(subject, bench.board, answer))).toEqual({ frames: [hexOf(answer)], skipped: {} });
+        return statesOf(poll.interpret(answer)) ?? [];
+      });
+      const wired = Array.from({ length: subject.profile.channels }, (_, i) => [i + 1, isOpen(i + 1) ? 0 : 1]);
+      expect(read).toEqual(wired);
+    }
+  });
+
+  test('an answer cut at every byte, and two in one chunk, are the same answers', () => {
+    const bench = benchOf(subject);
+    for (const isOpen of PATTERNS) {
+      for (const answer of answersOf(bench, isOpen).slice(0, 2)) {
+        for (let at = 0; at <= answer.length; at += 1) {
+          const cuts = cutAll(subject, bench.board, answer.subarray(0, at), answer.subarray(at));
+          expect(summary(cuts)).toEqual({ frames: [hexOf(answer)], skipped: {} });
+        }
+        const twice = summary(cutAll(subject, bench.board, concatBytes(answer, answer)));
+        expect(twice).toEqual({ frames: [hexOf(answer), hexOf(answer)], skipped: {} });
+      }
+    }
+  });
+
+  test('the request itself, heard back before the answer, is an echo and hides nothing', () => {
+    const bench = benchOf(subject);
+    for (const [index, answer] of answersOf(bench, (channel) => channel === 2).entries()) {
+      const poll = bench.board.polls[index];
+      if (poll === undefined) throw new Error('a poll for each answer');
+      const frames = framesIn(cutAll(subject, bench.board, poll.request, answer));
+      expect(frames.map((frame) => poll.interpret(frame).kind)).toEqual(['echo', 'states']);
+    }
+  });
+
+  test('an answer of another board, or to another question, is none of this one', () => {
+    const { address } = subject.profile;
+    const bench = benchOf(subject);
+    const other = benchOf(subject, { address: address + 1 }, { address: address + 1 });
+    for (const [index, answer] of answersOf(other, () => false).entries()) {
+      const frames = framesIn(cutAll(subject, bench.board, answer));
+      expect(frames.map((frame) => bench.board.polls[index]?.interpret(frame))).toEqual([
+        { kind: 'other_board', address: address + 1 },
+      ]);
+    }
+    const own = answersOf(bench, () => false);
+    for (const [index, poll] of bench.board.polls.entries()) {
+      const kinds = own.filter((_, of) => of !== index).map((answer) => poll.interpret(answer).kind);
+      expect(new Set(kinds)).toEqual(new Set(kinds.length === 0 ? [] : ['other_board']));
+    }
+  });
+
+  test.runIf(subject.otherChannels !== undefined)('a board with other channels than configured is told', () => {
+    const channels = subject.otherChannels ?? 0;
+    const bench = benchOf(subject);
+    const other = benchOf(subject, { channels }, { channels });
+    for (const answer of answersOf(other, () => false)) {
+      const kinds = framesIn(cutAll(subject, bench.board, answer)).map((frame) =>
+        bench.board.polls[0].interpret(frame),
+      );
+      expect(kinds.map(({ kind }) => kind)).toEqual(['wrong_channels']);
+    }
+  });
+}
+
+function damageContract(subject: BoardFamilySubject): void {
+  const title = subject.checked
+    ? 'no bit that turns on the way, and no byte that is lost, makes other states of an answer'
+    : 'without a check value, a bit that turns can at worst make the other state of the one lock';
+  test(title, () => {
+    const bench = benchOf(subject);
+    let tried = 0;
+    let other = 0;
+    for (const isOpen of PATTERNS) {
+      for (const [index, answer] of answersOf(bench, isOpen).slice(0, 3).entries()) {
+        const poll = bench.board.polls[index];
+        const sent = statesOf(poll?.interpret(answer));
+        const judge = (damaged: Uint8Array): void => {
+          for (const frame of framesIn(cutAll(subject, bench.board, damaged))) {
+            const states = statesOf(poll?.interpret(frame));
+            tried += 1;
+            if (states === undefined || JSON.stringify(states) === JSON.stringify(sent)) continue;
+            other += 1;
+            expect(subject.checked, `${hexOf(answer)} damaged to ${hexOf(damaged)}`).toBe(false);
+            expect(states).toHaveLength(1);
+          }
+        };
+        for (let bit = 0; bit < answer.length * 8; bit += 1) {
+          const damaged = Uint8Array.from(answer);
+          damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+          judge(damaged);
+          judge(concatBytes(damaged, poll?.request ?? damaged));
+        }
+        for (let at = 0; at < answer.length; at += 1)
+          judge(concatBytes(answer.subarray(0, at), answer.subarray(at + 1)));
+      }
+    }
+    expect(tried).toBeGreaterThan(100);
+    if (!subject.checked) expect(other).toBeGreaterThan(0);
+  });
+
+  test('a damaged answer hides no sound one behind it', () => {
+    const bench = benchOf(subject);
+    const [answer = new Uint8Array(0)] = answersOf(bench, (channel) => channel % 2 === 0);
+    for (let bit = 0; bit < answer.length * 8; bit += 1) {
+      const damaged = Uint8Array.from(answer);
+      damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      const pause = new Uint8Array(subject.heldBytesMax + 1).fill(0xff);
+      const frames = framesIn(cutAll(subject, bench.board, damaged, pause, answer));
+      expect(hexOf(frames.at(-1) ?? damaged), hexOf(damaged)).toBe(hexOf(answer));
+    }
+  });
+}
+
+function unlockContract(subject: BoardFamilySubject): void {
+  test('an unlock opens its door and no other, and no poll and no probe opens any', () => {
+    const bench = benchOf(subject);
+    const { unlock } = bench.board;
+    answersOf(bench, () => false);
+    for (const probe of subject.family.probes?.() ?? []) {
+      const described = subject.family.describe?.(probe.request);
+      expect(described, hexOf(probe.request)).toMatchObject({ ok: true, value: { effect: 'reads' } });
+      expect(probe.address === undefined || probe.request.length > 0).toBe(true);
+      subject.simulated.hear(settingsOf(subject), bench.bank, probe.request);
+    }
+    expect(openDoors(bench.bank)).toEqual([]);
+    expect(unlock).toBeDefined();
+    for (let channel = 1; channel <= subject.profile.channels; channel += 1) {
+      const frame = unlock?.frame(channel) ?? new Uint8Array(0);
+      expect(subject.family.describe?.(frame), hexOf(frame)).toMatchObject({ ok: true, value: { effect: 'opens' } });
+      bench.answer(frame);
+      expect(openDoors(bench.bank)).toEqual([channel]);
+      for (const cell of bench.bank.cells()) bench.bank.shut(cell.name);
+    }
+  });
+
+  test('what boards say to an unlock is understood by each habit, and never proves a state', () => {
+    for (const [habit, reply] of [
+      ['immediate', 'at_once'],
+      ['late', 'late'],
+      ['echo', 'echo'],
+      ['none', 'none'],
+    ] as const) {
+      const bench = benchOf(subject, { unlockReply: habit }, { unlock_reply: reply });
+      const { unlock } = bench.board;
+      if (unlock === undefined) throw new Error('a board with locks');
+      expect(unlock.reply).toBe(reply);
+      const frame = unlock.frame(1);
+      const heard = bench.answer(frame).flatMap((said) => framesIn(cutAll(subject, bench.board, said)));
+      expect(heard).toHaveLength(habit === 'none' ? 0 : 1);
+      const repeats = hexOf(heard[0] ?? frame) === hexOf(frame);
+      for (const said of heard) {
+        expect(said.length).toBeLessThanOrEqual(unlock.replyBytes);
+        // Where the reply has the request's bytes by the standard, another habit makes it an echo.
+        const expected = repeats && reply !== 'echo' ? { kind: 'echo' } : { kind: 'unlock', accepted: true };
+        expect(unlock.interpret(said, 1)).toEqual(expected);
+        expect(unlock.interpret(said, 2)).not.toEqual({ kind: 'states' });
+      }
+      expect(unlock.replyTimeoutMs > 0).toBe(reply !== 'none');
+      expect(openDoors(bench.bank)).toEqual([1]);
+    }
+  });
+}
+
+function settingsOf({ profile, habits }: BoardFamilySubject): BoardSettings {
+  const { address, channels } = profile;
+  const fixed = {
+    shutReads: 1,
+    unwiredReads: 1,
+    itemSensors: false,
+    unlockReply: 'immediate',
+    turnaroundMs: 4,
+  } as const;
+  return { name: 'b', address, channels, ...fixed, ...habits };
+}
+
+function describingContract(subject: BoardFamilySubject): void {
+  const { family, vectors } = subject;
+  test('every published frame is cut as one, and says what its publisher says', () => {
+    expect(vectors.length).toBeGreaterThan(2);
+    const board = benchOf(subject).board;
+    for (const { name, hex, role } of vectors) {
+      const described = family.describe?.(bytesOf(hex));
+      if (described?.ok !== true) throw new Error(`${name}: ${JSON.stringify(described)}`);
+      const directions = role === 'board' ? ['reply', 'either'] : ['request', 'either'];
+      expect(directions, name).toContain(described.value.direction);
+      if (role === 'board') expect(described.value.effect, name).toBe('reads');
+      expect(summary(cutAll(subject, board, bytesOf(hex))), name).toEqual({ frames: [hex], skipped: {} });
+      const said = subject.said[name];
+      if (said !== undefined) expect(described.value, name).toMatchObject(said);
+    }
+    expect(Object.keys(subject.said).filter((name) => !vectors.some((vector) => vector.name === name))).toEqual([]);
+  });
+
+  test('a frame with a bit turned is refused with a reason, and one that is cut never passes', () => {
+    const reasons = new Set<string>();
+    for (const { hex } of vectors) {
+      const frame = bytesOf(hex);
+      for (let bit = 0; bit < frame.length * 8; bit += 1) {
+        const damaged = Uint8Array.from(frame);
+        damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+        const described = family.describe?.(damaged);
+        if (subject.checked) expect(described?.ok, hexOf(damaged)).toBe(false);
+        if (described?.ok === false) reasons.add(described.reason);
+      }
+      for (let size = 0; size < frame.length; size += 1) {
+        const described = family.describe?.(frame.subarray(0, size));
+        expect(described?.ok, hexOf(frame.subarray(0, size))).toBe(false);
+        if (described?.ok === false) reasons.add(described.reason);
+      }
+    }
+    expect([...reasons].sort()).toEqual(subject.checked ? ['checksum', 'length', 'shape'] : ['length', 'shape']);
+  });
+}
+
+function growthContract(subject: BoardFamilySubject): void {
+  test('how the line cuts the bytes changes nothing', () => {
+    const bench = benchOf(subject);
+    const sound = [
+      ...answersOf(bench, (channel) => channel % 3 === 0),
+      ...subject.vectors.map(({ hex }) => bytesOf(hex)),
+    ];
+    const noise = fc.oneof(fc.constantFrom(...subject.marks), fc.nat(255));
+    const piece = fc.oneof(
+      fc.constantFrom(...sound),
+      fc.array(noise, { minLength: 1, maxLength: 12 }).map((bytes) => Uint8Array.from(bytes)),
+    );
+    let frames = 0;
+    fc.assert(
+      fc.property(
+        fc.array(piece, { minLength: 1, maxLength: 6 }),
+        fc.array(fc.nat(9), { maxLength: 30 }),
+        (pieces, cuts) => {
+          const wire = concatBytes(...pieces);
+          const whole = summary(cutAll(subject, bench.board, wire));
+          frames += whole.frames.length;
+          let at = 0;
+          const chunks = cuts.map((size) => {
+            at += size;
+            return wire.subarray(at - size, at);
+          });
+          expect(summary(cutAll(subject, bench.board, ...chunks, wire.subarray(at)))).toEqual(whole);
+        },
+      ),
+      { numRuns: 60 },
+    );
+    expect(frames).toBeGreaterThan(60);
+  });
+
+  test(`${SHORT_MUTATIONS} mutated frames: no throw, every byte accounted for, little held`, () => {
+    const reached = runMutations(subject, SHORT_MUTATIONS, 4_711);
+    const reasons = subject.checked ? ['checksum', 'frame', 'length', 'noise'] : ['frame', 'length', 'noise'];
+    expect([...reached].sort()).toEqual(reasons);
+  });
+}
+
+/** Also for the campaign: cutter, interpreter and describer over mutations of valid frames. */
+export function runMutations(subject: BoardFamilySubject, rounds: number, seed: number): ReadonlySet<string> {
+  const bench = benchOf(subject);
+  const random = new Random(seed);
+  const answers = PATTERNS.flatMap((isOpen) => answersOf(bench, isOpen).slice(0, 2));
+  const sound = [...answers, ...subject.vectors.map(({ hex }) => bytesOf(hex))];
+  const cutter = subject.family.cutter([bench.board]);
+  const reached = new Set<string>();
+  for (let round = 0; round < rounds; round += 1) {
+    const input = mutate(random, sound[random.below(sound.length)] ?? new Uint8Array(0), sound);
+    subject.family.describe?.(input);
+    const at = random.below(input.length + 1);
+    const held = cutter.heldBytes;
+    const cuts = [...cutter.push(input.subarray(0, at)), ...cutter.push(input.subarray(at))];
+    if (random.below(4) === 0) cuts.push(...cutter.flush());
+    let told = 0;
+    for (const cut of cuts) {
+      reached.add(cut.kind === 'frame' ? 'frame' : cut.reason);
+      told += cut.kind === 'frame' ? cut.frame.length : cut.sizeBytes;
+      if (cut.kind !== 'frame') continue;
+      bench.board.polls[0].interpret(cut.frame);
+      bench.board.unlock?.interpret(cut.frame, 1);
+      subject.family.describe?.(cut.frame);
+    }
+    if (held + input.length !== told + cutter.heldBytes || cutter.heldBytes > subject.heldBytesMax) {
+      expect.fail(`${hexOf(input)}: ${held} held before, ${told} told, ${cutter.heldBytes} held after`);
+    }
+  }
+  return reached;
+}
