@@ -67,7 +67,9 @@ export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: J
   const missing = missingOf(facts, parameters);
   const looked = rules.map((rule) => lookAt(rule, facts, parameters));
   const claims = missing.includes('ledger') || missing.includes('usd_rate') ? [] : entitlements(facts, parameters);
-  const found = facts.parcels.flatMap(({ contradictions }) => contradictions).filter((one) => counts(one, facts));
+  const found = [...facts.parcels.flatMap(({ contradictions }) => contradictions), ...ofTheClaim(facts, looked)].filter(
+    (one) => counts(one, facts),
+  );
   const findings = found.map((one) => ({ one, action: CONTRADICTIONS[one.code].action }));
   const reasons = [
     ...(missing.length > 0 ? [dependencyReason(missing)] : []),
@@ -135,6 +137,28 @@ function counts(one: Contradiction, facts: Facts): boolean {
 function outcomeOf(action: 'hold' | 'review' | 'investigate' | 'note'): Outcome {
   if (action === 'hold') return 'HOLD';
   return action === 'review' ? 'REVIEW' : 'PAY_AND_INVESTIGATE';
+}
+
+/** What the refund itself contradicts, or is contradicted by: no ledger of a parcel can know it. */
+function ofTheClaim(facts: Facts, looked: readonly Looked[]): readonly Contradiction[] {
+  const { kind, self_dealing } = facts.refund;
+  const found: Contradiction[] = [];
+  const phantom = looked.find(({ rule, reason }) => rule.code === 'R05' && reason !== undefined)?.reason;
+  if (phantom !== undefined) found.push({ code: 'C18', leg: 'return', severity: 'hard', events: phantom.events });
+  const collected = facts.parcels.map(({ forward }) => forward).filter(isCollectedByCode);
+  if (kind === 'not_received' && collected.length > 0) {
+    found.push({ code: 'C22', leg: 'forward', severity: 'hard', events: collected.flatMap(({ events }) => events) });
+  }
+  if (self_dealing === true) found.push({ code: 'C24', leg: 'both', severity: 'hard', events: [] });
+  return found;
+}
+
+function isCollectedByCode({ state, certainty, signals }: Facts['parcels'][number]['forward']): boolean {
+  return (
+    state === 'COLLECTED' &&
+    certainty === 'confirmed' &&
+    signals.some(({ name, says }) => name === 'code' && says === 'supports')
+  );
 }
 
 /** What failed, and what a decision about this refund cannot do without. */

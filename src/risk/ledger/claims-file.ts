@@ -1,0 +1,37 @@
+/** Claims of declared sources from a file: JSON, one object a claim. */
+import { z } from 'zod';
+import { accept, type Result, refuse } from '../../base/result.ts';
+import type { Claim } from './inputs.ts';
+
+const CLAIMS_MAX = 10_000;
+const ms = z.int().min(0);
+const grams = z.int().min(0).max(9_999_999);
+const name = z.string().min(1).max(200);
+
+const body = z.discriminatedUnion('what', [
+  z.strictObject({
+    what: z.literal('declared'),
+    weight_g: grams.exactOptional(),
+    packaging_g: grams.exactOptional(),
+    seal: name.exactOptional(),
+    promised_by_ms: ms.exactOptional(),
+  }),
+  z.strictObject({ what: z.literal('handed_to_courier') }),
+  z.strictObject({ what: z.literal('delivered'), geofence: z.enum(['inside', 'outside', 'unknown']).exactOptional() }),
+  z.strictObject({ what: z.literal('exception'), operator: name.exactOptional() }),
+  z.strictObject({ what: z.literal('collect_by'), until_ms: ms }),
+  z.strictObject({ what: z.literal('rma_opened') }),
+  z.strictObject({ what: z.literal('warehouse_received'), weight_g: grams.exactOptional() }),
+  z.strictObject({ what: z.literal('inspected'), result: z.enum(['ok', 'empty', 'wrong_item', 'damaged']) }),
+]);
+
+const claimsSchema = z.array(z.strictObject({ ref: name, at_ms: ms, body })).max(CLAIMS_MAX);
+
+export function parseClaims(value: unknown): Result<readonly Claim[], 'claims'> {
+  const parsed = claimsSchema.safeParse(value);
+  if (parsed.success) return accept(parsed.data.map((one) => ({ kind: 'claim', ...one })));
+  const issues = parsed.error.issues
+    .slice(0, 5)
+    .map(({ path, message }) => `${path.join('.') || 'claims'}: ${message}`);
+  return refuse('claims', `expected a list of claims with ref, at_ms and body: ${issues.join('; ')}`);
+}

@@ -1,0 +1,63 @@
+/** Claims of declared sources: they set what is expected, and confirm a leg where the next custodian speaks. */
+import type { ReturnState } from '../decision/facts.ts';
+import { signalOf } from './episode.ts';
+import type { Claim } from './inputs.ts';
+import type { Placed } from './order.ts';
+import { accuse, type Fold, move } from './state.ts';
+
+const INSPECTED = {
+  ok: 'R_INSPECTED_OK',
+  empty: 'R_INSPECTED_EMPTY',
+  wrong_item: 'R_INSPECTED_WRONG_ITEM',
+  damaged: 'R_INSPECTED_DAMAGED',
+} as const satisfies Readonly<Record<string, ReturnState>>;
+
+export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
+  const { body, ref } = placed.input;
+  const { atMs } = placed;
+  switch (body.what) {
+    case 'declared':
+      return {
+        ...fold,
+        expected: {
+          ...(body.weight_g !== undefined && { weightG: body.weight_g }),
+          ...(body.packaging_g !== undefined && { packagingG: body.packaging_g }),
+        },
+        seal: body.seal ?? fold.seal,
+        promisedByMs: body.promised_by_ms ?? fold.promisedByMs,
+      };
+    case 'handed_to_courier':
+      if (fold.forward.state !== 'EXPECTED') return fold;
+      return { ...fold, forward: move(fold.forward, 'WITH_COURIER', 'courier', atMs, ref) };
+    case 'delivered': {
+      const said = { ...fold.forward, signals: [...fold.forward.signals, signalOf(placed, 'webhook', 'supports')] };
+      const next = { ...fold, forward: { ...said, events: [...said.events, ref] } };
+      return body.geofence === 'outside'
+        ? accuse(next, 'forward', [{ code: 'C14', severity: 'hard', events: [ref] }])
+        : next;
+    }
+    case 'exception': {
+      const exception = { at_ms: atMs, event: ref, ...(body.operator !== undefined && { operator: body.operator }) };
+      const waits = fold.forward.state === 'EXPECTED' || fold.forward.state === 'WITH_COURIER';
+      return { ...fold, exception, ...(waits && { forward: move(fold.forward, 'EXCEPTION', 'courier', atMs, ref) }) };
+    }
+    case 'collect_by':
+      return { ...fold, collectByMs: body.until_ms };
+    case 'rma_opened':
+      return fold.return.state === 'NONE'
+        ? { ...fold, return: move(fold.return, 'RMA_OPEN', 'customer', atMs, ref) }
+        : fold;
+    case 'warehouse_received': {
+      const received = signalOf(placed, 'received', 'supports');
+      return {
+        ...fold,
+        return: move(fold.return, 'R_RECEIVED', 'warehouse', atMs, ref, [...fold.return.signals, received]),
+      };
+    }
+    case 'inspected': {
+      const says = body.result === 'ok' ? 'supports' : 'contradicts';
+      const signals = [...fold.return.signals, signalOf(placed, 'received', says)];
+      return { ...fold, return: move(fold.return, INSPECTED[body.result], 'warehouse', atMs, ref, signals) };
+    }
+  }
+}

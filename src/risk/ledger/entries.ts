@@ -1,0 +1,289 @@
+/** Verified entries of gateways: what was seen, and what in it does not agree. */
+import type { Contradiction, Custodian } from '../decision/facts.ts';
+import { isObject, list, readEpisode, signalOf } from './episode.ts';
+import type { LedgerEntry, Surroundings } from './inputs.ts';
+import type { Placed } from './order.ts';
+import { accuse, type Fold, move, type Place } from './state.ts';
+import { impossibleJourney } from './travel.ts';
+
+const ATTEMPTS_MAX = 3;
+/** Canyons between houses: a position that is no better says nothing. */
+const ACCURACY_MAX_M = 100;
+
+/** Doors that somebody opened who had no right to. */
+const FORCED: ReadonlySet<Contradiction['code']> = new Set(['C02', 'C07']);
+
+type Found = Omit<Contradiction, 'leg'>;
+type At = Placed<LedgerEntry>;
+
+export function takeEntry(before: Fold, placed: At, around: Surroundings): Fold {
+  const { event, ref, refused, forked } = placed.input;
+  let fold = before;
+  if (refused === true) fold = accuse(fold, 'both', [{ code: 'C16', severity: 'hard', events: [ref] }]);
+  if (forked === true) fold = accuse(fold, 'both', [{ code: 'C21', severity: 'hard', events: [ref] }]);
+  switch (event.type) {
+    case 'parcel.deposited':
+    case 'parcel.returned':
+      return deposited(fold, placed, around);
+    case 'parcel.collected':
+    case 'parcel.removed':
+      return takenOut(fold, placed, around);
+    case 'compartment.disturbed':
+      return disturbed(fold, placed);
+    case 'door.forced':
+    case 'tamper.raised':
+      return forced(fold, placed);
+    case 'exception.reported':
+      return reported(fold, placed, around);
+    case 'access.granted':
+      return granted(fold, placed);
+    case 'seal.recorded':
+      return sealed(fold, placed);
+    case 'location.fixed':
+      return located(fold, placed);
+    case 'custody.handed_over':
+      return handedOver(fold, placed);
+    default:
+      return circumstance(fold, placed);
+  }
+}
+
+/** A deposit is a return once the parcel was delivered, or a return was opened for it. */
+function isReturn(fold: Fold, type: string): boolean {
+  if (type === 'parcel.returned' || fold.return.state !== 'NONE') return true;
+  return fold.forward.state === 'COLLECTED' || fold.forward.state === 'RETRIEVED';
+}
+
+function deposited(before: Fold, placed: At, around: Surroundings): Fold {
+  const { event, gateway, ref } = placed.input;
+  const back = isReturn(before, event.type);
+  const leg = back ? 'return' : 'forward';
+  const read = readEpisode(placed, 'in', before.expected, back);
+  const here: Place = { gateway, compartment: event.compartment ?? '', sinceMs: placed.atMs, errMs: placed.errMs, ref };
+  const found: Found[] = read.contradictions.map((one) => excuse(one, before, placed, around));
+  const elsewhere = before.places.find((place) => !isSame(place, here));
+  if (elsewhere !== undefined) found.push({ code: 'C12', severity: 'hard', events: [elsewhere.ref, ref] });
+  const journey = before.lastSeen && impossibleJourney(before.lastSeen, here, around.sites ?? {});
+  if (journey === true) found.push({ code: 'C09', severity: 'hard', events: [before.lastSeen?.ref ?? ref, ref] });
+  const fold = accuse({ ...before, places: [here], lastSeen: here }, leg, found);
+  return back
+    ? { ...fold, return: move(fold.return, 'R_IN_LOCKER', 'locker_operator', placed.atMs, ref, read.signals) }
+    : { ...fold, forward: move(fold.forward, 'IN_LOCKER', 'locker_operator', placed.atMs, ref, read.signals) };
+}
+
+function takenOut(before: Fold, placed: At, around: Surroundings): Fold {
+  const { event, ref, gateway } = placed.input;
+  const back = before.return.state === 'R_IN_LOCKER' || before.return.state === 'R_DISTURBED';
+  const leg = back ? 'return' : 'forward';
+  const read = readEpisode(placed, 'out', before.expected, false);
+  const found = read.contradictions.filter(({ code }) => code !== 'C04' && code !== 'C05');
+  const here = before.places.find((place) => place.gateway === gateway && place.compartment === event.compartment);
+  const fold: Fold = { ...accuse(before, leg, found), places: [] };
+  if (wasForced(fold, placed, here, leg)) {
+    const missing = accuse(fold, leg, [{ code: 'C07', severity: 'hard', events: [ref] }]);
+    return lost(missing, leg, placed, read.signals);
+  }
+  if (back)
+    return {
+      ...fold,
+      return: move(fold.return, 'R_WITH_COURIER', 'courier', placed.atMs, ref, fold.return.signals),
+      takenMs: placed.atMs,
+    };
+  const early = here === undefined && (fold.forward.state === 'EXPECTED' || fold.forward.state === 'WITH_COURIER');
+  const ordered = early
+    ? accuse(fold, leg, [excuse({ code: 'C11', severity: 'hard', events: [ref] }, fold, placed, around)])
+    : fold;
+  const byStaff = event.actor !== undefined && event.actor.kind !== 'recipient';
+  const [state, custodian]: readonly ['RETRIEVED' | 'COLLECTED', Custodian] =
+    byStaff || event.type === 'parcel.removed' ? ['RETRIEVED', 'courier'] : ['COLLECTED', 'customer'];
+  const abused = event.actor?.kind === 'courier' && read.signals.some(({ name }) => name === 'code');
+  const judged = abused ? accuse(ordered, leg, [{ code: 'C13', severity: 'hard', events: [ref] }]) : ordered;
+  return { ...judged, forward: move(judged.forward, state, custodian, placed.atMs, ref, read.signals) };
+}
+
+/** The door was forced in this episode, or since the parcel lay there, and nobody showed a code. */
+function wasForced(fold: Fold, placed: At, here: Place | undefined, leg: Contradiction['leg']): boolean {
+  const { data } = placed.input.event;
+  const door = data['door'];
+  if (data['access'] !== undefined) return false;
+  if (isObject(door) && door['forced'] === true) return true;
+  const opened = fold.contradictions.filter(({ code, innocent }) => FORCED.has(code) && innocent === undefined);
+  return here !== undefined && opened.some((one) => one.leg === leg);
+}
+
+function lost(
+  fold: Fold,
+  leg: 'forward' | 'return',
+  placed: At,
+  signals: readonly ReturnType<typeof signalOf>[],
+): Fold {
+  const { ref } = placed.input;
+  // What was seen of a return that was put there stays seen: who took it later is another question.
+  if (leg === 'return')
+    return { ...fold, return: move(fold.return, 'R_DISTURBED', 'unknown', placed.atMs, ref, fold.return.signals) };
+  return { ...fold, forward: move(fold.forward, 'MISSING', 'unknown', placed.atMs, ref, signals) };
+}
+
+function disturbed(before: Fold, placed: At): Fold {
+  const { event, gateway, ref } = placed.input;
+  const here = before.places.find((place) => place.gateway === gateway && place.compartment === event.compartment);
+  const names = before.places.length === 0 && event.parcel !== undefined;
+  if (here === undefined) return names ? emptyDeposit(before, placed) : before;
+  const leg = before.return.state === 'R_IN_LOCKER' ? 'return' : 'forward';
+  const authorised = event.actor !== undefined || isMaintained(before, gateway, event.compartment);
+  const innocent = authorised ? { innocent: 'a courier who sorted shelves, with a session' } : {};
+  const fold = accuse(before, leg, [{ code: 'C06', severity: 'hard', events: [ref], ...innocent }]);
+  const after = event.data['item_after'];
+  if (after === false) return lost({ ...fold, places: [] }, leg, placed, []);
+  if (after === true) return fold;
+  if (leg === 'return')
+    return { ...fold, return: move(fold.return, 'R_DISTURBED', 'unknown', placed.atMs, ref, fold.return.signals) };
+  return { ...fold, forward: move(fold.forward, 'DISTURBED', 'unknown', placed.atMs, ref) };
+}
+
+/** A scan, a door, and nothing inside: somebody says that a parcel was put there. */
+function emptyDeposit(before: Fold, placed: At): Fold {
+  const { event, ref } = placed.input;
+  const back = isReturn(before, event.type);
+  const read = readEpisode(placed, 'in', before.expected, back);
+  const found = read.contradictions.map((one) => excuse(one, before, placed, {}));
+  const fold = accuse(before, back ? 'return' : 'forward', found);
+  if (!back)
+    return {
+      ...fold,
+      forward: {
+        ...fold.forward,
+        signals: [...fold.forward.signals, ...read.signals],
+        events: [...fold.forward.events, ref],
+      },
+    };
+  return { ...fold, return: move(fold.return, 'R_DEPOSIT_OPEN', 'customer', placed.atMs, ref, read.signals) };
+}
+
+function forced(fold: Fold, placed: At): Fold {
+  const { event, gateway, ref } = placed.input;
+  const here = fold.places.some(
+    (place) =>
+      place.gateway === gateway && (event.compartment === undefined || place.compartment === event.compartment),
+  );
+  if (!here) return fold;
+  const code = event.data['reason'] === 'opened_without_access' ? 'C02' : 'C07';
+  const innocent = isMaintained(fold, gateway, event.compartment)
+    ? { innocent: 'a technician, with a maintenance window' }
+    : {};
+  const leg = fold.return.state === 'R_IN_LOCKER' ? 'return' : 'forward';
+  return accuse(fold, leg, [{ code, severity: 'hard', events: [ref], ...innocent }]);
+}
+
+/** A scan for which no door opened: a claim, and where the doors were watched the proof that it is not true. */
+function reported(fold: Fold, placed: At, around: Surroundings): Fold {
+  const { event, ref } = placed.input;
+  const { data } = event;
+  if (data['what'] !== 'scan_without_door' || event.parcel === undefined) return circumstance(fold, placed);
+  const back = isReturn(fold, event.type);
+  const watched = data['detail'] === undefined;
+  const signals = [signalOf(placed, 'scan', 'supports'), ...(watched ? [signalOf(placed, 'door', 'contradicts')] : [])];
+  const found: readonly Found[] = watched
+    ? [excuse({ code: 'C01', severity: 'hard', events: [ref] }, fold, placed, around)]
+    : [];
+  const next = accuse(fold, back ? 'return' : 'forward', found);
+  const leg = back ? next.return : next.forward;
+  const claimed = { ...leg, signals: [...leg.signals, ...signals], events: [...leg.events, ref] };
+  return back
+    ? { ...next, return: { ...next.return, ...claimed, state: next.return.state } }
+    : { ...next, forward: { ...next.forward, ...claimed, state: next.forward.state } };
+}
+
+function granted(fold: Fold, placed: At): Fold {
+  const { attempts } = placed.input.event.data;
+  if (typeof attempts !== 'number' || attempts <= ATTEMPTS_MAX) return fold;
+  return accuse(fold, 'both', [{ code: 'C13', severity: 'hard', events: [placed.input.ref] }]);
+}
+
+function sealed(fold: Fold, placed: At): Fold {
+  const { event, ref } = placed.input;
+  const { state, seal } = event.data;
+  const known = typeof seal === 'string' ? seal : undefined;
+  const differs = known !== undefined && fold.seal !== undefined && known !== fold.seal;
+  const leg = fold.return.state === 'NONE' || fold.return.state === 'RMA_OPEN' ? 'forward' : 'return';
+  const broken = state !== 'intact' || differs;
+  const signal = signalOf(placed, 'seal', broken ? 'contradicts' : 'supports');
+  const next: Fold =
+    leg === 'forward'
+      ? { ...fold, forward: { ...fold.forward, signals: [...fold.forward.signals, signal] } }
+      : { ...fold, return: { ...fold.return, signals: [...fold.return.signals, signal] } };
+  const remembered = { ...next, seal: fold.seal ?? known };
+  return broken ? accuse(remembered, leg, [{ code: 'C23', severity: 'hard', events: [ref] }]) : remembered;
+}
+
+function located(fold: Fold, placed: At): Fold {
+  const { event, ref } = placed.input;
+  const { geofence, accuracy_m: accuracy } = event.data;
+  if (geofence === 'unknown' || event.parcel === undefined) return fold;
+  const vague = typeof accuracy === 'number' && accuracy > ACCURACY_MAX_M;
+  const signal = signalOf(placed, 'geofence', geofence === 'inside' ? 'supports' : 'contradicts');
+  const next = vague ? fold : { ...fold, forward: { ...fold.forward, signals: [...fold.forward.signals, signal] } };
+  if (geofence === 'inside') return next;
+  const innocent = vague ? { innocent: 'a position that is not accurate' } : {};
+  return accuse(next, 'forward', [{ code: 'C14', severity: 'hard', events: [ref], ...innocent }]);
+}
+
+function handedOver(fold: Fold, placed: At): Fold {
+  const to = placed.input.event.data['to'];
+  if (!isObject(to) || to['kind'] !== 'courier') return fold;
+  const { ref } = placed.input;
+  const back = fold.return.state !== 'NONE';
+  if (back)
+    return {
+      ...fold,
+      return: move(fold.return, 'R_WITH_COURIER', 'courier', placed.atMs, ref, fold.return.signals),
+      takenMs: placed.atMs,
+    };
+  return { ...fold, forward: move(fold.forward, 'WITH_COURIER', 'courier', placed.atMs, ref) };
+}
+
+/** What excuses others: maintenance, faulty sensors, power cuts. */
+function circumstance(fold: Fold, placed: At): Fold {
+  const { event, gateway } = placed.input;
+  const compartments = list(event.data['compartments']).map((name) => `${gateway} ${String(name)}`);
+  const keys = compartments.length > 0 ? compartments : [gateway];
+  switch (event.type) {
+    case 'maintenance.opened':
+      return { ...fold, maintained: [...fold.maintained, ...keys] };
+    case 'maintenance.closed':
+      return { ...fold, maintained: fold.maintained.filter((key) => !keys.includes(key)) };
+    case 'device.faulted':
+      return { ...fold, faulted: [...fold.faulted, `${gateway} ${event.device ?? ''}`] };
+    case 'device.found':
+      return { ...fold, faulted: fold.faulted.filter((key) => key !== `${gateway} ${event.device ?? ''}`) };
+    case 'power.lost':
+      return { ...fold, unpowered: [...fold.unpowered, gateway] };
+    case 'power.restored':
+      return { ...fold, unpowered: fold.unpowered.filter((key) => key !== gateway) };
+    default:
+      return fold;
+  }
+}
+
+/** With its innocent cause, where one is known. */
+function excuse(one: Found, fold: Fold, placed: At, around: Surroundings): Found {
+  const { gateway, event } = placed.input;
+  const because = (innocent: string): Found => ({ ...one, innocent });
+  if (one.code === 'C01' && around.awaited !== undefined) return because('events of the gateway not yet arrived');
+  if (one.code === 'C03' && fold.faulted.includes(`${gateway} ${event.device ?? ''}`))
+    return because('a faulty item sensor');
+  if (one.code === 'C08' && fold.unpowered.includes(gateway)) return because('a power cut that the log names');
+  if (one.code === 'C10' && around.severalParcels === true)
+    return because('several parcels in one compartment, when allowed');
+  if (one.code === 'C11' && around.awaited !== undefined) return because('late arrival');
+  if (one.code === 'C11' && placed.clock === 'rollback') return because('a wrong clock');
+  return one;
+}
+
+function isMaintained(fold: Fold, gateway: string, compartment: string | undefined): boolean {
+  return fold.maintained.includes(gateway) || fold.maintained.includes(`${gateway} ${compartment ?? ''}`);
+}
+
+function isSame(a: Place, b: Place): boolean {
+  return a.gateway === b.gateway && a.compartment === b.compartment;
+}

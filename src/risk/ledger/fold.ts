@@ -1,0 +1,117 @@
+/**
+ * The custody ledger of one parcel: every verified entry and declared claim, folded into where it is, who has it, how
+ * much confirms that, and what does not agree.
+ *
+ * The fold begins anew each time: what arrives late takes its place in the order, and no state is ever patched.
+ */
+import { againstLeg } from '../decision/eligibility.ts';
+import type { Certainty, Leg, ParcelFacts } from '../decision/facts.ts';
+import { gradeOf, isHard } from '../decision/grade.ts';
+import { takeClaim } from './claims.ts';
+import { takeEntry } from './entries.ts';
+import type { Claim, LedgerEntry, LedgerInput, Surroundings } from './inputs.ts';
+import { inOrder, type Placed } from './order.ts';
+import { accuse, EMPTY_FOLD, type Fold, type LegState } from './state.ts';
+
+const RECEIPT_DUE_MS = 72 * 3_600_000;
+const RECEIPT_LATE_MS = 7 * 24 * 3_600_000;
+const GROUPS_TO_CONFIRM = 2;
+
+/** One line of a parcel's story, for people. */
+export interface TimelineLine {
+  readonly ref: string;
+  readonly at_ms: number;
+  readonly what: string;
+  readonly compartment?: string;
+  readonly forward: string;
+  readonly return: string;
+}
+
+export interface ParcelLedger {
+  readonly facts: ParcelFacts;
+  readonly timeline: readonly TimelineLine[];
+}
+
+/** `parcelRef` names the parcel; the inputs are those about it, in any order, repeated or not. */
+export function foldLedger(
+  parcelRef: string,
+  inputs: readonly LedgerInput[],
+  asOfMs: number,
+  around: Surroundings = {},
+): ParcelLedger {
+  const { placed, rolledBack } = inOrder(inputs);
+  const timeline: TimelineLine[] = [];
+  let fold: Fold = EMPTY_FOLD;
+  for (const one of placed) {
+    fold = step(fold, one, around);
+    timeline.push(lineOf(one, fold));
+  }
+  const rollbacks = rolledBack.map(({ ref }) => ref);
+  if (rollbacks.length > 0) fold = accuse(fold, 'both', [{ code: 'C15', severity: 'soft', events: rollbacks }]);
+  fold = overdue({ ...fold, version: placed.length }, asOfMs);
+  return { facts: factsOf(parcelRef, fold, around), timeline };
+}
+
+function step(fold: Fold, placed: Placed, around: Surroundings): Fold {
+  return isClaim(placed) ? takeClaim(fold, placed) : takeEntry(fold, placed as Placed<LedgerEntry>, around);
+}
+
+function isClaim(placed: Placed): placed is Placed<Claim> {
+  return placed.input.kind === 'claim';
+}
+
+/** The courier took the return, and the warehouse says nothing of it. */
+function overdue(fold: Fold, asOfMs: number): Fold {
+  if (fold.return.state !== 'R_WITH_COURIER' || fold.takenMs === undefined) return fold;
+  const waitedMs = asOfMs - fold.takenMs;
+  if (waitedMs < RECEIPT_DUE_MS) return fold;
+  const severity = waitedMs >= RECEIPT_LATE_MS ? 'hard' : 'soft';
+  return accuse(fold, 'return', [{ code: 'C20', severity, events: fold.return.events.slice(-1) }]);
+}
+
+function factsOf(ref: string, fold: Fold, around: Surroundings): ParcelFacts {
+  const draft: ParcelFacts = {
+    ref,
+    ledger_version: fold.version,
+    forward: legOf(fold.forward, 'unconfirmed'),
+    return: legOf(fold.return, 'unconfirmed'),
+    contradictions: fold.contradictions,
+    ...(fold.exception !== undefined && { exception: fold.exception }),
+    ...(fold.collectByMs !== undefined && { collect_by_ms: fold.collectByMs }),
+    ...(fold.promisedByMs !== undefined && { promised_by_ms: fold.promisedByMs }),
+    ...(around.awaited !== undefined && {
+      waiting_for: { gateway: around.awaited.gateway, since_ms: around.awaited.since_ms },
+    }),
+  };
+  return {
+    ...draft,
+    forward: { ...draft.forward, certainty: certaintyOf(draft, 'forward') },
+    return: { ...draft.return, certainty: certaintyOf(draft, 'return') },
+  };
+}
+
+function legOf<S extends string>(leg: LegState<S>, certainty: Certainty): Leg<S> {
+  const { state, custodian, sinceMs, signals, events } = leg;
+  return { state, certainty, custodian, ...(sinceMs !== undefined && { since_ms: sinceMs }), signals, events };
+}
+
+/** Two independent kinds of evidence, and nothing hard against it. */
+function certaintyOf(facts: ParcelFacts, leg: 'forward' | 'return'): Certainty {
+  const against = againstLeg(facts, leg);
+  const { groups, grade } = gradeOf(facts[leg].signals, against);
+  if (against.some(isHard) || grade === 'CONTRADICTED') return 'contradicted';
+  return groups.filter(({ mdb }) => mdb > 0).length >= GROUPS_TO_CONFIRM ? 'confirmed' : 'unconfirmed';
+}
+
+function lineOf({ input, atMs }: Placed, fold: Fold): TimelineLine {
+  const what = input.kind === 'claim' ? `${input.body.what} (claimed)` : input.event.type;
+  const compartment = input.kind === 'entry' ? input.event.compartment : undefined;
+  return {
+    ref: input.ref,
+    at_ms: atMs,
+    what,
+    ...(compartment !== undefined && { compartment }),
+    forward: fold.forward.state,
+    return: fold.return.state,
+  };
+}

@@ -1,0 +1,78 @@
+/** What the fold carries from one input to the next. */
+import type { Contradiction, Custodian, ForwardState, ParcelFacts, ReturnState, Signal } from '../decision/facts.ts';
+import type { Expected } from './episode.ts';
+
+export interface LegState<S extends string> {
+  readonly state: S;
+  readonly custodian: Custodian;
+  readonly sinceMs: number | undefined;
+  readonly signals: readonly Signal[];
+  readonly events: readonly string[];
+}
+
+/** Where it lies, as far as episodes said. */
+export interface Place {
+  readonly gateway: string;
+  readonly compartment: string;
+  readonly sinceMs: number;
+  readonly errMs: number;
+  readonly ref: string;
+}
+
+export interface Fold {
+  readonly version: number;
+  readonly expected: Expected;
+  readonly seal: string | undefined;
+  readonly forward: LegState<ForwardState>;
+  readonly return: LegState<ReturnState>;
+  readonly places: readonly Place[];
+  /** The last place where it was seen, also after it was taken out. */
+  readonly lastSeen: Place | undefined;
+  readonly contradictions: readonly Contradiction[];
+  readonly exception: ParcelFacts['exception'];
+  readonly collectByMs: number | undefined;
+  readonly promisedByMs: number | undefined;
+  /** When the courier took the return. */
+  readonly takenMs: number | undefined;
+  /** Compartments (`gateway compartment`, or `gateway` for all of them) that a technician may open now. */
+  readonly maintained: readonly string[];
+  /** Boards whose item sensors are known to be faulty (`gateway device`). */
+  readonly faulted: readonly string[];
+  /** Gateways that lost mains power, and have not said that it came back. */
+  readonly unpowered: readonly string[];
+}
+
+export const EMPTY_FOLD: Fold = {
+  version: 0,
+  expected: {},
+  seal: undefined,
+  forward: { state: 'EXPECTED', custodian: 'merchant', sinceMs: undefined, signals: [], events: [] },
+  return: { state: 'NONE', custodian: 'customer', sinceMs: undefined, signals: [], events: [] },
+  places: [],
+  lastSeen: undefined,
+  contradictions: [],
+  exception: undefined,
+  collectByMs: undefined,
+  promisedByMs: undefined,
+  takenMs: undefined,
+  maintained: [],
+  faulted: [],
+  unpowered: [],
+};
+
+/** Another state of a leg. What was concluded before stays among its events; the signals are those of the new state. */
+export function move<S extends string>(
+  leg: LegState<S>,
+  state: S,
+  custodian: Custodian,
+  atMs: number,
+  ref: string,
+  signals: readonly Signal[] = [],
+): LegState<S> {
+  return { state, custodian, sinceMs: atMs, signals, events: [...leg.events, ref] };
+}
+
+export function accuse(fold: Fold, leg: Contradiction['leg'], found: readonly Omit<Contradiction, 'leg'>[]): Fold {
+  if (found.length === 0) return fold;
+  return { ...fold, contradictions: [...fold.contradictions, ...found.map((one) => ({ ...one, leg }))] };
+}

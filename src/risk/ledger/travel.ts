@@ -1,0 +1,31 @@
+/** Whether a parcel can have got from one place to another in time: after taking off what the clocks may be wrong. */
+import type { Surroundings } from './inputs.ts';
+import type { Place } from './state.ts';
+
+const SPEED_KMH = 150;
+const SEPARATION_MIN_M = 2_000;
+/** Metres of a thousandth of a degree of a great circle. */
+const MDEG_M = 111.195;
+const HOUR_MS = 3_600_000;
+
+export function impossibleJourney(from: Place, to: Place, sites: NonNullable<Surroundings['sites']>): boolean {
+  const [a, b] = [sites[from.gateway], sites[to.gateway]];
+  if (a === undefined || b === undefined || from.gateway === to.gateway) return false;
+  const metres = separationM(a, b);
+  if (metres < SEPARATION_MIN_M) return false;
+  const hours = Math.max(0, to.sinceMs - from.sinceMs + from.errMs + to.errMs) / HOUR_MS;
+  return metres / 1_000 > SPEED_KMH * hours;
+}
+
+interface Site {
+  readonly lat_mdeg: number;
+  readonly lon_mdeg: number;
+}
+
+/** The shorter of two estimates, so that no journey is called impossible by a rounding. */
+function separationM(a: Site, b: Site): number {
+  const shrink = Math.cos((Math.max(Math.abs(a.lat_mdeg), Math.abs(b.lat_mdeg)) * Math.PI) / 180_000);
+  const east = Math.abs(a.lon_mdeg - b.lon_mdeg);
+  const across = Math.min(east, 360_000 - east) * shrink;
+  return Math.hypot(a.lat_mdeg - b.lat_mdeg, across) * MDEG_M * 0.99;
+}

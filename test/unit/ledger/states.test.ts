@@ -1,0 +1,166 @@
+/** Where a parcel is, who has it, and what confirms that. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { LedgerInput } from '../../../src/risk/ledger/inputs.ts';
+import {
+  claim,
+  collect,
+  declared,
+  deposit,
+  entry,
+  found,
+  HOUR_MS,
+  ledger,
+  PUT_IN,
+  START_MS,
+  TAKEN_OUT,
+  without,
+} from './support.ts';
+
+describe('the forward leg', () => {
+  test('a claim moves what is said and confirms nothing', () => {
+    const { facts } = ledger([claim(0, { what: 'handed_to_courier' }), claim(1, { what: 'delivered' })]);
+    expect(facts.forward).toMatchObject({ state: 'WITH_COURIER', certainty: 'unconfirmed', custodian: 'courier' });
+  });
+
+  test('a deposit that sensors saw is confirmed, and the locker has it', () => {
+    const { facts } = ledger([declared(), deposit()]);
+    expect(facts.forward).toMatchObject({ state: 'IN_LOCKER', certainty: 'confirmed', custodian: 'locker_operator' });
+    expect(facts.forward.signals.map(({ name }) => name).sort()).toEqual([
+      'code',
+      'door',
+      'occupancy',
+      'scan',
+      'weight',
+    ]);
+    expect(facts.ledger_version).toBe(2);
+  });
+
+  test('one kind of evidence alone confirms nothing', () => {
+    const only = {
+      closed_by: 'door_shut',
+      door: { opened: { from_ms: 1, to_ms: 2 }, closed: { from_ms: 3, to_ms: 4 } },
+    };
+    expect(ledger([deposit(1, only)]).facts.forward).toMatchObject({ state: 'IN_LOCKER', certainty: 'unconfirmed' });
+  });
+
+  test('collected with a code, taken back by a courier', () => {
+    expect(ledger([deposit(), collect()]).facts.forward).toMatchObject({
+      state: 'COLLECTED',
+      certainty: 'confirmed',
+      custodian: 'customer',
+    });
+    const courier = collect(10, TAKEN_OUT, { event: { actor: { kind: 'courier', ref: 'c-1' } } });
+    const credential = {
+      ...courier,
+      event: { ...courier.event, data: { ...TAKEN_OUT, access: { method: 'credential', up_ms: 1 } } },
+    };
+    expect(ledger([deposit(), credential]).facts.forward).toMatchObject({ state: 'RETRIEVED', custodian: 'courier' });
+  });
+
+  test('gone after the door was forced: missing, and nobody knows who has it', () => {
+    const forced = entry(5, 'door.forced', { reason: 'opened_without_access' });
+    const of = ledger([deposit(), forced, collect(6, without(TAKEN_OUT, 'access'))]);
+    expect(of.facts.forward).toMatchObject({ state: 'MISSING', custodian: 'unknown' });
+    expect(found(of)).toEqual(['C02', 'C07']);
+  });
+
+  test('an exception is remembered with who raised it, and does not undo a deposit', () => {
+    const exception = claim(2, { what: 'exception', operator: 'op-7' });
+    expect(ledger([exception]).facts).toMatchObject({
+      forward: { state: 'EXCEPTION' },
+      exception: { operator: 'op-7' },
+    });
+    expect(ledger([deposit(), exception]).facts.forward.state).toBe('IN_LOCKER');
+  });
+
+  test('times to collect and to deliver are carried to the decision', () => {
+    const until = claim(3, { what: 'collect_by', until_ms: START_MS + HOUR_MS });
+    const promised = claim(0, { what: 'declared', promised_by_ms: START_MS });
+    expect(ledger([until, promised]).facts).toMatchObject({
+      collect_by_ms: START_MS + HOUR_MS,
+      promised_by_ms: START_MS,
+    });
+  });
+});
+
+describe('the return leg', () => {
+  const returned = (): readonly LedgerInput[] => [
+    declared(),
+    deposit(),
+    collect(),
+    claim(11, { what: 'rma_opened' }),
+    deposit(20),
+  ];
+
+  test('from an opened return to the inspection', () => {
+    const story: LedgerInput[] = [...returned()];
+    expect(ledger(story).facts.return).toMatchObject({
+      state: 'R_IN_LOCKER',
+      certainty: 'confirmed',
+      custodian: 'locker_operator',
+    });
+    story.push(entry(30, 'parcel.collected', TAKEN_OUT, { event: { actor: { kind: 'courier', ref: 'c-1' } } }));
+    expect(ledger(story).facts.return).toMatchObject({ state: 'R_WITH_COURIER', custodian: 'courier' });
+    story.push(claim(60, { what: 'warehouse_received', weight_g: 1_000 }));
+    expect(ledger(story).facts.return).toMatchObject({
+      state: 'R_RECEIVED',
+      custodian: 'warehouse',
+      certainty: 'confirmed',
+    });
+    story.push(claim(61, { what: 'inspected', result: 'ok' }));
+    expect(ledger(story).facts.return.state).toBe('R_INSPECTED_OK');
+    expect(ledger(story).facts.forward.state).toBe('COLLECTED');
+  });
+
+  test('a deposit after a collection is a return, whether or not one was announced', () => {
+    expect(ledger([deposit(), collect(), deposit(20)]).facts.return.state).toBe('R_IN_LOCKER');
+    expect(ledger([entry(1, 'parcel.returned', PUT_IN)]).facts.return.state).toBe('R_IN_LOCKER');
+  });
+
+  test('taken by somebody after the customer brought it: the deposit stays proved', () => {
+    const forced = entry(25, 'door.forced', { reason: 'lock_engaged' });
+    const of = ledger([...returned(), forced, collect(26, without(TAKEN_OUT, 'access'))]);
+    expect(of.facts.return).toMatchObject({ state: 'R_DISTURBED', custodian: 'unknown', certainty: 'confirmed' });
+  });
+});
+
+describe('the fold', () => {
+  const story: readonly LedgerInput[] = [
+    declared(),
+    claim(0, { what: 'handed_to_courier' }),
+    deposit(1),
+    entry(5, 'door.forced', { reason: 'lock_engaged' }),
+    collect(10),
+    claim(11, { what: 'rma_opened' }),
+    deposit(20),
+    claim(90, { what: 'warehouse_received' }),
+  ];
+
+  test('is the same in whatever order the inputs came, and however often', () => {
+    const whole = ledger(story);
+    expect(whole.timeline).toHaveLength(story.length);
+    fc.assert(
+      fc.property(
+        fc.shuffledSubarray([...story], { minLength: story.length }),
+        fc.subarray([...story]),
+        (shuffled, again) => {
+          expect(ledger([...shuffled, ...again])).toEqual(whole);
+        },
+      ),
+    );
+  });
+
+  test('keeps the order of a log against the wall clock, and says that the clock went back', () => {
+    const late = collect(10, TAKEN_OUT, { minute: -500 });
+    const of = ledger([deposit(1, PUT_IN, { minute: 0 }), late]);
+    expect(of.facts.forward.state).toBe('COLLECTED');
+    expect(found(of)).toContain('C15');
+    expect(of.facts.forward.signals.every(({ clock }) => clock === 'rollback')).toBe(true);
+  });
+
+  test('a gateway that is awaited is named', () => {
+    const awaited = { gateway: 'gw-2', since_ms: START_MS };
+    expect(ledger([deposit()], { awaited }).facts.waiting_for).toEqual(awaited);
+  });
+});
