@@ -1,5 +1,6 @@
 /** Every command of `latchkey`: the one table that dispatch, help and tests read. */
 import type { CommandOption, CommandSpec } from './command.ts';
+import { DOOR_COMMANDS } from './commands-doors.ts';
 import { ENROLMENT_COMMANDS } from './commands-enrolments.ts';
 import { RISK_COMMANDS } from './commands-risk.ts';
 import { TPM_COMMANDS } from './commands-tpm.ts';
@@ -146,6 +147,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/ports.ts')).portsCommand,
   },
   {
+    name: 'probe',
+    summary: 'Find what is attached to a port, without opening a door or changing a device',
+    positionals: ['PORT'],
+    options: {
+      config: { ...CONFIG, help: 'gateway.yaml: PORT may then be the name of a port there' },
+      baud: { type: 'string', value: 'N', help: 'only this speed' },
+      family: { type: 'string', value: 'NAME', help: 'only this family, for example xor_8a80, honeywell, mt_sics' },
+      limit: { type: 'string', value: 'S', help: 'stop after so many seconds (180)' },
+      json: JSON_OUT,
+    },
+    details:
+      'PORT is a device path, tcp://HOST:PORT, or a name of the settings. The gateway must not run on it. Scanners, scales and receivers are looked for first, and end the search. Exit code 0: found. 2: nothing answered, or not everything was asked. 75: somebody holds the port.',
+    load: async () => (await import('./commands/probe.ts')).probeCommand,
+  },
+  {
     name: 'simulate',
     summary: 'Serve a simulated site on pseudo-terminals and TCP',
     positionals: [],
@@ -179,7 +195,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       kind: {
         type: 'string',
         value: 'KIND',
-        help: 'gateway, enrolments, receive, site or policy; guessed from the content unless given',
+        help: 'gateway, enrolments, receive, command, site or policy; guessed from the content unless given',
       },
       json: JSON_OUT,
     },
@@ -190,9 +206,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Print the JSON Schema of a kind of settings file, for editors',
     positionals: ['KIND'],
     options: {},
-    details: 'KIND is gateway, enrolments, receive or site.',
+    details: 'KIND is gateway, enrolments, receive, command or site.',
     load: async () => (await import('./commands/config-schema.ts')).configSchemaCommand,
   },
+  ...DOOR_COMMANDS,
   ...TPM_COMMANDS,
   ...RISK_COMMANDS,
   ...ENROLMENT_COMMANDS,
