@@ -65,6 +65,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
   const tpm = gateway.tpm?.status();
   const telling = gateway.telling?.status();
   const opening = gateway.opening.status();
+  const access = gateway.access?.status();
   const problems = [
     ...problemsOf({ uplink, lines, journalProblems: journalProblems(status) }),
     ...tpmProblems(tpm),
@@ -85,6 +86,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     lines,
     custody: gateway.custody.status(),
     opening,
+    ...(access !== undefined && { access }),
     ...(tpm !== undefined && { tpm }),
     ...(telling !== undefined && { enrolment: telling }),
     metrics: gateway.metrics.snapshot(),

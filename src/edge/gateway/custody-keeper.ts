@@ -2,16 +2,17 @@
 import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
-import type { Actor, EventBody } from '../../evidence/event/event.ts';
+import type { Actor, EventBody, ParcelRef } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { AppendAnswer, EventDraft } from '../contracts/appender.ts';
 import type { Observer } from '../contracts/observed.ts';
-import type { ReadingSink } from '../contracts/reading.ts';
+import type { ReadingSink, ScanReading } from '../contracts/reading.ts';
 import type { Visit } from '../contracts/visit.ts';
 import type { CompartmentStatus } from '../custody/compartment.ts';
 import { createCustody } from '../custody/custody.ts';
 import { clearReferences, pseudonymousReferences } from '../custody/references.ts';
+import type { VisitDesk, VisitStatus } from '../custody/visit-keeper.ts';
 import type { Journal } from '../journal/journal.ts';
 import { loadReferenceKeys } from './references.ts';
 import type { GatewaySettings } from './settings.ts';
@@ -37,6 +38,10 @@ export interface CustodyKeeper {
   expect(visit: Visit): void;
   /** Says of every commissioned compartment what is known of it; returns how many. */
   recount(actor: Actor): number;
+  /** Assignments and maintenance windows. */
+  readonly visits: VisitDesk;
+  /** The reference by which events name what this scan holds. */
+  parcelOf(reading: ScanReading): ParcelRef | undefined;
   /** Calls with each event of custody, at once and after it was appended. */
   onEvent(listener: (body: EventBody) => void): void;
   stop(): void;
@@ -46,6 +51,7 @@ export interface CustodyStatus {
   /** The journal refused the last event: no new custody is to be taken. */
   readonly refusing: boolean;
   readonly compartments: readonly CompartmentStatus[];
+  readonly expected: VisitStatus;
 }
 
 /** Throws like `loadReferenceKeys`. */
@@ -88,7 +94,9 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     const open = journal.openOrigin();
     if (open !== undefined && open !== savedFor) save();
   });
-  const status = (): CustodyStatus => ({ refusing: custody.refusing, compartments: custody.status() });
+  const status = (): CustodyStatus => {
+    return { refusing: custody.refusing, compartments: custody.status(), expected: custody.visits.status() };
+  };
   const stop = (): void => {
     forget();
     custody.stop();
@@ -101,6 +109,8 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     expect: (visit) => custody.expect(visit),
     recount: (actor) => custody.recount(observer.observe(), actor),
     onEvent: (listener) => void listeners.push(listener),
+    visits: custody.visits,
+    parcelOf: (reading) => custody.parcelOf(reading),
     stop,
   };
 }

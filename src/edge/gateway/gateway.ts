@@ -23,13 +23,14 @@ import type { ReadingSink } from '../contracts/reading.ts';
 import type { Line } from '../drivers/line.ts';
 import type { Journal } from '../journal/journal.ts';
 import { createUplink, type Uplink, uplinkWill } from '../uplink/uplink.ts';
+import { type AccessKeeper, expectationVerbs, openAccess } from './access-keeper.ts';
 import { AliveFacts } from './alive-facts.ts';
 import { type CustodyKeeper, startCustody } from './custody-keeper.ts';
 import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { Life } from './life.ts';
 import { createLines } from './lines.ts';
 import { openGatewayJournal } from './open-journal.ts';
-import { type Opening, startOpening } from './opening.ts';
+import { type Opening, type OpeningParts, startOpening } from './opening.ts';
 import { successorDuty, tellOwnEnrolment } from './own-enrolment.ts';
 import type { GatewaySettings } from './settings.ts';
 import type { SuccessorDuty, TellingStatus } from './successor-duty.ts';
@@ -58,6 +59,8 @@ export interface Gateway {
   readonly lines: readonly Line[];
   readonly custody: Pick<CustodyKeeper, 'status'>;
   readonly opening: Pick<Opening, 'doors' | 'console' | 'status'>;
+  /** Undefined where no codes count. */
+  readonly access: Pick<AccessKeeper, 'status'> | undefined;
   /** Undefined with software keys. */
   readonly tpm: { status(): TpmStatus | undefined } | undefined;
   /** Of an enrolled gateway whose settings name the service. */
@@ -96,9 +99,9 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     let uplink: Uplink | undefined;
     const facts = new AliveFacts({ dataDir: settings.gateway.data_dir, journal, lines: () => lines });
     const life = lifeOf(parts, journal, observer, facts);
-    const { ports, custody } = settings;
-    const devices = ports.reduce((sum, port) => sum + port.devices.length, 0);
-    const site = { ports: ports.length, devices, compartments: custody.compartments.length };
+    const access = await openAccess({ ...parts, observer });
+    undo.push(() => access?.close());
+    const site = siteOf(settings, access);
     const { isFirstStart, previousEnd } = journal;
     const duty = dutyOf(parts, keys, journal, observer);
     const tpm = await orAborted(signal, duty?.early() ?? Promise.resolve(undefined));
@@ -112,19 +115,13 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     undo.push(() => duty?.stop());
     const keeper = startCustody({ settings, journal, boot, log, observer, scheduler, logger, metrics });
     undo.push(() => keeper.stop());
-    const opening = startOpening({
-      ...parts,
-      journal,
-      keeper,
-      start,
-      observer,
-      lines: () => lines,
-      uplink: () => uplink,
-    });
+    const ears = { lines: () => lines, uplink: () => uplink };
+    const { opening, sink: taker } = startFront(parts, { journal, keeper, access, start, observer, ...ears });
     undo.push(() => opening.stop());
     const watch = watchClock(scheduler, source, journal, observer);
     undo.push(() => watch.stop());
-    const sink = facts.counting(keeper.sink);
+    const sink = facts.counting(taker);
+    undo.push(() => access?.stop());
     lines = parts.makeLines?.(sink, observer) ?? createLines(parts, sink, observer);
     undo.push(() => stopLines(lines));
     for (const line of lines) line.start();
@@ -134,17 +131,36 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     uplink.start();
     const telling = successorDuty(parts, journal);
     telling?.start();
-    const running = { parts, lines, keeper, opening, watch, life, duty, keys, journal, uplink, source, telling };
+    const rooms = { parts, lines, keeper, opening, access, watch, life, duty };
+    const running = { ...rooms, keys, journal, uplink, source, telling };
     let stopped: Promise<Stopped> | undefined;
     const stop = (reason: 'signal' | 'failure'): Promise<Stopped> => {
       stopped ??= stopRunning(running, reason);
       return stopped;
     };
-    return { journal, uplink, lines, custody: keeper, opening, tpm: duty, telling, metrics, observer, stop };
+    return { journal, uplink, lines, custody: keeper, opening, access, tpm: duty, telling, metrics, observer, stop };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
   }
+}
+
+function siteOf({ ports, custody }: GatewaySettings, access: AccessKeeper | undefined) {
+  const devices = ports.reduce((sum, port) => sum + port.devices.length, 0);
+  return { accessKey: access?.publicKey, ports: ports.length, devices, compartments: custody.compartments.length };
+}
+
+type FrontParts = Pick<OpeningParts, 'journal' | 'keeper' | 'start' | 'observer' | 'lines' | 'uplink'> & {
+  readonly access: AccessKeeper | undefined;
+};
+
+/** Doors and who may open them; readings go to `sink`, where codes are taken out before custody hears of them. */
+function startFront(parts: GatewayParts, front: FrontParts): { readonly opening: Opening; readonly sink: ReadingSink } {
+  const { access, journal, keeper, lines } = front;
+  const verbs = () => ({ ...expectationVerbs(parts.settings, keeper), ...access?.verbs() });
+  const opening = startOpening({ ...parts, ...front, verbs });
+  const neighbours = { keeper, doors: opening.doors, appender: journal.appender, lines };
+  return { opening, sink: access?.start(neighbours, keeper.sink) ?? keeper.sink };
 }
 
 function lifeOf({ settings, scheduler }: GatewayParts, journal: Journal, observer: Observer, facts: AliveFacts): Life {
@@ -169,6 +185,7 @@ interface Running {
   readonly lines: readonly Line[];
   readonly keeper: CustodyKeeper;
   readonly opening: Opening;
+  readonly access: AccessKeeper | undefined;
   readonly watch: { stop(): void };
   readonly life: Life;
   readonly duty: TpmDuty | undefined;
@@ -181,15 +198,17 @@ interface Running {
 
 /** Devices first, so that what they said last is still recorded; then the last anchor; the uplink after the last entry. */
 async function stopRunning(running: Running, reason: 'signal' | 'failure'): Promise<Stopped> {
-  const { parts, lines, keeper, opening, watch, life, duty, keys, journal, uplink, source, telling } = running;
+  const { parts, lines, keeper, opening, access, watch, life, duty, keys, journal, uplink, source, telling } = running;
   opening.stop();
   await stopLines(lines);
+  await access?.stop();
   keeper.stop();
   watch.stop();
   life.stopped(reason);
   await journal.appender.flush(AbortSignal.timeout(FLUSH_LIMIT_MS)).catch((error: unknown) => {
     parts.logger.error({ reason: explain(error) }, 'the last entries could not be recorded');
   });
+  access?.close();
   await duty?.stop();
   await telling?.stop();
   const { waiting } = await uplink.stop(parts.settings.stop_wait_s * 1_000);

@@ -4,6 +4,7 @@
  * Whoever reads the log later tells "nothing happened" from "nobody looked" by these entries alone.
  */
 
+import { base64url } from '../../base/bytes.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import type { AppendAnswer, Appender } from '../contracts/appender.ts';
@@ -31,6 +32,8 @@ export interface StartFacts {
   readonly compartments: number;
   /** Nothing of an earlier run was here; otherwise a run whose end is not known did not end cleanly. */
   readonly isFirstStart: boolean;
+  /** For which grants are sealed: X25519, 32 bytes. */
+  readonly accessKey?: Uint8Array | undefined;
   /** Of a gateway with a TPM that answered. */
   readonly tpm?: { readonly resets: number; readonly restarts: number } | undefined;
 }
@@ -60,6 +63,7 @@ export function startedData(
     ports: facts.ports,
     devices: facts.devices,
     compartments: facts.compartments,
+    ...(facts.accessKey === undefined ? {} : { access_key: base64url(facts.accessKey) }),
     ...(facts.tpm === undefined ? {} : { tpm_resets: facts.tpm.resets, tpm_restarts: facts.tpm.restarts }),
     ...(previous === undefined ? {} : { blind: blindSince(previous, nowUpMs, origin) }),
   };

@@ -7,6 +7,7 @@ import { formatVkey, parseVkey, witnessVkey } from '../../evidence/log/note.ts';
 import { isTopicPrefix, PREFIX_DEFAULT } from '../../evidence/wire/topics.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { accessSettingsSchema } from '../access/settings.ts';
 import { commandsSettingsSchema } from '../commands/settings.ts';
 import { consoleSettingsSchema } from '../console/settings.ts';
 import { custodySettingsSchema } from '../custody/settings.ts';
@@ -83,6 +84,7 @@ export const gatewaySettingsSchema = z
     doors: doorsSettingsSchema.prefault({}),
     commands: commandsSettingsSchema.prefault({}),
     console: consoleSettingsSchema.prefault({}),
+    access: accessSettingsSchema.exactOptional(),
     references: referenceSettingsSchema,
     journal: journalSettingsSchema.prefault({}),
     uplink: uplinkSettingsSchema.prefault({}),

@@ -1,6 +1,7 @@
 /** What `latchkey status` shows: the shape that the control socket answers with, and what counts as healthy. */
 import type { MetricSample } from '../../base/metrics.ts';
 import type { ClockClaim } from '../../evidence/event/event.ts';
+import type { AccessStatus } from '../access/access.ts';
 import type { LineStatus } from '../drivers/line.ts';
 import type { JournalStatus } from '../journal/journal-status.ts';
 import type { UplinkHealth } from '../uplink/health.ts';
@@ -41,6 +42,8 @@ export interface GatewayStatus {
   readonly custody: CustodyStatus;
   /** What can open a door, and what holds it back. */
   readonly opening: OpeningStatus;
+  /** Counts of credentials; absent where none count. */
+  readonly access?: AccessStatus;
   /** Absent with software keys. */
   readonly tpm?: TpmStatus;
   /** Absent when the gateway is not enrolled, or its settings name no enrolment service. */

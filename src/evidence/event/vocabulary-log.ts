@@ -52,6 +52,8 @@ export const LOG_DATA = {
       ports: count,
       devices: count,
       compartments: count,
+      /** X25519 key for which access codes are sealed (section 11). */
+      access_key: binary(32),
       /** How long a door can go unseen while every board answers: of the slowest line, from its settings. */
       unseen_max_ms: count,
     },

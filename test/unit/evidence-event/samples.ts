@@ -75,6 +75,7 @@ export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
     version: '0.1.0',
   },
   'gateway.started': {
+    access_key: hash,
     blind,
     clean: false,
     compartments: 24,
