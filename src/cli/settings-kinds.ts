@@ -2,12 +2,14 @@
 import type { z } from 'zod';
 import { siteSchema } from '../../simulators/site/settings.ts';
 import { gatewaySettingsSchema } from '../edge/gateway/settings.ts';
+import { commandSettingsSchema } from '../risk/commands/settings.ts';
 import { enrolmentSettingsSchema } from '../risk/enrolment/settings.ts';
 import { receiveSettingsSchema } from '../risk/receive/settings.ts';
 
-export type SettingsKind = 'gateway' | 'enrolments' | 'receive' | 'site';
+export type SettingsKind = 'command' | 'gateway' | 'enrolments' | 'receive' | 'site';
 
 export const SETTINGS_KINDS: Readonly<Record<SettingsKind, { readonly schema: z.ZodType; readonly mark: RegExp }>> = {
+  command: { schema: commandSettingsSchema, mark: /^signer:/m },
   gateway: { schema: gatewaySettingsSchema, mark: /^gateway:/m },
   enrolments: { schema: enrolmentSettingsSchema, mark: /^(ek_roots|operator_domains):/m },
   receive: { schema: receiveSettingsSchema, mark: /^(data_dir|policy|trust_first_use|witness):/m },
