@@ -9,7 +9,7 @@ import { winnsen } from '../../src/edge/drivers/winnsen/family.ts';
 import { wkly } from '../../src/edge/drivers/wkly/family.ts';
 import { xor8a80 } from '../../src/edge/drivers/xor-8a80/family.ts';
 import { vectorsOf } from '../unit/drivers/support.ts';
-import type { BoardFamilySubject } from './board-family.contract.ts';
+import type { BoardFamilySubject } from './board-bench.ts';
 
 type Said = Readonly<Record<string, Partial<FrameDescription>>>;
 
