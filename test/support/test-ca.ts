@@ -33,7 +33,20 @@ export const EK_EXTENSIONS = [
   'basicConstraints=critical,CA:FALSE',
   'keyUsage=critical,keyAgreement',
 ];
-export const CA_EXTENSIONS = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign'];
+export const CA_EXTENSIONS = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];
+
+export interface CrlWish {
+  /** Serial numbers, hex. */
+  readonly revoked?: readonly string[];
+  readonly fromMs?: number;
+  readonly toMs?: number;
+  /** Lines of the extension section. */
+  readonly extensions?: readonly string[];
+  readonly sections?: string;
+  readonly digest?: string;
+}
+
+const DAY_MS = 86_400_000;
 
 let serial = 0;
 
@@ -72,6 +85,25 @@ export class TestCa {
     return { ...self, pem };
   }
 
+  /** A list of revoked certificates, DER. */
+  crl(issuer: TestAuthority, wish: CrlWish = {}): Uint8Array {
+    serial += 1;
+    const file = (suffix: string) => this.#dir.file(`${serial}.${suffix}`);
+    const rows = (wish.revoked ?? []).map((hex) => `R\t400101000000Z\t260101000000Z\t${hex}\tunknown\t/CN=${hex}\n`);
+    writeFileSync(file('index'), rows.join(''));
+    writeFileSync(file('number'), '01\n');
+    const extensions = (wish.extensions ?? ['2.5.29.99=ASN1:NULL']).join('\n');
+    const ca = `[ca]\ndefault_ca=own\n[own]\ndatabase=${file('index')}\ncrlnumber=${file('number')}\n`;
+    writeFileSync(file('cnf'), `${ca}[list]\n${extensions}\n${wish.sections ?? ''}`);
+    const { fromMs = Date.now() - DAY_MS, toMs = Date.now() + 30 * DAY_MS } = wish;
+    const times = ['-crl_lastupdate', opensslTime(fromMs), '-crl_nextupdate', opensslTime(toMs)];
+    const key = ['-cert', issuer.certFile, '-keyfile', issuer.keyFile, '-md', wish.digest ?? 'sha256'];
+    const args = ['ca', '-gencrl', '-config', file('cnf'), '-crlexts', 'list', ...key, ...times, '-out', file('pem')];
+    execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('openssl', ['crl', '-in', file('pem'), '-outform', 'DER', '-out', file('crl')], { stdio: 'ignore' });
+    return Uint8Array.from(readFileSync(file('crl')));
+  }
+
   /** DER. */
   certificate(wish: CertificateWish, self?: TestAuthority): Uint8Array {
     serial += 1;
@@ -89,6 +121,11 @@ export class TestCa {
     execFileSync('openssl', [...args, ...pub, ...signer, ...digest, ...ext], { stdio: ['ignore', 'ignore', 'pipe'] });
     return Uint8Array.from(readFileSync(file('der')));
   }
+}
+
+/** YYYYMMDDHHMMSSZ. */
+function opensslTime(ms: number): string {
+  return `${new Date(ms).toISOString().replace(/[-:T]|\.\d+Z/g, '')}Z`;
 }
 
 export function publicKeyOfPoint(curve: 'P-256' | 'P-384', x: Uint8Array, y: Uint8Array): KeyObject {

@@ -7,8 +7,10 @@ import { AsnConvert } from '@peculiar/asn1-schema';
 import {
   BasicConstraints,
   Certificate,
+  CRLDistributionPoints,
   ExtendedKeyUsage,
   id_ce_basicConstraints,
+  id_ce_cRLDistributionPoints,
   id_ce_extKeyUsage,
   id_ce_keyUsage,
   id_ce_subjectAltName,
@@ -16,12 +18,18 @@ import {
   SubjectAlternativeName,
 } from '@peculiar/asn1-x509';
 import { equalBytes, hex } from '../../base/bytes.ts';
+import { pointsOf } from './crl.ts';
 
 export const CERTIFICATE_BYTES_MAX = 8_192;
 const VERSION_3 = 2;
 
 /** Key usage bits (RFC 5280 section 4.2.1.3). */
-export const KEY_USAGE = { keyEncipherment: 1 << 2, keyAgreement: 1 << 4, keyCertSign: 1 << 5 } as const;
+export const KEY_USAGE = {
+  keyEncipherment: 1 << 2,
+  keyAgreement: 1 << 4,
+  keyCertSign: 1 << 5,
+  cRLSign: 1 << 6,
+} as const;
 
 export interface CertificateFacts {
   readonly der: Uint8Array;
@@ -40,6 +48,10 @@ export interface CertificateFacts {
   /** Attributes of the directory names among the subject's alternative names. */
   readonly directoryNames: ReadonlyMap<string, string>;
   readonly isSelfIssued: boolean;
+  /** DER of the subject's name, hex. */
+  readonly subjectName: string;
+  /** Addresses at which its issuer says what it revoked. */
+  readonly crlPoints: readonly string[];
   readonly serial: string;
 }
 
@@ -65,6 +77,7 @@ function factsOf(der: Uint8Array, x509: X509Certificate, certificate: Certificat
   if (isTwice || !sameAlgorithm || tbsCertificate.version !== VERSION_3) return undefined;
   const usage = byId.get(id_ce_keyUsage);
   const extended = byId.get(id_ce_extKeyUsage);
+  const points = byId.get(id_ce_cRLDistributionPoints);
   const constraints = byId.get(id_ce_basicConstraints);
   const basic = constraints === undefined ? undefined : AsnConvert.parse(constraints, BasicConstraints);
   return {
@@ -80,6 +93,8 @@ function factsOf(der: Uint8Array, x509: X509Certificate, certificate: Certificat
     pathLengthMax: basic?.pathLenConstraint,
     directoryNames: directoryNamesOf(byId.get(id_ce_subjectAltName)),
     isSelfIssued: x509.subject === x509.issuer,
+    subjectName: hex(new Uint8Array(AsnConvert.serialize(tbsCertificate.subject))),
+    crlPoints: points === undefined ? [] : crlPointsOf(points),
     serial: hex(new Uint8Array(tbsCertificate.serialNumber)),
   };
 }
@@ -99,4 +114,8 @@ function directoryNamesOf(extension: ArrayBuffer | undefined): ReadonlyMap<strin
   }
   for (const type of twice) found.delete(type);
   return found;
+}
+
+function crlPointsOf(extension: ArrayBuffer): readonly string[] {
+  return [...AsnConvert.parse(extension, CRLDistributionPoints)].flatMap((each) => pointsOf(each.distributionPoint));
 }

@@ -19,6 +19,7 @@ import { type CertificateFacts, KEY_USAGE, readCertificate } from './certificate
 import { type Authority, findChain, isCurrent } from './chain.ts';
 import type { DenyList } from './deny-list.ts';
 import { type EnrolRefusal, refused } from './reasons.ts';
+import type { RevocationLists } from './revocation.ts';
 import { classOf } from './vendors.ts';
 
 /** tcg-kp-EKCertificate, and the attributes tcg-at-tpmManufacturer, -tpmModel and -tpmVersion. */
@@ -38,6 +39,8 @@ const TEMPLATES: readonly TpmPublic[] = [EK_P256, EK_P384, EK_RSA2048];
 export interface EkTrust {
   readonly authorities: readonly Authority[];
   readonly denyList: DenyList;
+  /** Undefined: nobody asks what vendors revoked. */
+  readonly revocation?: RevocationLists;
 }
 
 export interface CheckedEk {
@@ -68,6 +71,8 @@ export function checkEk(
   if (!chain.ok) return chain;
   const all = [certificate, ...chain.value.issuers];
   if (all.some(({ der }) => trust.denyList.deniesCertificate(der))) return refused('certificate_denied');
+  const revoked = trust.revocation?.problem(all, nowMs);
+  if (revoked !== undefined) return refused(revoked);
   const area = parsePublic(ek.public);
   if (!area.ok) return refused('ek_public');
   if (!isKnownTemplate(area.value)) return refused('ek_template');

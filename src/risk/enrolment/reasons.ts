@@ -37,6 +37,12 @@ export const REFUSALS = {
   chain_authority: [422, 'an issuer is no authority, or may not sign certificates'],
   chain_length: [422, 'an issuer does not allow so long a chain'],
   certificate_denied: [403, 'the certificate, or one that it stands on, is on the deny list'],
+  certificate_revoked: [403, 'an issuer has revoked the certificate, or one that it stands on'],
+  crl_missing: [
+    503,
+    'this service believes no certificate without a revocation list of its issuer, and has none that covers it',
+  ],
+  crl_stale: [503, 'the revocation list of an issuer is not current, and this service requires one that is'],
   firmware_denied: [403, 'this firmware of this manufacturer is on the deny list'],
   ek_public: [422, 'expected the public area of an endorsement key'],
   ek_template: [422, 'the endorsement key is of no known template'],

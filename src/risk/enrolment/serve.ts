@@ -7,13 +7,12 @@ import { formatVkey } from '../../evidence/log/note.ts';
 import { startHttp } from '../../platform/http/server.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { nodeTpmCrypto } from '../../platform/tpm-crypto.ts';
-import { loadAuthorities } from './authorities.ts';
-import { DenyList } from './deny-list.ts';
 import { FileEnrolmentStore } from './file-store.ts';
 import { enrolmentApi, tooManyRequests } from './http-api.ts';
 import { EnrolmentService, type ServiceParts } from './service.ts';
 import { openServiceKey, type ServiceKey } from './service-key.ts';
 import type { EnrolmentSettings } from './settings.ts';
+import { TrustFiles } from './trust-files.ts';
 
 export interface ServeDeps {
   readonly logger: Logger;
@@ -27,9 +26,7 @@ export function keyOf(settings: EnrolmentSettings): Promise<{ readonly key: Serv
   return openServiceKey(nodeCrypto, path, settings.name);
 }
 
-export async function serviceParts(settings: EnrolmentSettings, deps: ServeDeps): Promise<ServiceParts> {
-  const authorities = await loadAuthorities(settings.ek_roots);
-  const denyList = DenyList.load(nodeCrypto, settings.deny_list);
+async function serviceParts(settings: EnrolmentSettings, deps: ServeDeps, trust: TrustFiles): Promise<ServiceParts> {
   const store = await FileEnrolmentStore.open(settings.data_dir);
   const { key, made } = await keyOf(settings);
   if (made) deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for records: verifiers must be told');
@@ -43,7 +40,7 @@ export async function serviceParts(settings: EnrolmentSettings, deps: ServeDeps)
       challengesMax: settings.challenges,
       ...(settings.escrow_key !== undefined && { escrowKey: settings.escrow_key }),
     },
-    trust: { authorities, denyList },
+    trust: () => trust.current(),
     store,
     key,
     clock: deps.scheduler ?? systemScheduler(),
@@ -57,7 +54,9 @@ export async function serveEnrolments(
   deps: ServeDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const parts = await serviceParts(settings, deps);
+  const scheduler = deps.scheduler ?? systemScheduler();
+  const trust = await TrustFiles.open({ settings, scheduler, logger: deps.logger });
+  const parts = await serviceParts(settings, deps, trust);
   const service = new EnrolmentService(parts);
   const server = await startHttp({
     settings: settings.http,
@@ -67,11 +66,13 @@ export async function serveEnrolments(
     logger: deps.logger,
   });
   deps.logger.info({ url: server.url, vkey: formatVkey(parts.key.vkey), classes: settings.classes }, 'enrolling');
+  trust.start();
   deps.onReady?.(server.url);
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
+  await trust.stop();
   await server.close();
   deps.logger.info({}, 'stopped');
 }

@@ -45,7 +45,8 @@ export interface ServiceRules extends BeginRules {
 export interface ServiceParts {
   readonly cryptos: Cryptos;
   readonly rules: ServiceRules;
-  readonly trust: EkTrust;
+  /** Asked each time: the files behind it may have changed. */
+  readonly trust: () => EkTrust;
   readonly store: EnrolmentStore;
   readonly key: ServiceKey;
   readonly clock: Clock;
@@ -89,7 +90,7 @@ export class EnrolmentService {
     const state = await readGateway(store, gateway);
     if (state.usedTokens.has(hash)) return refused('token_used');
     if (state.logs.has(log.name)) return refused('log_known');
-    const begun = checkRequest(cryptos, trust, rules, request.value, clock.wallMs());
+    const begun = checkRequest(cryptos, trust(), rules, request.value, clock.wallMs());
     if (!begun.ok) {
       logger.warn({ gateway, reason: begun.reason }, 'an enrolment was refused');
       return begun;
@@ -145,7 +146,7 @@ export class EnrolmentService {
     if (needsEscrow !== (answer.escrow !== undefined)) return refused('escrow');
     if (!provesPossession(cryptos.evidence, challenge.log, statement, answer.possession)) return refused('possession');
     if (tpm === undefined || answer.tpm === undefined) return accept(undefined);
-    return checkTpmAnswer(cryptos.evidence, trust.denyList, tpm, statement, answer.tpm);
+    return checkTpmAnswer(cryptos.evidence, trust().denyList, tpm, statement, answer.tpm);
   }
 
   async #settle(

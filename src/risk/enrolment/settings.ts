@@ -7,6 +7,7 @@ import { LEVELS, WITNESS_ROLES } from '../../evidence/verify/policy.ts';
 import { TPM_CLASSES } from '../../evidence/wire/enrolment.ts';
 import { httpSettingsSchema } from '../../platform/http/settings.ts';
 import { sealedBoxKey } from '../../platform/sealed-box.ts';
+import { CRL_CHECKS } from './revocation.ts';
 
 const absolutePath = z
   .string()
@@ -45,6 +46,23 @@ export const enrolmentSettingsSchema = z.strictObject({
     .describe('which records wait for "latchkey enrolments approve": all, or those that contradict what is known'),
   ek_roots: absolutePath.describe('directory with hardware/*.pem and emulated/*.pem: certificates of TPM vendors'),
   deny_list: absolutePath.optional().describe('YAML: certificates and firmware versions that are refused'),
+  crls: z
+    .strictObject({
+      dir: absolutePath.describe("vendors' revocation lists, DER or PEM, as an operator fetched them"),
+      check: z
+        .enum(CRL_CHECKS)
+        .describe(
+          'require: no certificate is believed without a current list. if_present: what a list revokes is refused',
+        ),
+    })
+    .optional()
+    .describe('what vendors revoked; unless given, only the deny list counts'),
+  reread_s: z
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(60)
+    .describe('how often roots, deny list and revocation lists are looked at for changes while it serves'),
   escrow_key: z
     .string()
     .max(200)

@@ -88,6 +88,7 @@ export async function makeBench(
   const clock = new ManualScheduler(Date.now() + 60_000);
   const log = new LogLines();
   const { key } = await openServiceKey(nodeCrypto, vendors.dir.file('enrolment.key'), 'enrolment.lockers.example');
+  const trust = await vendors.trust(options.deny);
   const service = new EnrolmentService({
     cryptos: { evidence: nodeCrypto, tpm: nodeTpmCrypto },
     rules: {
@@ -98,7 +99,7 @@ export async function makeBench(
       challengesMax: 100,
       ...options.rules,
     },
-    trust: await vendors.trust(options.deny),
+    trust: () => trust,
     store,
     key,
     clock,

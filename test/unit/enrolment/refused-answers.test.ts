@@ -1,59 +1,38 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { base64, unbase64 } from '../../../src/base/bytes.ts';
-import type { Result } from '../../../src/base/result.ts';
 import type { Challenge } from '../../../src/risk/enrolment/messages.ts';
-import { type EnrolRefusal, REFUSALS } from '../../../src/risk/enrolment/reasons.ts';
+import type { EnrolRefusal } from '../../../src/risk/enrolment/reasons.ts';
 import type { Attest } from '../../../src/tpm2/attest.ts';
 import { type Members, TestBox } from '../../support/test-box.ts';
-import { type Bench, makeBench, makeVendors, type Vendors } from './bench.ts';
+import { makeBench } from './bench.ts';
+import { refusing } from './refusing.ts';
 
-let vendors: Vendors;
-let bench: Bench;
-const reached = new Set<string>();
-
-beforeAll(async () => {
-  vendors = makeVendors();
-  bench = await makeBench(vendors);
-});
-
-afterAll(() => {
-  vendors.dir.remove();
-});
-
-function isRefused(result: Result<unknown, string>, reason: EnrolRefusal): void {
-  expect(result.ok ? 'accepted' : result.reason).toBe(reason);
-  reached.add(reason);
-}
-
-let boxes = 0;
-function soundBox(): TestBox {
-  boxes += 1;
-  return vendors.certified(new TestBox(`gw-${boxes}`));
-}
+const shared = refusing();
+const { isRefused, soundBox, allReached } = shared;
 
 describe('an answer is refused', () => {
   test('without a challenge, after its time, or twice', async () => {
     const box = soundBox();
-    const challenge = await bench.challenge(box);
+    const challenge = await shared.bench.challenge(box);
     const answer = box.answer(challenge);
-    isRefused(await bench.answer(box, { ...challenge, id: 'A'.repeat(22) }, answer), 'challenge_unknown');
-    isRefused(await bench.answer(new TestBox('gw-x'), challenge, answer), 'challenge_unknown');
-    expect((await bench.answer(box, challenge, answer)).ok).toBe(true);
-    isRefused(await bench.answer(box, challenge, answer), 'challenge_used');
+    isRefused(await shared.bench.answer(box, { ...challenge, id: 'A'.repeat(22) }, answer), 'challenge_unknown');
+    isRefused(await shared.bench.answer(new TestBox('gw-x'), challenge, answer), 'challenge_unknown');
+    expect((await shared.bench.answer(box, challenge, answer)).ok).toBe(true);
+    isRefused(await shared.bench.answer(box, challenge, answer), 'challenge_used');
     const late = soundBox();
-    const slow = await bench.challenge(late);
-    bench.clock.advance(60_000);
-    isRefused(await bench.answer(late, slow), 'challenge_expired');
+    const slow = await shared.bench.challenge(late);
+    shared.bench.clock.advance(60_000);
+    isRefused(await shared.bench.answer(late, slow), 'challenge_expired');
   });
 
   test('that was wrong once cannot be mended', async () => {
     const box = soundBox();
-    const challenge = await bench.challenge(box);
+    const challenge = await shared.bench.challenge(box);
     isRefused(
-      await bench.answer(box, challenge, box.answer(challenge, { proof: base64(new Uint8Array(32)) })),
+      await shared.bench.answer(box, challenge, box.answer(challenge, { proof: base64(new Uint8Array(32)) })),
       'secret',
     );
-    isRefused(await bench.answer(box, challenge), 'challenge_used');
+    isRefused(await shared.bench.answer(box, challenge), 'challenge_used');
   });
 
   const encoded = ({ attest, signature }: { attest: Uint8Array; signature: Uint8Array }) => {
@@ -139,9 +118,9 @@ describe('an answer is refused', () => {
     ['attests_disagree', 'two firmwares', counterOf({ firmwareVersion: 1n })],
   ])('%s: for %s', async (reason, _what, change) => {
     const box = soundBox();
-    const challenge = await bench.challenge(box);
+    const challenge = await shared.bench.challenge(box);
     const { tpm, head } = change(box, box.statement(challenge), challenge);
-    isRefused(await bench.answer(box, challenge, box.answer(challenge, tpm, head)), reason);
+    isRefused(await shared.bench.answer(box, challenge, box.answer(challenge, tpm, head)), reason);
   });
 
   test('for a part of a counter, or a value that is none', async () => {
@@ -150,17 +129,17 @@ describe('an answer is refused', () => {
       [1n << 40n, 'counter_value'],
     ] as const) {
       const box = soundBox();
-      const challenge = await bench.challenge(box);
+      const challenge = await shared.bench.challenge(box);
       box.counterValue = value;
-      isRefused(await bench.answer(box, challenge), reason);
+      isRefused(await shared.bench.answer(box, challenge), reason);
     }
     const box = soundBox();
-    const challenge = await bench.challenge(box);
+    const challenge = await shared.bench.challenge(box);
     const { body } = {
       body: { kind: 'nv', indexName: new Uint8Array(34), offset: 1, contents: new Uint8Array(8) } as const,
     };
     const cut = encoded(box.counter(box.statement(challenge), { body }));
-    isRefused(await bench.answer(box, challenge, box.answer(challenge, { counter: cut })), 'counter_attest');
+    isRefused(await shared.bench.answer(box, challenge, box.answer(challenge, { counter: cut })), 'counter_attest');
   });
 
   test('when the TPM is another than it says', async () => {
@@ -169,34 +148,34 @@ describe('an answer is refused', () => {
       { manufacturer: '4e544300', firmware: '0007005500000000', vendor: '' },
     ]) {
       const box = soundBox();
-      const challenge = await bench.begin(await bench.token(box.gateway), box.request({ properties }));
+      const challenge = await shared.bench.begin(await shared.bench.token(box.gateway), box.request({ properties }));
       if (!challenge.ok) throw new Error(challenge.reason);
-      isRefused(await bench.answer(box, challenge.value), 'properties');
+      isRefused(await shared.bench.answer(box, challenge.value), 'properties');
     }
   });
 
   test('when its firmware is on the deny list', async () => {
     const row = { manufacturer: 'IFX', from: '0007005500000000', to: '00070055ffffffff' };
-    const strict = await makeBench(vendors, { deny: { firmware: [row] } });
-    const box = vendors.certified(new TestBox('gw-0001'));
+    const strict = await makeBench(shared.vendors, { deny: { firmware: [row] } });
+    const box = shared.vendors.certified(new TestBox('gw-0001'));
     isRefused(await strict.answer(box, await strict.challenge(box)), 'firmware_denied');
-    const other = await makeBench(vendors, { deny: { firmware: [{ ...row, manufacturer: 'STM' }] } });
+    const other = await makeBench(shared.vendors, { deny: { firmware: [{ ...row, manufacturer: 'STM' }] } });
     expect((await other.answer(box, await other.challenge(box))).ok).toBe(true);
   });
 
   test('when its token or its log was taken meanwhile', async () => {
     const box = soundBox();
-    const token = await bench.token(box.gateway);
-    const challenge = await bench.challenge(box, token);
-    bench.store.beforeAppend = async () => {
+    const token = await shared.bench.token(box.gateway);
+    const challenge = await shared.bench.challenge(box, token);
+    shared.bench.store.beforeAppend = async () => {
       // Another process of this service was faster with the same token.
-      const twin = await makeBench(vendors);
+      const twin = await makeBench(shared.vendors);
       await twin.enrol(box);
       const [text = ''] = await twin.store.read(box.gateway);
-      await bench.store.append(box.gateway, 0, text);
+      await shared.bench.store.append(box.gateway, 0, text);
     };
-    isRefused(await bench.answer(box, challenge), 'log_known');
-    expect(await bench.store.read(box.gateway)).toHaveLength(1);
+    isRefused(await shared.bench.answer(box, challenge), 'log_known');
+    expect(await shared.bench.store.read(box.gateway)).toHaveLength(1);
   });
 });
 
@@ -217,14 +196,17 @@ describe('no other bytes are accepted', () => {
       ];
       for (const mutant of mutants) {
         tried += 1;
-        const begun = await bench.begin(await bench.token(whole.gateway), whole.request({ [name]: base64(mutant) }));
+        const begun = await shared.bench.begin(
+          await shared.bench.token(whole.gateway),
+          whole.request({ [name]: base64(mutant) }),
+        );
         // What only the second step covers (the login key, the counter) is refused there: its Name is in the statement.
-        const last = begun.ok ? await bench.answer(whole, begun.value) : begun;
+        const last = begun.ok ? await shared.bench.answer(whole, begun.value) : begun;
         expect({ name, ok: last.ok }).toEqual({ name, ok: false });
       }
     }
     expect(tried).toBe(6 * names.length);
-    expect((await bench.answer(whole, await bench.challenge(whole))).ok).toBe(true);
+    expect((await shared.bench.answer(whole, await shared.bench.challenge(whole))).ok).toBe(true);
   });
 
   test('parts of two boxes make no third', async () => {
@@ -239,12 +221,15 @@ describe('no other bytes are accepted', () => {
       'creation_attest',
       'creation_signature',
     ]) {
-      const begun = await bench.begin(await bench.token(one.gateway), one.request({ [name]: theirs[name] }));
+      const begun = await shared.bench.begin(
+        await shared.bench.token(one.gateway),
+        one.request({ [name]: theirs[name] }),
+      );
       expect({ name, ok: begun.ok }).toEqual({ name, ok: false });
     }
     // Another box's endorsement key, with its certificate: the credential is made for a TPM that this AK is not in.
-    const begun = await bench.begin(
-      await bench.token(one.gateway),
+    const begun = await shared.bench.begin(
+      await shared.bench.token(one.gateway),
       one.request({ ek_cert: theirs['ek_cert'], ek_public: theirs['ek_public'] }),
     );
     if (!begun.ok) throw new Error(begun.reason);
@@ -253,11 +238,7 @@ describe('no other bytes are accepted', () => {
 });
 
 test('every reason of answers was reached', () => {
-  const own = Object.keys(REFUSALS).filter((reason) =>
-    /^(secret|possession|quote|counter_(attest|signature|name|value)|attests|properties|firmware|escrow|challenge)/.test(
-      reason,
-    ),
-  );
-  expect(own.length).toBeGreaterThan(5);
-  expect(own.filter((reason) => !reached.has(reason))).toEqual([]);
+  const own =
+    /^(secret|possession|quote|counter_(attest|signature|name|value)|attests|properties|firmware|escrow|challenge)/;
+  allReached((reason) => own.test(reason), 5);
 });
