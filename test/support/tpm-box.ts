@@ -1,10 +1,11 @@
 /** A box's TPM and key store over a simulated TPM. swtpm serves one connection at a time, so several boxes share a client. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { silentLogger } from '../../src/base/logger.ts';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
+import { openTpmBox } from '../../src/edge/keys/open-box.ts';
 import { localAuthority, type PolicyAuthority } from '../../src/edge/keys/policy-authority.ts';
-import { provisionTpm } from '../../src/edge/keys/provision-tpm.ts';
-import { TpmBox } from '../../src/edge/keys/tpm-box.ts';
+import type { TpmBox } from '../../src/edge/keys/tpm-box.ts';
 import { TpmKeyStore } from '../../src/edge/keys/tpm-key-store.ts';
 import { TpmClient } from '../../src/edge/tpm/client.ts';
 import { openTransport, type TpmAddress } from '../../src/edge/tpm/open-transport.ts';
@@ -38,10 +39,18 @@ export function testClient(address: TpmAddress, options: TestClientOptions = {})
 /** What a start of the box makes of the folder and the TPM behind the client. */
 export async function testBox(client: TpmClient, directory: string, options: TestBoxOptions = {}): Promise<TestBox> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const identity = await provisionTpm(client, join(directory, 'tpm.json'), AbortSignal.timeout(60_000));
-  const box = new TpmBox(client, identity, nodeCrypto);
+  let store: TpmKeyStore | undefined;
+  const box = openTpmBox({
+    client,
+    path: join(directory, 'tpm.json'),
+    crypto: nodeCrypto,
+    tpmCrypto: nodeTpmCrypto,
+    logger: silentLogger,
+    renewed: () => store?.forgetAll(),
+  });
+  await box.ready(AbortSignal.timeout(60_000));
   const authority = options.authority ?? (await localAuthority(directory, nodeTpmCrypto));
   const random = options.randomBytes === undefined ? {} : { randomBytes: options.randomBytes };
-  const store = await TpmKeyStore.open({ directory, box, authority, crypto: nodeCrypto, ...random });
+  store = await TpmKeyStore.open({ directory, box, authority, crypto: nodeCrypto, ...random });
   return { box, store };
 }

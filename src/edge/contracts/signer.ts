@@ -15,6 +15,8 @@ export interface Signer {
   readonly publicKey: Uint8Array;
   /** C2SP key name, which is the log's origin. */
   readonly origin: string;
+  /** False while the key store does not give the key: what is signed rejects with KEY_LOCKED then. */
+  readonly isReady?: boolean;
 
   /**
    * Signs a checkpoint text (it begins with the origin; anything else is an assertion): 64 bytes, RFC 8032.
@@ -41,18 +43,29 @@ export interface SignedReply {
  */
 export type ReplySigner = (make: (log: string) => Uint8Array) => Promise<SignedReply>;
 
+export interface KeyOptions {
+  /**
+   * For a log that must begin now: a key store that is silent is not waited for longer than a moment. The signer then is
+   * not ready, and becomes so by itself. A key that never got so far is lost with this process, and has signed nothing.
+   */
+  readonly late?: boolean;
+}
+
 /** Keeps one key per log. */
 export interface KeyStore {
   readonly kind: 'software' | 'tpm';
 
   /**
    * Makes a key for log `number` of `<domain>/<gateway>`; the origin's tag comes from the public key. The key is
-   * durable before this resolves.
+   * durable before this resolves, unless it is late.
    */
-  create(operatorDomain: string, gatewayId: string, number: number): Promise<Signer>;
+  create(operatorDomain: string, gatewayId: string, number: number, options?: KeyOptions): Promise<Signer>;
 
   /** The signer of an existing log. Rejects with KEY_LOST, KEY_PERMISSIONS or KEY_LOCKED. */
-  open(origin: string): Promise<Signer>;
+  open(origin: string, options?: KeyOptions): Promise<Signer>;
+
+  /** Of a key that is lost: taken by a clear of the TPM. */
+  isCleared?(origin: string): boolean;
 
   /** Origins of the keys that are here, in no order. */
   list(): Promise<readonly string[]>;

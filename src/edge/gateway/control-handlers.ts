@@ -7,6 +7,7 @@ import { LatchkeyError } from '../../base/errors.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
 import type { ControlHandler, ControlOut } from '../control/server.ts';
 import type { Journal } from '../journal/journal.ts';
+import { commissionAsk } from './commission/ask.ts';
 import { consoleAct } from './console-act.ts';
 import { eraseSelection } from './erase-selection.ts';
 import type { Gateway } from './gateway.ts';
@@ -19,6 +20,7 @@ import {
   journalProblems,
   problemsOf,
   tellingProblems,
+  tpmNotices,
   tpmProblems,
 } from './status.ts';
 
@@ -52,6 +54,13 @@ export function controlHandlers(parts: ControlParts): Readonly<Record<string, Co
         progress: everySoOften((searched) => out.progress({ searched })),
       }),
     act: (args, _out, signal) => gateway.opening.console.act(consoleAct(args), signal),
+    commission: (args, out, signal) =>
+      gateway.commissioning.walk(
+        commissionAsk(args),
+        (step) => void out.progress({ step }).catch(() => undefined),
+        signal,
+      ),
+    commissioned: async () => gateway.commissioning.rows(),
     check: (_args, out, signal) => checkJournal(journal, signal, (progress) => out.progress(progress)),
   };
 }
@@ -70,6 +79,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     ...problemsOf({ uplink, lines, journalProblems: journalProblems(status) }),
     ...tpmProblems(tpm),
     ...tellingProblems(telling),
+    ...gateway.commissioning.problems(),
   ];
   return {
     gateway: settings.gateway.id,
@@ -77,7 +87,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     assurance: gateway.tpm === undefined ? 'A0' : 'anchored',
     healthy: problems.length === 0,
     problems,
-    notices: [...journalNotices(status), ...openingNotices(opening)],
+    notices: [...journalNotices(status), ...tpmNotices(tpm), ...openingNotices(opening)],
     up_ms: observed.upMs,
     clock: observed.clock,
     log: newestLog(journal),

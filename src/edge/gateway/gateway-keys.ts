@@ -1,24 +1,31 @@
 /** The keys of a gateway, as its settings say: in files, or in a TPM. */
 import { join } from 'node:path';
-import { withTimeout } from '../../base/abort.ts';
+import { orAborted, withTimeout } from '../../base/abort.ts';
+import { hex } from '../../base/bytes.ts';
 import type { Scheduler } from '../../base/clock.ts';
-import { explain } from '../../base/errors.ts';
+import { explain, LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { makeDirectory } from '../../platform/durable-file.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { nodeTpmCrypto } from '../../platform/tpm-crypto.ts';
 import type { KeyStore } from '../contracts/signer.ts';
+import { openTpmBox } from '../keys/open-box.ts';
 import { localAuthority, readPolicyFile } from '../keys/policy-authority.ts';
-import { provisionTpm } from '../keys/provision-tpm.ts';
 import { SoftwareKeyStore } from '../keys/software-key-store.ts';
-import { TpmBox } from '../keys/tpm-box.ts';
-import { readIdentity } from '../keys/tpm-identity.ts';
+import type { TpmBox } from '../keys/tpm-box.ts';
+import { timesCleared } from '../keys/tpm-clear.ts';
 import { TpmKeyStore } from '../keys/tpm-key-store.ts';
 import { TpmClient } from '../tpm/client.ts';
 import { openTransport } from '../tpm/open-transport.ts';
 import { type TpmSettings, tpmAddress } from './key-settings.ts';
+import { storedEnrolment } from './own-enrolment.ts';
 import type { GatewaySettings } from './settings.ts';
 
+/**
+ * All that a start of the daemon waits for its TPM, whatever it asks it: then devices are read. What the TPM has not said
+ * by then it says later, and the log tells of it later.
+ */
+const START_WAIT_MS = 1_000;
 /** A first start makes primary keys, which a slow chip does in half a minute each. */
 const PROVISION_LIMIT_MS = 180_000;
 const COUNTER_LIMIT_MS = 5_000;
@@ -31,6 +38,10 @@ export interface GatewayTpm {
   readonly target: string;
   /** `local`: log keys are bound to this TPM and to no software. */
   readonly policy: 'local' | 'operator';
+  /** What is left of the time that this start waits for the TPM. */
+  readonly patienceMs?: () => number;
+  /** How often this box's TPM was cleared, and whether its enrolment is of before. */
+  readonly cleared?: () => { readonly times: number; readonly enrolAgain: boolean };
 }
 
 export interface GatewayKeys {
@@ -38,6 +49,8 @@ export interface GatewayKeys {
   readonly tpm: GatewayTpm | undefined;
   /** For the journal: undefined while the TPM is away. */
   readonly readCounter: (() => Promise<number | undefined>) | undefined;
+  /** The start is over: from now on the TPM is waited for as long as it may take. */
+  started(): void;
   close(): Promise<void>;
 }
 
@@ -46,10 +59,12 @@ export interface KeyParts {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly signal?: AbortSignal | undefined;
+  /** Of the daemon, whose devices are not to wait for a TPM; a command waits, and rejects when it is away. */
+  readonly isHasty?: boolean;
 }
 
 /**
- * A TPM that is away is no reason to reject, but at the first start, when this box has nothing in it yet. Rejects with
+ * A TPM that is away is no reason to reject; of a command it is when this box has nothing in it yet. Rejects with
  * KEY_PERMISSIONS, KEY_LOCKED, CONFIG_INVALID, CONFIG_UNREADABLE, and at a first start like `provisionTpm`.
  */
 export async function openKeys(parts: KeyParts): Promise<GatewayKeys> {
@@ -62,11 +77,11 @@ export async function openKeys(parts: KeyParts): Promise<GatewayKeys> {
     'software keys: assurance level A0; whoever can read this disk as this user can sign as this gateway',
   );
   const store = await SoftwareKeyStore.open(directory, nodeCrypto);
-  return { store, tpm: undefined, readCounter: undefined, close: () => Promise.resolve() };
+  return { store, tpm: undefined, readCounter: undefined, started: () => undefined, close: () => Promise.resolve() };
 }
 
 async function openTpmKeys(parts: KeyParts, settings: TpmSettings, directory: string): Promise<GatewayKeys> {
-  const { scheduler, signal } = parts;
+  const { scheduler } = parts;
   const logger = parts.logger.child({ room: 'tpm' });
   const authority =
     settings.policy === undefined
@@ -74,33 +89,98 @@ async function openTpmKeys(parts: KeyParts, settings: TpmSettings, directory: st
       : readPolicyFile(settings.policy, nodeTpmCrypto);
   const transport = openTransport(tpmAddress(settings), scheduler);
   const client = new TpmClient({ transport, crypto: nodeTpmCrypto, scheduler, logger });
-  const close = (): Promise<void> =>
-    withTimeout(scheduler, CLOSE_LIMIT_MS, 'the last command of the TPM', client.close()).catch((error: unknown) => {
+  const path = join(directory, 'tpm.json');
+  let store: TpmKeyStore | undefined;
+  const close = async (): Promise<void> => {
+    store?.close();
+    const closed = box?.close() ?? client.close();
+    await withTimeout(scheduler, CLOSE_LIMIT_MS, 'the last command of the TPM', closed).catch((error: unknown) => {
       logger.warn({ reason: explain(error) }, 'the TPM was left in the middle of a command');
     });
+  };
+  let box: TpmBox | undefined;
   try {
-    const path = join(directory, 'tpm.json');
-    const limit = AbortSignal.timeout(PROVISION_LIMIT_MS);
-    const stop = signal === undefined ? limit : AbortSignal.any([signal, limit]);
     // What this box has in its TPM is known without asking it.
-    const identity = readIdentity(path, nodeTpmCrypto) ?? (await provisionTpm(client, path, stop));
-    const box = new TpmBox(client, identity, nodeCrypto);
-    const store = await TpmKeyStore.open({ directory, box, authority, crypto: nodeCrypto });
+    const renewed = (): void => store?.forgetAll();
+    const opened = openTpmBox({ client, path, crypto: nodeCrypto, tpmCrypto: nodeTpmCrypto, logger, renewed });
+    box = opened;
+    const patienceMs = parts.isHasty === true ? patience(scheduler) : undefined;
+    if (opened.known === undefined) await firstAnswer(parts, opened, patienceMs?.());
+    store = await TpmKeyStore.open({
+      directory,
+      box: opened,
+      authority,
+      crypto: nodeCrypto,
+      scheduler,
+      ...(patienceMs && { patienceMs }),
+    });
     if (authority.isLocal) {
       logger.warn({}, 'no policy of PCRs: log keys are bound to this TPM, and to no software in particular');
     }
-    const policy = authority.isLocal ? 'local' : 'operator';
-    const readCounter = async (): Promise<number | undefined> => {
-      try {
-        return await box.readCounter(AbortSignal.timeout(COUNTER_LIMIT_MS));
-      } catch (error) {
-        logger.warn({ reason: explain(error) }, 'the anchor counter cannot be read now');
-        return undefined;
-      }
+    const tpm: GatewayTpm = {
+      box: opened,
+      settings,
+      target: client.target,
+      policy: authority.isLocal ? 'local' : 'operator',
+      cleared: () => clearedOf(parts.settings, opened, path),
+      ...(patienceMs && { patienceMs }),
     };
-    return { store, tpm: { box, settings, target: client.target, policy }, readCounter, close };
+    const readCounter = () => counterOf(opened, logger, Math.min(COUNTER_LIMIT_MS, patienceMs?.() ?? COUNTER_LIMIT_MS));
+    return { store, tpm, readCounter, started: () => patienceMs?.end(), close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+interface Patience {
+  (): number;
+  end(): void;
+}
+
+/** What is left of `START_WAIT_MS`, until the start is over; without an end then. */
+function patience(scheduler: Scheduler): Patience {
+  const endMs = scheduler.monotonicMs() + START_WAIT_MS;
+  let isOver = false;
+  const leftMs = () => (isOver ? Number.POSITIVE_INFINITY : Math.max(0, endMs - scheduler.monotonicMs()));
+  return Object.assign(leftMs, {
+    end: () => {
+      isOver = true;
+    },
+  });
+}
+
+/** At the first start of this box. A daemon goes on without an answer: its log begins with a key that waits for the TPM. */
+async function firstAnswer(parts: KeyParts, box: TpmBox, limitMs: number | undefined): Promise<void> {
+  const { scheduler, signal } = parts;
+  const what = 'the first answer of the TPM';
+  const ready = orAborted(signal, box.ready());
+  try {
+    await withTimeout(scheduler, limitMs ?? PROVISION_LIMIT_MS, what, ready);
+  } catch (error) {
+    const isSilent =
+      error instanceof LatchkeyError && ['TIMED_OUT', 'TPM_UNAVAILABLE', 'TPM_BUSY'].includes(error.code);
+    if (!isSilent || limitMs === undefined) throw error;
+    const reason = explain(error);
+    parts.logger.error(
+      { reason },
+      'the TPM has never answered this box: entries are recorded, and signed when it does',
+    );
+  }
+}
+
+async function counterOf(box: TpmBox, logger: Logger, limitMs: number): Promise<number | undefined> {
+  try {
+    return await box.readCounter(AbortSignal.timeout(Math.floor(limitMs)));
+  } catch (error) {
+    logger.warn({ reason: explain(error) }, 'the anchor counter cannot be read now');
+    return undefined;
+  }
+}
+
+function clearedOf(settings: GatewaySettings, box: TpmBox, path: string) {
+  const times = timesCleared(path);
+  if (times === 0) return { times, enrolAgain: false };
+  const enrolled = storedEnrolment(settings)?.record.tpm;
+  return { times, enrolAgain: enrolled !== undefined && enrolled.srk !== (box.known && hex(box.known.srk.name)) };
 }

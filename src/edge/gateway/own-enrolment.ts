@@ -1,6 +1,6 @@
 /** What this box was enrolled as: for its journal, which passes the record on, and for its log, which tells of it. */
 import { join } from 'node:path';
-import { base64 } from '../../base/bytes.ts';
+import { base64, hex } from '../../base/bytes.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { explain, LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -42,13 +42,21 @@ export function ownEnrolment(settings: GatewaySettings, keys: GatewayKeys, logge
   if (stored === undefined) return undefined;
   const { envelope: record, vkey: service } = stored;
   const box = keys.tpm?.box;
-  const isOwn = box !== undefined && stored.record.tpm?.ak === base64(box.akSpki);
-  const attesting = isOwn ? { ak: box.akSpki, attest: (payload: Uint8Array) => attest(box, payload) } : undefined;
+  const { tpm } = stored.record;
+  const isOwn = box?.known !== undefined && tpm?.ak === base64(box.akSpki);
+  const attesting = isOwn
+    ? { ak: box.akSpki, attest: (payload: Uint8Array) => attest(box, tpm.srk, payload) }
+    : undefined;
   return { record, service, issued: stored.record.issued, ...(attesting && { attesting }) };
 }
 
-async function attest(box: TpmBox, payload: Uint8Array): Promise<Envelope> {
+/** The AK outlives a clear of the TPM, and the word that was given for it does not: the box must be enrolled again. */
+async function attest(box: TpmBox, srk: string, payload: Uint8Array): Promise<Envelope> {
   try {
+    await box.ready(AbortSignal.timeout(ATTEST_LIMIT_MS));
+    if (hex(box.identity.srk.name) !== srk) {
+      throw new LatchkeyError('TPM_MISSING', 'expected the TPM as it was enrolled; found one that was cleared since');
+    }
     const quote = await box.quote(successorDigest(nodeCrypto, payload), AbortSignal.timeout(ATTEST_LIMIT_MS));
     return attestedSuccessor(nodeCrypto, payload, box.akSpki, quote);
   } catch (error) {

@@ -80,12 +80,27 @@ export function problemsOf(parts: {
 export function tpmProblems(tpm: TpmStatus | undefined): readonly string[] {
   if (tpm === undefined) return [];
   const { state, reason, awayForMs, because, dueInMs } = tpm.anchors;
+  const found: string[] = [];
+  if (tpm.enrolAgain === true) {
+    found.push('the TPM was cleared after this box was enrolled: stop the gateway and run "latchkey enroll" again');
+  }
+  if (tpm.ak === undefined) {
+    found.push(`the TPM at ${tpm.target} has never answered this box: nothing is signed until it does`);
+  }
   if (state === 'away') {
     const forS = Math.round((awayForMs ?? 0) / 1_000);
-    return [`the TPM has not anchored for ${forS} s, and nothing since is anchored: ${reason}`];
+    found.push(`the TPM has not anchored for ${forS} s, and nothing since is anchored: ${reason}`);
+  } else if (because === 'wear') {
+    found.push(`anchors wait ${Math.ceil((dueInMs ?? 0) / 1_000)} s: the wear budget of the TPM is used up`);
   }
-  if (because !== 'wear') return [];
-  return [`anchors wait ${Math.ceil((dueInMs ?? 0) / 1_000)} s: the wear budget of the TPM is used up`];
+  return found;
+}
+
+/** What happened to the TPM and stays true. */
+export function tpmNotices(tpm: TpmStatus | undefined): readonly string[] {
+  if (tpm?.cleared === undefined) return [];
+  const times = tpm.cleared === 1 ? 'once' : `${tpm.cleared} times`;
+  return [`the TPM was cleared ${times}: what it had sealed is gone, and its keys and counter were made anew`];
 }
 
 /** A service that is away for an hour is worth a look; one that contradicts, at once. */

@@ -1,7 +1,9 @@
 /**
  * What the daemon does with its TPM beside opening keys: attests each start, anchors, and says how the TPM fares.
  *
- * All of it waits for the TPM, and nothing waits for it: a start whose TPM is away is attested when it is back.
+ * All of it waits for the TPM, and nothing waits for it: a start whose TPM is away is attested when it is back. A TPM that
+ * was reset under the running daemon shows by the counts in whatever its AK signs, or at a look at its clock: the start is
+ * attested anew then, with the reason, so that the log tells of the reset.
  */
 import { Backoff } from '../../base/backoff.ts';
 import { base64, base64url, equalBytes, hex } from '../../base/bytes.ts';
@@ -20,8 +22,11 @@ import { expectedLifeYears, RATED_INCREMENTS } from '../keys/wear-budget.ts';
 import type { GatewayTpm } from './gateway-keys.ts';
 
 /** The start does not wait longer for what it says of the TPM in `gateway.started`. */
-const EARLY_LIMIT_MS = 4_000;
+const EARLY_LIMIT_MS = 1_000;
 const LATE_LIMIT_MS = 60_000;
+/** A gateway that anchors seldom must see a reset all the same. */
+const LOOK_EVERY_MS = 60_000;
+const LOOK_LIMIT_MS = 15_000;
 const RETRY = { firstMs: 1_000, maxMs: 60_000 } as const;
 /** An anchor at the stop may take this long. */
 const STOP_LIMIT_MS = 5_000;
@@ -51,13 +56,25 @@ export interface AttestedStart {
   readonly restarts: number;
 }
 
+interface TpmBoot {
+  readonly resets: number;
+  readonly restarts: number;
+}
+
 export interface TpmStatus {
   readonly target: string;
   /** `local`: log keys are bound to this TPM and to no software. */
   readonly policy: 'local' | 'operator';
-  /** AK SubjectPublicKeyInfo in base64 and the counter's Name in hex, as a trust policy takes them. */
-  readonly ak: string;
-  readonly counterName: string;
+  /**
+   * AK SubjectPublicKeyInfo in base64 and the counter's Name in hex, as a trust policy takes them; absent until the TPM
+   * has answered for the first time in the life of this box.
+   */
+  readonly ak?: string;
+  readonly counterName?: string;
+  /** How often it was cleared; absent when never. */
+  readonly cleared?: number;
+  /** What the enrolment says of it was so before it was cleared. */
+  readonly enrolAgain?: boolean;
   /** This start is attested in the log. */
   readonly attested: boolean;
   readonly anchors: AnchoringStatus & {
@@ -75,17 +92,21 @@ export class TpmDuty {
   readonly #backoff = new Backoff(RETRY);
   readonly #abort = new AbortController();
   readonly #startMs: number;
-  readonly #firstValue: number;
-  #attested = false;
+  readonly #counterBefore: number | undefined;
+  #attested: TpmBoot | undefined;
+  /** Why the start is attested anew. */
+  #reason: string | undefined;
   #timer: Timer | undefined;
+  #lookTimer: Timer | undefined;
   #attesting: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
 
   constructor(parts: TpmDutyParts) {
     this.#parts = parts;
     const { tpm, journal, scheduler, logger, metrics } = parts;
     const { anchors } = tpm.settings;
     this.#startMs = scheduler.monotonicMs();
-    this.#firstValue = journal.anchors?.lastCounter() ?? tpm.box.identity.counter.first;
+    this.#counterBefore = journal.anchors?.lastCounter();
     const pace = {
       parcelGapMs: anchors.parcel_gap_s * 1_000,
       entriesGapMs: anchors.entries_gap_s * 1_000,
@@ -100,7 +121,7 @@ export class TpmDuty {
   /** For `gateway.started`; undefined when the TPM does not answer in time. */
   async early(): Promise<AttestedStart | undefined> {
     try {
-      return await this.#attest(EARLY_LIMIT_MS);
+      return await this.#attest(Math.min(EARLY_LIMIT_MS, this.#parts.tpm.patienceMs?.() ?? EARLY_LIMIT_MS));
     } catch (error) {
       this.#parts.logger.warn({ reason: explain(error) }, 'the TPM does not answer: this start is attested later');
       return undefined;
@@ -109,15 +130,18 @@ export class TpmDuty {
 
   /** Call it when `gateway.started` is durable. */
   start(early: AttestedStart | undefined): void {
+    this.#parts.tpm.box.onClock = ({ resetCount, restartCount }) => this.#saw(resetCount, restartCount);
     if (early === undefined || !this.#say(early)) this.#later();
     this.#anchorer?.start();
+    this.#lookLater();
   }
 
   /** Call it when `gateway.stopped` is durable: the last checkpoint is anchored, for a while. */
   async stop(): Promise<void> {
     this.#timer?.cancel();
+    this.#lookTimer?.cancel();
     this.#abort.abort(new DOMException('the gateway stops', 'AbortError'));
-    await this.#attesting;
+    await Promise.all([this.#attesting, this.#looking]);
     await this.#anchorer?.stop(STOP_LIMIT_MS);
   }
 
@@ -125,8 +149,12 @@ export class TpmDuty {
     const { tpm, scheduler } = this.#parts;
     const anchoring = this.#anchorer?.status();
     if (anchoring === undefined) return undefined;
-    const used = (anchoring.counter ?? this.#firstValue) - tpm.box.identity.counter.first;
-    const made = Math.max(0, (anchoring.counter ?? this.#firstValue) - this.#firstValue);
+    const { known } = tpm.box;
+    const firstValue = known?.counter.first ?? 0;
+    const before = this.#counterBefore ?? firstValue;
+    const used = (anchoring.counter ?? before) - firstValue;
+    const made = Math.max(0, (anchoring.counter ?? before) - before);
+    const { times = 0, enrolAgain = false } = tpm.cleared?.() ?? {};
     const ranMs = scheduler.monotonicMs() - this.#startMs;
     const left = Math.max(0, RATED_INCREMENTS - used);
     const lifeYears = expectedLifeYears(made, ranMs);
@@ -134,9 +162,10 @@ export class TpmDuty {
     return {
       target: tpm.target,
       policy: tpm.policy,
-      ak: base64(tpm.box.akSpki),
-      counterName: hex(tpm.box.identity.counter.name),
-      attested: this.#attested,
+      ...(known && { ak: base64(tpm.box.akSpki), counterName: hex(known.counter.name) }),
+      ...(times > 0 && { cleared: times }),
+      ...(enrolAgain && { enrolAgain }),
+      attested: this.#attested !== undefined,
       anchors: {
         ...anchoring,
         made,
@@ -149,7 +178,7 @@ export class TpmDuty {
   async #attest(limitMs: number): Promise<AttestedStart | undefined> {
     const digest = this.#digest();
     if (digest === undefined) return undefined;
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(limitMs)]);
+    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(Math.floor(limitMs))]);
     const { box } = this.#parts.tpm;
     const time = await box.time(digest, signal);
     const quote = await box.quote(digest, signal);
@@ -178,11 +207,43 @@ export class TpmDuty {
         attest: base64url(attest),
         signature: base64url(signature),
         statement: base64url(attested.digest),
+        ...(this.#reason !== undefined && { reason: this.#reason }),
       };
       journal.appender.append({ observed: observer.observe(), body: { type: 'key.attested', data }, urgent: true });
     }
-    this.#attested = true;
+    this.#attested = { resets: attested.resets, restarts: attested.restarts };
+    this.#reason = undefined;
     return true;
+  }
+
+  /** The TPM is in another boot than the one that was attested: the log must tell of it. */
+  #saw(resets: number, restarts: number): void {
+    const last = this.#attested;
+    if (last === undefined || (last.resets === resets && last.restarts === restarts)) return;
+    this.#reason = resets < last.resets ? 'tpm_cleared' : resets > last.resets ? 'tpm_reset' : 'tpm_resumed';
+    this.#attested = undefined;
+    this.#parts.metrics.count('tpm_boots_unasked');
+    this.#parts.logger.warn({ resets, restarts, last, reason: this.#reason }, 'the TPM is in another boot than before');
+    this.#backoff.reset();
+    this.#later();
+  }
+
+  #lookLater(): void {
+    if (this.#abort.signal.aborted) return;
+    this.#lookTimer = this.#parts.scheduler.after(LOOK_EVERY_MS, () => {
+      this.#looking = this.#look().finally(() => this.#lookLater());
+    });
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(LOOK_LIMIT_MS)]);
+      const { resetCount, restartCount } = await this.#parts.tpm.box.clock(signal);
+      this.#saw(resetCount, restartCount);
+    } catch (error) {
+      // Whoever needs the TPM says that it is away.
+      this.#parts.logger.debug({ reason: explain(error) }, 'the clock of the TPM cannot be read now');
+    }
   }
 
   #later(): void {

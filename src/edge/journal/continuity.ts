@@ -22,7 +22,7 @@ export interface HeldTree {
 
 /** `counter`: the TPM's anchor counter is neither where this disk left it nor where its intent leads. */
 export type BreachCause = 'rolled_back' | 'forked' | 'superseded' | 'counter';
-export type CloseCause = 'rotation' | 'key_lost' | 'quarantined' | 'database_lost' | 'settings';
+export type CloseCause = 'rotation' | 'key_lost' | 'tpm_cleared' | 'quarantined' | 'database_lost' | 'settings';
 export type OpenCause = 'first_start' | CloseCause | BreachCause;
 
 const BREACHES: ReadonlySet<OpenCause> = new Set<BreachCause>(['rolled_back', 'forked', 'superseded', 'counter']);

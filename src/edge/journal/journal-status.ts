@@ -41,7 +41,13 @@ export interface JournalStatus {
 
 export function statusOf(log: HeldLog): LogStatus {
   const { origin, state, size, noteSize, receiptedSize, progressSize, verifiedSize, settled } = log;
-  const key = settled ? 'destroyed' : log.keyLost ? 'lost' : log.signer === undefined ? 'locked' : 'here';
+  const key = settled
+    ? 'destroyed'
+    : log.keyLost
+      ? 'lost'
+      : log.signer === undefined || log.signer.isReady === false
+        ? 'locked'
+        : 'here';
   return {
     origin,
     state: state.kind,

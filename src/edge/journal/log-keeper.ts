@@ -140,7 +140,7 @@ export class LogKeeper {
     // An earlier try may have come so far.
     const begun = this.set.logs.find((log) => log.isOpen);
     if (begun !== undefined) return this.#begin(begun, released);
-    const signer = await this.set.prepare(this.seenOutside, isBreach(next.cause));
+    const signer = await this.set.prepare(this.seenOutside, { fresh: isBreach(next.cause), late: true });
     const carry = this.owedCarry(next.after?.log);
     this.#stopSending(carry);
     const anchors = await this.counterAtOpening?.(next.counter);
@@ -240,8 +240,9 @@ export class LogKeeper {
     log.keyLost = true;
     log.signer = undefined;
     const released = await this.#release();
-    this.mark(log, { kind: 'closed', cause: 'key_lost', sendEnd: log.noteSize });
-    await this.openNext({ cause: 'key_lost', after: this.afterOf(log) }, released);
+    const cause = this.set.lostBy(log.origin);
+    this.mark(log, { kind: 'closed', cause, sendEnd: log.noteSize });
+    await this.openNext({ cause, after: this.afterOf(log) }, released);
     this.changed();
   }
 

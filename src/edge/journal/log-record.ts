@@ -27,7 +27,7 @@ const root = z.string().transform((text, context) => {
 const size = z.int().min(0);
 const head = z.strictObject({ size, root });
 const breachCause = z.enum(['rolled_back', 'forked', 'superseded', 'counter']);
-const closeCause = z.enum(['rotation', 'key_lost', 'quarantined', 'database_lost', 'settings']);
+const closeCause = z.enum(['rotation', 'key_lost', 'tpm_cleared', 'quarantined', 'database_lost', 'settings']);
 
 const stateSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('open') }),
@@ -226,10 +226,13 @@ export class LogRecord {
   }
 }
 
-export function causeWord(cause: OpenCause): 'rotation' | 'key_lost' | 'quarantine' | 'breach' | 'missing' {
+export function causeWord(
+  cause: OpenCause,
+): 'rotation' | 'key_lost' | 'tpm_cleared' | 'quarantine' | 'breach' | 'missing' {
   switch (cause) {
     case 'key_lost':
-      return 'key_lost';
+    case 'tpm_cleared':
+      return cause;
     case 'quarantined':
       return 'quarantine';
     case 'database_lost':

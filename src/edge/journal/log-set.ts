@@ -191,9 +191,14 @@ export class LogSet {
   }
 
   /** The key of the next log; `above` are origins seen elsewhere. Rejects like `KeyStore.create`. */
-  prepare(above: readonly string[], fresh = false): Promise<Signer> {
+  prepare(above: readonly string[], { fresh = false, late = false } = {}): Promise<Signer> {
     const here = [...this.#logs.values(), ...this.#gone()].map(({ number }) => number);
-    return this.#nextKey.take({ above: [...above.map(originNumber), ...here], fresh });
+    return this.#nextKey.take({ above: [...above.map(originNumber), ...here], fresh, late });
+  }
+
+  /** Why the key of that log is lost. */
+  lostBy(origin: string): 'key_lost' | 'tpm_cleared' {
+    return this.#options.keyStore.isCleared?.(origin) === true ? 'tpm_cleared' : 'key_lost';
   }
 
   /** Resolves when no key is being made, or when that takes too long. */

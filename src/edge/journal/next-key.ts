@@ -30,6 +30,8 @@ export interface NextKeyRequest {
    * That one goes, and a new one is made.
    */
   readonly fresh?: boolean;
+  /** A log must begin now, also without an answer of the key store. */
+  readonly late?: boolean;
 }
 
 export class NextKey {
@@ -98,23 +100,37 @@ export class NextKey {
     await this.used();
   }
 
-  async #take({ above, fresh }: NextKeyRequest): Promise<Signer> {
+  async #take({ above, fresh, late = false }: NextKeyRequest): Promise<Signer> {
     const { operatorDomain, gatewayId, keyStore } = this.#options;
     const spareNumber = this.#spare === undefined ? 0 : numberOf(this.#spare.origin);
     const highest = Math.max(0, ...above);
     const isGood = fresh !== true || this.#spare?.isFresh === true;
     if (this.#spare !== undefined && isGood && spareNumber > highest) {
       const { origin, isFresh = false } = this.#spare;
-      const signer = this.#spare.signer ?? (await keyStore.open(origin));
-      this.#spare = { origin, signer, isFresh };
-      return signer;
+      const signer = await this.#opened(origin, late);
+      if (signer !== undefined) {
+        this.#spare = { origin, signer, isFresh };
+        return signer;
+      }
     }
     await this.drop();
     const number = 1 + Math.max(highest, spareNumber);
     await writeFileDurably(join(this.#directory, OPENING), utf8(`${number}\n`));
-    const signer = await keyStore.create(operatorDomain, gatewayId, number);
+    const signer = await keyStore.create(operatorDomain, gatewayId, number, { late });
     this.#spare = { origin: signer.origin, signer, isFresh: fresh === true };
     return signer;
+  }
+
+  /** Asked again also when it was opened before: a clear of the TPM takes this one too. Undefined when it is lost. */
+  async #opened(origin: string, late: boolean): Promise<Signer | undefined> {
+    try {
+      return await this.#options.keyStore.open(origin, { late });
+    } catch (error) {
+      if (!(error instanceof LatchkeyError)) throw error;
+      if (error.code === 'KEY_LOST') return undefined;
+      if (this.#spare?.origin === origin && this.#spare.signer !== undefined) return this.#spare.signer;
+      throw error;
+    }
   }
 }
 

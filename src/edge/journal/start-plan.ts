@@ -9,6 +9,8 @@ export interface FoundLog {
   readonly state: LogState;
   /** `locked` also while the key store cannot say yet. */
   readonly key: 'here' | 'locked' | 'lost';
+  /** Of a lost key; `key_lost` unless given. */
+  readonly lostBy?: 'key_lost' | 'tpm_cleared';
   /** Its domain and gateway are the configured ones. */
   readonly isOurs: boolean;
   /** Its last entry is `key.rotated`: a rotation was cut off before the next log opened. */
@@ -69,9 +71,9 @@ function causeOf(found: Found, origin: string, log: FoundLog | undefined): OpenC
   if (log.state.kind !== 'open') return log.state.cause;
   if (!log.isOurs) return 'settings';
   if (log.isRotated) return 'rotation';
-  return log.key === 'lost' ? 'key_lost' : undefined;
+  return log.key === 'lost' ? (log.lostBy ?? 'key_lost') : undefined;
 }
 
 function closeCause(cause: OpenCause | undefined): CloseCause {
-  return cause === 'key_lost' || cause === 'settings' ? cause : 'rotation';
+  return cause === 'key_lost' || cause === 'tpm_cleared' || cause === 'settings' ? cause : 'rotation';
 }

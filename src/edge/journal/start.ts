@@ -3,6 +3,7 @@ import { parseOrigin } from '../../evidence/log/origin.ts';
 import type { OpenCause } from './continuity.ts';
 import type { HeldLog } from './held-log.ts';
 import type { LogKeeper, NextLog } from './log-keeper.ts';
+import type { LogSet } from './log-set.ts';
 import { isRotated } from './previous-end.ts';
 import { type FoundLog, planStart } from './start-plan.ts';
 
@@ -15,7 +16,7 @@ export interface StartOptions {
 export async function startLogs(options: StartOptions, keeper: LogKeeper): Promise<void> {
   const { set } = keeper;
   const { closes, goOn, open } = planStart({
-    logs: set.logs.map((log) => foundLog(options, log)),
+    logs: set.logs.map((log) => foundLog(options, set, log)),
     lost: set.lost,
     unreadable: set.unreadable,
   });
@@ -56,11 +57,20 @@ function nextLog(keeper: LogKeeper, cause: OpenCause, after: string | undefined)
   };
 }
 
-function foundLog(options: StartOptions, log: HeldLog): FoundLog {
+function foundLog(options: StartOptions, set: LogSet, log: HeldLog): FoundLog {
   const { origin, number, state } = log;
   const parsed = parseOrigin(origin);
   const isOurs =
     parsed.ok && parsed.value.domain === options.operatorDomain && parsed.value.gateway === options.gatewayId;
   const key = log.keyLost ? 'lost' : log.signer === undefined ? 'locked' : 'here';
-  return { origin, number, state, key, isOurs, isRotated: state.kind === 'open' && isRotated(log) };
+  const lostBy = log.keyLost ? set.lostBy(origin) : undefined;
+  return {
+    origin,
+    number,
+    state,
+    key,
+    ...(lostBy && { lostBy }),
+    isOurs,
+    isRotated: state.kind === 'open' && isRotated(log),
+  };
 }

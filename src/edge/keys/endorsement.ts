@@ -8,7 +8,19 @@ import { LatchkeyError } from '../../base/errors.ts';
 import { TPM_HT, TPM_RH } from '../../tpm2/algorithms.ts';
 import type { Credential } from '../../tpm2/make-credential.ts';
 import { type TpmPublic, writePublic } from '../../tpm2/public.ts';
-import { EK_P256, EK_P384, EK_POLICY_A_SHA384, EK_POLICY_C_SHA384, EK_RSA2048 } from '../../tpm2/templates.ts';
+import {
+  EK_P256,
+  EK_P256_H2,
+  EK_P384,
+  EK_POLICY_A_SHA256,
+  EK_POLICY_A_SHA384,
+  EK_POLICY_B_SHA256,
+  EK_POLICY_B_SHA384,
+  EK_POLICY_C_SHA256,
+  EK_POLICY_C_SHA384,
+  EK_RSA2048,
+  EK_RSA2048_H1,
+} from '../../tpm2/templates.ts';
 import { getHandles, getProperties, TPM_PT } from '../tpm/commands/capability.ts';
 import { NV_ReadPublic, nvReadAll } from '../tpm/commands/nv.ts';
 import { ActivateCredential, CreatePrimary, ReadPublic } from '../tpm/commands/object.ts';
@@ -30,8 +42,24 @@ interface EkPlace {
 /** The strongest first. */
 const PLACES: readonly EkPlace[] = [
   { kind: 'P-384', index: 0x01c0_0016, handles: [0x8101_0016], template: EK_P384 },
+  { kind: 'P-256 (H-2)', index: 0x01c0_0014, handles: [0x8101_0014], template: EK_P256_H2 },
   { kind: 'P-256', index: 0x01c0_000a, handles: [0x8101_000a, 0x8101_0002], template: EK_P256 },
+  { kind: 'RSA-2048 (H-1)', index: 0x01c0_0012, handles: [0x8101_0012], template: EK_RSA2048_H1 },
   { kind: 'RSA-2048', index: 0x01c0_0002, handles: [0x8101_0001], template: EK_RSA2048 },
+];
+
+/** Certificates of keys by templates that are not known here (the same profile, section 2.2.1.5.2). */
+const OTHER_PLACES: ReadonlyMap<number, string> = new Map([
+  [0x01c0_0018, 'P-521 (H-4)'],
+  [0x01c0_001a, 'SM2 P-256 (H-5)'],
+  [0x01c0_001c, 'RSA-3072 (H-6)'],
+  [0x01c0_001e, 'RSA-4096 (H-7)'],
+]);
+
+/** Where a policy has two branches, for owners who gave the hierarchy an authorisation of their own: both of them. */
+const BRANCHES: readonly { readonly policy: Uint8Array; readonly branches: readonly Uint8Array[] }[] = [
+  { policy: EK_POLICY_B_SHA256, branches: [EK_POLICY_A_SHA256, EK_POLICY_C_SHA256] },
+  { policy: EK_POLICY_B_SHA384, branches: [EK_POLICY_A_SHA384, EK_POLICY_C_SHA384] },
 ];
 
 /** A certificate longer than this is none: the largest NV index of common chips has 2,048 bytes. */
@@ -66,7 +94,12 @@ export async function findEndorsement(tpm: Tpm): Promise<Endorsement> {
   const expected = 'expected the certificate of an endorsement key in the TPM';
   if (strangers.length === 0) {
     const places = PLACES.map(({ index }) => `0x${index.toString(16)}`).join(', ');
-    throw new LatchkeyError('TPM_MISSING', `${expected} (NV index ${places}), found none: its vendor gave it none`);
+    const others = indices.flatMap((index) => OTHER_PLACES.get(index) ?? []);
+    const found =
+      others.length === 0
+        ? 'found none: its vendor gave it none'
+        : `found only those of kinds that are not known here (${others.join(', ')}): use a TPM that also has one of those`;
+    throw new LatchkeyError('TPM_MISSING', `${expected} (NV index ${places}), ${found}`);
   }
   const found = `found one that certifies another key (${strangers.join(', ')})`;
   throw new LatchkeyError('TPM_MISSING', `${expected} for the key that it has; ${found}`);
@@ -126,8 +159,8 @@ export async function activate(tpm: Tpm, ak: Entity, ek: Endorsement, credential
   const { nameAlg } = ek.area;
   const policy = await StartAuthSession(tpm, { type: 'policy', salt: 'unsalted', authHash: nameAlg });
   await PolicySecret(tpm, permanent(TPM_RH.ENDORSEMENT), policy);
-  // Template H-3 has a second branch, for owners who gave the hierarchy an authorisation of their own.
-  if (isOfTemplate(ek.area, EK_P384)) await PolicyOR(tpm, policy, [EK_POLICY_A_SHA384, EK_POLICY_C_SHA384]);
+  const or = BRANCHES.find((each) => equalBytes(each.policy, ek.area.authPolicy));
+  if (or !== undefined) await PolicyOR(tpm, policy, or.branches);
   return ActivateCredential(tpm, ak, { handle: key.handle, name: ek.name, policy }, credential);
 }
 

@@ -38,9 +38,16 @@ const ENDORSEMENT = permanent(TPM_RH.ENDORSEMENT);
  * and with TPM_REFUSED when a handle or index is taken by something else.
  */
 export async function provisionTpm(client: TpmClient, path: string, signal: AbortSignal): Promise<TpmIdentity> {
-  const options = { signal };
-  const known = await client.run(async (tpm) => readIdentity(path, tpm.crypto), options);
+  const known = await client.run(async (tpm) => readIdentity(path, tpm.crypto), { signal });
   if (known !== undefined) return known;
+  const identity = await makeIdentity(client, signal);
+  await writeIdentity(path, identity);
+  return identity;
+}
+
+/** The same without a file. Rejects like `provisionTpm`. */
+export async function makeIdentity(client: TpmClient, signal: AbortSignal): Promise<TpmIdentity> {
+  const options = { signal };
   const srk = await client.run((tpm) => persistent(tpm, 'the SRK', SRK_HANDLE, OWNER, SRK_P256), options);
   const salt = { handle: SRK_HANDLE, area: srk.area, pinnedName: srk.name };
   const inSession = <T>(work: (tpm: Tpm) => Promise<T>): Promise<T> =>
@@ -51,9 +58,7 @@ export async function provisionTpm(client: TpmClient, path: string, signal: Abor
   const ak = await inSession((tpm) => persistent(tpm, 'the AK', AK_HANDLE, ENDORSEMENT, AK_TEMPLATE));
   const login = await inSession((tpm) => persistent(tpm, 'the login key', LOGIN_HANDLE, ENDORSEMENT, LOGIN_TEMPLATE));
   const counter = await inSession(definedCounter);
-  const identity: TpmIdentity = { srk, ak, login, counter };
-  await writeIdentity(path, identity);
-  return identity;
+  return { srk, ak, login, counter };
 }
 
 async function persistent(

@@ -3,11 +3,13 @@
  *
  * A counter's value, an attestation, a login: whoever sits on the bus can withhold them and change none.
  */
+import { orAborted } from '../../base/abort.ts';
 import { equalBytes } from '../../base/bytes.ts';
-import { LatchkeyError } from '../../base/errors.ts';
+import { explain, LatchkeyError } from '../../base/errors.ts';
+import { type Logger, silentLogger } from '../../base/logger.ts';
 import { type AttestationKey, attestationKey } from '../../evidence/anchor/attestation-key.ts';
 import type { SignedAttest } from '../../evidence/anchor/signed-attest.ts';
-import { type EvidenceCrypto, P256_SPKI_PREFIX } from '../../evidence/crypto.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { TPM_ALG, TPM_RH } from '../../tpm2/algorithms.ts';
 import { type ClockInfo, parseAttest } from '../../tpm2/attest.ts';
 import type { PcrSelection } from '../../tpm2/pcr.ts';
@@ -15,45 +17,92 @@ import { parseEcdsaSignature } from '../../tpm2/signature.ts';
 import type { AnchorTpm, CertifiedCounter } from '../contracts/anchor-tpm.ts';
 import type { TpmClient } from '../tpm/client.ts';
 import { type Attestation, GetTime, NV_Certify, Quote, Sign } from '../tpm/commands/attest.ts';
+import { ReadClock, type TpmClock } from '../tpm/commands/capability.ts';
 import { NV_Increment, nvReadCounter } from '../tpm/commands/nv.ts';
 import { protect, type SaltKey } from '../tpm/commands/session.ts';
 import { type Entity, permanent } from '../tpm/entity.ts';
 import type { Tpm } from '../tpm/unit.ts';
-import { AK_HANDLE, LOGIN_HANDLE, type PinnedKey, SRK_HANDLE, type TpmIdentity } from './tpm-identity.ts';
+import { spkiOf } from './spki.ts';
+import { AK_HANDLE, LOGIN_HANDLE, SRK_HANDLE, type TpmIdentity } from './tpm-identity.ts';
+import { ailmentOf, notProvisioned, type Provision, startUp } from './tpm-mending.ts';
 
 const ENDORSEMENT = permanent(TPM_RH.ENDORSEMENT);
 const COUNTER_RANGE = { sizeBytes: 8 } as const;
-const POINT_BYTES = 32;
 
 /** PCRs whose state a Quote states: firmware, its settings, boot loader, secure boot, kernel (TCG PC Client PFP, section 3.3.4). */
 export const QUOTED_PCRS: readonly PcrSelection[] = [{ hashAlg: TPM_ALG.SHA256, pcrs: [0, 1, 2, 4, 7, 8, 9] }];
 
-export class TpmBox implements AnchorTpm {
+/** What is made of an identity once. */
+interface Pinned {
   readonly identity: TpmIdentity;
   readonly ak: AttestationKey;
-  /** SubjectPublicKeyInfo of the key that signs logins, 91 bytes. */
   readonly loginSpki: Uint8Array;
+  readonly salt: SaltKey;
+  readonly counter: Entity;
+}
+
+export interface TpmBoxOptions {
+  /** Makes the identity of a box that has none: tried again at each use until it is there. */
+  readonly provision?: Provision;
+  /** What is pinned was not found: the identity that was made anew when the TPM proves that it was cleared. */
+  readonly renew?: Provision;
+  readonly logger?: Logger;
+}
+
+/** Looking whether a TPM was cleared makes keys in it: not at each of many failures. */
+const RENEW_EVERY_MS = 60_000;
+const MEND_LIMIT_MS = 180_000;
+
+export class TpmBox implements AnchorTpm {
   readonly #client: TpmClient;
   readonly #crypto: EvidenceCrypto;
-  readonly #salt: SaltKey;
-  readonly #counter: Entity;
+  readonly #options: TpmBoxOptions;
+  readonly #stop = new AbortController();
+  #pinned: Pinned | undefined;
+  #provisioning: Promise<void> | undefined;
+  readonly #mended = new WeakSet<object>();
+  #renewedAtMs = Number.NEGATIVE_INFINITY;
+  /** Told of each clock that the AK signed. */
+  onClock: (clock: ClockInfo) => void = () => undefined;
 
-  constructor(client: TpmClient, identity: TpmIdentity, crypto: EvidenceCrypto) {
+  /** `identity`: undefined for a box whose TPM holds nothing yet; `provision` then makes it. */
+  constructor(
+    client: TpmClient,
+    identity: TpmIdentity | undefined,
+    crypto: EvidenceCrypto,
+    options: TpmBoxOptions = {},
+  ) {
     this.#client = client;
-    this.identity = identity;
     this.#crypto = crypto;
-    this.#salt = { handle: SRK_HANDLE, area: identity.srk.area, pinnedName: identity.srk.name };
-    this.#counter = { handle: identity.counter.index, name: identity.counter.name };
-    const ak = attestationKey(crypto, spkiOf(identity.ak));
-    if (ak === undefined || !equalBytes(ak.name, identity.ak.name)) {
-      throw new LatchkeyError('KEY_LOCKED', 'the pinned AK is not of the form that verifiers expect; enrol again');
-    }
-    this.ak = ak;
-    this.loginSpki = spkiOf(identity.login);
+    this.#options = options;
+    if (identity !== undefined) this.#pin(identity);
+  }
+
+  /** Undefined until the TPM has answered for the first time in the life of this box. */
+  get known(): TpmIdentity | undefined {
+    return this.#pinned?.identity;
+  }
+
+  /** Throws TPM_UNAVAILABLE while it is not known. */
+  get identity(): TpmIdentity {
+    return this.#present().identity;
+  }
+
+  get ak(): AttestationKey {
+    return this.#present().ak;
   }
 
   get akSpki(): Uint8Array {
     return this.ak.spki;
+  }
+
+  /** SubjectPublicKeyInfo of the key that signs logins, 91 bytes. */
+  get loginSpki(): Uint8Array {
+    return this.#present().loginSpki;
+  }
+
+  get #counter(): Entity {
+    return this.#present().counter;
   }
 
   get srk(): Entity {
@@ -64,15 +113,40 @@ export class TpmBox implements AnchorTpm {
     return { handle: AK_HANDLE, name: this.identity.ak.name };
   }
 
-  /** A unit of work in a salted session: commands are authorised, answers proved, first parameters encrypted. */
-  run<T>(work: (tpm: Tpm) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#client.run(
-      async (tpm) => {
-        await protect(tpm, this.#salt);
-        return await work(tpm);
-      },
-      signal === undefined ? {} : { signal },
-    );
+  /**
+   * A unit of work in a salted session: commands are authorised, answers proved, first parameters encrypted. Makes the
+   * identity first when there is none.
+   *
+   * A failure that can be mended is, and then told all the same: whoever asked knows what may be done twice.
+   */
+  async run<T>(work: (tpm: Tpm) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    await this.ready(signal);
+    const { salt } = this.#present();
+    const unit = async (tpm: Tpm): Promise<T> => {
+      await protect(tpm, salt);
+      return await work(tpm);
+    };
+    try {
+      return await this.#client.run(unit, signal === undefined ? {} : { signal });
+    } catch (error) {
+      if (error instanceof LatchkeyError) await orAborted(signal, this.#mend(error));
+      throw error;
+    }
+  }
+
+  /** Resolves when the identity is known. Rejects like `provision`, with TPM_UNAVAILABLE without one. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    if (this.#pinned !== undefined) return;
+    this.#provisioning ??= this.#provision().finally(() => {
+      this.#provisioning = undefined;
+    });
+    this.#provisioning.catch(() => undefined);
+    await orAborted(signal, this.#provisioning);
+  }
+
+  /** Whether what led to this failure is mended: the same work may succeed now. */
+  isMended(failure: unknown): boolean {
+    return typeof failure === 'object' && failure !== null && this.#mended.has(failure);
   }
 
   /** Without the salted session, for a TPM whose SRK is not the pinned one: nothing that it says is believed alone. */
@@ -118,8 +192,61 @@ export class TpmBox implements AnchorTpm {
     return signature.value;
   }
 
+  /** Clock and boot of the TPM, as it says them in a session: proof for us, and for nobody else. */
+  clock(signal: AbortSignal): Promise<TpmClock> {
+    return this.run((tpm) => ReadClock(tpm), signal);
+  }
+
   close(): Promise<void> {
+    this.#stop.abort(new LatchkeyError('TPM_UNAVAILABLE', 'the gateway stops'));
     return this.#client.close();
+  }
+
+  #present(): Pinned {
+    if (this.#pinned === undefined) throw notProvisioned(this.#client.target);
+    return this.#pinned;
+  }
+
+  #pin(identity: TpmIdentity): void {
+    const { srk, counter } = identity;
+    const ak = attestationKey(this.#crypto, spkiOf(identity.ak));
+    if (ak === undefined || !equalBytes(ak.name, identity.ak.name)) {
+      throw new LatchkeyError('KEY_LOCKED', 'the pinned AK is not of the form that verifiers expect; enrol again');
+    }
+    this.#pinned = {
+      identity,
+      ak,
+      loginSpki: spkiOf(identity.login),
+      salt: { handle: SRK_HANDLE, area: srk.area, pinnedName: srk.name },
+      counter: { handle: counter.index, name: counter.name },
+    };
+  }
+
+  async #provision(): Promise<void> {
+    const { provision } = this.#options;
+    if (provision === undefined) throw notProvisioned(this.#client.target);
+    this.#pin(await provision(this.#limit()));
+  }
+
+  async #mend(failure: LatchkeyError): Promise<void> {
+    const ailment = ailmentOf(failure);
+    const { logger = silentLogger, renew } = this.#options;
+    if (ailment === undefined || this.#stop.signal.aborted) return;
+    try {
+      if (ailment === 'startup') await startUp(this.#client, this.#limit(), logger);
+      else if (renew === undefined || performance.now() - this.#renewedAtMs < RENEW_EVERY_MS) return;
+      else {
+        this.#renewedAtMs = performance.now();
+        this.#pin(await renew(this.#limit()));
+      }
+      this.#mended.add(failure);
+    } catch (error) {
+      logger.warn({ reason: explain(error) }, 'the TPM could not be mended');
+    }
+  }
+
+  #limit(): AbortSignal {
+    return AbortSignal.any([this.#stop.signal, AbortSignal.timeout(MEND_LIMIT_MS)]);
   }
 
   async #certified(
@@ -153,18 +280,9 @@ export class TpmBox implements AnchorTpm {
     }
     const read = parseAttest(attest);
     if (!read.ok || !equalBytes(read.value.extraData, extraData)) throw tampered('an attestation of other data');
+    this.onClock(read.value.clockInfo);
     return { attest, signature: parsed.value };
   }
-}
-
-/** A TPM may leave out leading zeros of a coordinate. */
-function spkiOf({ area }: PinnedKey): Uint8Array {
-  const spki = new Uint8Array(P256_SPKI_PREFIX.length + 2 * POINT_BYTES);
-  spki.set(P256_SPKI_PREFIX);
-  const { x, y } = area.unique;
-  spki.set(x.subarray(-POINT_BYTES), P256_SPKI_PREFIX.length + POINT_BYTES - Math.min(x.length, POINT_BYTES));
-  spki.set(y.subarray(-POINT_BYTES), spki.length - Math.min(y.length, POINT_BYTES));
-  return spki;
 }
 
 function tampered(found: string): LatchkeyError {

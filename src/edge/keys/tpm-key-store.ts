@@ -6,27 +6,30 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { withTimeout } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import { equalBytes } from '../../base/bytes.ts';
+import type { Scheduler } from '../../base/clock.ts';
 import { LatchkeyError } from '../../base/errors.ts';
+import { systemScheduler } from '../../base/system-scheduler.ts';
 import { purposeDigest } from '../../evidence/anchor/statement.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { originFor, parseOrigin } from '../../evidence/log/origin.ts';
 import { makeDirectory, removeTemporary, syncDirectory } from '../../platform/durable-file.ts';
 import { TPM_ALG, TPM_RH } from '../../tpm2/algorithms.ts';
 import { formatEcdsaSignature } from '../../tpm2/signature.ts';
-import { SRK_P256, sealedTemplate } from '../../tpm2/templates.ts';
+import { sealedTemplate } from '../../tpm2/templates.ts';
 import type { Ticket } from '../../tpm2/ticket.ts';
-import type { KeyStore, Signer } from '../contracts/signer.ts';
+import type { KeyOptions, KeyStore, Signer } from '../contracts/signer.ts';
 import { type Attestation, CertifyCreation, VerifySignature } from '../tpm/commands/attest.ts';
-import { Create, CreatePrimary, Load, LoadExternal, Unseal } from '../tpm/commands/object.ts';
+import { Create, Load, LoadExternal, Unseal } from '../tpm/commands/object.ts';
 import { PCR_Read } from '../tpm/commands/pcr.ts';
 import { PolicyAuthorize, PolicyPCR } from '../tpm/commands/policy.ts';
 import { StartAuthSession } from '../tpm/commands/session.ts';
-import { permanent } from '../tpm/entity.ts';
 import { TpmRefusedError } from '../tpm/errors.ts';
 import { Secret } from '../tpm/secret.ts';
 import type { Tpm } from '../tpm/unit.ts';
+import { LateSigner } from './late-signer.ts';
 import {
   type Approval,
   approvalDigest,
@@ -38,13 +41,15 @@ import {
   pcrSelections,
 } from './policy-authority.ts';
 import { readSealedFile, type SealedBlob, type SealedKey, writeSealedFile } from './sealed-file.ts';
-import { keyPair, SEED_BYTES, SeedSigner } from './seed-signer.ts';
+import { keyPair, SEED_BYTES, type SeedKey, SeedSigner } from './seed-signer.ts';
 import type { TpmBox } from './tpm-box.ts';
-import { AK_TEMPLATE } from './tpm-identity.ts';
+import { wasTakenByClear } from './tpm-clear.ts';
 
 const SUFFIX = '.sealed';
 /** Longest time for one key: a slow chip takes two seconds, a hanging one must not hold the journal up. */
 const UNIT_LIMIT_MS = 60_000;
+/** A log that must begin waits no longer for its key. */
+const LATE_WAIT_MS = 1_000;
 
 export interface TpmKeyStoreParts {
   /** `<data_dir>/keys`. */
@@ -54,15 +59,23 @@ export interface TpmKeyStoreParts {
   readonly crypto: EvidenceCrypto;
   /** Where seeds come from: the system's generator unless a test wants to know them. */
   readonly randomBytes?: (sizeBytes: number) => Uint8Array;
+  /** How long `open` waits for the TPM now: after that it rejects with KEY_LOCKED, and the next call joins the work. */
+  readonly patienceMs?: () => number;
+  readonly scheduler?: Scheduler;
 }
 
 export class TpmKeyStore implements KeyStore {
   readonly kind = 'tpm';
   readonly #parts: TpmKeyStoreParts;
+  readonly #scheduler: Scheduler;
   readonly #signers = new Map<string, SeedSigner>();
+  readonly #late = new Map<string, LateSigner>();
+  readonly #opening = new Map<string, Promise<Signer>>();
+  readonly #destroyed = new Set<string>();
 
   private constructor(parts: TpmKeyStoreParts) {
     this.#parts = parts;
+    this.#scheduler = parts.scheduler ?? systemScheduler();
   }
 
   /** Needs no TPM yet. */
@@ -72,51 +85,48 @@ export class TpmKeyStore implements KeyStore {
     return new TpmKeyStore(parts);
   }
 
-  async create(operatorDomain: string, gatewayId: string, number: number): Promise<Signer> {
-    const { box, authority, crypto } = this.#parts;
+  async create(
+    operatorDomain: string,
+    gatewayId: string,
+    number: number,
+    { late = false }: KeyOptions = {},
+  ): Promise<Signer> {
+    const { crypto } = this.#parts;
     const seed = (this.#parts.randomBytes ?? randomBytes)(SEED_BYTES);
     const secret = new Secret(seed);
-    try {
-      const key = keyPair(seed);
-      const origin = originFor(crypto, operatorDomain, gatewayId, number, key.publicKey);
-      const outsideInfo = purposeDigest(crypto, 'log-key', key.publicKey);
-      const made = await this.#work((tpm) =>
-        Create(tpm, box.srk, sealedTemplate(authPolicyOf(tpm.crypto, authority)), { data: secret, outsideInfo }),
-      );
-      const { privateBlob, publicArea, creation } = made;
-      const sealed: SealedKey = {
-        origin,
-        publicKey: key.publicKey,
-        privateBlob,
-        publicArea,
-        creationData: creation.data,
-        ticket: creation.ticket,
-      };
-      // A key that cannot be opened again would be lost with this process: it is opened once before it counts.
-      const again = await this.#work((tpm) => this.#unseal(tpm, sealed));
-      again.wipe();
-      await writeSealedFile(this.#path(origin), sealed);
-      return this.#keep(new SeedSigner(origin, key));
-    } finally {
-      secret.wipe();
-      seed.fill(0);
-    }
+    const key = keyPair(seed);
+    seed.fill(0);
+    const origin = originFor(crypto, operatorDomain, gatewayId, number, key.publicKey);
+    const seal = () => this.#seal(origin, key, secret);
+    if (late) return this.#lateOr(origin, key.publicKey, seal, () => secret.wipe());
+    return await seal().finally(() => secret.wipe());
   }
 
-  async open(origin: string): Promise<Signer> {
-    const known = this.#signers.get(origin);
+  async open(origin: string, { late = false }: KeyOptions = {}): Promise<Signer> {
+    const known = this.#signers.get(origin) ?? this.#late.get(origin);
     if (known !== undefined) return known;
-    const sealed = this.sealed(origin);
-    const secret = await this.#work((tpm) => this.#unseal(tpm, sealed), origin);
-    try {
-      const key = keyPair(secret.reveal());
-      if (!equalBytes(key.publicKey, sealed.publicKey)) {
-        throw new LatchkeyError('KEY_LOST', `${this.#path(origin)} holds the key of another log than ${origin}`);
-      }
-      return this.#keep(new SeedSigner(origin, key));
-    } finally {
-      secret.wipe();
-    }
+    const { publicKey } = this.sealed(origin);
+    if (late) return this.#lateOr(origin, publicKey, () => this.#open(origin));
+    const patienceMs = this.#parts.patienceMs?.() ?? Number.POSITIVE_INFINITY;
+    const opened = this.#open(origin);
+    return await (patienceMs === Number.POSITIVE_INFINITY ? opened : this.#within(patienceMs, opened));
+  }
+
+  isCleared(origin: string): boolean {
+    return wasTakenByClear(this.#path(origin));
+  }
+
+  /** The TPM was cleared: what was opened before could not be opened again, so nothing more is signed with it. */
+  forgetAll(): void {
+    for (const signer of this.#signers.values()) signer.forget();
+    this.#signers.clear();
+    // One that the TPM never had is sealed in it as it is now.
+    for (const [origin, late] of this.#late) if (late.isReady) this.#late.delete(origin);
+  }
+
+  /** Nothing is waited for any more. */
+  close(): void {
+    for (const signer of this.#late.values()) signer.giveUp();
   }
 
   async list(): Promise<readonly string[]> {
@@ -135,16 +145,20 @@ export class TpmKeyStore implements KeyStore {
   }
 
   async destroy(origin: string): Promise<void> {
+    this.#destroyed.add(origin);
     const path = this.#path(origin);
     await rm(path, { force: true });
     await syncDirectory(dirname(path));
     this.#signers.get(origin)?.forget();
     this.#signers.delete(origin);
+    this.#late.get(origin)?.giveUp();
+    this.#late.delete(origin);
   }
 
   /** What the enrolment service asks about a log key. Throws KEY_LOST or KEY_LOCKED like `open`. */
   sealed(origin: string): SealedKey {
     const path = this.#path(origin);
+    if (wasTakenByClear(path)) throw lost(origin, 'the TPM that had sealed it was cleared');
     const sealed = readSealedFile(path);
     const parsed = parseOrigin(origin);
     assert(parsed.ok, 'an origin that this store gave');
@@ -182,6 +196,83 @@ export class TpmKeyStore implements KeyStore {
     return this.#work((tpm) => this.#unseal(tpm, blob));
   }
 
+  /** Sealed, opened once, and on the disk. */
+  async #seal(origin: string, key: SeedKey, secret: Secret): Promise<Signer> {
+    const { box, authority, crypto } = this.#parts;
+    const outsideInfo = purposeDigest(crypto, 'log-key', key.publicKey);
+    const made = await this.#work((tpm) =>
+      Create(tpm, box.srk, sealedTemplate(authPolicyOf(tpm.crypto, authority)), { data: secret, outsideInfo }),
+    );
+    const { privateBlob, publicArea, creation } = made;
+    const sealed: SealedKey = {
+      origin,
+      publicKey: key.publicKey,
+      privateBlob,
+      publicArea,
+      creationData: creation.data,
+      ticket: creation.ticket,
+    };
+    // A key that cannot be opened again would be lost with this process: it is opened once before it counts.
+    const again = await this.#work((tpm) => this.#unseal(tpm, sealed));
+    again.wipe();
+    // A file that came after would look like a log whose database is gone.
+    if (this.#destroyed.has(origin)) throw lost(origin, 'it was destroyed while the TPM sealed it');
+    await writeSealedFile(this.#path(origin), sealed);
+    return this.#keep(new SeedSigner(origin, key));
+  }
+
+  /** Calls that come while the TPM is asked are one. */
+  #open(origin: string): Promise<Signer> {
+    const opening = this.#opening.get(origin) ?? this.#unsealed(origin).finally(() => this.#opening.delete(origin));
+    this.#opening.set(origin, opening);
+    opening.catch(() => undefined);
+    return opening;
+  }
+
+  async #unsealed(origin: string): Promise<Signer> {
+    const sealed = this.sealed(origin);
+    const secret = await this.#work((tpm) => this.#unseal(tpm, sealed), origin);
+    try {
+      const key = keyPair(secret.reveal());
+      if (!equalBytes(key.publicKey, sealed.publicKey)) {
+        throw new LatchkeyError('KEY_LOST', `${this.#path(origin)} holds the key of another log than ${origin}`);
+      }
+      return this.#keep(new SeedSigner(origin, key));
+    } finally {
+      secret.wipe();
+    }
+  }
+
+  /** The key itself when the TPM gives it in a moment; `done` is called when it is not tried any more. */
+  async #lateOr(
+    origin: string,
+    publicKey: Uint8Array,
+    get: () => Promise<Signer>,
+    done: () => void = () => undefined,
+  ): Promise<Signer> {
+    const begun = get();
+    const waitMs = Math.min(LATE_WAIT_MS, this.#parts.patienceMs?.() ?? LATE_WAIT_MS);
+    try {
+      const signer = await this.#within(waitMs, begun);
+      done();
+      return signer;
+    } catch (error) {
+      if (!(error instanceof LatchkeyError) || error.code !== 'KEY_LOCKED') throw error;
+    }
+    const late = new LateSigner({ origin, publicKey, scheduler: this.#scheduler, get, begun, done });
+    this.#late.set(origin, late);
+    return late;
+  }
+
+  async #within(limitMs: number, work: Promise<Signer>): Promise<Signer> {
+    try {
+      return await withTimeout(this.#scheduler, limitMs, 'the TPM', work);
+    } catch (error) {
+      if (!(error instanceof LatchkeyError) || error.code !== 'TIMED_OUT') throw error;
+      throw new LatchkeyError('KEY_LOCKED', `the TPM did not give the key in ${Math.round(limitMs)} ms`);
+    }
+  }
+
   /** In a policy session; the unit's own session encrypts the answer. */
   async #unseal(tpm: Tpm, sealed: SealedBlob): Promise<Secret> {
     const { box, authority } = this.#parts;
@@ -211,57 +302,37 @@ export class TpmKeyStore implements KeyStore {
     throw new LatchkeyError('KEY_LOCKED', `${found}: the machine started other software than its operator approved`);
   }
 
-  /** Nothing that is done here harms when it is done twice: a connection that broke unnoticed costs one more try. */
+  /**
+   * Nothing that is done here harms when it is done twice: a connection that broke unnoticed, and a TPM that was mended,
+   * cost one more try.
+   */
   async #work<T>(work: (tpm: Tpm) => Promise<T>, origin?: string): Promise<T> {
     const { box } = this.#parts;
     const signal = AbortSignal.timeout(UNIT_LIMIT_MS);
     try {
       return await box.run(work, signal).catch((error: unknown) => {
         const isCutOff = error instanceof LatchkeyError && error.code === 'TPM_UNAVAILABLE' && !signal.aborted;
-        if (isCutOff) return box.run(work, signal);
+        if (isCutOff || box.isMended(error)) return box.run(work, signal);
         throw error;
       });
     } catch (error) {
-      throw await this.#verdict(error, origin);
+      throw this.#verdict(error, origin);
     }
   }
 
-  /**
-   * KEY_LOST only where this very TPM, as it was enrolled, can never give the key again; whatever else fails may be
-   * mended. A TPM that was cleared is not the enrolled one: entries go on being recorded, and a person decides.
-   */
-  async #verdict(error: unknown, origin: string | undefined): Promise<unknown> {
+  /** KEY_LOST only where this very TPM can never give the key again; whatever else fails may be mended. */
+  #verdict(error: unknown, origin: string | undefined): unknown {
     if (error instanceof LatchkeyError && (error.code === 'KEY_LOCKED' || error.code === 'KEY_LOST')) return error;
     const isAbort = error instanceof DOMException;
     if (!(error instanceof LatchkeyError) && !isAbort) return error;
     const text = isAbort ? `the TPM took longer than ${UNIT_LIMIT_MS} ms` : error.message;
-    if (origin !== undefined && error instanceof TpmRefusedError) {
-      if (error.rc.name === 'INTEGRITY') return lost(origin, `its sealed key is damaged (${text})`, error);
-      if (error.code === 'TPM_MISSING' && (await this.#isCleared())) {
-        return cleared(error);
+    if (origin !== undefined) {
+      if (this.isCleared(origin)) return lost(origin, `the TPM that had sealed it was cleared (${text})`, error);
+      if (error instanceof TpmRefusedError && error.rc.name === 'INTEGRITY') {
+        return lost(origin, `its sealed key is damaged (${text})`, error);
       }
     }
     return new LatchkeyError('KEY_LOCKED', `the TPM does not give the key: ${text}`, { cause: error });
-  }
-
-  /**
-   * This TPM by its endorsement keys, and yet another storage hierarchy: only TPM2_Clear does that. Whoever sits on the
-   * bus can feign it: it is only told.
-   */
-  async #isCleared(): Promise<boolean> {
-    const { box } = this.#parts;
-    const { ak, srk } = box.identity;
-    try {
-      return await box.bare(async (tpm) => {
-        const again = await CreatePrimary(tpm, permanent(TPM_RH.ENDORSEMENT), AK_TEMPLATE);
-        if (!equalBytes(again.object.name, ak.name)) return false;
-        const owner = await CreatePrimary(tpm, permanent(TPM_RH.OWNER), SRK_P256);
-        return !equalBytes(owner.object.name, srk.name);
-      }, AbortSignal.timeout(UNIT_LIMIT_MS));
-    } catch {
-      // It does not answer: that it was cleared is not known.
-      return false;
-    }
   }
 
   /** One signer per log, so that destroying its key reaches whoever holds it. */
@@ -287,12 +358,6 @@ function fileName(origin: string): string {
   return `${parsed.value.number}-${parsed.value.tag}${SUFFIX}`;
 }
 
-/** The counter and every sealed key are gone: `provisionTpm` would make others, once a person has said so. */
-function cleared(cause: unknown): LatchkeyError {
-  const what = 'the TPM was cleared, and what it had sealed is gone for good';
-  return new LatchkeyError('KEY_LOCKED', `${what}: move keys/tpm.json away and enrol this box again`, { cause });
-}
-
-function lost(origin: string, what: string, cause: unknown): LatchkeyError {
+function lost(origin: string, what: string, cause?: unknown): LatchkeyError {
   return new LatchkeyError('KEY_LOST', `the key of ${origin} is gone: ${what}`, { cause });
 }

@@ -35,7 +35,7 @@ class Judge {
   clearedFrom: number | undefined;
   readonly #logs: ReadonlyMap<string, LogHistory>;
   readonly #openings: readonly SeenOpening[];
-  /** Reset counts, or reset and restart counts, that a start names. */
+  /** Reset counts, or reset and restart counts, that a start or a GetTime names. */
   readonly #named: ReadonlySet<string>;
   /** Each text with each counter value once. */
   readonly #texts: SeenAnchor[] = [];
@@ -46,9 +46,11 @@ class Judge {
     this.#logs = new Map(logs.map((log) => [log.origin, log]));
     this.#openings = logs.flatMap((log) => log.opening ?? []);
     const starts = logs.flatMap((log) => log.starts).filter((start) => start.resets !== undefined);
-    this.#named = new Set(
-      starts.map(({ resets, restarts }) => (restarts === undefined ? `${resets}` : `${resets} ${restarts}`)),
-    );
+    const times = logs.flatMap((log) => log.times);
+    this.#named = new Set([
+      ...starts.map(({ resets, restarts }) => (restarts === undefined ? `${resets}` : `${resets} ${restarts}`)),
+      ...times.map(({ resetCount, restartCount }) => `${resetCount} ${restartCount}`),
+    ]);
     this.#values = this.#byValue(logs.flatMap((log) => log.anchors));
   }
 

@@ -32,7 +32,10 @@ export const CONTINUITY_FINDINGS = {
     kind: 'reported',
     text: 'entry 0 found a lower counter than this gateway had reached: another TPM, or the state of an emulated one',
   },
-  reset_unobserved: { kind: 'reported', text: 'the TPM was reset or resumed, and no start that is held names it' },
+  reset_unobserved: {
+    kind: 'reported',
+    text: 'the TPM was reset or resumed, and no start or GetTime that is held names it',
+  },
   tpm_cleared: { kind: 'reported', text: 'the TPM was cleared: enrol again; what was anchored before stands' },
   anchored_branch: {
     kind: 'reported',

@@ -11,7 +11,7 @@ const STEP_MS_MAX = 3_999_999_999_999;
 const clockSource = word('none', 'rtc', 'ntp', 'gps');
 const version = pattern('[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}(?:-[a-z][a-z.]{0,15}[0-9]{0,3})?', 32);
 const kernelBoot = pattern('[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}', 36);
-const cause = word('rotation', 'key_lost', 'quarantine', 'breach', 'missing');
+const cause = word('rotation', 'key_lost', 'tpm_cleared', 'quarantine', 'breach', 'missing');
 /** What a log was found to say of a size, on one side of a contradiction. */
 const state = object({}, { size: count, root: hash32Field, counter: int() });
 const NOTE_LINE_PATTERN = '\u2014 [!-*,-~]{1,120} [A-Za-z0-9+/]{4,684}={0,2}';

@@ -1,17 +1,13 @@
 /** Disks that are rolled back, shortened, lost or moved while the TPM counts on, and counters that are: on real swtpm. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { COUNTER_INDEX } from '../../../src/edge/keys/tpm-identity.ts';
 import { Clear } from '../../../src/edge/tpm/commands/hierarchy.ts';
-import {
-  NV_DefineSpace,
-  NV_Increment,
-  NV_ReadPublic,
-  NV_UndefineSpace,
-  nvReadCounter,
-} from '../../../src/edge/tpm/commands/nv.ts';
+import { NV_DefineSpace, NV_Increment, NV_ReadPublic, NV_UndefineSpace } from '../../../src/edge/tpm/commands/nv.ts';
 import { permanent } from '../../../src/edge/tpm/entity.ts';
+import type { Tpm } from '../../../src/edge/tpm/unit.ts';
 import { TPM_RH } from '../../../src/tpm2/algorithms.ts';
 import { counterNvPublic } from '../../../src/tpm2/nv-public.ts';
 import { until } from '../../support/until.ts';
@@ -164,28 +160,56 @@ describe('a counter that was undefined', () => {
   });
 });
 
-test('a cleared TPM: the keys are gone with its owner hierarchy; entries are recorded, nothing is signed or anchored', async () => {
-  const box = await makeBox();
-  await box.start();
-  const before = await box.recordAnchored(1);
-  await box.stop();
-  await byHand(box, (unit) => Clear(unit, permanent(TPM_RH.LOCKOUT)));
-  await box.start();
-  expect(box.journal.status().logs[0]?.key).toBe('locked');
-  await box.record(2);
-  const { size, noteSize } = box.journal.log();
-  expect(size).toBeGreaterThan(noteSize);
-  await until('the TPM is refused', () => box.running.duty.status()?.anchors.state === 'away', LIMIT_MS);
-  await box.stop();
-  // The clear took the counter along, and cannot lower it: made anew, it goes on above.
-  const value = await byHand(box, async (unit) => {
-    await NV_DefineSpace(unit, OWNER, counterNvPublic(COUNTER_INDEX));
-    const fresh = await NV_ReadPublic(unit, COUNTER_INDEX);
-    await NV_Increment(unit, fresh, fresh);
-    const index = await NV_ReadPublic(unit, COUNTER_INDEX);
-    return nvReadCounter(unit, index, index);
+describe('a cleared TPM', () => {
+  const clear = (unit: Tpm) => Clear(unit, permanent(TPM_RH.LOCKOUT));
+
+  /** Entry 0 names the clear, nothing is lost or accused, and anchors go on where a verifier sees that it was cleared. */
+  async function expectNamed(box: RealBox, origin: string, before: number, scans: readonly string[]): Promise<void> {
+    expect({ ...box.events()[0]?.data }).toMatchObject({ after: { log: origin, cause: 'tpm_cleared' } });
+    expect(box.journal.status().logs.find((log) => log.origin === origin)).toMatchObject({
+      state: 'closed',
+      cause: 'tpm_cleared',
+      key: 'lost',
+    });
+    await box.recordAnchored(1);
+    expect(box.counter).toBeGreaterThan(before);
+    expect(namesOf(box.findings(), 'refuted')).toEqual([]);
+    expect(namesOf(box.findings())).toContain('tpm_cleared');
+    const held = box.origins().flatMap((each) => box.events(each));
+    const texts = held.flatMap(({ type, data }) => (type === 'code.scanned' ? [data['text']] : []));
+    expect(texts).toEqual(expect.arrayContaining([...scans]));
+    expect(existsSync(join(box.disk, 'keys', 'tpm.json.cleared-1'))).toBe(true);
+  }
+
+  test('while the daemon is off: the next log says tpm_cleared, with keys and counter made anew', async () => {
+    const box = await makeBox();
+    await box.start();
+    const before = await box.recordAnchored(2);
+    const origin = box.journal.origin();
+    await box.stop();
+    await byHand(box, clear);
+    await box.start();
+    await expectNamed(box, origin, before, ['event-1', 'event-2']);
+    // The new log's key is sealed in the TPM as it is now.
+    const next = box.journal.origin();
+    await box.stop();
+    await box.start();
+    expect(box.journal.origin()).toBe(next);
   });
-  expect(Number(value)).toBeGreaterThan(before);
+
+  test('under the running daemon: the log ends, the next one says so, and the start is attested anew', async () => {
+    const box = await makeBox();
+    await box.start();
+    const before = await box.recordAnchored(2);
+    const origin = box.journal.origin();
+    await box.running.client.run(clear);
+    await box.record();
+    await until('another log is open', () => ![undefined, origin].includes(box.journal.openOrigin()), LIMIT_MS);
+    await expectNamed(box, origin, before, ['event-1', 'event-2', 'event-3']);
+    const reasons = () => box.events().flatMap(({ type, data }) => (type === 'key.attested' ? [data['reason']] : []));
+    await until('the start is attested anew', () => reasons().length > 0, LIMIT_MS);
+    expect(reasons()).toContain('tpm_cleared');
+  });
 });
 
 test('a disk in a box with another TPM: entries are recorded, nothing is signed, attested or anchored', async () => {

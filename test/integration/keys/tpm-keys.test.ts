@@ -129,16 +129,26 @@ describe('a key in a TPM', () => {
     }
   });
 
-  test('a TPM that was cleared is said to be, and gives it to nobody, also when its box is made anew', async () => {
+  test('is lost with a TPM that was cleared: the pinned AK vouches for what is made anew, and the old pins are kept', async () => {
     const { client, start, directory } = await machine();
     const { store } = await start();
     const signer = await store.create('lockers.example', 'gw-0001', 1);
     await client.run((tpm) => Clear(tpm, permanent(TPM_RH.LOCKOUT)));
-    const cleared = (await start()).store;
-    expect(await codeOf(cleared.open(signer.origin))).toBe('KEY_LOCKED');
-    await expect(cleared.open(signer.origin)).rejects.toThrow(/the TPM was cleared.*enrol this box again/);
-    rmSync(join(directory, 'tpm.json'));
-    expect(await codeOf((await start()).store.open(signer.origin))).toBe('KEY_LOST');
+    const before = readFileSync(join(directory, 'tpm.json'));
+    const { box, store: cleared } = await start();
+    const old = box.identity;
+    await expect(cleared.open(signer.origin)).rejects.toThrow(/is gone: the TPM that had sealed it was cleared/);
+    expect(cleared.isCleared(signer.origin)).toBe(true);
+    expect(readFileSync(join(directory, 'tpm.json.cleared-1'))).toEqual(before);
+    // TPM2_Clear leaves the endorsement hierarchy; the counter goes on above all that it ever was.
+    expect(box.identity.ak.name).toEqual(old.ak.name);
+    expect(box.identity.srk.name).not.toEqual(old.srk.name);
+    expect(box.identity.counter.first).toBeGreaterThan(old.counter.first);
+    const next = await cleared.create('lockers.example', 'gw-0001', 2);
+    const again = (await start()).store;
+    expect(await codeOf(again.open(next.origin))).toBe('resolved');
+    expect(await codeOf(again.open(signer.origin))).toBe('KEY_LOST');
+    expect(again.isCleared(next.origin)).toBe(false);
   });
 });
 
