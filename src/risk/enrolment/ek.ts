@@ -14,7 +14,7 @@ import { accept, type Result } from '../../base/result.ts';
 import type { TpmClass } from '../../evidence/wire/enrolment.ts';
 import { coordinateSizeBytes } from '../../tpm2/algorithms.ts';
 import { parsePublic, type TpmPublic, writePublic } from '../../tpm2/public.ts';
-import { EK_P256, EK_P384, EK_RSA2048 } from '../../tpm2/templates.ts';
+import { EK_TEMPLATES } from '../../tpm2/templates.ts';
 import { type CertificateFacts, KEY_USAGE, readCertificate } from './certificate.ts';
 import { type Authority, findChain, isCurrent } from './chain.ts';
 import type { DenyList } from './deny-list.ts';
@@ -33,8 +33,6 @@ const HANDLED_CRITICAL: ReadonlySet<string> = new Set([
   id_ce_subjectAltName,
   id_ce_certificatePolicies,
 ]);
-
-const TEMPLATES: readonly TpmPublic[] = [EK_P256, EK_P384, EK_RSA2048];
 
 export interface EkTrust {
   readonly authorities: readonly Authority[];
@@ -108,7 +106,7 @@ function tpmNameOf(certificate: CertificateFacts): Pick<CheckedEk, 'manufacturer
 
 /** Equal to a template in everything but the key itself. */
 function isKnownTemplate(area: TpmPublic): boolean {
-  return TEMPLATES.some((template) => {
+  return EK_TEMPLATES.some((template) => {
     const same = { ...area, unique: template.unique } as TpmPublic;
     return area.type === template.type && equalBytes(writePublic(same), writePublic(template));
   });

@@ -11,8 +11,10 @@ import { objectName, type PublicReason, parsePublic, type TpmPublic, writePublic
 import {
   akTemplate,
   EK_P256,
+  EK_P256_H2,
   EK_P384,
   EK_RSA2048,
+  EK_RSA2048_H1,
   SRK_P256,
   sealedTemplate,
   signerTemplate,
@@ -27,6 +29,7 @@ const ZEROS = '00'.repeat(32);
 
 describe('public areas', () => {
   const POLICY_A = '837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa';
+  const POLICY_B_256 = 'ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0';
   const POLICY_B_384 =
     'b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12';
   test.each([
@@ -37,6 +40,8 @@ describe('public areas', () => {
       `0023000b000300b20020${POLICY_A}0006008000430010000300100020${ZEROS}0020${ZEROS}`,
     ],
     ['the EK of template H-3', EK_P384, `0023000c000300f20030${POLICY_B_384}00060100004300100004001000000000`],
+    ['the EK of template H-2', EK_P256_H2, `0023000b000300f20020${POLICY_B_256}00060080004300100003001000000000`],
+    ['the EK of template H-1', EK_RSA2048_H1, `0001000b000300f20020${POLICY_B_256}00060080004300100800000000000000`],
     [
       'the EK of template L-1',
       EK_RSA2048,
