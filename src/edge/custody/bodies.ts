@@ -8,6 +8,7 @@ import type { ScanCode } from '../../evidence/event/scan-code.ts';
 import type { BoardCounts, BoardReading, DeviceReading, LineReading, ScanReading } from '../contracts/reading.ts';
 import type { Compartment, CompartmentOutput, Episode, EpisodeAccess } from './compartment.ts';
 import { UNNAMED_BOOT } from './debounce.ts';
+import { type Measured, NOTHING_MEASURED } from './instruments.ts';
 import type { ClosedBy, Outcome } from './outcome.ts';
 import type { WaitingScan } from './scans.ts';
 import type { CompartmentSettings } from './settings.ts';
@@ -119,23 +120,29 @@ export function episodeBody(
   outcome: Outcome,
   closedBy: ClosedBy,
   boot: number,
+  measured: Measured = NOTHING_MEASURED,
 ): EventBody {
+  const contradictions = [...outcome.contradictions, ...measured.contradictions];
+  const notSeen = [...outcome.notSeen, ...measured.notSeen];
   const data: Mutable = {};
   if (episode.access !== undefined) data['access'] = accessJson(episode.access, boot);
   if (episode.errand !== undefined) data['assigned'] = errandJson(episode.errand);
   if (episode.blindMs > 0) data['blind_ms'] = count(episode.blindMs);
   data['closed_by'] = closedBy;
-  if (outcome.contradictions.length > 0) data['contradictions'] = outcome.contradictions;
+  if (contradictions.length > 0) data['contradictions'] = contradictions;
   if (episode.cut) data['cut'] = true;
   data['door'] = doorSeen(episode, boot);
   put(data, 'held', held, HELD_WRITTEN_MAX);
   if (outcome.itemAfter !== undefined) data['item_after'] = outcome.itemAfter;
   if (episode.itemBefore !== undefined) data['item_before'] = episode.itemBefore;
-  if (outcome.notSeen.length > 0) data['not_seen'] = outcome.notSeen;
+  if (notSeen.length > 0) data['not_seen'] = notSeen;
   const [only, ...others] = outcome.parcels;
   if (others.length > 0) put(data, 'parcels', outcome.parcels, PARCELS_WRITTEN_MAX);
+  if (measured.photo !== undefined) data['photo'] = measured.photo;
   const scans = episode.scans.filter(({ seal }) => seal === undefined);
   putScans(data, scans, episode.scansMore, boot);
+  if (measured.weightAfterG !== undefined) data['weight_after_g'] = measured.weightAfterG;
+  if (measured.weightBeforeG !== undefined) data['weight_before_g'] = measured.weightBeforeG;
   const { actor } = episode;
   const base = { ...(actor !== undefined && { actor }), compartment: settings.name, data, device: settings.device };
   return only !== undefined && others.length === 0
@@ -162,7 +169,9 @@ export function loneScansBody(
 export function deviceBody(reading: DeviceReading, compartments: readonly string[]): EventBody {
   const data: Mutable = {};
   put(data, 'compartments', compartments, 16);
-  if (compartments.length > 0) data['kind'] = 'board';
+  if (reading.identity !== undefined) data['identity'] = reading.identity;
+  const kind = reading.what ?? (compartments.length > 0 ? 'board' : undefined);
+  if (kind !== undefined) data['kind'] = kind;
   if (reading.lastAnswerUpMs !== undefined) data['last_answer_up_ms'] = count(reading.lastAnswerUpMs);
   data['reason'] = reading.reason;
   return { data, device: reading.device, type: `device.${reading.state}` };

@@ -213,6 +213,8 @@ export function doubtScans(state: Compartment): Compartment {
 export interface Timing {
   readonly doorOpenMaxMs: number;
   readonly settleMs: number;
+  /** A scale or a camera has not spoken since the door was shut. */
+  readonly isMeasuring?: boolean;
 }
 
 /** What time alone has decided: whether the episode is to be closed now, and how. */
@@ -224,7 +226,7 @@ export function dueClosing(state: Compartment, nowMs: number, timing: Timing): '
   }
   const waited = nowMs - episode.shutAtMs;
   // A sensor that keeps changing, or a board that went away, must not keep the episode open for ever.
-  const settled = state.item.candidate === undefined && state.blindSinceMs === undefined;
+  const settled = state.item.candidate === undefined && state.blindSinceMs === undefined && timing.isMeasuring !== true;
   return waited >= 4 * timing.settleMs || (settled && waited >= timing.settleMs) ? 'door_shut' : undefined;
 }
 

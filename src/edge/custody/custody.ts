@@ -28,6 +28,7 @@ import {
   occupancyBody,
   scanBody,
 } from './bodies.ts';
+import { claimantOf } from './claim.ts';
 import {
   addScan,
   type Compartment,
@@ -43,6 +44,7 @@ import {
 } from './compartment.ts';
 import { countBody } from './count-body.ts';
 import { HeldReferences } from './held-references.ts';
+import { Instruments } from './instruments.ts';
 import { reportOf } from './lone-scans.ts';
 import { type ClosedBy, judgeEpisode } from './outcome.ts';
 import type { Custody, CustodyOptions } from './room.ts';
@@ -51,7 +53,8 @@ import { sealOf } from './seals.ts';
 import type { CompartmentSettings } from './settings.ts';
 import { readSnapshot, type StartPlace, takeSnapshot } from './snapshot.ts';
 import { sealSaid } from './visit-bodies.ts';
-import { type VisitDesk, VisitKeeper } from './visit-keeper.ts';
+import { VisitKeeper } from './visit-keeper.ts';
+import { readOf, type Wiring, wiringOf } from './wiring.ts';
 
 const TICK_MS = 1_000;
 
@@ -64,9 +67,10 @@ class CustodyRoom implements Custody {
     this.#take(reading);
     this.#tell();
   };
+  readonly visits: VisitKeeper;
   readonly #options: CustodyOptions;
   /** Commissioned compartments by board and channel. */
-  readonly #wired = new Map<string, Map<number, CompartmentSettings>>();
+  readonly #wired: Wiring;
   readonly #settings = new Map<string, CompartmentSettings>();
   readonly #states = new Map<string, Compartment>();
   /** Names of compartments with a running episode. */
@@ -74,7 +78,7 @@ class CustodyRoom implements Custody {
   readonly #row = new ScanRow();
   readonly #windowMs: number;
   readonly #held: HeldReferences;
-  readonly #visits: VisitKeeper;
+  readonly #instruments: Instruments;
   #revision = 0;
   #toldRevision = 0;
   #refusing = false;
@@ -85,16 +89,19 @@ class CustodyRoom implements Custody {
     this.#options = options;
     this.#windowMs = options.settings.scan_window_s * 1_000;
     this.#held = new HeldReferences(options.references);
-    this.#visits = new VisitKeeper(options, {
-      say: (observed, body) => this.#append(observed, body, true),
-      changed: () => {
-        this.#revision += 1;
-      },
-    });
+    const changed = (): void => {
+      this.#revision += 1;
+    };
+    const ordered = (): void => {
+      changed();
+      this.#tell();
+    };
+    const say = (observed: Observed, body: EventBody): void => this.#append(observed, body, true);
+    this.visits = new VisitKeeper(options, { say, changed, ordered });
+    this.#instruments = new Instruments({ ...options, say: (observed, body) => this.#append(observed, body), changed });
+    this.#wired = wiringOf(options.settings.compartments);
     for (const each of options.settings.compartments) {
       if (each.polarity === undefined) continue;
-      const channels = this.#wired.get(each.device) ?? new Map<number, CompartmentSettings>();
-      this.#wired.set(each.device, channels.set(each.channel, each));
       this.#settings.set(each.name, each);
       this.#states.set(each.name, EMPTY_COMPARTMENT);
     }
@@ -127,16 +134,12 @@ class CustodyRoom implements Custody {
     this.#timer?.cancel();
   }
 
-  get visits(): VisitDesk {
-    return this.#visits;
-  }
-
   expect(visit: Visit): void {
     const observed = this.#options.observer.observe();
     // Shut a moment ago, and somebody else comes: what was seen until now is the one before's.
     if (this.#state(visit.compartment).episode?.shutAtMs !== undefined)
       this.#close(visit.compartment, 'door_shut', observed);
-    this.#visits.expect(visit);
+    this.visits.expect(visit);
     this.#tell();
   }
 
@@ -145,7 +148,8 @@ class CustodyRoom implements Custody {
   }
 
   tick(observed: Observed): void {
-    this.#visits.tick(observed);
+    this.visits.tick(observed);
+    this.#instruments.tick(observed);
     for (const name of this.#visited) this.#closeIfDue(name, observed);
     this.#reportLoneScans(observed);
     this.#tell();
@@ -156,7 +160,8 @@ class CustodyRoom implements Custody {
     const waiting = this.#row.list();
     return takeSnapshot([...this.#settings.values()], this.#states, waiting, this.#options, {
       place,
-      visits: (number) => this.#visits.snapshot(upMs, number),
+      visits: (number) => this.visits.snapshot(upMs, number),
+      instruments: this.#instruments.snapshot(),
     });
   }
 
@@ -183,7 +188,8 @@ class CustodyRoom implements Custody {
       if (state.episode !== undefined) this.#visited.add(name);
     }
     for (const scan of read.waiting) this.#row.push(scan);
-    this.#visits.restore(read.visits, this.#options.observer.observe().upMs);
+    this.visits.restore(read.visits, this.#options.observer.observe().upMs);
+    this.#instruments.restore(read.instruments);
     this.#indexHeld();
   }
 
@@ -201,6 +207,9 @@ class CustodyRoom implements Custody {
       case 'line':
         this.#append(reading.observed, lineBody(reading));
         break;
+      default:
+        this.#instruments.take(reading, (name) => this.#state(name).episode?.startedMs);
+        break;
     }
   }
 
@@ -216,15 +225,12 @@ class CustodyRoom implements Custody {
 
   /** Gives a scan to the door that stands open; of several, to the one that opened last. */
   #claim(scan: WaitingScan, observed: Observed): boolean {
-    const all = [...this.#visited].filter((name) => this.#serves(name, scan));
-    const open = all.filter((name) => this.#state(name).episode?.shutAtMs === undefined);
-    const from = open.length > 0 ? open : all;
-    const startedMs = (name: string) => this.#state(name).episode?.startedMs ?? 0;
-    const [first, ...others] = from;
-    if (first === undefined) return false;
-    const latest = others.reduce((best, name) => (startedMs(name) >= startedMs(best) ? name : best), first);
+    const visited = [...this.#visited].filter((name) => this.#serves(name, scan));
+    const claimant = claimantOf(visited, (name) => this.#state(name));
+    if (claimant === undefined) return false;
+    const latest = claimant.name;
     const before = this.#state(latest);
-    const after = addScan(before, scan, open.length > 1);
+    const after = addScan(before, scan, claimant.severalOpen);
     this.#states.set(latest, after);
     const settings = this.#settings.get(latest);
     if (scan.seal !== undefined && settings !== undefined) this.#sealed(settings, scan, observed);
@@ -245,26 +251,21 @@ class CustodyRoom implements Custody {
   #read(settings: CompartmentSettings, channel: ChannelState, reading: BoardReading): void {
     const { observed } = reading;
     const before = this.#state(settings.name);
-    const read = {
-      boot: this.#options.boot,
-      askedMs: Math.min(reading.askedUpMs ?? observed.upMs, observed.upMs),
-      atMs: observed.upMs,
-      shut: (channel.feedback === 1) === (settings.polarity === 'closed_is_1'),
-      item: settings.item_sensor && channel.item !== undefined ? channel.item === 1 : undefined,
-    };
+    const read = readOf(settings, channel, reading, this.#options.boot);
     const sealed: WaitingScan[] = [];
     const { state, outputs } = readCompartment(before, read, () => {
-      const arrival = this.#visits.arrival(settings, observed, this.#takeWaiting(settings.name, observed));
+      const arrival = this.visits.arrival(settings, observed, this.#takeWaiting(settings.name, observed));
       sealed.push(...arrival.scans.filter(({ seal }) => seal !== undefined));
       return arrival;
     });
     this.#states.set(settings.name, state);
+    this.#instruments.looked(settings, read, read.shut && state.door.value === true, state.episode);
     if (state.episode !== undefined) this.#visited.add(settings.name);
     if (outputs.length > 0) this.#revision += 1;
     if (outputs.some((output) => output.kind === 'door' && output.open)) this.#doubtScans(settings.name, observed);
     for (const output of outputs) this.#say(settings, reading, state, output);
     for (const scan of sealed) this.#sealed(settings, scan, observed);
-    if (this.#visits.looked(settings.name, state)) this.#revision += 1;
+    if (this.visits.looked(settings.name, state)) this.#revision += 1;
     if (state.episode !== undefined) this.#closeIfDue(settings.name, observed);
   }
 
@@ -280,12 +281,8 @@ class CustodyRoom implements Custody {
       case 'door':
         this.#append(observed, doorBody(settings, reading, output));
         this.#options.logger.info({ compartment: settings.name, open: output.open }, 'door changed');
-        this.#sayForced(observed, forcedBody(settings, state, output));
+        this.#append(observed, forcedBody(settings, state, output), true);
     }
-  }
-
-  #sayForced(observed: Observed, body: EventBody | undefined): void {
-    if (body !== undefined) this.#append(observed, body, true);
   }
 
   /** A seal was scanned, or said to be broken or missing, for what lies in this compartment or is put in. */
@@ -323,6 +320,7 @@ class CustodyRoom implements Custody {
     const compartments = this.#options.settings.compartments.filter(({ device }) => device === reading.device);
     const names = compartments.map(({ name }) => name);
     this.#append(reading.observed, deviceBody(reading, names));
+    this.#instruments.deviceChanged(reading);
     if (reading.state === 'found') return;
     for (const name of names) {
       const state = this.#states.get(name);
@@ -331,10 +329,9 @@ class CustodyRoom implements Custody {
   }
 
   #closeIfDue(name: string, observed: Observed): void {
-    const { settings } = this.#options;
-    const hasSensor = this.#settings.get(name)?.item_sensor === true;
-    const timing = { doorOpenMaxMs: settings.door_open_max_s * 1_000, settleMs: hasSensor ? settings.settle_ms : 0 };
-    const closedBy = dueClosing(this.#state(name), observed.upMs, timing);
+    const state = this.#state(name);
+    const timing = this.#instruments.timing(this.#settings.get(name), state.episode);
+    const closedBy = dueClosing(state, observed.upMs, timing);
     if (closedBy !== undefined) this.#close(name, closedBy, observed);
   }
 
@@ -344,12 +341,14 @@ class CustodyRoom implements Custody {
     const settings = this.#settings.get(name);
     if (episode === undefined || settings === undefined) return;
     const outcome = judgeEpisode(state, episode, closedBy);
-    this.#append(observed, episodeBody(settings, state.held, episode, outcome, closedBy, this.#options.boot), true);
     const isOver = closedBy === 'door_shut';
+    const measured = this.#instruments.close(settings, episode, outcome, isOver);
+    const { boot } = this.#options;
+    this.#append(observed, episodeBody(settings, state.held, episode, outcome, closedBy, boot, measured), true);
     const goesOn = isOver ? undefined : { ...episode, leftOpenSaid: episode.leftOpenSaid || closedBy === 'left_open' };
     const seal = isOver && outcome.held.length === 0 && outcome.itemAfter !== true ? undefined : state.seal;
     this.#states.set(name, { ...state, held: outcome.held, doubted: outcome.doubted, seal, episode: goesOn });
-    if (isOver) this.#visits.settled(name, episode, outcome);
+    if (isOver) this.visits.settled(name, episode, outcome);
     if (isOver) this.#visited.delete(name);
     this.#indexHeld();
     this.#revision += 1;
@@ -370,7 +369,8 @@ class CustodyRoom implements Custody {
     this.#held.index([...this.#states.values()].flatMap((state) => state.held));
   }
 
-  #append(observed: Observed, body: EventBody, urgent = false): void {
+  #append(observed: Observed, body: EventBody | undefined, urgent = false): void {
+    if (body === undefined) return;
     const { appender, logger, metrics } = this.#options;
     const answer = appender.append(urgent ? { observed, body, urgent } : { observed, body });
     const refused = answer === 'refused';

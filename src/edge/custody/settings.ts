@@ -25,12 +25,40 @@ const compartmentSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('nothing but this gateway lets it open: a door that opens without access is a forced one'),
+  scale: name.exactOptional().describe('the scale that stands under it'),
+  camera: name.exactOptional().describe('the photo source that shows it'),
   scanners: z
     .array(name)
     .min(1)
     .max(16)
     .exactOptional()
     .describe('scanners whose scans can belong to this compartment; all of them when absent'),
+});
+
+/** What of a scale's words is told, and when two weights are one. */
+const weightSchema = z.strictObject({
+  step_g: z.int().min(1).max(1_000_000).default(50).describe('a stable weight that differs by so much is told'),
+  gap_s: z.int().min(1).max(3_600).default(10).describe('and not more often than this'),
+  tolerance_g: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(20)
+    .describe('weights before and after a door was open that differ by no more are equal'),
+});
+
+const positionSchema = z.strictObject({
+  device: name.describe('the position receiver'),
+  geofence: z
+    .strictObject({
+      lat: z.number().min(-90).max(90).describe('degrees, north is positive'),
+      lon: z.number().min(-180).max(180).describe('degrees, east is positive'),
+      radius_m: z.int().min(10).max(1_000_000),
+    })
+    .exactOptional()
+    .describe('where the locker belongs; without it the verdict is always "unknown"'),
+  every_min: z.int().min(1).max(10_080).default(60).describe('told at a change of the verdict, and so often'),
+  stale_s: z.int().min(10).max(86_400).default(300).describe('without a fix for so long the verdict is "unknown"'),
 });
 
 export const COMPARTMENTS_MAX = 2_048;
@@ -78,6 +106,8 @@ export const custodySettingsSchema = z.strictObject({
     .default(1_500)
     .describe('after a door shut: how long its item sensor is looked at before the episode closes'),
   seals: sealSettingsSchema.exactOptional(),
+  weight: weightSchema.prefault({}),
+  position: positionSchema.exactOptional().describe('where the locker stands'),
 });
 
 export type CustodySettings = z.infer<typeof custodySettingsSchema>;

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { JsonObject, Seen } from '../../evidence/event/event.ts';
 import { type Compartment, EMPTY_COMPARTMENT, EPISODE_SCANS_MAX, type Episode, HELD_MAX } from './compartment.ts';
 import { type Debounced, UNNAMED_BOOT, UNREAD } from './debounce.ts';
+import { instrumentsSchema } from './instruments.ts';
 import { WAITING_MAX, type WaitingScan } from './scans.ts';
 import type { SealScan } from './seals.ts';
 import { COMPARTMENTS_MAX, type CompartmentSettings } from './settings.ts';
@@ -80,6 +81,7 @@ const compartmentSchema = z.strictObject({
 const snapshotSchema = z.strictObject({
   boot: count,
   compartments: z.array(compartmentSchema).max(COMPARTMENTS_MAX),
+  instruments: instrumentsSchema.exactOptional(),
   /** The log in which the start numbers count. Snapshots of version 0.1 do not say it: their starts cannot be named. */
   log: z.string().max(120).exactOptional(),
   v: z.literal(1),
@@ -97,11 +99,13 @@ export interface Restored {
   readonly compartments: ReadonlyMap<string, Compartment>;
   readonly waiting: readonly WaitingScan[];
   readonly visits: RestoredVisits | undefined;
+  readonly instruments: z.infer<typeof instrumentsSchema> | undefined;
 }
 
 export interface SnapshotExtras {
   readonly place?: StartPlace | undefined;
   readonly visits?: (number: Nameable) => JsonObject | undefined;
+  readonly instruments?: readonly JsonObject[];
 }
 
 /**
@@ -113,7 +117,7 @@ export function takeSnapshot(
   states: ReadonlyMap<string, Compartment>,
   waiting: readonly WaitingScan[],
   home: StartPlace,
-  { place = home, visits }: SnapshotExtras = {},
+  { place = home, visits, instruments = [] }: SnapshotExtras = {},
 ): JsonObject {
   const isHome = place.log === home.log;
   const number = (boot: number): number => (isHome ? boot : boot === home.boot ? place.boot : UNNAMED_BOOT);
@@ -124,6 +128,7 @@ export function takeSnapshot(
       if (state === undefined || each.polarity === undefined) return [];
       return [compartmentJson(each, each.polarity, isHome ? state : renumbered(state, number))];
     }),
+    ...(instruments.length > 0 && { instruments }),
     log: place.log,
     v: 1,
     ...optional('visits', visits?.(number)),
@@ -180,7 +185,8 @@ export function readSnapshot(
     compartments.set(each.name, compartmentOf(one, isSameWiring, nameable));
   }
   const visits = data.visits && visitsOf(data.visits, nameable);
-  return { compartments, waiting: data.waiting.map((scan) => scanOf(scan, nameable)), visits };
+  const waiting = data.waiting.map((scan) => scanOf(scan, nameable));
+  return { compartments, waiting, visits, instruments: data.instruments };
 }
 
 type Saved = z.infer<typeof compartmentSchema>;

@@ -36,6 +36,7 @@ const CLASSES = {
   'power.restored': 'custody',
   'location.fixed': 'low',
   'photo.captured': 'custody',
+  'photo.dropped': 'low',
   'access.granted': 'custody',
   'access.refused': 'custody',
   'unlock.intended': 'custody',

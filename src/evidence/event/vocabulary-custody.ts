@@ -108,6 +108,9 @@ const contradiction = word(
   'other_seal',
   'seal_broken',
   'seal_missing',
+  'weight_unchanged',
+  'weight_gone',
+  'weight_added',
 );
 
 const errand = word('deposit', 'collect', 'return', 'remove');
@@ -145,6 +148,8 @@ export const episodeField = object(
 const deviceState = object(
   { reason: codeField },
   {
+    /** Who it says that it is: make, model, serial number. */
+    identity: text(64),
     kind: word('board', 'scanner', 'scale', 'sensor', 'reader', 'camera'),
     last_answer_up_ms: int(),
     compartments: array(nameField),
@@ -213,7 +218,10 @@ export const CUSTODY_DATA = {
       fix_age_ms: int(0, 366 * DAY_MS),
     },
   ),
-  'photo.captured': object(photo, { cause: codeField }),
+  /** `kept` is false when the image could not be stored: its hash is all there is. */
+  'photo.captured': object(photo, { cause: codeField, kept: bool() }),
+  /** A stored image was deleted before its time, to make room. */
+  'photo.dropped': object({ sha256: hash32Field, reason: word('budget') }, { age_ms: int() }),
   'access.granted': object(decision, { credential: text(64) }),
   'access.refused': object(decision, { reason: codeField, credential: text(64), locked_ms: int() }),
   /** Before the frame leaves: from here on the opening is said whatever becomes of it. */

@@ -8,6 +8,7 @@ test('an empty section is sound', () => {
     scan_window_s: 180,
     door_open_max_s: 600,
     settle_ms: 1_500,
+    weight: { step_g: 50, gap_s: 10, tolerance_g: 20 },
   });
 });
 

@@ -20,6 +20,7 @@ const scan = { boot: 1, device: 'scanner-1', parcel, quarantined: 'glued', up_ms
 const device = {
   compartments: ['B1-L01'],
   compartments_more: 8,
+  identity: 'B021002593',
   kind: 'board',
   last_answer_up_ms: 900,
   reason: 'no_reply',
@@ -167,7 +168,8 @@ export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
     lat_mdeg: 52_520,
     lon_mdeg: 13_405,
   },
-  'photo.captured': { cause: 'door_opened', media_type: 'image/jpeg', sha256: hash, size_bytes: 80_000 },
+  'photo.captured': { cause: 'door_opened', kept: false, media_type: 'image/jpeg', sha256: hash, size_bytes: 80_000 },
+  'photo.dropped': { age_ms: 86_400_000, reason: 'budget', sha256: hash },
   'access.granted': { attempts: 1, credential: 'c-17', method: 'code' },
   'access.refused': {
     attempts: 3,

@@ -8,7 +8,7 @@ import { bodyOf, eventOf, SAMPLES } from './samples.ts';
 const FIRST_EDITION = `predecessor.found journal.opened gateway.started gateway.stopped gateway.alive clock.stepped
   key.enrolled key.attested key.rotated anchor.made device.found device.lost device.faulted device.commissioned
   line.noisy code.scanned door.opened door.closed door.forced occupancy.changed weight.measured tamper.raised
-  tamper.cleared power.lost power.restored location.fixed photo.captured access.granted access.refused unlock.intended unlock.ended
+  tamper.cleared power.lost power.restored location.fixed photo.captured photo.dropped access.granted access.refused unlock.intended unlock.ended
   parcel.deposited parcel.collected parcel.returned parcel.removed compartment.disturbed compartment.counted
   seal.recorded custody.handed_over exception.reported maintenance.opened maintenance.closed console.acted
   settings.changed command.received command.executed command.refused`.split(/\s+/);
