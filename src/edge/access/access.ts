@@ -114,6 +114,11 @@ export class AccessRoom {
     await Promise.all(this.#running);
   }
 
+  /** Something that was begun has not ended yet. */
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
   status(): AccessStatus {
     const { settings, store } = this.#parts;
     const devices = settings.devices.map(({ name }) => {
