@@ -25,6 +25,7 @@ import type { Journal } from '../journal/journal.ts';
 import { createUplink, type Uplink, uplinkWill } from '../uplink/uplink.ts';
 import { type AccessKeeper, expectationVerbs, openAccess } from './access-keeper.ts';
 import { AliveFacts } from './alive-facts.ts';
+import { Commissioning } from './commission/commissioning.ts';
 import { type CustodyKeeper, startCustody } from './custody-keeper.ts';
 import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { Life } from './life.ts';
@@ -59,6 +60,7 @@ export interface Gateway {
   readonly lines: readonly Line[];
   readonly custody: Pick<CustodyKeeper, 'status'>;
   readonly opening: Pick<Opening, 'doors' | 'console' | 'status'>;
+  readonly commissioning: Pick<Commissioning, 'walk' | 'rows' | 'problems'>;
   /** Undefined where no codes count. */
   readonly access: Pick<AccessKeeper, 'status'> | undefined;
   /** Undefined with software keys. */
@@ -116,7 +118,11 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const keeper = startCustody({ settings, journal, boot, log, observer, scheduler, logger, metrics });
     undo.push(() => keeper.stop());
     const ears = { lines: () => lines, uplink: () => uplink };
-    const { opening, sink: taker } = startFront(parts, { journal, keeper, access, start, observer, ...ears });
+    const {
+      opening,
+      commissioning,
+      sink: taker,
+    } = startFront(parts, { journal, keeper, access, start, observer, ...ears });
     undo.push(() => opening.stop());
     const watch = watchClock(scheduler, source, journal, observer);
     undo.push(() => watch.stop());
@@ -138,7 +144,8 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
       stopped ??= stopRunning(running, reason);
       return stopped;
     };
-    return { journal, uplink, lines, custody: keeper, opening, access, tpm: duty, telling, metrics, observer, stop };
+    const faces = { journal, uplink, lines, custody: keeper, opening, commissioning, access };
+    return { ...faces, tpm: duty, telling, metrics, observer, stop };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -155,12 +162,15 @@ type FrontParts = Pick<OpeningParts, 'journal' | 'keeper' | 'start' | 'observer'
 };
 
 /** Doors and who may open them; readings go to `sink`, where codes are taken out before custody hears of them. */
-function startFront(parts: GatewayParts, front: FrontParts): { readonly opening: Opening; readonly sink: ReadingSink } {
+function startFront(parts: GatewayParts, front: FrontParts) {
   const { access, journal, keeper, lines } = front;
   const verbs = () => ({ ...expectationVerbs(parts.settings, keeper), ...access?.verbs() });
   const opening = startOpening({ ...parts, ...front, verbs });
   const neighbours = { keeper, doors: opening.doors, appender: journal.appender, lines };
-  return { opening, sink: access?.start(neighbours, keeper.sink) ?? keeper.sink };
+  const { compartments } = parts.settings.custody;
+  const commissioning = new Commissioning({ ...parts, ...front, compartments });
+  const sink: ReadingSink = access?.start(neighbours, keeper.sink) ?? keeper.sink;
+  return { opening, commissioning, sink: commissioning.tapping(sink) };
 }
 
 function lifeOf({ settings, scheduler }: GatewayParts, journal: Journal, observer: Observer, facts: AliveFacts): Life {

@@ -1,0 +1,54 @@
+/**
+ * What was commissioned, beside the events that say so: kept by the journal in the transaction of the event. The settings
+ * decide what a bit means; where they say something else than what was seen, the status says so until they agree.
+ */
+import { z } from 'zod';
+import type { GatewaySettings } from '../settings.ts';
+
+export type Polarity = 'closed_is_1' | 'closed_is_0';
+
+const recordSchema = z.strictObject({
+  v: z.literal(1),
+  compartments: z.record(
+    z.string(),
+    z.strictObject({
+      device: z.string(),
+      channel: z.int(),
+      polarity: z.enum(['closed_is_1', 'closed_is_0']),
+      at: z.string(),
+    }),
+  ),
+});
+
+export type Commissioned = z.infer<typeof recordSchema>['compartments'][string];
+export type Records = Readonly<Record<string, Commissioned>>;
+
+export function formatRecords(records: Records): string {
+  return JSON.stringify({ v: 1, compartments: records });
+}
+
+/** Undefined for what is no such text. */
+export function parseRecords(text: string | undefined): Records | undefined {
+  if (text === undefined) return {};
+  try {
+    return recordSchema.parse(JSON.parse(text)).compartments;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where the settings and what was seen contradict each other: one sentence each. */
+export function contradictions(
+  compartments: GatewaySettings['custody']['compartments'],
+  records: Records,
+): readonly string[] {
+  return compartments.flatMap(({ name, device, channel, polarity }) => {
+    const seen = records[name];
+    if (seen === undefined || seen.polarity === polarity) return [];
+    // Wired elsewhere since: what was seen is of another lock.
+    if (seen.device !== device || seen.channel !== channel) return [];
+    const says = polarity === undefined ? 'the settings say nothing' : `the settings say ${polarity}`;
+    const remedy = 'correct its polarity in gateway.yaml and start again, or run "latchkey commission" for it';
+    return [`compartment ${name} was commissioned as ${seen.polarity} at ${seen.at}, and ${says}: ${remedy}`];
+  });
+}
