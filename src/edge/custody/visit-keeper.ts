@@ -66,6 +66,8 @@ export interface VisitKeeperOutlet {
   readonly say: (observed: Observed, body: EventBody) => void;
   /** What a snapshot holds is another now. */
   readonly changed: () => void;
+  /** The same, and nobody else says so: a command asked for it. */
+  readonly ordered: () => void;
 }
 
 export class VisitKeeper implements VisitDesk {
@@ -114,13 +116,13 @@ export class VisitKeeper implements VisitDesk {
 
   assign(wanted: WantedAssignment): Result<undefined, AssignRefusal> {
     const made = this.#book.assign({ ...wanted, end: this.#endOf(wanted.end) });
-    if (made.ok) this.#outlet.changed();
+    if (made.ok) this.#outlet.ordered();
     return made;
   }
 
   unassign(id: string): boolean {
     const was = this.#book.unassign(id);
-    if (was) this.#outlet.changed();
+    if (was) this.#outlet.ordered();
     return was;
   }
 
@@ -129,7 +131,7 @@ export class VisitKeeper implements VisitDesk {
     const made = this.#book.openWindow(window);
     if (!made.ok) return made;
     this.#outlet.say(this.#parts.observer.observe(), windowBody('maintenance.opened', window, 'command'));
-    this.#outlet.changed();
+    this.#outlet.ordered();
     return made;
   }
 
@@ -137,7 +139,7 @@ export class VisitKeeper implements VisitDesk {
     const window = this.#book.closeWindow(id);
     if (window === undefined) return false;
     this.#outlet.say(this.#parts.observer.observe(), windowBody('maintenance.closed', window, 'command'));
-    this.#outlet.changed();
+    this.#outlet.ordered();
     return true;
   }
 

@@ -17,6 +17,7 @@ import { journalSettingsSchema } from '../journal/journal-settings.ts';
 import { portShape } from '../ports/settings.ts';
 import { uplinkSettingsSchema } from '../uplink/settings.ts';
 import { enrolmentServiceSchema } from './enrolment-settings.ts';
+import { checkAccessNames } from './access-names.ts';
 import { keySettingsSchema } from './key-settings.ts';
 import { referenceSettingsSchema } from './references.ts';
 
@@ -95,6 +96,7 @@ export const gatewaySettingsSchema = z
   })
   // Also when a part is wrong in itself, so that all problems come at once.
   .superRefine((settings, context) => checkNames(namesSchema.parse(settings), context), { when: () => true })
+  .superRefine(checkAccessNames)
   .superRefine(({ keys, mqtt }, context) => {
     if (keys === 'software' || keys.tpm.mqtt_login === undefined || mqtt.password_file === undefined) return;
     const message = 'no password file, since keys.tpm.mqtt_login makes the password';

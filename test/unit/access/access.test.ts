@@ -347,7 +347,6 @@ describe('power that goes', () => {
     async (step) => {
       let frames = 0;
       const made: AccessTable = table({
-        dir,
         open: (_request: OpenRequest) => {
           if (step === 'asked') return dead();
           frames += 1;
