@@ -45,6 +45,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: {
       policy: { type: 'string', value: 'FILE', help: 'the trust policy: which logs, witnesses and level to believe' },
       vkey: { type: 'string', value: 'KEY', help: 'believe this one log: its C2SP verifier key' },
+      receipt: {
+        type: 'string',
+        multiple: true,
+        value: 'FILE',
+        help: 'a cosigned note from beside the file: proves who stored it; may be given several times',
+      },
+      enrolment: {
+        type: 'string',
+        multiple: true,
+        value: 'FILE',
+        help: 'records and successor statements for a policy that names a service; may be given several times',
+      },
       json: JSON_OUT,
     },
     details:
@@ -93,6 +105,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     },
     details: 'Asks the running gateway, or takes the lock of the journal when none runs.',
     load: async () => (await import('./commands/journal-export.ts')).journalExportCommand,
+  },
+  {
+    name: 'photo',
+    summary: 'Give out a photo that this box keeps, by its SHA-256',
+    positionals: ['SHA256'],
+    options: { config: CONFIG, out: OUT },
+    details: 'SHA256 as 64 hex digits, or as it stands in events. Asks the running gateway, which holds the key.',
+    load: async () => (await import('./commands/photo.ts')).photoCommand,
   },
   {
     name: 'journal check',
@@ -160,6 +180,22 @@ export const COMMANDS: readonly CommandSpec[] = [
     details:
       'PORT is a device path, tcp://HOST:PORT, or a name of the settings. The gateway must not run on it. Scanners, scales and receivers are looked for first, and end the search. Exit code 0: found. 2: nothing answered, or not everything was asked. 75: somebody holds the port.',
     load: async () => (await import('./commands/probe.ts')).probeCommand,
+  },
+  {
+    name: 'commission',
+    summary: 'Walk through closed, open, closed for each door: polarity, numbering, missing feedback',
+    positionals: ['[COMPARTMENT...]'],
+    options: {
+      config: CONFIG,
+      again: { type: 'boolean', help: 'also doors that are commissioned' },
+      yes: { type: 'boolean', help: 'ask for no Enter: begin each door at once' },
+      wait: { type: 'string', value: 'S', help: 'seconds for each move (60)' },
+      'accept-unlike': { type: 'boolean', help: 'record a door that reads otherwise than its neighbours' },
+      json: JSON_OUT,
+    },
+    details:
+      'Asks the running gateway, which records each door as a signed device.commissioned. Opens nothing: use hand, key, or "latchkey open" in another window. A walk that was broken off goes on with the next door. Prints the lines for gateway.yaml. Exit code 0: all of them. 2: not all, and why.',
+    load: async () => (await import('./commands/commission.ts')).commissionCommand,
   },
   {
     name: 'simulate',

@@ -61,6 +61,11 @@ export function controlHandlers(parts: ControlParts): Readonly<Record<string, Co
         signal,
       ),
     commissioned: async () => gateway.commissioning.rows(),
+    photo: async (args, out) => {
+      if (gateway.photos === undefined)
+        throw new LatchkeyError('USAGE', 'this gateway takes no photos (photos.sources)');
+      return await gateway.photos.send(args, out);
+    },
     check: (_args, out, signal) => checkJournal(journal, signal, (progress) => out.progress(progress)),
   };
 }

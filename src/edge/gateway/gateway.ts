@@ -33,6 +33,7 @@ import { createLines } from './lines.ts';
 import { openGatewayJournal } from './open-journal.ts';
 import { type Opening, type OpeningParts, startOpening } from './opening.ts';
 import { successorDuty, tellOwnEnrolment } from './own-enrolment.ts';
+import { openPhotos, type Photos } from './photos.ts';
 import type { GatewaySettings } from './settings.ts';
 import type { SuccessorDuty, TellingStatus } from './successor-duty.ts';
 import { TpmDuty, type TpmStatus } from './tpm-duty.ts';
@@ -61,6 +62,8 @@ export interface Gateway {
   readonly custody: Pick<CustodyKeeper, 'status'>;
   readonly opening: Pick<Opening, 'doors' | 'console' | 'status'>;
   readonly commissioning: Pick<Commissioning, 'walk' | 'rows' | 'problems'>;
+  /** Undefined where there are none. */
+  readonly photos: Pick<Photos, 'status' | 'send'> | undefined;
   /** Undefined where no codes count. */
   readonly access: Pick<AccessKeeper, 'status'> | undefined;
   /** Undefined with software keys. */
@@ -117,12 +120,14 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     undo.push(() => duty?.stop());
     const keeper = startCustody({ settings, journal, boot, log, observer, scheduler, logger, metrics });
     undo.push(() => keeper.stop());
+    const photos = await openPhotos({ ...parts, keys, journal, observer });
+    undo.push(() => photos?.stop());
     const ears = { lines: () => lines, uplink: () => uplink };
     const {
       opening,
       commissioning,
       sink: taker,
-    } = startFront(parts, { journal, keeper, access, start, observer, ...ears });
+    } = startFront(parts, { journal, keeper, access, photos, start, observer, ...ears });
     undo.push(() => opening.stop());
     const watch = watchClock(scheduler, source, journal, observer);
     undo.push(() => watch.stop());
@@ -131,20 +136,21 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     lines = parts.makeLines?.(sink, observer) ?? createLines(parts, sink, observer);
     undo.push(() => stopLines(lines));
     for (const line of lines) line.start();
+    photos?.start(sink, keeper);
     // A port that another daemon holds ends this one; a port that is merely away does not.
     await orAborted(signal, Promise.all(lines.map((line) => line.firstAttempt())));
     uplink = connect(parts, keys, journal, boot, opening);
     uplink.start();
     const telling = successorDuty(parts, journal);
     telling?.start();
-    const rooms = { parts, lines, keeper, opening, access, watch, life, duty };
+    const rooms = { parts, lines, keeper, opening, access, photos, watch, life, duty };
     const running = { ...rooms, keys, journal, uplink, source, telling };
     let stopped: Promise<Stopped> | undefined;
     const stop = (reason: 'signal' | 'failure'): Promise<Stopped> => {
       stopped ??= stopRunning(running, reason);
       return stopped;
     };
-    const faces = { journal, uplink, lines, custody: keeper, opening, commissioning, access };
+    const faces = { journal, uplink, lines, custody: keeper, opening, commissioning, access, photos };
     return { ...faces, tpm: duty, telling, metrics, observer, stop };
   } catch (error) {
     for (const step of undo.reverse()) await step();
@@ -159,12 +165,13 @@ function siteOf({ ports, custody }: GatewaySettings, access: AccessKeeper | unde
 
 type FrontParts = Pick<OpeningParts, 'journal' | 'keeper' | 'start' | 'observer' | 'lines' | 'uplink'> & {
   readonly access: AccessKeeper | undefined;
+  readonly photos: Photos | undefined;
 };
 
 /** Doors and who may open them; readings go to `sink`, where codes are taken out before custody hears of them. */
 function startFront(parts: GatewayParts, front: FrontParts) {
-  const { access, journal, keeper, lines } = front;
-  const verbs = () => ({ ...expectationVerbs(parts.settings, keeper), ...access?.verbs() });
+  const { access, journal, keeper, lines, photos } = front;
+  const verbs = () => ({ ...expectationVerbs(parts.settings, keeper), ...access?.verbs(), ...photos?.verbs() });
   const opening = startOpening({ ...parts, ...front, verbs });
   const neighbours = { keeper, doors: opening.doors, appender: journal.appender, lines };
   const { compartments } = parts.settings.custody;
@@ -196,6 +203,7 @@ interface Running {
   readonly keeper: CustodyKeeper;
   readonly opening: Opening;
   readonly access: AccessKeeper | undefined;
+  readonly photos: Photos | undefined;
   readonly watch: { stop(): void };
   readonly life: Life;
   readonly duty: TpmDuty | undefined;
@@ -208,10 +216,12 @@ interface Running {
 
 /** Devices first, so that what they said last is still recorded; then the last anchor; the uplink after the last entry. */
 async function stopRunning(running: Running, reason: 'signal' | 'failure'): Promise<Stopped> {
-  const { parts, lines, keeper, opening, access, watch, life, duty, keys, journal, uplink, source, telling } = running;
+  const { parts, lines, keeper, opening, access, photos, watch, life, duty } = running;
+  const { keys, journal, uplink, source, telling } = running;
   opening.stop();
   await stopLines(lines);
   await access?.stop();
+  await photos?.stop();
   keeper.stop();
   watch.stop();
   life.stopped(reason);

@@ -12,12 +12,15 @@ import { commandsSettingsSchema } from '../commands/settings.ts';
 import { consoleSettingsSchema } from '../console/settings.ts';
 import { custodySettingsSchema } from '../custody/settings.ts';
 import { doorsSettingsSchema } from '../doors/settings.ts';
+import { photoSourcesSchema } from '../drivers/photo/settings.ts';
 import { LONE_BAUD, lineBaud, lineShape } from '../drivers/settings.ts';
 import { journalSettingsSchema } from '../journal/journal-settings.ts';
+import { photoStoreSchema } from '../photos/settings.ts';
 import { portShape } from '../ports/settings.ts';
 import { uplinkSettingsSchema } from '../uplink/settings.ts';
-import { enrolmentServiceSchema } from './enrolment-settings.ts';
 import { checkAccessNames } from './access-names.ts';
+import { enrolmentServiceSchema } from './enrolment-settings.ts';
+import { checkInstruments } from './instrument-names.ts';
 import { keySettingsSchema } from './key-settings.ts';
 import { referenceSettingsSchema } from './references.ts';
 
@@ -82,6 +85,10 @@ export const gatewaySettingsSchema = z
     receivers: z.array(receiverSchema).max(RECEIVERS_MAX).default([]),
     ports: z.array(portSchema).max(PORTS_MAX).default([]),
     custody: custodySettingsSchema.prefault({}),
+    photos: z
+      .strictObject({ sources: photoSourcesSchema, store: photoStoreSchema.prefault({}) })
+      .prefault({})
+      .describe('images of what happens at the doors; they stay on this box, encrypted'),
     doors: doorsSettingsSchema.prefault({}),
     commands: commandsSettingsSchema.prefault({}),
     console: consoleSettingsSchema.prefault({}),
@@ -96,6 +103,7 @@ export const gatewaySettingsSchema = z
   })
   // Also when a part is wrong in itself, so that all problems come at once.
   .superRefine((settings, context) => checkNames(namesSchema.parse(settings), context), { when: () => true })
+  .superRefine(checkInstruments)
   .superRefine(checkAccessNames)
   .superRefine(({ keys, mqtt }, context) => {
     if (keys === 'software' || keys.tpm.mqtt_login === undefined || mqtt.password_file === undefined) return;

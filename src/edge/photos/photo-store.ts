@@ -75,9 +75,12 @@ export class PhotoStore implements PhotoKeeper {
     } catch (error) {
       throw new LatchkeyError('STORE_IO', `the photos in ${parts.directory}: ${messageOf(error)}`, { cause: error });
     }
-    await store.#unlock().catch((error: unknown) => {
-      parts.logger.warn({ reason: explain(error) }, 'photos cannot be kept until their key is there');
-    });
+    // In its turn, and not waited for: a slow key store does not hold up the locker.
+    store
+      .#inTurn(() => store.#unlock())
+      .catch((error: unknown) => {
+        parts.logger.warn({ reason: explain(error) }, 'photos cannot be kept until their key is there');
+      });
     return store;
   }
 
