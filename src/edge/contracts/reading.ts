@@ -69,11 +69,11 @@ export interface DeviceReading {
   readonly observed: Observed;
   readonly state: 'found' | 'lost' | 'faulted';
   /**
-   * Stable word. Found: `answered`, `heard` (it speaks by itself), `port_open` (it cannot be asked), `identified` (it was
+   * Stable word. Found: `answered`, `heard` (it speaks by itself), `port_open` (it cannot be asked), `authenticated` (it proved itself over the open wire), `identified` (it was
    * found before, and now said who it is). Lost: `no_reply`, `silent`,
    * `port_lost`. Faulted: `duplicate_address`, `wrong_channels`, `damaged` (answers that are never sound), `babbling`
    * (the line is never quiet), `second_master` (somebody else asks on the line), `partly_silent` (one of several polls
-   * is never answered).
+   * is never answered), and over the open wire the words of `Fault` in drivers/latchkey.
    */
   readonly reason: string;
   /** For `lost` and `found` after a loss: when it last answered. */
@@ -82,6 +82,27 @@ export interface DeviceReading {
   readonly what?: 'board' | 'scanner' | 'scale' | 'sensor' | 'reader' | 'camera';
   /** Who it says that it is: make, model, serial number, as far as it tells. At most 64 printable characters. */
   readonly identity?: string;
+  /** With `found`: it proved itself, and what it reports until it is lost or faulted is authenticated. */
+  readonly sensor?: SensorClaim;
+}
+
+/** What a device proved when its session opened (firmware-protocol/PROTOCOL.md). */
+export interface SensorClaim {
+  /** Names the session: 16 bytes, base64url. */
+  readonly session: string;
+  /** Start of the device, counted by itself. */
+  readonly boot: number;
+  /** Number of the key under which it proved itself. */
+  readonly key: number;
+  /** 16 hex digits. */
+  readonly identity: string;
+  readonly version?: string;
+  readonly model?: string;
+  /** SHA-256 of the firmware that its boot loader found: 32 bytes, base64url. */
+  readonly firmware?: string;
+  /** Of the report on the firmware: what this gateway drew, and the device's mac over it; 16 bytes each, base64url. */
+  readonly nonce?: string;
+  readonly mac?: string;
 }
 
 /**

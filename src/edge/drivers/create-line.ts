@@ -4,10 +4,18 @@ import { BusLine } from './bus/bus-line.ts';
 import { busTiming } from './bus/settings.ts';
 import { BOARD_FAMILIES, familyNamed } from './families.ts';
 import { KeypadLine } from './keypad/keypad-line.ts';
+import { LatchkeyLine } from './latchkey/latchkey-line.ts';
 import type { Line, LineParts } from './line.ts';
 import { SicsLine } from './mt-sics/sics-line.ts';
 import { NmeaLine } from './nmea/nmea-line.ts';
-import { type DeviceSettings, isLone, type LineSettings, type LoneDriver, type LoneSettings } from './settings.ts';
+import {
+  type DeviceSettings,
+  isLone,
+  isWire,
+  type LineSettings,
+  type LoneDriver,
+  type LoneSettings,
+} from './settings.ts';
 import { SsiLine } from './ssi-scanner/ssi-line.ts';
 import { ScannerLine } from './text-scanner/scanner-line.ts';
 import { ToledoLine } from './toledo-continuous/toledo-line.ts';
@@ -38,6 +46,11 @@ export function createLine(parts: CreateLineParts): Line {
   const { settings, baud } = parts;
   const lone = settings.devices.find(isLone);
   if (lone !== undefined) return loneLine(parts, lone);
+  const wired = settings.devices.filter(isWire);
+  if (wired.length > 0) {
+    const { cycle_ms: cycleMs, reply_timeout_ms: marginMs } = settings.poll;
+    return new LatchkeyLine({ ...parts, devices: wired, cycleMs, marginMs });
+  }
   const boards = settings.devices.map((device) => {
     const family = familyNamed(device.driver);
     assert(family !== undefined, `no board family is named ${device.driver}`);

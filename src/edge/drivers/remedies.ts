@@ -10,6 +10,17 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
     'somebody else asks on this line: let the serial server take one connection (Max Connection 1) and stop the other',
   ],
   ['partly_silent', 'it answers for some locks and not for others: correct its "channels", or look at its wiring'],
+  ['not_paired', 'nobody has given it a key: run "latchkey pair"'],
+  ['unknown_key', 'it does not have the key of this gateway: run "latchkey pair" again'],
+  ['key_unreadable', 'its key_file cannot be read or written: check owner, mode 0600 and the disk'],
+  ['swapped', 'another device hangs there than was paired: put the right one back, or run "latchkey pair"'],
+  [
+    'went_back',
+    'it counts fewer starts than before: it was copied or restored; keep it for inspection and pair another',
+  ],
+  ['unmeasured', 'its firmware is not one that "firmware" in the settings allows, or it proves none'],
+  ['malformed', 'it breaks the protocol under its own key: update its firmware'],
+  ['no_version', 'it speaks another version of the open wire: update its firmware or the gateway'],
   ['port_lost', 'the port is away: see the reason of the port'],
 ]);
 

@@ -8,6 +8,7 @@ import { familyNamed, wireOf } from './families.ts';
 import { kerongSettings } from './kerong-cu16/family.ts';
 import { cu48Settings } from './kerong-cu48/family.ts';
 import { KEYPAD, KEYPAD_BAUD, keypadSettings } from './keypad/settings.ts';
+import { LATCHKEY, LATCHKEY_BAUD, type LatchkeySettings, latchkeySettings } from './latchkey/settings.ts';
 import { modbusIoSettings } from './modbus-io/settings.ts';
 import { MT_SICS, MT_SICS_BAUD, sicsSettings } from './mt-sics/settings.ts';
 import { NMEA, NMEA_BAUD, nmeaSettings } from './nmea/settings.ts';
@@ -50,6 +51,7 @@ export const deviceSchema = z.discriminatedUnion('driver', [
   toledoSettings,
   nmeaSettings,
   keypadSettings,
+  latchkeySettings,
 ]);
 
 export type DeviceSettings = z.infer<typeof deviceSchema>;
@@ -57,6 +59,11 @@ export type LoneSettings = Extract<DeviceSettings, { readonly driver: LoneDriver
 
 export function isLone(device: DeviceSettings): device is LoneSettings {
   return Object.hasOwn(LONE_BAUD, device.driver);
+}
+
+/** Speaks the open wire, alone or beside others that do. */
+export function isWire(device: DeviceSettings): device is LatchkeySettings {
+  return device.driver === LATCHKEY;
 }
 
 /** Members of one entry of `ports:` that this room reads. */
@@ -76,9 +83,10 @@ export interface LineSettings {
  */
 export function lineBaud(devices: readonly DeviceSettings[]): number | undefined {
   const speeds = new Set(
-    devices.map((device) =>
-      isLone(device) ? LONE_BAUD[device.driver] : familyNamed(device.driver)?.lineDefaults.baud,
-    ),
+    devices.map((device) => {
+      if (isWire(device)) return LATCHKEY_BAUD;
+      return isLone(device) ? LONE_BAUD[device.driver] : familyNamed(device.driver)?.lineDefaults.baud;
+    }),
   );
   return speeds.size === 1 ? [...speeds][0] : undefined;
 }
@@ -91,6 +99,10 @@ function checkDevices(devices: readonly DeviceSettings[], context: z.RefinementC
       const message = `${device.driver} alone on its port: it speaks when it likes, and a bus has one speaker at a time`;
       context.addIssue({ code: 'custom', path: [index, 'driver'], message, input: device.driver });
       continue;
+    }
+    if (isWire(device) && !devices.every(isWire)) {
+      const message = 'devices of the open wire share a line only with each other';
+      context.addIssue({ code: 'custom', path: [index, 'driver'], message, input: device.driver });
     }
     const place = `${wireOf(device.driver)} ${device.address}`;
     if (seen.has(place)) {

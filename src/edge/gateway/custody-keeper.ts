@@ -15,6 +15,7 @@ import { clearReferences, pseudonymousReferences } from '../custody/references.t
 import type { VisitDesk, VisitStatus } from '../custody/visit-keeper.ts';
 import type { Journal } from '../journal/journal.ts';
 import { loadReferenceKeys } from './references.ts';
+import { SensorMarks } from './sensor-marks.ts';
 import type { GatewaySettings } from './settings.ts';
 
 const STATE_NAME = 'custody';
@@ -60,9 +61,11 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
   const keys = loadReferenceKeys(settings.references);
   const restored = parseState(journal.loadState(STATE_NAME));
   const listeners: ((body: EventBody) => void)[] = [];
+  const marks = new SensorMarks();
   const append = (draft: EventDraft): AppendAnswer => {
-    const answer = journal.appender.append(draft);
-    for (const listener of listeners) listener(draft.body);
+    const body = marks.mark(draft.body);
+    const answer = journal.appender.append(body === draft.body ? draft : { ...draft, body });
+    for (const listener of listeners) listener(body);
     return answer;
   };
   const custody = createCustody({
@@ -104,7 +107,10 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     save();
   };
   return {
-    sink: custody.sink,
+    sink: (reading) => {
+      marks.note(reading);
+      custody.sink(reading);
+    },
     status,
     expect: (visit) => custody.expect(visit),
     recount: (actor) => custody.recount(observer.observe(), actor),

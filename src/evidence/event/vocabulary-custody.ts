@@ -26,6 +26,22 @@ export const blindField = object(
 );
 
 const channel = int(1, 9_999);
+
+/** The device proved itself, and what the event says came from it in this session, at its start `boot`. */
+const sensor = object({ session: nonce16Field, boot: int(1, 0xffff_ffff) });
+/** What it proved when the session opened: the key's number, and its firmware with the report's nonce and mac. */
+const sensorClaim = object(
+  { session: nonce16Field, boot: int(1, 0xffff_ffff) },
+  {
+    key: int(0, 65_535),
+    version: text(32),
+    model: text(32),
+    firmware: hash32Field,
+    nonce: nonce16Field,
+    mac: nonce16Field,
+  },
+);
+
 const polarity = word('closed_is_1', 'closed_is_0');
 const quarantined = word('glued', 'too_long', 'no_read', 'incomplete');
 const AIM_PATTERN = '\\][A-Za-z][0-9A-Za-z]';
@@ -47,6 +63,7 @@ const scanned = scannedTogether(
       quarantined,
       /** The text was longer than may be kept: what is there is its beginning. */
       cut: bool(),
+      sensor,
     },
   ),
   'text',
@@ -154,12 +171,13 @@ const deviceState = object(
     last_answer_up_ms: int(),
     compartments: array(nameField),
     compartments_more: count,
+    sensor: sensorClaim,
   },
 );
 
 const doorChange = object(
   {},
-  { channel, feedback: int(0, 1), polarity, reads: int(1, 99), first_look: bool(), unwatched_ms: int() },
+  { channel, feedback: int(0, 1), polarity, reads: int(1, 99), first_look: bool(), unwatched_ms: int(), sensor },
 );
 
 const decision = { method: codeField, attempts: int(0, 9_999) };
@@ -201,12 +219,12 @@ export const CUSTODY_DATA = {
     { reason: word('opened_unwatched', 'opened_without_access', 'tamper', 'lock_engaged') },
     { channel, unwatched_ms: int() },
   ),
-  'occupancy.changed': object({ occupied: bool() }, { channel, door: word('open', 'shut', 'unknown') }),
-  'weight.measured': object({ weight_g: grams }, { stable: bool(), expected_g: grams }),
-  'tamper.raised': object({ input: codeField }, { detail: text(120) }),
-  'tamper.cleared': object({ input: codeField }, { detail: text(120) }),
-  'power.lost': object({ source: word('mains', 'battery') }, { battery_pct: int(0, 100) }),
-  'power.restored': object({ source: word('mains', 'battery') }, { battery_pct: int(0, 100), down_ms: int() }),
+  'occupancy.changed': object({ occupied: bool() }, { channel, door: word('open', 'shut', 'unknown'), sensor }),
+  'weight.measured': object({ weight_g: grams }, { stable: bool(), expected_g: grams, sensor }),
+  'tamper.raised': object({ input: codeField }, { detail: text(120), sensor }),
+  'tamper.cleared': object({ input: codeField }, { detail: text(120), sensor }),
+  'power.lost': object({ source: word('mains', 'battery') }, { battery_pct: int(0, 100), sensor }),
+  'power.restored': object({ source: word('mains', 'battery') }, { battery_pct: int(0, 100), down_ms: int(), sensor }),
   'location.fixed': object(
     { geofence: word('inside', 'outside', 'unknown') },
     {

@@ -17,6 +17,7 @@ const blind = {
   to_up_ms: 9,
 };
 const scan = { boot: 1, device: 'scanner-1', parcel, quarantined: 'glued', up_ms: 990 };
+const sensor = { boot: 7, session: nonce };
 const device = {
   compartments: ['B1-L01'],
   compartments_more: 8,
@@ -24,8 +25,17 @@ const device = {
   kind: 'board',
   last_answer_up_ms: 900,
   reason: 'no_reply',
+  sensor: { ...sensor, firmware: hash, key: 3, mac: nonce, model: 'bank-12', nonce, version: '1.2.3' },
 };
-const door = { channel: 4, feedback: 0, first_look: false, polarity: 'closed_is_1', reads: 2, unwatched_ms: 5_000 };
+const door = {
+  channel: 4,
+  feedback: 0,
+  first_look: false,
+  polarity: 'closed_is_1',
+  reads: 2,
+  sensor,
+  unwatched_ms: 5_000,
+};
 const episode = {
   access: { boot: 1, method: 'code', up_ms: 980 },
   assigned: { kind: 'collect', parcels: [parcel], parcels_more: 1 },
@@ -147,6 +157,7 @@ export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
     cut: false,
     quarantined: 'no_read',
     raw: 'gIGC',
+    sensor,
     size_bytes: 20,
     suppressed: 2,
     text: 'shelf seven',
@@ -154,12 +165,12 @@ export const SAMPLES: Readonly<Record<EventType, JsonObject>> = {
   'door.opened': door,
   'door.closed': door,
   'door.forced': { channel: 4, reason: 'opened_unwatched', unwatched_ms: 9_000 },
-  'occupancy.changed': { channel: 4, door: 'shut', occupied: true },
-  'weight.measured': { expected_g: 1_200, stable: true, weight_g: 1_250 },
-  'tamper.raised': { detail: 'lid', input: 'lid_switch' },
-  'tamper.cleared': { detail: 'lid', input: 'lid_switch' },
-  'power.lost': { battery_pct: 90, source: 'mains' },
-  'power.restored': { battery_pct: 80, down_ms: 60_000, source: 'mains' },
+  'occupancy.changed': { channel: 4, door: 'shut', occupied: true, sensor },
+  'weight.measured': { expected_g: 1_200, sensor, stable: true, weight_g: 1_250 },
+  'tamper.raised': { detail: 'lid', input: 'lid_switch', sensor },
+  'tamper.cleared': { detail: 'lid', input: 'lid_switch', sensor },
+  'power.lost': { battery_pct: 90, sensor, source: 'mains' },
+  'power.restored': { battery_pct: 80, down_ms: 60_000, sensor, source: 'mains' },
   'location.fixed': {
     accuracy_m: 8,
     distance_m: 12,

@@ -1,0 +1,296 @@
+/**
+ * A line of devices that speak the open wire, alone or several on one RS-485 pair: asks them in turn and says what they
+ * proved. What is forged, replayed or reflected is refused, counted, and told at once as tampering with the line.
+ */
+
+import type { Refusal } from '../../../../firmware-protocol/codec/session.ts';
+import { sleep } from '../../../base/abort.ts';
+import type { Timer } from '../../../base/clock.ts';
+import type { SensorClaim } from '../../contracts/reading.ts';
+import type { DeviceStatus, Line, LineParts, LineStatus, UnlockAnswer } from '../line.ts';
+import { LinePort } from '../line-port.ts';
+import { remedyFor } from '../remedies.ts';
+import { Conversation, type Party } from './conversation.ts';
+import { LATCHKEY, type LatchkeySettings } from './settings.ts';
+import { type Fault, WireDevice } from './wire-device.ts';
+import { WireReadings } from './wire-readings.ts';
+
+/** An attack is over when nothing of it came for so long. */
+const ATTACK_QUIET_MS = 60_000;
+const PULSE_MS = 500;
+const UNLOCK_WITHIN_MS = 2_000;
+/** After an unlock the doors are looked at without a pause for so long. */
+const WATCH_AFTER_UNLOCK_MS = 3_000;
+
+/** What noise cannot make. */
+const ATTACKS: ReadonlySet<Refusal> = new Set(['forged', 'replayed', 'reflected', 'downgraded', 'swapped']);
+
+export interface LatchkeyLineParts extends LineParts {
+  readonly devices: readonly LatchkeySettings[];
+  readonly baud: number;
+  readonly cycleMs: number;
+  readonly marginMs: number;
+}
+
+interface Entry {
+  readonly device: WireDevice;
+  readonly readings: WireReadings;
+  state: DeviceStatus['state'];
+  reason: string;
+  claim?: SensorClaim;
+  lastAnswerUpMs?: number;
+  attack?: Timer;
+}
+
+interface UnlockJob {
+  readonly entry: Entry;
+  readonly channel: number;
+  readonly signal: AbortSignal;
+  readonly resolve: (answer: UnlockAnswer) => void;
+}
+
+export class LatchkeyLine implements Line {
+  readonly #parts: LatchkeyLineParts;
+  readonly #port: LinePort;
+  readonly #abort = new AbortController();
+  readonly #conversation: Conversation;
+  readonly #entries: readonly Entry[];
+  readonly #jobs: UnlockJob[] = [];
+  #isOpen = false;
+  #hurryUntilMs = 0;
+  #cycleMs: number | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #wake: AbortController = new AbortController();
+
+  constructor(parts: LatchkeyLineParts) {
+    this.#parts = parts;
+    this.#port = new LinePort(parts);
+    const now = (): number => parts.scheduler.monotonicMs();
+    this.#conversation = new Conversation({
+      port: parts.port,
+      scheduler: parts.scheduler,
+      baud: parts.baud,
+      marginMs: parts.marginMs,
+      signal: this.#abort.signal,
+      refused: (party, what) => this.#refused(party, what),
+      damaged: (sizeBytes, verdict) => this.#damaged(sizeBytes, verdict),
+      frame: () => this.#port.counts.add('frames'),
+      attention: () => this.#wake.abort(),
+    });
+    this.#entries = parts.devices.map((settings): Entry => {
+      const device: WireDevice = new WireDevice(
+        settings,
+        this.#conversation,
+        {
+          found: (_device, claim) => this.#found(entry, claim),
+          failed: (_device, fault, detail) => this.#failed(entry, fault, detail),
+          polled: (_device, polled, askedAtMs) => {
+            const observed = parts.observer.observe();
+            entry.lastAnswerUpMs = observed.upMs;
+            const askedUpMs = Math.max(0, observed.upMs - Math.max(0, Math.round(now() - askedAtMs)));
+            const hasItems = device.capabilities?.features.includes('occupancy') === true;
+            entry.readings.take(polled, { observed, askedUpMs }, hasItems);
+          },
+        },
+        now,
+      );
+      const entry: Entry = { device, readings: new WireReadings(parts, settings), state: 'unknown', reason: '' };
+      return entry;
+    });
+  }
+
+  start(): void {
+    this.#port.start({
+      heard: (chunk) => this.#conversation.hear(chunk),
+      opened: () => {
+        this.#isOpen = true;
+        this.#running = this.#running.then(() => this.#run());
+      },
+      lost: () => this.#lost(),
+    });
+  }
+
+  firstAttempt(): Promise<void> {
+    return this.#port.firstAttempt();
+  }
+
+  async stop(): Promise<void> {
+    this.#isOpen = false;
+    this.#abort.abort(new Error('the line stops'));
+    this.#wake.abort();
+    this.#conversation.cut();
+    for (const job of this.#jobs.splice(0)) job.resolve({ kind: 'not_sent', reason: 'stopped' });
+    await this.#running;
+    for (const { attack } of this.#entries) attack?.cancel();
+    await this.#port.close();
+  }
+
+  status(): LineStatus {
+    const devices = this.#entries.map(({ device, state, reason, lastAnswerUpMs }): DeviceStatus => {
+      const remedy = state === 'lost' || state === 'faulted' ? remedyFor(reason) : undefined;
+      return {
+        name: device.settings.name,
+        driver: LATCHKEY,
+        state,
+        reason,
+        ...(lastAnswerUpMs !== undefined && { lastAnswerUpMs }),
+        ...(remedy !== undefined && { remedy }),
+      };
+    });
+    return { ...this.#port.status(), devices, ...(this.#cycleMs !== undefined && { cycleMs: this.#cycleMs }) };
+  }
+
+  unlock(device: string, channel: number, signal: AbortSignal): Promise<UnlockAnswer> {
+    const entry = this.#entries.find((one) => one.device.settings.name === device);
+    if (entry === undefined) return Promise.resolve({ kind: 'not_sent', reason: 'unknown_device' });
+    if (!this.#isOpen || !entry.device.isInSession)
+      return Promise.resolve({ kind: 'not_sent', reason: 'port_not_open' });
+    if (entry.device.capabilities?.features.includes('lock') !== true) {
+      return Promise.resolve({ kind: 'not_sent', reason: 'no_locks' });
+    }
+    if (channel < 1 || channel > entry.device.settings.channels) {
+      return Promise.resolve({ kind: 'not_sent', reason: 'unknown_channel' });
+    }
+    return new Promise((resolve) => {
+      this.#jobs.push({ entry, channel, signal, resolve });
+      this.#wake.abort();
+    });
+  }
+
+  /** Until the port is lost or the line stops. */
+  async #run(): Promise<void> {
+    const { scheduler } = this.#parts;
+    for (const { device } of this.#entries) device.forget();
+    while (this.#isOpen) {
+      const startMs = scheduler.monotonicMs();
+      for (const { device } of this.#entries) {
+        if (!this.#isOpen) return;
+        await this.#unlockWaiting();
+        await device.turn();
+      }
+      const nowMs = scheduler.monotonicMs();
+      this.#cycleMs = Math.round(nowMs - startMs);
+      const restMs = nowMs < this.#hurryUntilMs ? 0 : this.#parts.cycleMs - (nowMs - startMs);
+      await this.#rest(Math.max(5, restMs));
+    }
+  }
+
+  /** Ends early when something is to be done. */
+  async #rest(delayMs: number): Promise<void> {
+    if (this.#jobs.length === 0 && !this.#wake.signal.aborted) {
+      await sleep(this.#parts.scheduler, delayMs, this.#wake.signal).catch(() => undefined);
+    }
+    this.#wake = new AbortController();
+    if (this.#abort.signal.aborted) this.#wake.abort();
+  }
+
+  async #unlockWaiting(): Promise<void> {
+    for (const { entry, channel, signal, resolve } of this.#jobs.splice(0)) {
+      if (signal.aborted) {
+        resolve({ kind: 'not_sent', reason: 'stopped' });
+        continue;
+      }
+      if (!entry.device.isInSession) {
+        resolve({ kind: 'not_sent', reason: 'port_not_open' });
+        continue;
+      }
+      const sentUpMs = this.#parts.observer.observe().upMs;
+      this.#hurryUntilMs = this.#parts.scheduler.monotonicMs() + WATCH_AFTER_UNLOCK_MS;
+      const result = await entry.device.unlock(channel, PULSE_MS, UNLOCK_WITHIN_MS);
+      const reply = result === undefined ? 'missing' : result.startsWith('fired') ? 'accepted' : 'rejected';
+      resolve({ kind: 'sent', sentUpMs, reply });
+    }
+  }
+
+  #found(entry: Entry, claim: SensorClaim): void {
+    const isNew = entry.state !== 'found' || entry.claim?.boot !== claim.boot || entry.claim?.session !== claim.session;
+    entry.claim = claim;
+    if (isNew) this.#become(entry, 'found', 'authenticated');
+  }
+
+  #failed(entry: Entry, fault: Fault, detail: string): void {
+    const { port, logger, metrics } = this.#parts;
+    metrics.count('wire_failures', 1, { port: port.name, fault });
+    logger.debug({ port: port.name, device: entry.device.settings.name, fault, detail }, 'a device failed');
+    const isLoss = fault === 'no_reply' || fault === 'reset' || fault === 'spent';
+    this.#become(entry, isLoss ? 'lost' : 'faulted', fault);
+    // It goes on speaking: what was lost is told, and its state is looked at anew.
+    if (fault === 'events_lost' && entry.claim !== undefined) this.#become(entry, 'found', 'authenticated');
+  }
+
+  #become(entry: Entry, state: 'found' | 'lost' | 'faulted', reason: string): void {
+    if (entry.state === state && entry.reason === reason && state !== 'found') return;
+    // A device that was never there is not lost by a reset.
+    if (reason === 'reset' && entry.state !== 'found') return;
+    entry.state = state;
+    entry.reason = reason;
+    if (state !== 'found') entry.readings.forget();
+    const { observer, sink, logger, port } = this.#parts;
+    const { name, what } = entry.device.settings;
+    const { claim, lastAnswerUpMs } = entry;
+    const isProved = state === 'found' && claim !== undefined;
+    logger.info(
+      { port: port.name, device: name, state, reason, session: isProved ? claim.session : undefined },
+      'device changed',
+    );
+    sink({
+      kind: 'device',
+      device: name,
+      observed: observer.observe(),
+      state,
+      reason,
+      what,
+      ...(lastAnswerUpMs !== undefined && { lastAnswerUpMs }),
+      ...(isProved && { sensor: claim, identity: identityText(claim) }),
+    });
+  }
+
+  #lost(): void {
+    this.#isOpen = false;
+    this.#conversation.cut();
+    this.#wake.abort();
+    for (const job of this.#jobs.splice(0)) job.resolve({ kind: 'not_sent', reason: 'port_not_open' });
+    for (const entry of this.#entries) this.#become(entry, 'lost', 'port_lost');
+  }
+
+  #damaged(sizeBytes: number, verdict: string): void {
+    this.#port.counts.add('noiseBytes', sizeBytes);
+    if (verdict === 'crc') this.#port.counts.add('checksumErrors');
+  }
+
+  #refused(party: Party, what: Refusal): void {
+    const { metrics, port, logger } = this.#parts;
+    if (what === 'timeouts' || what === 'echoes' || what === 'unasked' || what === 'foreign') {
+      this.#port.counts.add(what);
+    }
+    metrics.count('wire_refused', 1, { port: port.name, what });
+    if (!ATTACKS.has(what)) return;
+    const entry = this.#entries.find(({ device }) => device.settings.address === party.peer.address);
+    if (entry === undefined) return;
+    // Once a minute in the log, always in the counters.
+    if (entry.attack === undefined) {
+      logger.warn({ port: port.name, device: entry.device.settings.name, what }, 'somebody meddles with the line');
+      this.#tellAttack(entry, what, true);
+    }
+    entry.attack?.cancel();
+    entry.attack = this.#parts.scheduler.after(ATTACK_QUIET_MS, () => {
+      delete entry.attack;
+      this.#tellAttack(entry, what, false);
+    });
+  }
+
+  #tellAttack(entry: Entry, what: Refusal, active: boolean): void {
+    const { observer, sink } = this.#parts;
+    const observed = observer.observe();
+    const reading = { kind: 'input', device: entry.device.settings.name, observed, what: 'tamper', active } as const;
+    // Twice: a change of an input counts from its second reading on, and this one is certain.
+    for (let sample = 0; sample < 2; sample += 1) sink({ ...reading, input: `line_${what}` });
+  }
+}
+
+function identityText({ identity, model, version }: SensorClaim): string {
+  return [identity, model, version]
+    .filter((part) => part !== undefined)
+    .join(' ')
+    .slice(0, 64);
+}

@@ -1,0 +1,267 @@
+/**
+ * Pairs a device with this gateway, or gives a paired one another key (PROTOCOL.md section 11). Every step leaves both sides with a
+ * key that works: power may fail anywhere, and the next attempt goes on.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { same } from '../../../../firmware-protocol/codec/bytes.ts';
+import {
+  type Discovery,
+  discoveryQuestion,
+  discoveryStep,
+  NOTHING_FOUND,
+} from '../../../../firmware-protocol/codec/discovery.ts';
+import {
+  ADDRESS_ALL,
+  type Frame,
+  FrameReceiver,
+  lineOf,
+  openContent,
+} from '../../../../firmware-protocol/codec/frame.ts';
+import { assignBody, type Here, readHere, setKeyBody, whoBody } from '../../../../firmware-protocol/codec/messages.ts';
+import { type PairingCode, readPairingCode } from '../../../../firmware-protocol/codec/pairing-code.ts';
+import { NO_SESSION, type WireKey } from '../../../../firmware-protocol/codec/session.ts';
+import { OPEN_TYPES, SEALED_TYPES } from '../../../../firmware-protocol/codec/types.ts';
+import { sleep } from '../../../base/abort.ts';
+import { hex } from '../../../base/bytes.ts';
+import type { Scheduler } from '../../../base/clock.ts';
+import { LatchkeyError } from '../../../base/errors.ts';
+import { accept, type Result, refuse } from '../../../base/result.ts';
+import type { Port } from '../../contracts/port.ts';
+import { Conversation, type Outcome, type Party } from './conversation.ts';
+import { type DeviceKeys, readDeviceKeys, writeDeviceKeys } from './key-file.ts';
+import type { LatchkeySettings } from './settings.ts';
+
+const OPEN_LIMIT_MS = 10_000;
+const FIND_TRIES = 3;
+const KEY_NUMBER_MAX = 65_535;
+
+export interface PairParts {
+  readonly port: Port;
+  readonly baud: number;
+  readonly marginMs: number;
+  readonly settings: LatchkeySettings;
+  readonly scheduler: Scheduler;
+  readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
+}
+
+export interface Paired {
+  readonly identity: string;
+  readonly key: number;
+  readonly boot: number;
+}
+
+export function parsePairingCode(text: string): Result<PairingCode, 'code'> {
+  const code = readPairingCode(text, (data) => createHash('sha256').update(data).digest());
+  if (code === 'length') return refuse('code', 'expected the 42 letters and digits of the label');
+  if (code === 'letter') return refuse('code', 'expected letters A to Z and digits 2 to 7 only');
+  return code === 'check' ? refuse('code', 'one letter or more is wrong: its check does not fit') : accept(code);
+}
+
+/** `code`: from the label, to pair. Without it, the key of a paired device is rotated. */
+export async function pairDevice(parts: PairParts, code?: PairingCode): Promise<Paired> {
+  const line = new PairLine(parts);
+  await line.open();
+  try {
+    return await new Pairing(parts, line).run(code);
+  } finally {
+    await line.close();
+  }
+}
+
+class Pairing {
+  readonly #parts: PairParts;
+  readonly #line: PairLine;
+
+  constructor(parts: PairParts, line: PairLine) {
+    this.#parts = parts;
+    this.#line = line;
+  }
+
+  async run(code: PairingCode | undefined): Promise<Paired> {
+    const { settings, say } = this.#parts;
+    const known = await readDeviceKeys(settings.key_file);
+    if (code === undefined && known === undefined) {
+      throw new LatchkeyError('USAGE', `${settings.name} is not paired yet: pair it with the code of its label first`);
+    }
+    const identity = code?.identity ?? known?.identity ?? new Uint8Array(8);
+    const party: Party = { peer: { address: settings.address, identity }, session: NO_SESSION, replyMaxMs: 50 };
+    if (code !== undefined) await this.#find(identity);
+    const before = known !== undefined && same(known.identity, identity) ? known : undefined;
+    if (code === undefined && before !== undefined) {
+      // A rotation that was cut may have reached the device.
+      const boot = await this.#openKnown(party, before);
+      say('session opened with the key in use');
+      return this.#giveKey(party, { ...before, boot: Math.max(boot, before.boot) });
+    }
+    if (code === undefined)
+      throw new LatchkeyError('KEY_LOST', `${settings.key_file} holds the keys of another device`);
+    const boot = await this.#openWith(party, { number: 0, key: code.labelKey });
+    say('session opened with the key of the label');
+    return this.#giveKey(party, { ...before, identity, boot: Math.max(boot, before?.boot ?? 0) });
+  }
+
+  async #openKnown(party: Party, keys: DeviceKeys): Promise<number> {
+    const { current, next } = keys;
+    if (next !== undefined) {
+      const outcome = await this.#line.greet(party, next);
+      if (outcome.kind === 'opened') return outcome.boot;
+    }
+    if (current === undefined) throw new LatchkeyError('KEY_LOST', `${this.#parts.settings.key_file} holds no key`);
+    return this.#openWith(party, current);
+  }
+
+  async #openWith(party: Party, key: WireKey): Promise<number> {
+    const outcome = await this.#line.greet(party, key);
+    if (outcome.kind === 'opened') return outcome.boot;
+    const reason = outcome.kind === 'failed' ? outcome.reason : 'malformed';
+    const remedy =
+      reason === 'unknown_key'
+        ? 'it takes the key of its label only in pairing mode: press the button inside its housing, and try again'
+        : reason === 'no_reply'
+          ? 'it does not answer under its proof: check that the code is that of this device'
+          : `the session failed: ${reason}`;
+    throw new LatchkeyError('PORT_UNAVAILABLE', `${this.#parts.settings.name}: ${remedy}`);
+  }
+
+  /** Steps 3 to 5. The file is durable before the device hears of the key. */
+  async #giveKey(party: Party, keys: DeviceKeys): Promise<Paired> {
+    const { settings, say } = this.#parts;
+    let number = Math.max(keys.current?.number ?? 0, keys.next?.number ?? 0) + 1;
+    for (;;) {
+      const next: WireKey = { number, key: randomBytes(16) };
+      await writeDeviceKeys(settings.key_file, { ...keys, next });
+      const answer = await this.#line.ask(party, SEALED_TYPES.SET_KEY, setKeyBody(number, next.key));
+      if (answer?.type === SEALED_TYPES.KEY_SET) {
+        const boot = await this.#openWith(party, next);
+        await writeDeviceKeys(settings.key_file, {
+          identity: keys.identity,
+          current: next,
+          boot: Math.max(boot, keys.boot),
+        });
+        say(`key ${number} is in use`);
+        return { identity: hex(keys.identity), key: number, boot };
+      }
+      // It has a higher one from another gateway: numbers only ever grow.
+      if (answer?.body[0] !== 2 || number >= KEY_NUMBER_MAX) {
+        throw new LatchkeyError('PORT_UNAVAILABLE', `${settings.name} did not take a key: try again`);
+      }
+      number = Math.min(KEY_NUMBER_MAX, 2 * number);
+    }
+  }
+
+  /** The device of the label, at its address. */
+  async #find(identity: Uint8Array): Promise<void> {
+    const { settings, say } = this.#parts;
+    const here = await this.#line.who(identity);
+    if (here === undefined) {
+      const others = await this.#line.discover();
+      const seen = others.found.map((one) => `${hex(one.identity)} at address ${one.address}`);
+      const found = seen.length === 0 ? 'nobody' : seen.join(', ');
+      throw new LatchkeyError('PORT_UNAVAILABLE', `expected device ${hex(identity)} on this line, found ${found}`);
+    }
+    say(`found ${hex(identity)} at address ${here.address}`);
+    if (here.address === settings.address) return;
+    const line = lineOf(openContent(false, ADDRESS_ALL, OPEN_TYPES.ASSIGN, assignBody(identity, settings.address)));
+    const { frames } = await this.#line.shout(line);
+    if (!frames.some((frame) => !frame.sealed && frame.type === OPEN_TYPES.ASSIGNED)) {
+      throw new LatchkeyError(
+        'PORT_UNAVAILABLE',
+        `${hex(identity)} did not take address ${settings.address}: try again`,
+      );
+    }
+    say(`given address ${settings.address}`);
+  }
+}
+
+/** The line while nobody else has it: open questions to all, and conversations with one. */
+class PairLine {
+  readonly #parts: PairParts;
+  readonly #conversation: Conversation;
+  #listen: ((chunk: Uint8Array) => void) | undefined;
+
+  constructor(parts: PairParts) {
+    this.#parts = parts;
+    this.#conversation = new Conversation({
+      ...parts,
+      refused: () => undefined,
+      damaged: () => undefined,
+      frame: () => undefined,
+      attention: () => undefined,
+    });
+  }
+
+  open(): Promise<void> {
+    const { port, scheduler } = this.#parts;
+    return new Promise((resolve, reject) => {
+      const limit = scheduler.after(OPEN_LIMIT_MS, () => {
+        reject(new LatchkeyError('PORT_UNAVAILABLE', `port ${port.name} does not open`));
+      });
+      port.start({
+        bytes: (chunk) => (this.#listen === undefined ? this.#conversation.hear(chunk) : this.#listen(chunk)),
+        state: (state, reason, trouble) => {
+          if (state === 'opening') return;
+          limit.cancel();
+          if (state === 'open') resolve();
+          else reject(new LatchkeyError(trouble ?? 'PORT_UNAVAILABLE', `port ${port.name}: ${reason}`));
+        },
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#conversation.cut();
+    await this.#parts.port.close();
+  }
+
+  greet(party: Party, key: WireKey): Promise<Outcome> {
+    return this.#conversation.converse(party, { kind: 'open', key, random: randomBytes(16) });
+  }
+
+  async ask(party: Party, type: number, body: Uint8Array): Promise<{ type: number; body: Uint8Array } | undefined> {
+    const outcome = await this.#conversation.converse(party, { kind: 'ask', type, body });
+    return outcome.kind === 'answer' ? outcome : undefined;
+  }
+
+  async who(identity: Uint8Array): Promise<Here | undefined> {
+    const line = lineOf(openContent(false, ADDRESS_ALL, OPEN_TYPES.WHO, whoBody(identity, 64, true)));
+    for (let tries = 0; tries < FIND_TRIES; tries += 1) {
+      const { frames } = await this.shout(line);
+      for (const frame of frames) {
+        if (frame.sealed || frame.type !== OPEN_TYPES.HERE || frame.body.length !== 14) continue;
+        const here = readHere(frame.body);
+        if (same(here.identity, identity)) return here;
+      }
+    }
+    return undefined;
+  }
+
+  async discover(): Promise<Discovery> {
+    let state = NOTHING_FOUND;
+    for (let line = discoveryQuestion(state); line !== undefined; line = discoveryQuestion(state)) {
+      state = discoveryStep(state, await this.shout(line));
+    }
+    return state;
+  }
+
+  /** An open question to all, and what came within the time of an answer. */
+  async shout(line: Uint8Array): Promise<{ frames: readonly Frame[]; damagedBytes: number }> {
+    const { port, scheduler, signal, baud, marginMs } = this.#parts;
+    const receiver = new FrameReceiver();
+    const frames: Frame[] = [];
+    let damagedBytes = 0;
+    this.#listen = (chunk) => {
+      for (const received of receiver.push(chunk)) {
+        if (received.kind === 'damaged') damagedBytes += received.sizeBytes;
+        else if (received.frame.fromDevice) frames.push(received.frame);
+      }
+    };
+    try {
+      await port.write(line, signal);
+      await sleep(scheduler, Math.ceil(((line.length + 64) * 10_000) / baud + Math.max(50, marginMs)), signal);
+    } finally {
+      this.#listen = undefined;
+    }
+    return { frames, damagedBytes: damagedBytes + receiver.reset() };
+  }
+}

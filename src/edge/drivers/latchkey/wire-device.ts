@@ -1,0 +1,273 @@
+/**
+ * One device on the open wire: opens its session, learns what it is, polls it, and says what it reported. What is not
+ * authenticated never becomes a reading.
+ */
+import { randomBytes } from 'node:crypto';
+import { isMeasuredBy } from '../../../../firmware-protocol/codec/crypto.ts';
+import {
+  type Capabilities,
+  type OpenRequest,
+  openBody,
+  type Polled,
+  pollBody,
+  readCapable,
+  readMeasured,
+  readOpened,
+  readPolled,
+} from '../../../../firmware-protocol/codec/messages.ts';
+import {
+  NO_SESSION,
+  type Session,
+  type SessionFailure,
+  type WireKey,
+} from '../../../../firmware-protocol/codec/session.ts';
+import { SEALED_TYPES } from '../../../../firmware-protocol/codec/types.ts';
+import { base64url, hex } from '../../../base/bytes.ts';
+import { messageOf } from '../../../base/errors.ts';
+import type { SensorClaim } from '../../contracts/reading.ts';
+import type { Conversation, Party } from './conversation.ts';
+import { type DeviceKeys, readDeviceKeys, writeDeviceKeys } from './key-file.ts';
+import type { LatchkeySettings } from './settings.ts';
+import { nodeWireCrypto } from './wire-crypto.ts';
+
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MAX_MS = 30_000;
+const SESSION_AGE_MAX_MS = 24 * 3_600_000;
+
+/** Why a device is not believed, as stable words (`remedies.ts`). */
+export type Fault =
+  | SessionFailure
+  | 'not_paired'
+  | 'key_unreadable'
+  | 'went_back'
+  | 'unmeasured'
+  | 'wrong_channels'
+  | 'events_lost'
+  | 'reset';
+
+export interface WireDeviceListener {
+  found(device: WireDevice, claim: SensorClaim): void;
+  /** `missing`: how many events are lost. */
+  failed(device: WireDevice, fault: Fault, detail: string): void;
+  polled(device: WireDevice, polled: Polled, askedAtMs: number): void;
+}
+
+export class WireDevice {
+  readonly settings: LatchkeySettings;
+  readonly #conversation: Conversation;
+  readonly #listener: WireDeviceListener;
+  readonly #now: () => number;
+  #party: Party | undefined;
+  #keys: DeviceKeys | undefined;
+  #capabilities: Capabilities | undefined;
+  /** The newest event that was handed on. */
+  #acknowledged = 0;
+  /** The newest number that came, or is known to be lost. */
+  #accounted = 0;
+  /** False before the first poll: what was acknowledged before this gateway started is not missing. */
+  #isCounting = false;
+  #boot = 0;
+  #openedAtMs = 0;
+  #retryAtMs = 0;
+  #retryMs = RETRY_FIRST_MS;
+  #uptime = { deviceMs: 0, atMs: 0 };
+
+  constructor(settings: LatchkeySettings, conversation: Conversation, listener: WireDeviceListener, now: () => number) {
+    this.settings = settings;
+    this.#conversation = conversation;
+    this.#listener = listener;
+    this.#now = now;
+  }
+
+  get capabilities(): Capabilities | undefined {
+    return this.#capabilities;
+  }
+
+  get isInSession(): boolean {
+    return this.#party?.session.phase === 'ready';
+  }
+
+  /** The port was away: nothing of before holds, and nobody needs to wait. */
+  forget(): void {
+    if (this.#party !== undefined) this.#party.session = NO_SESSION;
+    this.#retryAtMs = 0;
+    this.#retryMs = RETRY_FIRST_MS;
+  }
+
+  /** Polls, or opens a session when it is time. Never rejects for what the line or the device does. */
+  async turn(): Promise<void> {
+    const nowMs = this.#now();
+    if (this.isInSession && nowMs - this.#openedAtMs > SESSION_AGE_MAX_MS) this.forget();
+    if (!this.isInSession) {
+      if (nowMs < this.#retryAtMs || !(await this.#open())) return;
+    }
+    await this.#poll();
+  }
+
+  /** Undefined when there is no session, or it ended without an answer: the request may have been performed then. */
+  async unlock(channel: number, pulseMs: number, withinMs: number): Promise<string | undefined> {
+    if (!this.isInSession) return undefined;
+    const request: OpenRequest = {
+      channel,
+      pulseMs,
+      notAfterMs: this.#uptime.deviceMs + (this.#now() - this.#uptime.atMs) + withinMs,
+      command: randomBytes(8),
+    };
+    const answer = await this.#ask(SEALED_TYPES.OPEN, openBody(request));
+    if (answer === undefined) return undefined;
+    return answer.type === SEALED_TYPES.OPENED ? readOpened(answer.body).result : 'failed';
+  }
+
+  async #open(): Promise<boolean> {
+    const keys = await this.#readKeys();
+    if (keys === undefined) return false;
+    const { address } = this.settings;
+    this.#party ??= { peer: { address, identity: keys.identity }, session: NO_SESSION, replyMaxMs: 50 };
+    let reason: SessionFailure = 'unknown_key';
+    // The next key first: a device that took it has forgotten the one before.
+    for (const key of [keys.next, keys.current]) {
+      if (key === undefined) continue;
+      const outcome = await this.#conversation.converse(this.#party, { kind: 'open', key, random: randomBytes(16) });
+      if (outcome.kind === 'opened') return this.#greeted(keys, key, outcome.session);
+      reason = outcome.kind === 'failed' ? outcome.reason : 'malformed';
+      if (reason !== 'unknown_key') break;
+    }
+    return this.#fail(reason);
+  }
+
+  async #readKeys(): Promise<DeviceKeys | undefined> {
+    try {
+      this.#keys ??= await readDeviceKeys(this.settings.key_file);
+    } catch (error) {
+      this.#fail('key_unreadable', messageOf(error));
+      return undefined;
+    }
+    if (this.#keys === undefined) this.#fail('not_paired');
+    return this.#keys;
+  }
+
+  async #greeted(keys: DeviceKeys, key: WireKey, session: Session): Promise<boolean> {
+    const { boot } = session;
+    if (boot < keys.boot) return this.#fail('went_back', `boot ${boot} after ${keys.boot}`);
+    if (boot !== keys.boot || key === keys.next) {
+      const kept: DeviceKeys = { identity: keys.identity, current: key, boot };
+      try {
+        // Kept first: what is not on the disk would be believed again after a restart of this gateway.
+        await writeDeviceKeys(
+          this.settings.key_file,
+          key === keys.current && keys.next ? { ...kept, next: keys.next } : kept,
+        );
+      } catch (error) {
+        return this.#fail('key_unreadable', messageOf(error));
+      }
+      this.#keys = kept;
+    }
+    if (this.#boot !== 0 && boot !== this.#boot)
+      this.#listener.failed(this, 'reset', `boot ${boot} after ${this.#boot}`);
+    if (boot !== this.#boot) {
+      this.#acknowledged = 0;
+      this.#accounted = 0;
+    }
+    this.#boot = boot;
+    const claim = await this.#learn(keys.identity, key, session);
+    if (claim === undefined) return false;
+    this.#openedAtMs = this.#now();
+    this.#retryMs = RETRY_FIRST_MS;
+    this.#listener.found(this, claim);
+    return true;
+  }
+
+  /** What it can, and what runs on it. */
+  async #learn(identity: Uint8Array, key: WireKey, session: Session): Promise<SensorClaim | undefined> {
+    const capable = await this.#ask(SEALED_TYPES.CAPABILITIES, new Uint8Array(0));
+    if (capable === undefined) return undefined;
+    const capabilities = readCapable(capable.type === SEALED_TYPES.CAPABLE ? capable.body : new Uint8Array(0));
+    if (capabilities.channels !== this.settings.channels) {
+      this.#fail('wrong_channels', `it has ${capabilities.channels} channels`);
+      return undefined;
+    }
+    this.#capabilities = capabilities;
+    if (this.#party !== undefined) this.#party.replyMaxMs = capabilities.replyMaxMs;
+    const nonce = randomBytes(16);
+    const measured = await this.#ask(SEALED_TYPES.MEASURE, nonce);
+    if (measured === undefined) return undefined;
+    const claim: SensorClaim = {
+      session: base64url(session.keys.id),
+      boot: session.boot,
+      key: key.number,
+      identity: hex(identity),
+      ...(capabilities.firmware !== undefined && { version: capabilities.firmware }),
+      ...(capabilities.model !== undefined && { model: capabilities.model }),
+    };
+    if (measured.type !== SEALED_TYPES.MEASURED) {
+      // A device whose boot loader measures nothing: fine unless a measurement is asked for.
+      return this.settings.firmware.length === 0 ? claim : this.#unmeasured('it reports no measurement');
+    }
+    const report = readMeasured(measured.body);
+    const isTrue = isMeasuredBy(nodeWireCrypto, key.key, { ...report, identity, nonce });
+    if (!isTrue || report.boot !== session.boot) return this.#unmeasured('its report is not signed with its key');
+    const { firmware } = this.settings;
+    if (firmware.length > 0 && !firmware.includes(hex(report.digest))) {
+      return this.#unmeasured(`it runs ${hex(report.digest)}`);
+    }
+    const proof = { nonce: base64url(nonce), mac: base64url(report.mac) };
+    return { ...claim, firmware: base64url(report.digest), ...proof };
+  }
+
+  #unmeasured(detail: string): undefined {
+    this.#fail('unmeasured', detail);
+    return undefined;
+  }
+
+  async #poll(): Promise<void> {
+    const askedAtMs = this.#now();
+    const answer = await this.#ask(SEALED_TYPES.POLL, pollBody(this.#acknowledged));
+    if (answer === undefined) return;
+    if (answer.type !== SEALED_TYPES.POLLED) {
+      this.#fail('malformed', 'it refuses to be polled');
+      return;
+    }
+    const polled = readPolled(answer.body);
+    this.#uptime = { deviceMs: polled.uptimeMs, atMs: askedAtMs };
+    if (polled.doors.length !== this.settings.channels) {
+      this.#fail('wrong_channels', `it has ${polled.doors.length} channels`);
+      return;
+    }
+    const fresh = polled.events.filter(({ number }) => number > this.#acknowledged);
+    const missing = missingOf(this.#accounted, fresh, polled);
+    if (missing > 0 && this.#isCounting) this.#listener.failed(this, 'events_lost', `${missing} events`);
+    this.#isCounting = true;
+    this.#acknowledged = fresh.at(-1)?.number ?? this.#acknowledged;
+    this.#accounted = polled.more ? this.#acknowledged : polled.nextEvent - 1;
+    this.#listener.polled(this, { ...polled, events: fresh }, askedAtMs);
+  }
+
+  async #ask(
+    type: number,
+    body: Uint8Array,
+  ): Promise<{ readonly type: number; readonly body: Uint8Array } | undefined> {
+    if (this.#party === undefined) return undefined;
+    const outcome = await this.#conversation.converse(this.#party, { kind: 'ask', type, body });
+    if (outcome.kind === 'answer') return outcome;
+    this.#fail(outcome.kind === 'failed' ? outcome.reason : 'malformed');
+    return undefined;
+  }
+
+  #fail(fault: Fault, detail = ''): false {
+    if (this.#party !== undefined) this.#party.session = NO_SESSION;
+    // Read anew at the next attempt: a technician may have paired it meanwhile.
+    this.#keys = undefined;
+    this.#retryAtMs = this.#now() + this.#retryMs;
+    this.#retryMs = Math.min(RETRY_MAX_MS, 2 * this.#retryMs);
+    this.#listener.failed(this, fault, detail);
+    return false;
+  }
+}
+
+/** Events whose numbers were used up and never came: between those that came, or after the last when none waits. */
+function missingOf(accounted: number, fresh: readonly { readonly number: number }[], polled: Polled): number {
+  const last = fresh.at(-1)?.number ?? accounted;
+  const between = last - accounted - fresh.length;
+  const after = polled.more ? 0 : polled.nextEvent - 1 - last;
+  return between + after;
+}
