@@ -13,6 +13,7 @@ import { LatchkeyError } from '../src/base/errors.ts';
 import { systemScheduler } from '../src/base/system-scheduler.ts';
 import { type Cell, LockerBank } from './boards/bank.ts';
 import type { FaultKind } from './faults/kinds.ts';
+import type { Keypad } from './keypad/keypad.ts';
 import type { Label } from './scanners/codes.ts';
 import { noReadEmission, scanEmission } from './scanners/text-scanner.ts';
 import { compartmentsOf, openLine, type SiteLine } from './site/devices.ts';
@@ -38,6 +39,10 @@ export interface Site {
   pretendItem(compartment: string, item: boolean): void;
   /** No label: the trigger was pulled in vain. */
   scan(scanner: string, label?: Label): void;
+  /** Types the keys, and the one that ends an entry. */
+  type(keypad: string, keys: string): void;
+  /** What a keypad was told, newest last. */
+  told(keypad: string): readonly string[];
   plug(line: string): Promise<void>;
   unplug(line: string): Promise<void>;
   perform(step: Step, signal?: AbortSignal): Promise<void>;
@@ -140,6 +145,15 @@ class RunningSite implements Site {
     if (emission !== undefined) faulty.emit(emission);
   }
 
+  type(name: string, keys: string): void {
+    const { faulty } = this.#line(name);
+    faulty.emit(this.#keypad(name).emission(keys));
+  }
+
+  told(name: string): readonly string[] {
+    return this.#keypad(name).told;
+  }
+
   plug(line: string): Promise<void> {
     return this.#line(line).cable.plug();
   }
@@ -152,6 +166,8 @@ class RunningSite implements Site {
     switch (step.do) {
       case 'scan':
         return this.scan(step.scanner, step.label);
+      case 'type':
+        return this.type(step.keypad, step.keys);
       case 'pretend':
         return this.pretendItem(step.compartment, step.item);
       case 'plug':
@@ -183,6 +199,12 @@ class RunningSite implements Site {
       faults: counts.snapshot(),
     }));
     return { lines };
+  }
+
+  #keypad(name: string): Keypad {
+    const { keypad } = this.#line(name);
+    if (keypad === undefined) throw new LatchkeyError('USAGE', `line ${name} has no keypad`);
+    return keypad;
   }
 
   #line(name: string): SiteLine {

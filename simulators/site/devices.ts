@@ -9,6 +9,7 @@ import { BoardBus } from '../boards/bus.ts';
 import { BOARD_FAMILIES } from '../boards/families.ts';
 import { FaultCounts } from '../faults/kinds.ts';
 import { type FaultSettings, NO_FAULTS } from '../faults/plan.ts';
+import { Keypad } from '../keypad/keypad.ts';
 import type { Cable, CableListener } from '../line/cable.ts';
 import { FaultyLine } from '../line/faulty-line.ts';
 import { openPtyCable } from '../line/pty-cable.ts';
@@ -26,6 +27,8 @@ export interface SiteLine {
   readonly bus?: BoardBus;
   /** The one with a scanner on it. */
   readonly scanner?: ScannerSettings;
+  /** The one with a keypad on it. */
+  readonly keypad?: Keypad;
 }
 
 export interface DeviceParts {
@@ -45,6 +48,11 @@ export async function openLine(line: LineSettings, parts: DeviceParts): Promise<
   if (line.scanner !== undefined) {
     const { no_read: noRead, ...rest } = line.scanner;
     return { ...common, scanner: { name: line.name, ...rest, ...(noRead === undefined ? {} : { noRead }) } };
+  }
+  if (line.keypad !== undefined) {
+    const keypad = new Keypad(line.keypad);
+    heard = (chunk) => keypad.receive(chunk);
+    return { ...common, keypad };
   }
   const family = BOARD_FAMILIES[line.family ?? 'xor_8a80'];
   const boards = (line.boards ?? []).map(boardSettings);

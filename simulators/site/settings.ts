@@ -42,6 +42,8 @@ const scannerSchema = z.strictObject({
   no_read: z.string().min(1).max(32).optional(),
 });
 
+const keypadSchema = z.strictObject({ enter: control.default('#') });
+
 const rates = Object.fromEntries(LINE_FAULTS.map((fault) => [fault, z.number().min(0).max(1).optional()]));
 
 const faultsSchema = z.strictObject({
@@ -63,11 +65,15 @@ const lineSchema = z
     baud: z.int().min(300).max(921_600).optional(),
     boards: z.array(boardSchema).min(1).max(32).optional(),
     scanner: scannerSchema.optional(),
+    keypad: keypadSchema.optional(),
     faults: faultsSchema.optional(),
   })
   .refine((line) => line.pty === undefined || line.tcp === undefined, 'either pty or tcp')
   .refine((line) => (line.boards === undefined) === (line.family === undefined), 'boards together with their family')
-  .refine((line) => (line.boards === undefined) !== (line.scanner === undefined), 'either boards or a scanner');
+  .refine(
+    ({ boards, keypad, scanner }) => [boards, keypad, scanner].filter((each) => each !== undefined).length === 1,
+    'one of boards, a scanner and a keypad',
+  );
 
 const stepSchema = z.string().transform((text, context) => {
   const step = parseStep(text);

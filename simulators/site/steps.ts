@@ -12,6 +12,7 @@ export type Step =
   | { readonly do: 'pretend'; readonly compartment: string; readonly item: boolean }
   /** No label: the trigger was pulled in vain. */
   | { readonly do: 'scan'; readonly scanner: string; readonly label?: Label }
+  | { readonly do: 'type'; readonly keypad: string; readonly keys: string }
   | { readonly do: 'plug' | 'unplug'; readonly line: string }
   | { readonly do: 'wait'; readonly waitMs: number };
 
@@ -19,7 +20,7 @@ const WAIT_MS_MAX = 3_600_000;
 const SERIAL_MAX = 9_999_999;
 
 export const STEP_HELP =
-  'open|shut|put|take NAME, scan SCANNER LABEL, pretend NAME item|empty, plug|unplug LINE, wait MS';
+  'open|shut|put|take NAME, scan SCANNER LABEL, type KEYPAD KEYS, pretend NAME item|empty, plug|unplug LINE, wait MS';
 export const LABEL_HELP = 'sscc N, gtin N, s10 N, ups N, gs1 DATA, code128 DATA, qr DATA or no-read';
 
 export function parseStep(text: string): Result<Step, 'step'> {
@@ -37,6 +38,9 @@ export function parseStep(text: string): Result<Step, 'step'> {
     case 'pretend':
       if (second !== 'item' && second !== 'empty') return refuse('step', 'expected "pretend NAME item" or "empty"');
       return accept({ do: 'pretend', compartment: first, item: second === 'item' });
+    case 'type':
+      if (second === undefined) return refuse('step', 'expected "type KEYPAD KEYS"');
+      return accept({ do: 'type', keypad: first, keys: second });
     case 'wait':
       return parseWait(first);
     case 'scan':
