@@ -7,6 +7,7 @@
  * an answer can be late, and its next answer only shows that it lives: so a late answer cannot pass for a fresh one.
  */
 import { unreachable } from '../../../base/assert.ts';
+import type { ChannelState } from '../../contracts/reading.ts';
 import type { Cut } from '../frame-cutter.ts';
 import type { Outcome } from './board-health.ts';
 import { looked, rated } from './board-rates.ts';
@@ -257,15 +258,24 @@ function judgeWindow(run: Run, { board, poll }: Window, outcome: Outcome): void 
 /** An answer that is believed. */
 function look(run: Run, window: Window, sound: Sound): void {
   const { board, poll, askedUpMs } = window;
-  const { looks, rates, watch } = polledOf(run, board);
+  const { looks, rates, watch, confirming, wanted } = polledOf(run, board);
   const before = looks[poll];
   const next: Look = { askedUpMs, channels: sound.channels };
+  // Custody wants two equal readings: a door that opened for little more than a cycle is seen twice. Only once, or a
+  // switch that chatters would starve the board's other polls.
+  const confirm = !confirming && before !== undefined && differ(before.channels, sound.channels);
+  if (confirm) setBoard(run, board, { poll, wanted: Math.max(1, wanted) });
   setBoard(run, board, {
     looks: looks.map((each, index) => (index === poll ? next : each)),
     rates: before === undefined ? rates : looked(rates, sound.observed.upMs - before.askedUpMs, run.at.nowMs),
+    confirming: confirm,
     watch: watch === undefined ? undefined : watched(watch, poll, sound.channels, run.at.nowMs),
   });
   run.outputs.push({ kind: 'reading', board, askedUpMs, ...sound });
+}
+
+function differ(before: readonly ChannelState[], now: readonly ChannelState[]): boolean {
+  return now.some(({ feedback, item }, index) => before[index]?.feedback !== feedback || before[index]?.item !== item);
 }
 
 /**

@@ -49,6 +49,8 @@ export interface PolledBoard {
   readonly looks: readonly (Look | undefined)[];
   /** How often in a row each poll had no usable answer. */
   readonly mute: readonly number[];
+  /** Its last reading differed from the one before, and was asked for again at once. */
+  readonly confirming: boolean;
   /** A lock of it was told to open. */
   readonly watch?: Watch | undefined;
   readonly unlocked?: { readonly channel: number; readonly frame: Uint8Array; readonly untilMs: number };
@@ -232,6 +234,7 @@ export function initialBus(plan: BusPlan): BusState {
       lastPoll: 0,
       looks: polls.map(() => undefined),
       mute: polls.map(() => 0),
+      confirming: false,
       rates: NO_RATES,
       cycle: -1,
       askedAtMs: Number.NEGATIVE_INFINITY,
