@@ -2,14 +2,8 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { utf8 } from '../../src/base/bytes.ts';
-import { Sign } from '../../src/edge/tpm/commands/attest.ts';
-import { Create, Load } from '../../src/edge/tpm/commands/object.ts';
-import { Secret } from '../../src/edge/tpm/secret.ts';
+import type { GatewayStatus } from '../../src/edge/gateway/status.ts';
 import type { CustodyEvent } from '../../src/evidence/event/event.ts';
-import { TPMA_OBJECT } from '../../src/tpm2/algorithms.ts';
-import { signerTemplate } from '../../src/tpm2/templates.ts';
-import { testBox, testClient } from '../support/tpm-box.ts';
 import { CUT_POINTS, CutChain, counterFaults } from './support/tpm-cuts.ts';
 import { anchored, makeTpmRig, type TpmRig, verdictOf } from './support/tpm-rig.ts';
 
@@ -21,6 +15,8 @@ function counterOf(opened: CustodyEvent | undefined): { readonly expected?: numb
   if (counter === undefined) throw new Error('entry 0 says nothing of the counter');
   return counter as unknown as { readonly expected?: number; readonly found: number };
 }
+
+const scanOf = (number: number): string => `LK-${String(number).padStart(7, '0')}`;
 
 beforeAll(async () => {
   box = await makeTpmRig({ board: true });
@@ -71,89 +67,99 @@ test('a TPM that is gone under load holds up no entry; anchors go on when it is 
   const before = await anchored(rig, 0);
   await tpm.powerOff();
   const made = rig.feed.last;
-  for (let i = 0; i < 20; i += 1) rig.feed.scan(50);
+  for (let i = 0; i < 10; i += 1) rig.feed.scan(50);
   await rig.settle();
-  expect(rig.feed.last).toBeGreaterThanOrEqual(made + 1_000);
+  expect(rig.feed.last).toBeGreaterThanOrEqual(made + 500);
   const away = await rig.statusUntil('the TPM is said to be away', (status) => status.tpm?.anchors.state === 'away');
   expect(away.healthy).toBe(false);
   expect(away.problems.some((problem) => problem.includes('TPM'))).toBe(true);
   await tpm.start();
+  const isAttested = ({ tpm: now }: GatewayStatus) => now?.attested === true && now.anchors.state !== 'away';
   const back = await anchored(rig, before + 1);
+  await rig.statusUntil('the start is attested anew', isAttested);
   // A glitch on its reset line: it starts anew under the running daemon, which was not there to see it.
   await tpm.powerCut();
   rig.feed.scan(5);
   await anchored(rig, back + 1);
+  await rig.statusUntil('the start is attested anew', isAttested);
   await rig.settle();
   const { verdict, log, events } = await verdictOf(box, 'hardware');
   expect(verdict.outcome).toBe('verified');
-  expect(log.anchors.continuity.every(({ name }) => name === 'reset_unobserved')).toBe(true);
+  // The daemon saw the new boot of its TPM, and had its AK say so.
+  expect(log.anchors.continuity).toEqual([]);
+  expect(events.flatMap(({ data }) => data['reason'] ?? [])).toContain('tpm_reset');
   expect(counterFaults(events)).toEqual([]);
 });
 
-test('a TPM that is away at the start: entries are recorded at once, and signed, attested and anchored when it is back', async () => {
-  const { rig, tpm } = box;
-  await rig.gateway.stop();
-  await tpm.powerOff();
-  await rig.startGateway();
-  const { log, tpm: state } = await rig.statusUntil('the daemon answers', () => true);
-  rig.feed.scan(10);
-  await rig.statusUntil('scans are durable', (status) => status.log.entries >= log.entries + 10);
-  expect(state?.attested).toBe(false);
-  await tpm.start();
-  const { tpm: later } = await rig.statusUntil('the start is attested', (status) => status.tpm?.attested === true);
-  await anchored(rig, (later?.anchors.counter ?? 0) + 1);
-  await rig.settle();
-  const { verdict } = await verdictOf(box, 'hardware');
-  expect(verdict.outcome).toBe('verified');
-  rig.judge();
-});
+/** Long before a TPM that hangs would be given up; a machine under load takes seconds for a start alone. */
+const START_LIMIT_MS = 12_000;
 
-test('a TPM that hangs is waited for by neither a start nor a stop', async () => {
+test('a TPM that hangs is waited for by neither a start nor a stop: devices are read, and the rest follows when it answers', async () => {
   const { rig, tpm } = box;
   await rig.gateway.stop();
   tpm.pause();
-  try {
-    await rig.startGateway();
-    const { log, tpm: state } = await rig.statusUntil('the daemon answers', () => true);
-    expect(state?.attested).toBe(false);
-    rig.feed.scan(5);
-    await rig.statusUntil('scans are durable', (status) => status.log.entries >= log.entries + 5);
-    const { code } = await rig.gateway.stop();
-    expect(code).toBe(0);
-  } finally {
-    tpm.resume();
-  }
+  const startedMs = performance.now();
   await rig.startGateway();
+  rig.feed.scan(5);
+  const scanned = rig.feed.last;
+  expect(performance.now() - startedMs).toBeLessThan(START_LIMIT_MS);
+  const { log, tpm: state } = await rig.statusUntil('the daemon answers', () => true);
+  rig.feed.scan(5);
+  const later = await rig.statusUntil('scans are durable', (status) => status.log.entries >= log.entries + 5);
+  expect(state?.attested).toBe(false);
+  expect(later.journal.logs.at(-1)).toMatchObject({ state: 'open', key: 'locked' });
+  expect((await rig.gateway.stop()).code).toBe(0);
+  await rig.startGateway();
+  tpm.resume();
+  const back = await rig.statusUntil('the start is attested', (status) => status.tpm?.attested === true);
+  await anchored(rig, (back.tpm?.anchors.counter ?? 0) + 1);
   await rig.settle();
+  const { verdict, events } = await verdictOf(box, 'hardware');
+  expect(verdict.outcome).toBe('verified');
+  const [silent, last] = events.filter(({ type }) => type === 'gateway.started').slice(-2);
+  for (const started of [silent, last]) expect(started?.data).not.toHaveProperty('tpm_resets');
+  const texts = events.flatMap(({ type, data }) => (type === 'code.scanned' ? [String(data['text'])] : []));
+  expect(texts).toContain(scanOf(scanned));
+  expect(texts).toEqual([...texts].sort());
   rig.judge();
 });
 
-test('five wrong authorisations of somebody else lock out nothing of ours', async () => {
+test('the first start of a box whose TPM hangs: its log begins with a key that waits, is cut off, and loses nothing', async () => {
   const { rig, tpm } = box;
-  const before = await anchored(rig, 0);
   await rig.gateway.stop();
-  const client = testClient(tpm.address);
-  const { box: ours } = await testBox(client, join(rig.gatewayData, 'keys'));
-  const template = signerTemplate({ x: new Uint8Array(0), y: new Uint8Array(0) });
-  const guarded = { ...template, attributes: template.attributes & ~TPMA_OBJECT.noDA };
-  const codes: string[] = [];
-  await ours.run(async (unit) => {
-    const made = await Create(unit, ours.srk, guarded, { auth: new Secret(utf8('right')) });
-    const key = await Load(unit, ours.srk, made);
-    for (let i = 0; i < 5; i += 1) {
-      const failure = await Sign(unit, { ...key, auth: new Secret(utf8('wrong')) }, new Uint8Array(32)).catch(
-        (error: unknown) => error,
-      );
-      codes.push((failure as { readonly code: string }).code);
-    }
-  });
-  expect(codes).toHaveLength(5);
-  expect(codes.at(-1)).toBe('TPM_LOCKOUT');
-  await client.close();
+  rig.newGateway('gw-late');
+  tpm.pause();
+  const startedMs = performance.now();
   await rig.startGateway();
-  rig.feed.scan(1);
-  expect(await anchored(rig, before + 1)).toBeGreaterThan(before);
+  rig.feed.scan(3);
+  const first = rig.feed.last;
+  expect(performance.now() - startedMs).toBeLessThan(START_LIMIT_MS);
+  const begun = await rig.statusUntil('three scans are durable', ({ log, journal }) => {
+    return log.entries >= 5 && journal.waiting === 0;
+  });
+  expect(begun.healthy).toBe(false);
+  expect(begun.problems.join()).toMatch(/has never answered this box: nothing is signed until it does/);
+  expect(begun.journal.logs).toMatchObject([{ state: 'open', key: 'locked', noteSize: 0 }]);
+  // The key was in the memory of that process alone.
+  rig.gateway.signal('SIGKILL');
+  await rig.gateway.exit();
+  await rig.startGateway();
+  rig.feed.scan(3);
+  const next = await rig.statusUntil('another log is open', ({ log }) => log.origin !== begun.log.origin);
+  expect(next.journal.logs.find(({ origin }) => origin === begun.log.origin)).toMatchObject({ cause: 'key_lost' });
+  tpm.resume();
+  rig.trust(next.log.vkey);
+  await rig.statusUntil('the start is attested', (status) => status.tpm?.attested === true);
+  await anchored(rig, 1);
   await rig.settle();
+  const { log, verdict, events } = await verdictOf(box, 'hardware');
+  expect(verdict.outcome).toBe('verified');
+  expect(log.origin).toBe(next.log.origin);
+  expect(events[0]?.data).toMatchObject({ after: { log: begun.log.origin, cause: 'key_lost' } });
+  const texts = events.flatMap(({ type, data }) => (type === 'code.scanned' ? [String(data['text'])] : []));
+  const wanted = Array.from({ length: rig.feed.last - first + 3 }, (_, i) => scanOf(first - 2 + i));
+  expect(texts).toEqual(wanted);
+  rig.judge();
 });
 
 test('databases restored from a copy: the breach is named, a new log goes on, and the locker works', async () => {
@@ -184,22 +190,4 @@ test('databases restored from a copy: the breach is named, a new log goes on, an
   const { expected = 0, found } = counterOf(opened);
   expect(found).toBeGreaterThan(expected);
   expect(events.some(({ type }) => type === 'door.opened')).toBe(true);
-});
-
-test('a lost journal directory: the next log says so, counts on from what the TPM holds, and works', async () => {
-  const { rig } = box;
-  const { log: last } = await rig.statusUntil('the daemon answers', () => true);
-  const before = await anchored(rig, 0);
-  await rig.gateway.stop();
-  rmSync(join(rig.gatewayData, 'journal'), { recursive: true });
-  await rig.startGateway();
-  const { log } = await rig.statusUntil('the daemon answers', () => true);
-  rig.trust(log.vkey);
-  rig.feed.scan(2);
-  await anchored(rig, before + 1);
-  await rig.settle();
-  const { events, verdict } = await verdictOf(box, 'hardware');
-  expect(events[0]?.data).toMatchObject({ after: { log: last.origin, cause: 'missing' } });
-  expect(counterOf(events[0]).found).toBeGreaterThanOrEqual(before);
-  expect(verdict.outcome).toBe('verified');
 });

@@ -10,6 +10,7 @@ import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { nodeTpmCrypto } from '../../platform/tpm-crypto.ts';
 import type { KeyStore } from '../contracts/signer.ts';
 import { openTpmBox } from '../keys/open-box.ts';
+import { Patience } from '../keys/patience.ts';
 import { localAuthority, readPolicyFile } from '../keys/policy-authority.ts';
 import { SoftwareKeyStore } from '../keys/software-key-store.ts';
 import type { TpmBox } from '../keys/tpm-box.ts';
@@ -39,7 +40,7 @@ export interface GatewayTpm {
   /** `local`: log keys are bound to this TPM and to no software. */
   readonly policy: 'local' | 'operator';
   /** What is left of the time that this start waits for the TPM. */
-  readonly patienceMs?: () => number;
+  readonly patience?: Patience;
   /** How often this box's TPM was cleared, and whether its enrolment is of before. */
   readonly cleared?: () => { readonly times: number; readonly enrolAgain: boolean };
 }
@@ -51,6 +52,8 @@ export interface GatewayKeys {
   readonly readCounter: (() => Promise<number | undefined>) | undefined;
   /** The start is over: from now on the TPM is waited for as long as it may take. */
   started(): void;
+  /** The gateway stops: a TPM that hangs is not waited for. Keys that are open go on signing. */
+  giveUp(): void;
   close(): Promise<void>;
 }
 
@@ -77,7 +80,15 @@ export async function openKeys(parts: KeyParts): Promise<GatewayKeys> {
     'software keys: assurance level A0; whoever can read this disk as this user can sign as this gateway',
   );
   const store = await SoftwareKeyStore.open(directory, nodeCrypto);
-  return { store, tpm: undefined, readCounter: undefined, started: () => undefined, close: () => Promise.resolve() };
+  const nothing = (): void => undefined;
+  return {
+    store,
+    tpm: undefined,
+    readCounter: undefined,
+    started: nothing,
+    giveUp: nothing,
+    close: async () => undefined,
+  };
 }
 
 async function openTpmKeys(parts: KeyParts, settings: TpmSettings, directory: string): Promise<GatewayKeys> {
@@ -104,15 +115,15 @@ async function openTpmKeys(parts: KeyParts, settings: TpmSettings, directory: st
     const renewed = (): void => store?.forgetAll();
     const opened = openTpmBox({ client, path, crypto: nodeCrypto, tpmCrypto: nodeTpmCrypto, logger, renewed });
     box = opened;
-    const patienceMs = parts.isHasty === true ? patience(scheduler) : undefined;
-    if (opened.known === undefined) await firstAnswer(parts, opened, patienceMs?.());
+    const patience = parts.isHasty === true ? new Patience(scheduler, START_WAIT_MS) : undefined;
+    if (opened.known === undefined) await firstAnswer(parts, opened, patience);
     store = await TpmKeyStore.open({
       directory,
       box: opened,
       authority,
       crypto: nodeCrypto,
       scheduler,
-      ...(patienceMs && { patienceMs }),
+      ...(patience && { patience }),
     });
     if (authority.isLocal) {
       logger.warn({}, 'no policy of PCRs: log keys are bound to this TPM, and to no software in particular');
@@ -123,44 +134,28 @@ async function openTpmKeys(parts: KeyParts, settings: TpmSettings, directory: st
       target: client.target,
       policy: authority.isLocal ? 'local' : 'operator',
       cleared: () => clearedOf(parts.settings, opened, path),
-      ...(patienceMs && { patienceMs }),
+      ...(patience && { patience }),
     };
-    const readCounter = () => counterOf(opened, logger, Math.min(COUNTER_LIMIT_MS, patienceMs?.() ?? COUNTER_LIMIT_MS));
-    return { store, tpm, readCounter, started: () => patienceMs?.end(), close };
+    const readCounter = () => counterOf(opened, logger, patience);
+    const giveUp = (): void => store?.close();
+    return { store, tpm, readCounter, started: () => patience?.end(), giveUp, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-interface Patience {
-  (): number;
-  end(): void;
-}
-
-/** What is left of `START_WAIT_MS`, until the start is over; without an end then. */
-function patience(scheduler: Scheduler): Patience {
-  const endMs = scheduler.monotonicMs() + START_WAIT_MS;
-  let isOver = false;
-  const leftMs = () => (isOver ? Number.POSITIVE_INFINITY : Math.max(0, endMs - scheduler.monotonicMs()));
-  return Object.assign(leftMs, {
-    end: () => {
-      isOver = true;
-    },
-  });
-}
-
 /** At the first start of this box. A daemon goes on without an answer: its log begins with a key that waits for the TPM. */
-async function firstAnswer(parts: KeyParts, box: TpmBox, limitMs: number | undefined): Promise<void> {
+async function firstAnswer(parts: KeyParts, box: TpmBox, patience: Patience | undefined): Promise<void> {
   const { scheduler, signal } = parts;
   const what = 'the first answer of the TPM';
-  const ready = orAborted(signal, box.ready());
+  const wait = (limitMs: number) => withTimeout(scheduler, limitMs, what, orAborted(signal, box.ready()));
   try {
-    await withTimeout(scheduler, limitMs ?? PROVISION_LIMIT_MS, what, ready);
+    await (patience === undefined ? wait(PROVISION_LIMIT_MS) : patience.spend(PROVISION_LIMIT_MS, wait));
   } catch (error) {
     const isSilent =
       error instanceof LatchkeyError && ['TIMED_OUT', 'TPM_UNAVAILABLE', 'TPM_BUSY'].includes(error.code);
-    if (!isSilent || limitMs === undefined) throw error;
+    if (!isSilent || patience === undefined) throw error;
     const reason = explain(error);
     parts.logger.error(
       { reason },
@@ -169,9 +164,10 @@ async function firstAnswer(parts: KeyParts, box: TpmBox, limitMs: number | undef
   }
 }
 
-async function counterOf(box: TpmBox, logger: Logger, limitMs: number): Promise<number | undefined> {
+async function counterOf(box: TpmBox, logger: Logger, patience: Patience | undefined): Promise<number | undefined> {
+  const read = (limitMs: number) => box.readCounter(AbortSignal.timeout(limitMs));
   try {
-    return await box.readCounter(AbortSignal.timeout(Math.floor(limitMs)));
+    return await (patience === undefined ? read(COUNTER_LIMIT_MS) : patience.spend(COUNTER_LIMIT_MS, read));
   } catch (error) {
     logger.warn({ reason: explain(error) }, 'the anchor counter cannot be read now');
     return undefined;

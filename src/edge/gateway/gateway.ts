@@ -232,6 +232,7 @@ async function stopRunning(running: Running, reason: 'signal' | 'failure'): Prom
   await duty?.stop();
   await telling?.stop();
   const { waiting } = await uplink.stop(parts.settings.stop_wait_s * 1_000);
+  keys.giveUp();
   await journal.close();
   await keys.close();
   source.stop();

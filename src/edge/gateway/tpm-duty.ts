@@ -121,7 +121,9 @@ export class TpmDuty {
   /** For `gateway.started`; undefined when the TPM does not answer in time. */
   async early(): Promise<AttestedStart | undefined> {
     try {
-      return await this.#attest(Math.min(EARLY_LIMIT_MS, this.#parts.tpm.patienceMs?.() ?? EARLY_LIMIT_MS));
+      const { patience } = this.#parts.tpm;
+      const attest = (limitMs: number) => this.#attest(limitMs);
+      return await (patience === undefined ? attest(EARLY_LIMIT_MS) : patience.spend(EARLY_LIMIT_MS, attest));
     } catch (error) {
       this.#parts.logger.warn({ reason: explain(error) }, 'the TPM does not answer: this start is attested later');
       return undefined;
@@ -178,7 +180,7 @@ export class TpmDuty {
   async #attest(limitMs: number): Promise<AttestedStart | undefined> {
     const digest = this.#digest();
     if (digest === undefined) return undefined;
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(Math.floor(limitMs))]);
+    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(limitMs)]);
     const { box } = this.#parts.tpm;
     const time = await box.time(digest, signal);
     const quote = await box.quote(digest, signal);
@@ -225,7 +227,7 @@ export class TpmDuty {
     this.#parts.metrics.count('tpm_boots_unasked');
     this.#parts.logger.warn({ resets, restarts, last, reason: this.#reason }, 'the TPM is in another boot than before');
     this.#backoff.reset();
-    this.#later();
+    this.#later(0);
   }
 
   #lookLater(): void {
@@ -246,9 +248,10 @@ export class TpmDuty {
     }
   }
 
-  #later(): void {
+  #later(delayMs = this.#backoff.nextMs()): void {
     if (this.#abort.signal.aborted) return;
-    this.#timer = this.#parts.scheduler.after(this.#backoff.nextMs(), () => {
+    this.#timer?.cancel();
+    this.#timer = this.#parts.scheduler.after(delayMs, () => {
       this.#attesting = this.#tryLate();
     });
   }

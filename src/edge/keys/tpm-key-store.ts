@@ -30,6 +30,7 @@ import { TpmRefusedError } from '../tpm/errors.ts';
 import { Secret } from '../tpm/secret.ts';
 import type { Tpm } from '../tpm/unit.ts';
 import { LateSigner } from './late-signer.ts';
+import type { Patience } from './patience.ts';
 import {
   type Approval,
   approvalDigest,
@@ -59,8 +60,8 @@ export interface TpmKeyStoreParts {
   readonly crypto: EvidenceCrypto;
   /** Where seeds come from: the system's generator unless a test wants to know them. */
   readonly randomBytes?: (sizeBytes: number) => Uint8Array;
-  /** How long `open` waits for the TPM now: after that it rejects with KEY_LOCKED, and the next call joins the work. */
-  readonly patienceMs?: () => number;
+  /** Of a start: when it is used up, `open` rejects with KEY_LOCKED, and the next call joins the work. */
+  readonly patience?: Patience;
   readonly scheduler?: Scheduler;
 }
 
@@ -72,6 +73,7 @@ export class TpmKeyStore implements KeyStore {
   readonly #late = new Map<string, LateSigner>();
   readonly #opening = new Map<string, Promise<Signer>>();
   readonly #destroyed = new Set<string>();
+  readonly #stop = new AbortController();
 
   private constructor(parts: TpmKeyStoreParts) {
     this.#parts = parts;
@@ -107,9 +109,10 @@ export class TpmKeyStore implements KeyStore {
     if (known !== undefined) return known;
     const { publicKey } = this.sealed(origin);
     if (late) return this.#lateOr(origin, publicKey, () => this.#open(origin));
-    const patienceMs = this.#parts.patienceMs?.() ?? Number.POSITIVE_INFINITY;
     const opened = this.#open(origin);
-    return await (patienceMs === Number.POSITIVE_INFINITY ? opened : this.#within(patienceMs, opened));
+    const { patience } = this.#parts;
+    if (patience === undefined || patience.leftMs === Number.POSITIVE_INFINITY) return await opened;
+    return await patience.spend(UNIT_LIMIT_MS, (limitMs) => this.#within(limitMs, opened));
   }
 
   isCleared(origin: string): boolean {
@@ -124,8 +127,9 @@ export class TpmKeyStore implements KeyStore {
     for (const [origin, late] of this.#late) if (late.isReady) this.#late.delete(origin);
   }
 
-  /** Nothing is waited for any more. */
+  /** The TPM is asked nothing more, and what it was asked is not waited for; keys that are here go on signing. */
   close(): void {
+    this.#stop.abort(new LatchkeyError('KEY_LOCKED', 'the gateway stops'));
     for (const signer of this.#late.values()) signer.giveUp();
   }
 
@@ -251,9 +255,10 @@ export class TpmKeyStore implements KeyStore {
     done: () => void = () => undefined,
   ): Promise<Signer> {
     const begun = get();
-    const waitMs = Math.min(LATE_WAIT_MS, this.#parts.patienceMs?.() ?? LATE_WAIT_MS);
+    const { patience } = this.#parts;
+    const wait = (limitMs: number) => this.#within(limitMs, begun);
     try {
-      const signer = await this.#within(waitMs, begun);
+      const signer = await (patience === undefined ? wait(LATE_WAIT_MS) : patience.spend(LATE_WAIT_MS, wait));
       done();
       return signer;
     } catch (error) {
@@ -308,7 +313,7 @@ export class TpmKeyStore implements KeyStore {
    */
   async #work<T>(work: (tpm: Tpm) => Promise<T>, origin?: string): Promise<T> {
     const { box } = this.#parts;
-    const signal = AbortSignal.timeout(UNIT_LIMIT_MS);
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(UNIT_LIMIT_MS)]);
     try {
       return await box.run(work, signal).catch((error: unknown) => {
         const isCutOff = error instanceof LatchkeyError && error.code === 'TPM_UNAVAILABLE' && !signal.aborted;
