@@ -316,7 +316,8 @@ function answerMs(plan: BusPlan): number {
 
 function drained(run: Run, phase: { readonly sinceMs: number; readonly quietMs: number }): void {
   const { nowMs } = run.at;
-  const quiet = nowMs - run.state.lastByteMs >= phase.quietMs;
+  // The same sum as the timer's: a difference of fractions can stay a hair below, and the timer would be due for ever.
+  const quiet = nowMs >= run.state.lastByteMs + phase.quietMs;
   if (!quiet && nowMs - phase.sinceMs < DRAIN_LIMIT_MS) {
     wakeWhenQuiet(run);
     return;
@@ -341,7 +342,7 @@ function askNext(run: Run, despiteNoise = false): void {
     return;
   }
   if (run.state.unlocks.length > 0) {
-    if (at.nowMs - run.state.lastByteMs < plan.timing.turnaroundMs) drain(run, plan.timing.turnaroundMs);
+    if (at.nowMs < run.state.lastByteMs + plan.timing.turnaroundMs) drain(run, plan.timing.turnaroundMs);
     else sendUnlock(run);
     return;
   }
@@ -350,7 +351,7 @@ function askNext(run: Run, despiteNoise = false): void {
     run.state = { ...next.state, phase: { kind: 'idle' }, wakeAtMs: next.untilMs };
     return;
   }
-  if (!despiteNoise && at.nowMs - run.state.lastByteMs < plan.timing.turnaroundMs) {
+  if (!despiteNoise && at.nowMs < run.state.lastByteMs + plan.timing.turnaroundMs) {
     drain(run, plan.timing.turnaroundMs);
     return;
   }
