@@ -73,8 +73,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/risk/enrolment': ['src/base', 'src/platform', 'src/tpm2', 'src/evidence'],
   'src/risk/decision': ['src/base', 'src/evidence'],
   'src/risk/ledger': ['src/base', 'src/evidence', 'src/risk/decision'],
-  'src/risk/intake': ['src/base', 'src/platform', 'src/evidence'],
-  'src/risk/receive': ['src/base', 'src/platform', 'src/evidence', 'src/risk/intake'],
+  'src/risk/store': ['src/base', 'src/platform', 'src/evidence'],
+  'src/risk/intake': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store'],
+  'src/risk/receive': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/intake'],
   'src/cli': ['src', 'simulators'],
   simulators: ['firmware-protocol', 'src/base', 'src/platform', 'src/tpm2', 'src/evidence'],
 };

@@ -18,12 +18,13 @@ import { makeDirectory } from '../../platform/durable-file.ts';
 import { createMqttConnection } from '../../platform/mqtt/client.ts';
 import type { MqttConnection } from '../../platform/mqtt/connection.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
-import { FileStore } from '../intake/file-store/file-store.ts';
 import { Intake, type IntakeParts } from '../intake/intake.ts';
 import { STATEMENTS } from '../intake/receipts.ts';
 import { intakeStatus } from '../intake/status.ts';
+import type { IntakeStore } from '../intake/store.ts';
 import { openWitnessKey, type WitnessKey } from '../intake/witness-key.ts';
 import { importFolder } from './import-folder.ts';
+import { openStore } from './open-store.ts';
 import { loadPolicy } from './policy-file.ts';
 import type { ReceiveSettings } from './settings.ts';
 import { StatusFile } from './status-file.ts';
@@ -60,14 +61,15 @@ export async function runReceive(settings: ReceiveSettings, deps: ReceiveDeps, s
   await makeDirectory(settings.data_dir).catch((error: unknown) => {
     throw new LatchkeyError('STORE_IO', `cannot make ${settings.data_dir}: ${messageOf(error)}`, { cause: error });
   });
-  const store = await FileStore.open({ crypto, directory: settings.data_dir });
+  const opened = await openStore(settings, crypto);
+  const { store } = opened;
   try {
     const { key, made } = await openKey(settings, crypto);
     const receiver = await Receiver.open({ settings, deps, crypto, store, key, policy });
     if (made) deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for receipts: gateways must be told');
     await receiver.run(signal);
   } finally {
-    await store.close();
+    await opened.close();
   }
 }
 
@@ -84,7 +86,7 @@ interface ReceiverParts {
   readonly settings: ReceiveSettings;
   readonly deps: ReceiveDeps;
   readonly crypto: EvidenceCrypto;
-  readonly store: FileStore;
+  readonly store: IntakeStore;
   readonly key: WitnessKey;
   readonly policy: IntakeParts['policy'];
 }

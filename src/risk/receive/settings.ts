@@ -37,6 +37,21 @@ const acceptedGapSchema = z.strictObject({
     .describe('receipts go on although entries below this size are missing'),
 });
 
+const storeSchema = z
+  .union([
+    z.literal('files'),
+    z.literal('embedded'),
+    z.strictObject({
+      postgres: z.strictObject({
+        url_file: absolutePath.describe('first line: postgres://user:password@host/database; mode 0600'),
+        pool_max: z.int().min(1).max(100).default(4),
+      }),
+    }),
+  ])
+  .describe('files in data_dir; embedded: PGlite there, for advisory receipts; or PostgreSQL 15 and later');
+
+const label = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'letters, digits and hyphens, at most 63' });
+
 const limitsSchema = z.strictObject({
   parked_gateway_mib: z.int().min(1).max(1_024).default(16).describe('bytes that wait, of one gateway'),
   parked_mib: z.int().min(1).max(65_536).default(256).describe('bytes that wait, of all gateways'),
@@ -48,6 +63,9 @@ const limitsSchema = z.strictObject({
 export const receiveSettingsSchema = z
   .strictObject({
     data_dir: absolutePath.describe('entries, receipts, the witness key, status.json; on a disk, not in memory'),
+    store: storeSchema.default('files'),
+    tenant: label.default('default').describe('stands on every row of a database'),
+    region: label.default('default').describe('stands on every row of a database'),
     policy: absolutePath.optional().describe('trust policy (JSON): whose logs are believed. Read again at SIGHUP'),
     trust_first_use: z
       .boolean()

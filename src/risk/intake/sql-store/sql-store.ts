@@ -1,0 +1,376 @@
+/**
+ * Verified entries in SQL: the intake store's contract over PGlite and PostgreSQL alike.
+ *
+ * A group of appends is one transaction. The row of a log is locked first, so several replicas on one database take turns
+ * at a log, and what each of them takes for the held tree is compared under that lock. After an error of the database
+ * every write rejects until `reopen` found it answering again: what a broken connection committed is loaded anew.
+ */
+import { sql } from 'kysely';
+import { base64, equalBytes, utf8 } from '../../../base/bytes.ts';
+import { LatchkeyError } from '../../../base/errors.ts';
+import type { EvidenceCrypto } from '../../../evidence/crypto.ts';
+import { type Frontier, TreeBuilder } from '../../../evidence/log/tree.ts';
+import type { RiskDatabase } from '../../store/open-database.ts';
+import {
+  type AppendAnswer,
+  type CosignChange,
+  type EntryPlace,
+  FORK_BYTES_MAX,
+  FORKS_MAX,
+  type ForkProof,
+  type HeldGateway,
+  type HeldLog,
+  type IntakeStore,
+  type RangeAppend,
+  type TrustRecord,
+  type UseEntry,
+} from '../store.ts';
+import { columnsOf, type EntryRow, entryOf, frontierOf, plain, rootsOf } from './rows.ts';
+import { cosignedOf, cosignOne, failureOf, segmentsOf, type Trx } from './statements.ts';
+
+export interface SqlStoreParts {
+  readonly database: RiskDatabase;
+  readonly crypto: EvidenceCrypto;
+  readonly tenant: string;
+  readonly region: string;
+}
+
+/** Rows of one INSERT: a statement has at most 65,535 parameters. */
+const ROWS_AT_ONCE = 1_000;
+const PAGE_ROWS = 1_000;
+
+const COLUMNS = [
+  'n',
+  'position',
+  'leaf_hash',
+  'leaf',
+  'status',
+  'why',
+  'paths',
+  'of_origin',
+  'of_n',
+  'withheld_why',
+  'carries',
+] as const;
+
+export class SqlStore implements IntakeStore {
+  readonly #parts: SqlStoreParts;
+  #failure: LatchkeyError | undefined;
+
+  constructor(parts: SqlStoreParts) {
+    this.#parts = parts;
+  }
+
+  gateways(): Promise<readonly string[]> {
+    return this.#read(async (trx) => {
+      const logs = await trx.selectFrom('custody.log').select('gateway').distinct().execute();
+      const trust = await trx.selectFrom('custody.trust').select('gateway').distinct().execute();
+      return [...new Set([...logs, ...trust].map(({ gateway }) => gateway))];
+    });
+  }
+
+  load(gateway: string): Promise<HeldGateway> {
+    return this.#read(async (trx) => {
+      const rows = await trx
+        .selectFrom('custody.log')
+        .selectAll()
+        .where('gateway', '=', gateway)
+        .orderBy('origin')
+        .execute();
+      const logs: HeldLog[] = [];
+      for (const row of rows) {
+        const segments = await segmentsOf(trx, row.origin);
+        const { count } = await trx
+          .selectFrom('custody.fork')
+          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .where('origin', '=', row.origin)
+          .executeTakeFirstOrThrow();
+        if (segments.length > 0 || count > 0 || row.cosigned_size !== null) {
+          logs.push({ origin: row.origin, segments, cosigned: cosignedOf(row), forks: count, cutBytes: 0 });
+        }
+      }
+      const records = await trx
+        .selectFrom('custody.trust')
+        .select('record')
+        .where('gateway', '=', gateway)
+        .orderBy('id')
+        .execute();
+      const trust = records.map(({ record }) => JSON.parse(record) as TrustRecord);
+      return { gateway, logs, trust, carried: rows.reduce((sum, { carried }) => sum + carried, 0) };
+    });
+  }
+
+  append(ranges: readonly RangeAppend[]): Promise<readonly AppendAnswer[]> {
+    return this.#write(async (trx) => {
+      // In one order for every replica, so that no two wait for each other.
+      for (const origin of [...new Set(ranges.map((range) => range.origin))].sort()) await this.#lockLog(trx, origin);
+      const answers: AppendAnswer[] = [];
+      for (const range of ranges) answers.push(await this.#appendOne(trx, range));
+      return answers;
+    });
+  }
+
+  cosign(changes: readonly CosignChange[]): Promise<readonly ('stored' | 'conflict')[]> {
+    return this.#write(async (trx) => {
+      for (const origin of [...new Set(changes.map((change) => change.origin))].sort())
+        await this.#lockLog(trx, origin);
+      const answers: ('stored' | 'conflict')[] = [];
+      for (const change of changes) answers.push(await cosignOne(trx, change));
+      return answers;
+    });
+  }
+
+  frontierAt(origin: string, size: number): Promise<Frontier | undefined> {
+    return this.#read(async (trx) => {
+      const range = await trx
+        .selectFrom('custody.range')
+        .select(['first', 'before_roots'])
+        .where('origin', '=', origin)
+        .where('first', '<=', size)
+        .where('end_size', '>=', size)
+        .orderBy('first', 'desc')
+        .executeTakeFirst();
+      if (range === undefined) return undefined;
+      const tree = new TreeBuilder(this.#parts.crypto, frontierOf(range.first, range.before_roots));
+      const rows = await trx
+        .selectFrom('custody.entry')
+        .select('leaf_hash')
+        .where('origin', '=', origin)
+        .where('n', '>=', range.first)
+        .where('n', '<', size)
+        .orderBy('n')
+        .execute();
+      for (const { leaf_hash } of rows) tree.push(plain(leaf_hash));
+      return tree.frontier();
+    });
+  }
+
+  async leafHashes(origin: string, first: number, count: number): Promise<readonly Uint8Array[]> {
+    const rows = await this.#read((trx) =>
+      trx
+        .selectFrom('custody.entry')
+        .select(['n', 'leaf_hash'])
+        .where('origin', '=', origin)
+        .where('n', '>=', first)
+        .where('n', '<', first + count)
+        .orderBy('n')
+        .execute(),
+    );
+    const gap = rows.findIndex(({ n }, i) => n !== first + i);
+    return (gap === -1 ? rows : rows.slice(0, gap)).map(({ leaf_hash }) => plain(leaf_hash));
+  }
+
+  async carriersOf(gateway: string, leafHashes: readonly Uint8Array[]): Promise<readonly (EntryPlace | undefined)[]> {
+    if (leafHashes.length === 0) return [];
+    const rows = await this.#read((trx) =>
+      trx
+        .selectFrom('custody.entry')
+        .select(['origin', 'n', 'carries'])
+        .where('gateway', '=', gateway)
+        .where('carries', 'in', [...leafHashes])
+        .execute(),
+    );
+    const found = new Map(rows.map(({ origin, n, carries }) => [base64(carries ?? new Uint8Array()), { origin, n }]));
+    return leafHashes.map((hash) => found.get(base64(hash)));
+  }
+
+  async *entries(origin: string, position: number): AsyncIterable<UseEntry> {
+    const end = await this.#read(async (trx) => {
+      const log = await trx
+        .selectFrom('custody.log')
+        .select('positions')
+        .where('origin', '=', origin)
+        .executeTakeFirst();
+      return log?.positions ?? 0;
+    });
+    for (let from = position; from < end; from += PAGE_ROWS) {
+      const rows = await this.#read((trx) =>
+        trx
+          .selectFrom('custody.entry')
+          .select(COLUMNS)
+          .where('origin', '=', origin)
+          .where('position', '>=', from)
+          .where('position', '<', Math.min(end, from + PAGE_ROWS))
+          .orderBy('position')
+          .execute(),
+      );
+      for (const row of rows) yield entryOf(origin, row satisfies EntryRow);
+    }
+  }
+
+  async excerpt(origin: string, first: number, end: number): Promise<Uint8Array> {
+    const rows = await this.#read((trx) =>
+      trx
+        .selectFrom('custody.entry')
+        .select(['leaf', 'leaf_hash'])
+        .where('origin', '=', origin)
+        .where('n', '>=', first)
+        .where('n', '<', end)
+        .orderBy('n')
+        .limit(FORK_BYTES_MAX)
+        .execute(),
+    );
+    const lines: Uint8Array[] = [];
+    let bytes = 0;
+    for (const { leaf, leaf_hash } of rows) {
+      if (bytes >= FORK_BYTES_MAX) break;
+      const line = leaf ?? utf8(`{"#":"withheld","leaf_hash":"${base64(leaf_hash)}"}`);
+      lines.push(line, utf8('\n'));
+      bytes += line.length + 1;
+    }
+    return plain(Buffer.concat(lines).subarray(0, FORK_BYTES_MAX));
+  }
+
+  async saveTrust(gateway: string, record: TrustRecord): Promise<void> {
+    const { tenant, region } = this.#parts;
+    await this.#write((trx) =>
+      trx
+        .insertInto('custody.trust')
+        .values({ gateway, record: JSON.stringify(record), tenant, region })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute(),
+    );
+  }
+
+  keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full'> {
+    const { crypto, tenant, region } = this.#parts;
+    const digest = crypto.sha256(fork.theirs);
+    return this.#write(async (trx) => {
+      await this.#lockLog(trx, origin);
+      const kept = await trx.selectFrom('custody.fork').select('digest').where('origin', '=', origin).execute();
+      if (kept.some((one) => equalBytes(plain(one.digest), digest))) return 'known';
+      if (kept.length >= FORKS_MAX) return 'full';
+      const { kind, theirs, ours } = fork;
+      await trx.insertInto('custody.fork').values({ origin, digest, kind, theirs, ours, tenant, region }).execute();
+      return 'kept';
+    });
+  }
+
+  async reopen(): Promise<void> {
+    await this.#parts.database
+      .as('custody', (trx) => sql`select 1`.execute(trx))
+      .catch((error: unknown) => {
+        throw failureOf(error);
+      });
+    this.#failure = undefined;
+  }
+
+  /** The database is its opener's: it may serve other rooms. */
+  async close(): Promise<void> {
+    this.#failure = new LatchkeyError('STORE_IO', 'the store is closed');
+  }
+
+  /** Makes the log's row when there is none, and holds it until the transaction ends. */
+  async #lockLog(trx: Trx, origin: string): Promise<void> {
+    const { tenant, region } = this.#parts;
+    const gateway = origin.split('/')[1] ?? '';
+    await trx
+      .insertInto('custody.log')
+      .values({
+        origin,
+        gateway,
+        positions: 0,
+        carried: 0,
+        cosigned_size: null,
+        cosigned_root: null,
+        cosigned_note: null,
+        tenant,
+        region,
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    await trx.selectFrom('custody.log').select('origin').where('origin', '=', origin).forUpdate().execute();
+  }
+
+  async #appendOne(trx: Trx, range: RangeAppend): Promise<AppendAnswer> {
+    const { origin, before, after } = range;
+    const overlap = await trx
+      .selectFrom('custody.range')
+      .select('first')
+      .where('origin', '=', origin)
+      .where('first', '<', after.size)
+      .where('end_size', '>', before.size)
+      .executeTakeFirst();
+    if (overlap !== undefined) return 'conflict';
+    const grown = await trx
+      .selectFrom('custody.range')
+      .select('after_roots')
+      .where('origin', '=', origin)
+      .where('end_size', '=', before.size)
+      .executeTakeFirst();
+    if (range.opens !== (grown === undefined)) return 'conflict';
+    if (grown !== undefined && !equalBytes(plain(grown.after_roots), rootsOf(before))) return 'conflict';
+    const next = await trx
+      .selectFrom('custody.range')
+      .select('before_roots')
+      .where('origin', '=', origin)
+      .where('first', '=', after.size)
+      .executeTakeFirst();
+    if (next !== undefined && !equalBytes(plain(next.before_roots), rootsOf(after))) return 'fork';
+    await this.#insert(trx, range);
+    return 'stored';
+  }
+
+  async #insert(trx: Trx, { origin, before, after, note, rows, storedAtMs }: RangeAppend): Promise<void> {
+    const { tenant, region } = this.#parts;
+    const owned = { origin, tenant, region };
+    const gateway = origin.split('/')[1] ?? '';
+    const stored_at = new Date(storedAtMs);
+    await sql`select custody.ensure_day(${stored_at.toISOString().slice(0, 10)}::date)`.execute(trx);
+    const carried = rows.filter(({ carries }) => carries !== undefined).length;
+    const { positions } = await trx
+      .updateTable('custody.log')
+      .set((eb) => ({ positions: eb('positions', '+', rows.length), carried: eb('carried', '+', carried) }))
+      .where('origin', '=', origin)
+      .returning('positions')
+      .executeTakeFirstOrThrow();
+    const position = positions - rows.length;
+    await trx
+      .insertInto('custody.range')
+      .values({
+        ...owned,
+        first: before.size,
+        end_size: after.size,
+        before_roots: rootsOf(before),
+        after_roots: rootsOf(after),
+        note: note ?? null,
+        position,
+      })
+      .execute();
+    const values = rows.map((row, i) => ({
+      ...owned,
+      ...columnsOf(row.use),
+      stored_at,
+      gateway,
+      n: before.size + i,
+      position: position + i,
+      leaf_hash: row.leafHash,
+      leaf: row.leaf ?? null,
+      carries: row.carries ?? null,
+    }));
+    for (let from = 0; from < values.length; from += ROWS_AT_ONCE) {
+      await trx
+        .insertInto('custody.entry')
+        .values(values.slice(from, from + ROWS_AT_ONCE))
+        .execute();
+    }
+  }
+
+  async #read<T>(work: (trx: Trx) => Promise<T>): Promise<T> {
+    try {
+      return await this.#parts.database.as('custody', work);
+    } catch (error) {
+      throw failureOf(error);
+    }
+  }
+
+  async #write<T>(work: (trx: Trx) => Promise<T>): Promise<T> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      return await this.#parts.database.as('custody', work);
+    } catch (error) {
+      this.#failure = failureOf(error);
+      throw this.#failure;
+    }
+  }
+}

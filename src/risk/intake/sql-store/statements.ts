@@ -1,0 +1,78 @@
+/**
+ * Statements of the SQL store that need no state of it: segments, cosigned trees, and what an error of the database means.
+ */
+import type { Transaction } from 'kysely';
+import { equalBytes } from '../../../base/bytes.ts';
+import { LatchkeyError, messageOf } from '../../../base/errors.ts';
+import type { Database } from '../../store/schema.ts';
+import type { CosignChange, Cosigned, HeldSegment } from '../store.ts';
+import { frontierOf, plain } from './rows.ts';
+
+export type Trx = Transaction<Database>;
+
+/** Class 53 of SQLSTATE: out of disk, memory or connections. */
+export function failureOf(error: unknown): LatchkeyError {
+  const code = (error as { readonly code?: unknown }).code;
+  const full = code === '53100';
+  return new LatchkeyError(full ? 'STORE_FULL' : 'STORE_IO', `the database failed: ${messageOf(error)}`, {
+    cause: error,
+  });
+}
+
+export async function segmentsOf(trx: Trx, origin: string): Promise<readonly HeldSegment[]> {
+  const rows = await trx
+    .selectFrom('custody.range')
+    .select(['first', 'end_size', 'after_roots', 'note'])
+    .where('origin', '=', origin)
+    .orderBy('first')
+    .execute();
+  const segments: HeldSegment[] = [];
+  for (const { first, end_size, after_roots, note } of rows) {
+    const last = segments.at(-1);
+    const touches = last?.end.size === first;
+    const segment: HeldSegment = {
+      first: touches ? last.first : first,
+      end: frontierOf(end_size, after_roots),
+      ...(note !== null && { note: plain(note) }),
+    };
+    if (touches) segments[segments.length - 1] = segment;
+    else segments.push(segment);
+  }
+  return segments;
+}
+
+interface CosignedColumns {
+  readonly cosigned_size: number | null;
+  readonly cosigned_root: Uint8Array | null;
+  readonly cosigned_note: Uint8Array | null;
+}
+
+export function cosignedOf({
+  cosigned_size: size,
+  cosigned_root: root,
+  cosigned_note: note,
+}: CosignedColumns): Cosigned | undefined {
+  if (size === null || root === null || note === null) return undefined;
+  return { size, root: plain(root), note: plain(note) };
+}
+
+export async function cosignOne(trx: Trx, { origin, expected, next }: CosignChange): Promise<'stored' | 'conflict'> {
+  const row = await trx
+    .selectFrom('custody.log')
+    .select(['cosigned_size', 'cosigned_root', 'cosigned_note'])
+    .where('origin', '=', origin)
+    .executeTakeFirstOrThrow();
+  const last = cosignedOf(row);
+  if (!isSameTree(last, expected)) return 'conflict';
+  if (last !== undefined && next.size <= last.size) return isSameTree(last, next) ? 'stored' : 'conflict';
+  await trx
+    .updateTable('custody.log')
+    .set({ cosigned_size: next.size, cosigned_root: next.root, cosigned_note: next.note })
+    .where('origin', '=', origin)
+    .execute();
+  return 'stored';
+}
+
+function isSameTree(a: Cosigned | undefined, b: Cosigned | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.size === b.size && equalBytes(a.root, b.root);
+}

@@ -1,0 +1,57 @@
+/**
+ * The store that the settings name: files of this process, or a database that several receivers may share.
+ *
+ * A receipt of role `store` says that entries survive a power cut. A database that was set up not to sync, as the
+ * embedded one always is, cannot say that: then only advisory receipts are given.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { FileStore } from '../intake/file-store/file-store.ts';
+import { SqlStore } from '../intake/sql-store/sql-store.ts';
+import type { IntakeStore } from '../intake/store.ts';
+import { type DatabaseSettings, RiskDatabase } from '../store/open-database.ts';
+import type { ReceiveSettings } from './settings.ts';
+
+export interface OpenedStore {
+  readonly store: IntakeStore;
+  close(): Promise<void>;
+}
+
+/** Rejects with STORE_BUSY, STORE_IO, CONFIG_UNREADABLE, or CONFIG_INVALID when the role promises too much. */
+export async function openStore(settings: ReceiveSettings, crypto: EvidenceCrypto): Promise<OpenedStore> {
+  const { store: where, data_dir, tenant, region } = settings;
+  if (where === 'files') {
+    const store = await FileStore.open({ crypto, directory: data_dir });
+    return { store, close: () => store.close() };
+  }
+  const database = await RiskDatabase.open(databaseOf(where, data_dir));
+  if (settings.witness.role === 'store' && !database.durable) {
+    await database.close();
+    const found = 'a database that does not sync to disk at each commit';
+    throw new LatchkeyError(
+      'CONFIG_INVALID',
+      `witness.role store: expected a durable store, found ${found}; use advisory`,
+    );
+  }
+  const store = new SqlStore({ database, crypto, tenant, region });
+  return {
+    store,
+    async close() {
+      await store.close();
+      await database.close();
+    },
+  };
+}
+
+function databaseOf(where: Exclude<ReceiveSettings['store'], 'files'>, dataDir: string): DatabaseSettings {
+  if (where === 'embedded') return { engine: 'pglite', directory: join(dataDir, 'database') };
+  const { url_file: file, pool_max: poolMax } = where.postgres;
+  try {
+    const url = readFileSync(file, 'utf8').split('\n')[0]?.trim() ?? '';
+    return { engine: 'postgres', url, poolMax };
+  } catch (error) {
+    throw new LatchkeyError('CONFIG_UNREADABLE', `store.postgres.url_file: cannot read ${file}: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * Brings a database to the present schema, and refuses one that a newer version made. Each migration runs in one
+ * transaction under a lock, so that several replicas may start at once.
+ */
+import { type Kysely, type Migration, Migrator } from 'kysely';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import { custodyMigration } from './migrations/m0001-custody.ts';
+import type { Database } from './schema.ts';
+
+/** In the order of their names. A migration that was released is never changed. */
+export const MIGRATIONS: Readonly<Record<string, Migration>> = { '0001_custody': custodyMigration };
+
+export async function migrate(kysely: Kysely<Database>): Promise<void> {
+  const migrator = new Migrator({ db: kysely, provider: { getMigrations: async () => ({ ...MIGRATIONS }) } });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error === undefined) return;
+  const failed = results?.find(({ status }) => status === 'Error')?.migrationName;
+  const what = failed === undefined ? 'its migrations are not those of this version' : `migration ${failed} failed`;
+  throw new LatchkeyError('STORE_IO', `cannot use the database: ${what}: ${messageOf(error)}`, { cause: error });
+}

@@ -1,0 +1,116 @@
+/**
+ * One database, two engines: PGlite in a directory of its own, for demonstrations and small sites, and PostgreSQL 15 or
+ * later for production. The statements are the same, and no newer than PostgreSQL 15.
+ *
+ * PGlite does not fsync: what it stored survives the process and not a power cut. Whoever stands on it may call its
+ * receipts advisory and nothing more.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
+import pg from 'pg';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import { type FileLock, lockFile } from '../../platform/file-lock.ts';
+import { migrate } from './migrate.ts';
+import { PgliteDialect } from './pglite-dialect.ts';
+import { type Database, ROLES, type Role } from './schema.ts';
+
+export type DatabaseSettings =
+  | { readonly engine: 'pglite'; readonly directory: string }
+  | { readonly engine: 'postgres'; readonly url: string; readonly poolMax?: number };
+
+const CONNECT_LIMIT_MS = 10_000;
+const STATEMENT_LIMIT_MS = 60_000;
+const POOL_MAX = 10;
+/** Object identifier of int8 (pg_type.dat). */
+const INT8 = 20;
+
+export class RiskDatabase {
+  readonly kysely: Kysely<Database>;
+  /** Whether what was committed survives a power cut. */
+  readonly durable: boolean;
+  readonly #release: () => void;
+
+  private constructor(kysely: Kysely<Database>, durable: boolean, release: () => void) {
+    this.kysely = kysely;
+    this.durable = durable;
+    this.#release = release;
+  }
+
+  /** Opens and migrates. Rejects with STORE_BUSY, STORE_IO (retry) or STORE_VERSION. */
+  static async open(settings: DatabaseSettings): Promise<RiskDatabase> {
+    return settings.engine === 'pglite' ? openPglite(settings.directory) : openPostgres(settings.url, settings.poolMax);
+  }
+
+  static make(kysely: Kysely<Database>, durable: boolean, release: () => void): RiskDatabase {
+    return new RiskDatabase(kysely, durable, release);
+  }
+
+  /** One transaction under the rights of a room. */
+  as<T>(role: Role, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
+    return this.kysely.transaction().execute(async (trx) => {
+      await sql`set local role ${sql.id(ROLES[role])}`.execute(trx);
+      return work(trx);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.kysely.destroy();
+    this.#release();
+  }
+}
+
+async function openPglite(directory: string): Promise<RiskDatabase> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const lock: FileLock = lockFile(join(directory, 'lock'), 'STORE_BUSY', `the database in ${directory}`);
+  try {
+    const kysely = new Kysely<Database>({ dialect: new PgliteDialect(new PGlite(join(directory, 'pglite'))) });
+    await migrate(kysely);
+    return RiskDatabase.make(kysely, await isDurable(kysely), () => lock.release());
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openPostgres(url: string, poolMax = POOL_MAX): Promise<RiskDatabase> {
+  const types = {
+    getTypeParser: (id: number, format?: 'text' | 'binary') =>
+      id === INT8 ? parseInt8 : (pg.types.getTypeParser(id, format as 'text') as (text: string) => unknown),
+  };
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolMax,
+    connectionTimeoutMillis: CONNECT_LIMIT_MS,
+    statement_timeout: STATEMENT_LIMIT_MS,
+    application_name: 'latchkey',
+    types: types as pg.CustomTypesConfig,
+  });
+  // An idle connection that the server ends is replaced by the next one that is asked for.
+  pool.on('error', () => undefined);
+  const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    await migrate(kysely);
+    return RiskDatabase.make(kysely, await isDurable(kysely), () => undefined);
+  } catch (error) {
+    await kysely.destroy();
+    if (error instanceof LatchkeyError) throw error;
+    throw new LatchkeyError('STORE_IO', `cannot open the database: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** What the server says of itself: a commit that it answers is on the disk. */
+async function isDurable(kysely: Kysely<Database>): Promise<boolean> {
+  const { rows } = await sql<{ readonly fsync: string; readonly commit: string }>`
+    select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`.execute(kysely);
+  return rows[0]?.fsync === 'on' && rows[0].commit !== 'off';
+}
+
+/** Counts and sizes stay far below 2^53; what does not is a broken row. */
+function parseInt8(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value))
+    throw new LatchkeyError('STORE_IO', `a number of the database is too large: ${text}`);
+  return value;
+}

@@ -1,0 +1,191 @@
+/** The intake store's contract on both engines, and what a database adds: rights, triggers, days, replicas, crashes. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { utf8 } from '../../../src/base/bytes.ts';
+import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
+import type { IntakeStore, RangeAppend } from '../../../src/risk/intake/store.ts';
+import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { intakeStoreContract } from '../../contract/intake-store.contract.ts';
+import { type Postgres, startPostgres } from '../../support/postgres.ts';
+import { TestLog } from '../../support/test-log.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'latchkey-sql-'));
+const opened = new Set<RiskDatabase>();
+let postgres: Postgres;
+let count = 0;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(async () => {
+  for (const database of opened) await database.close();
+  await postgres.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+
+async function open(settings: DatabaseSettings): Promise<RiskDatabase> {
+  const database = await RiskDatabase.open(settings);
+  opened.add(database);
+  return database;
+}
+
+async function close(database: RiskDatabase): Promise<void> {
+  opened.delete(database);
+  await database.close();
+}
+
+function storeOn(database: RiskDatabase): SqlStore {
+  return new SqlStore({ database, crypto: nodeCrypto, tenant: 'default', region: 'eu' });
+}
+
+/** One cluster and one PGlite serve all: an empty place is made by taking away what the last test left. */
+async function emptied(database: RiskDatabase): Promise<void> {
+  await sql`set latchkey.retention = 'on'`.execute(database.kysely);
+  await sql`truncate custody.entry, custody.range, custody.trust, custody.fork, custody.log cascade`.execute(
+    database.kysely,
+  );
+  await sql`reset latchkey.retention`.execute(database.kysely);
+}
+
+const ENGINES = {
+  PGlite: async (): Promise<DatabaseSettings> => ({ engine: 'pglite', directory: join(root, 'pglite') }),
+  PostgreSQL: async (): Promise<DatabaseSettings> => {
+    count += 1;
+    return { engine: 'postgres', url: await postgres.database(`contract${count}`), poolMax: 1 };
+  },
+};
+
+for (const [engine, settingsOf] of Object.entries(ENGINES)) {
+  describe(engine, () => {
+    let settings: DatabaseSettings;
+    let database: RiskDatabase;
+    beforeAll(async () => {
+      settings = await settingsOf();
+      database = await open(settings);
+    });
+
+    intakeStoreContract(engine, () => {
+      let last: IntakeStore | undefined;
+      return {
+        open: async () => {
+          if (last === undefined) await emptied(database);
+          else await last.close();
+          last = storeOn(database);
+          return last;
+        },
+      };
+    });
+
+    test('what was stored is there when the database is opened again', async () => {
+      await emptied(database);
+      await storeOn(database).append([rangeOf(0, 5)]);
+      await close(database);
+      database = await open(settings);
+      const { logs } = await storeOn(database).load('gw-0001');
+      expect(logs[0]?.segments[0]?.end.size).toBe(5);
+    });
+
+    test.for([
+      ['update custody.entry set leaf = null', /append-only: update/],
+      ['delete from custody.entry', /append-only: delete/],
+      ['truncate custody.entry', /append-only: truncate/],
+      ['delete from custody.range', /append-only: delete/],
+      ['update custody.trust set record = 1', /append-only: update/],
+    ] as const)('the owner is refused: %s', async ([statement, why]) => {
+      await emptied(database);
+      const store = storeOn(database);
+      await store.append([rangeOf(0, 5)]);
+      await store.saveTrust('gw-0001', { kind: 'grew', origin: 'x' });
+      await expect(sql.raw(statement).execute(database.kysely)).rejects.toThrow(why);
+      await expect(storeOn(database).leafHashes(log.origin, 0, 9)).resolves.toHaveLength(5);
+    });
+
+    test.for([
+      ['custody', 'delete from custody.log'],
+      ['custody', 'create table payments.mine (a int)'],
+      ['payments', 'select * from custody.entry'],
+      ['cases', 'select * from custody.log'],
+      ['cases', "select custody.ensure_day('2026-01-01')"],
+    ] as const)('the role for %s may not: %s', async ([role, statement]) => {
+      await expect(database.as(role, (trx) => sql.raw(statement).execute(trx))).rejects.toThrow(/permission denied/);
+    });
+
+    test('entries of two days lie in two partitions, and are read as one log', async () => {
+      await emptied(database);
+      const store = storeOn(database);
+      const days = [Date.UTC(2026, 10, 22, 23, 59, 59, 999), Date.UTC(2026, 10, 23)];
+      for (const [i, storedAtMs] of days.entries()) await store.append([{ ...rangeOf(i, i + 1), storedAtMs }]);
+      const { rows } = await sql<{ part: string; rows: number }>`
+        select tableoid::regclass::text as part, count(*)::int as rows from custody.entry group by 1 order by 1`.execute(
+        database.kysely,
+      );
+      expect(rows).toEqual([
+        { part: 'custody.entry_20261122', rows: 1 },
+        { part: 'custody.entry_20261123', rows: 1 },
+      ]);
+      expect(await store.leafHashes(log.origin, 0, 9)).toHaveLength(2);
+    });
+  });
+}
+
+const log = new TestLog();
+for (let n = 0; n < 64; n += 1) log.append(utf8(`{"n":${n}}`));
+
+function rangeOf(first: number, end: number): RangeAppend {
+  const rows = log.leaves.slice(first, end).map((leaf, i) => ({
+    leaf,
+    leafHash: log.leafHashes[first + i] ?? new Uint8Array(32),
+    use: { status: 'used' } as const,
+  }));
+  const [before, after] = [log.frontier(first), log.frontier(end)];
+  return { origin: log.origin, opens: first === 0, before, rows, after, storedAtMs: Date.UTC(2026, 10, 22) };
+}
+
+test('a second owner of an embedded database is refused by name', async () => {
+  const settings: DatabaseSettings = { engine: 'pglite', directory: join(root, 'pglite') };
+  await expect(RiskDatabase.open(settings)).rejects.toMatchObject({ code: 'STORE_BUSY' });
+});
+
+describe('PostgreSQL in production', () => {
+  test('two replicas append to one log: each entry once, whoever was late is told', async () => {
+    const url = await postgres.database('replicas');
+    const stores = await Promise.all(
+      [0, 1, 2].map(async () => storeOn(await open({ engine: 'postgres', url, poolMax: 2 }))),
+    );
+    for (let n = 0; n < 20; n += 1) {
+      const answers = await Promise.all(stores.map((store) => store.append([rangeOf(n, n + 1)])));
+      expect(answers.flat().sort()).toEqual(['conflict', 'conflict', 'stored']);
+    }
+    const first = stores[0];
+    expect(await first?.leafHashes(log.origin, 0, 99)).toHaveLength(20);
+  });
+
+  test('two replicas never cosign two trees of one size', async () => {
+    const url = await postgres.database('cosigners');
+    const stores = await Promise.all([0, 1].map(async () => storeOn(await open({ engine: 'postgres', url }))));
+    const tree = { size: 4, root: new Uint8Array(32).fill(1), note: utf8('note 1') };
+    const trees = [tree, { ...tree, root: new Uint8Array(32).fill(2), note: utf8('note 2') }];
+    const answers = await Promise.all(
+      stores.map((store, i) => store.cosign([{ origin: log.origin, expected: undefined, next: trees[i] ?? tree }])),
+    );
+    expect(answers.flat().sort()).toEqual(['conflict', 'stored']);
+  });
+
+  test('a crash of the server costs nothing that was answered, and the store goes on after reopening', async () => {
+    const url = await postgres.database('crash');
+    const store = storeOn(await open({ engine: 'postgres', url }));
+    await store.append([rangeOf(0, 5)]);
+    await postgres.kill('SIGQUIT');
+    await expect(store.append([rangeOf(5, 6)])).rejects.toMatchObject({ code: 'STORE_IO' });
+    await expect(store.reopen()).rejects.toMatchObject({ code: 'STORE_IO' });
+    await postgres.restart();
+    await expect(store.append([rangeOf(5, 6)])).rejects.toMatchObject({ code: 'STORE_IO' });
+    await store.reopen();
+    expect(await store.append([rangeOf(5, 6)])).toEqual(['stored']);
+    expect(await store.leafHashes(log.origin, 0, 99)).toHaveLength(6);
+  });
+});
