@@ -160,6 +160,11 @@ export const ERRORS = {
     exitCode: 69,
     advice: 'check the address, the network, and the authority that signed the certificate of the service (--ca)',
   },
+  ENROLMENT_UNKNOWN: {
+    action: 'fix_configuration',
+    exitCode: 2,
+    advice: 'check the gateway id; "latchkey enrolments list" shows those that are known',
+  },
   ENROLMENT_REFUSED: {
     action: 'stop',
     exitCode: 77,

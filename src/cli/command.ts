@@ -45,6 +45,12 @@ export class CommandArgs {
     return typeof value === 'string' ? value : undefined;
   }
 
+  /** The values of an option that may be given several times. */
+  list(name: string): readonly string[] {
+    const value = this.#values[name];
+    return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+  }
+
   flag(name: string): boolean {
     return this.#values[name] === true;
   }

@@ -89,6 +89,14 @@ export const ENROLMENT_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/enrolments-escrow.ts')).enrolmentsEscrowCommand,
   },
   {
+    name: 'enrolments records',
+    summary: 'Print summaries of records and successor statements, for verifiers whose policy names this service',
+    positionals: ['[GATEWAY]'],
+    options: { config: CONFIG },
+    details: 'For "latchkey verify --enrolment FILE": of one gateway or of all, an envelope a line.',
+    load: async () => (await import('./commands/enrolments-records.ts')).enrolmentsRecordsCommand,
+  },
+  {
     name: 'enrolments policy',
     summary: 'Print the trust policy that follows, for verify and receive',
     positionals: [],

@@ -59,7 +59,7 @@ export class TestBox {
   readonly ekPublic: EccPublic;
   readonly ekKey: KeyObject;
   ekCert: Uint8Array = new Uint8Array(0);
-  readonly ak = p256();
+  readonly ak: P256;
   readonly login = p256();
   readonly srkName = concatBytes(Uint8Array.of(0, 11), new Uint8Array(32).fill(7));
   readonly counterPublic = writtenNvPublic(counterNvPublic(0x0180_0001));
@@ -67,7 +67,8 @@ export class TestBox {
   readonly sealedPublic = { ...sealedTemplate(new Uint8Array(32).fill(3)), unique: nodeTpmCrypto.randomBytes(32) };
   readonly #ekPrivate: Uint8Array;
 
-  constructor(gateway: string, curve: 'P-256' | 'P-384' = 'P-256') {
+  constructor(gateway: string, curve: 'P-256' | 'P-384' = 'P-256', ak = p256()) {
+    this.ak = ak;
     this.gateway = gateway;
     this.curve = curve;
     this.log = testLogKey(gateway);

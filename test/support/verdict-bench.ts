@@ -94,6 +94,7 @@ export const BUNDLE_REASONS: readonly VerifyReason[] = [
   'bundle_consistency',
   'bundle_proof',
   'bundle_statement',
+  'bundle_enrolment',
   'leaf',
   'leaf_place',
   'cosignature',

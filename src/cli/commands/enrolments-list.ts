@@ -1,4 +1,5 @@
 /** `latchkey enrolments list` and `show`. */
+import { LatchkeyError } from '../../base/errors.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
 import { DOUBTS } from '../../risk/enrolment/events.ts';
 import { readGateway } from '../../risk/enrolment/gateway-book.ts';
@@ -22,6 +23,7 @@ export const enrolmentsShowCommand: CommandRun = async (args, io) => {
   const gateway = gatewayOf(args.positionals[0]);
   const store = await enrolmentStore(enrolmentSettings(args));
   const events = (await store.read(gateway)).map((text) => JSON.parse(text) as unknown);
+  if (events.length === 0) throw new LatchkeyError('ENROLMENT_UNKNOWN', `nothing is known of ${gateway} here`);
   const state = await readGateway(store, gateway);
   io.out(JSON.stringify({ v: 1, gateway, ...rowOf(state), events }, undefined, 2));
   return 0;

@@ -11,6 +11,9 @@ export const enrolmentsServeCommand: CommandRun = async (args, io) => {
     io.out(formatVkey((await keyOf(settings)).key.vkey));
     return 0;
   }
+  // The very words for whoever stands before a box: its operator must have the key from here, not over the network.
+  const { key } = await keyOf(settings);
+  io.err(`boxes enrol with: latchkey enroll --service URL --service-key ${formatVkey(key.vkey)} --token-file FILE`);
   await serveEnrolments(settings, { logger: pinoLogger(settings.log_level, 'latchkey-enrolments') }, io.signal);
   return 0;
 };

@@ -4,9 +4,11 @@
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { portableCrypto } from '../../evidence/portable-crypto.ts';
+import { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile } from '../../evidence/verify/enrolled.ts';
 import { POLICY_BYTES_MAX, parsePolicy, policyOfVkey, type TrustPolicy } from '../../evidence/verify/policy.ts';
 import type { LogFinding, Verdict } from '../../evidence/verify/verdict.ts';
 import { verifyFile } from '../../evidence/verify/verify-file.ts';
+import type { Envelope } from '../../evidence/wire/envelope.ts';
 import { nodeCrypto, nodeSha512 } from '../../platform/node-crypto.ts';
 import { describeProblem } from '../../platform/problem.ts';
 import type { CommandArgs, CommandRun } from '../command.ts';
@@ -16,7 +18,11 @@ export const verifyCommand: CommandRun = async (args, io) => {
   const { policy, single } = trustOf(args);
   // The second opinion is on the curve: the hash of whole batches in JavaScript would take most of the time.
   const cryptos = [nodeCrypto, portableCrypto({ sha512: nodeSha512 })];
-  const verdict = await read(file, (source) => verifyFile(source, { cryptos, policy, single }));
+  const beside = {
+    receipts: args.list('receipt').map(bytesIn),
+    enrolments: args.list('enrolment').flatMap(envelopesIn),
+  };
+  const verdict = await read(file, (source) => verifyFile(source, { cryptos, policy, single, ...beside }));
   if (args.flag('json')) io.out(JSON.stringify(verdict));
   else for (const line of describeVerdict(file, verdict)) io.out(line);
   return verdict.exitCode;
@@ -36,6 +42,23 @@ function trustOf(args: CommandArgs): { readonly policy: TrustPolicy; readonly si
     'INPUT_UNREADABLE',
     '--vkey: expected <origin>+<8 hex digits>+<base64> of a log key (type 0x01)',
   );
+}
+
+/** What a person named beside the file must be there; whether it proves anything is the verdict's. */
+function bytesIn(path: string): Uint8Array {
+  try {
+    const { size } = statSync(path);
+    if (size <= ENROLMENT_FILE_BYTES_MAX) return Uint8Array.from(readFileSync(path));
+    throw new Error(`expected at most ${ENROLMENT_FILE_BYTES_MAX} bytes, found ${size}`);
+  } catch (error) {
+    throw new LatchkeyError('INPUT_UNREADABLE', `cannot read ${path}: ${messageOf(error)}`);
+  }
+}
+
+function envelopesIn(path: string): readonly Envelope[] {
+  const parsed = parseEnrolmentFile(bytesIn(path));
+  if (parsed.ok) return parsed.value;
+  throw new LatchkeyError('INPUT_UNREADABLE', `${path}: ${parsed.detail}`);
 }
 
 function policyIn(path: string): TrustPolicy {
@@ -89,12 +112,26 @@ function describeLog(log: LogFinding): readonly string[] {
     `  stored     ${stored}`,
     `  level      ${log.level}; not higher because`,
     ...log.whyNotHigher.map((why) => `               ${why}`),
+    `  believed   ${describeBelieved(log)}`,
     ...describeAnchors(log),
     `  tail       ${log.tail} entries after the last anchor`,
     ...(time === undefined ? [] : [`  claimed    ${time.from} to ${time.to} (wall clocks are claims)`]),
     ...(log.predecessor === undefined ? [] : [`  follows    ${log.predecessor.origin}`]),
     ...log.missing.map((what) => `  missing    ${what}`),
   ];
+}
+
+const SOURCES = {
+  policy: 'from the policy or key given',
+  record: 'from the record',
+  successor: 'from the log before, by a successor statement',
+} as const;
+
+function describeBelieved({ believed, vouchedBy }: LogFinding): string {
+  const { key, tpm, record } = believed;
+  const by = key === 'successor' && vouchedBy !== undefined ? ` of ${vouchedBy}` : '';
+  const from = record === undefined ? '' : `; record ${record.hash} of ${record.service}`;
+  return `key ${SOURCES[key]}${by}; TPM ${tpm === undefined ? 'of which nothing is said' : SOURCES[tpm]}${from}`;
 }
 
 function describeAnchors({ anchors }: LogFinding): readonly string[] {

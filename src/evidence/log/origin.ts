@@ -40,6 +40,12 @@ export function parseOrigin(text: string): Result<Origin, 'origin'> {
   return accept({ domain, gateway, number: Number(numberText), tag });
 }
 
+/** Whether a log's name may begin with it: lowercase DNS labels, short enough for the shortest gateway id. */
+export function isOperatorDomain(text: string): boolean {
+  const origin = parseOrigin(`${text}/g/1-00000000`);
+  return origin.ok && origin.value.domain === text;
+}
+
 /** The tag of a log key: first 8 lowercase hex digits of SHA-256(public key). */
 export function tagOf(crypto: EvidenceCrypto, publicKey: Uint8Array): string {
   return hex(crypto.sha256(publicKey).subarray(0, 4));

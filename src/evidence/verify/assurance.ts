@@ -43,16 +43,27 @@ export function assuranceOf(asked: Assured): Assurance {
 
 function whyNotSealed({ log }: Assured): string | undefined {
   if (log.tpmClass === 'emulated') {
-    return 'A1: the policy calls this TPM emulated, and whoever copies its state has the same one';
+    return `A1: ${sourceOf(log)} calls this TPM emulated, and whoever copies its state has the same one`;
   }
   if (log.vouchedBy !== undefined && log.attested !== true) {
     return 'A1: the policy does not name this log; a key for which another log key vouches reaches A0 until it is attested';
+  }
+  if (log.enrolment === undefined && log.record !== undefined) {
+    return `A1: ${recordOf(log.record)} is of software keys`;
   }
   if (log.enrolment === undefined) {
     return 'A1: the policy names no enrolment that proves a key sealed in a hardware TPM; a software key reaches A0';
   }
   if (log.tpmClass === undefined) return 'A1: the policy names an enrolment, but not the class of its TPM';
   return undefined;
+}
+
+function recordOf({ service, hash }: NonNullable<BelievedLog['record']>): string {
+  return `the enrolment record ${hash} of ${service}`;
+}
+
+function sourceOf({ record, tpmFrom }: BelievedLog): string {
+  return record === undefined || tpmFrom === 'policy' ? 'the policy' : recordOf(record);
 }
 
 function whyNotAnchored({ log, anchors, first, end }: Assured): string {

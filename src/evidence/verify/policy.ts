@@ -5,7 +5,7 @@
 import { unbase64, unbase64url, utf8Text } from '../../base/bytes.ts';
 import { type EvidenceCrypto, isP256Spki } from '../crypto.ts';
 import { isSoundVkey, parseVkey, type Vkey } from '../log/note.ts';
-import { parseOrigin, tagOf } from '../log/origin.ts';
+import { isOperatorDomain, parseOrigin, tagOf } from '../log/origin.ts';
 import { HASH_BYTES } from '../log/tree.ts';
 import { type Envelope, envelopeOf } from '../wire/envelope.ts';
 import { repeatedMembers } from './repeated-members.ts';
@@ -46,6 +46,12 @@ export interface PolicyWitness {
   readonly roles: readonly WitnessRole[];
 }
 
+/** An enrolment service: its records about logs of these operator domains are believed. */
+export interface PolicyService {
+  readonly vkey: Vkey;
+  readonly domains: readonly string[];
+}
+
 export interface TrustPolicy {
   /** By origin. */
   readonly logs: ReadonlyMap<string, PolicyLog>;
@@ -53,6 +59,8 @@ export interface TrustPolicy {
   /** Successor statements that the operator believes to be all that there are; each is verified before it counts. */
   readonly successors: readonly Envelope[];
   readonly leastLevel: Level;
+  /** Absent: no record is believed. */
+  readonly services?: readonly PolicyService[];
 }
 
 export interface PolicyProblem {
@@ -124,7 +132,7 @@ class PolicyReader {
   }
 
   policy(value: Members): TrustPolicy {
-    this.#names('', value, ['v', 'logs', 'witnesses', 'successors', 'least_level']);
+    this.#names('', value, ['v', 'logs', 'services', 'witnesses', 'successors', 'least_level']);
     if (value['v'] !== 1) this.#problem('v', value['v'], 'the version 1');
     const logs = new Map<string, PolicyLog>();
     for (const [path, item] of this.#list('logs', value['logs'], 0)) {
@@ -150,7 +158,36 @@ class PolicyReader {
     const level = value['least_level'] ?? 'A0';
     const leastLevel = LEVELS.find((each) => each === level);
     if (leastLevel === undefined) this.#problem('least_level', level, '"A0", "A1", "A2" or "A3"');
-    return { logs, witnesses, successors, leastLevel: leastLevel ?? 'A3' };
+    const services = this.#services(value['services']);
+    return { logs, witnesses, successors, leastLevel: leastLevel ?? 'A3', ...(services && { services }) };
+  }
+
+  #services(value: unknown): readonly PolicyService[] | undefined {
+    if (value === undefined) return undefined;
+    const services: PolicyService[] = [];
+    for (const [path, item] of this.#list('services', value, 0)) {
+      const service = this.#service(path, item);
+      if (service === undefined) continue;
+      const twice = services.some((other) => other.vkey.name === service.vkey.name);
+      if (twice) this.#problem(`${path}.vkey`, service.vkey.name, 'each service once');
+      services.push(service);
+    }
+    return services;
+  }
+
+  #service(path: string, item: unknown): PolicyService | undefined {
+    if (!isMembers(item)) return this.#problem(path, item, 'an object');
+    this.#names(path, item, ['vkey', 'domains']);
+    const vkey = this.#vkey(`${path}.vkey`, item['vkey']);
+    if (vkey !== undefined && (vkey.type !== 1 || parseOrigin(vkey.name).ok || !isSoundVkey(this.#crypto, vkey))) {
+      this.#problem(`${path}.vkey`, item['vkey'], "an enrolment service's key (type 01), whose name is no log's");
+    }
+    const domains: string[] = [];
+    for (const [domainPath, domain] of this.#list(`${path}.domains`, item['domains'], 1)) {
+      if (typeof domain === 'string' && isOperatorDomain(domain)) domains.push(domain);
+      else this.#problem(domainPath, domain, 'an operator domain, as it begins the names of logs');
+    }
+    return vkey === undefined ? undefined : { vkey, domains };
   }
 
   #log(path: string, item: unknown): PolicyLog | undefined {
@@ -299,6 +336,19 @@ export const POLICY_SCHEMA = {
           ak: { type: 'string', pattern: '^[A-Za-z0-9+/]{122}==$' },
           counter: { type: 'string', pattern: '^[0-9a-f]{68}$' },
           class: { enum: POLICY_CLASSES },
+        },
+      },
+    },
+    services: {
+      type: 'array',
+      maxItems: LOGS_MAX,
+      items: {
+        type: 'object',
+        required: ['vkey', 'domains'],
+        additionalProperties: false,
+        properties: {
+          vkey: vkeySchema,
+          domains: { type: 'array', minItems: 1, maxItems: LOGS_MAX, items: { type: 'string', maxLength: 100 } },
         },
       },
     },

@@ -67,6 +67,10 @@ export const VERIFY_REASONS = {
   bundle_checkpoint: { outcome: 'refuted', text: 'a checkpoint of the bundle is not a signed note of its log' },
   bundle_consistency: { outcome: 'refuted', text: 'two checkpoints of the bundle are not proved to be of one tree' },
   bundle_proof: { outcome: 'refuted', text: 'an entry of the bundle is not proved to be in its log' },
+  bundle_enrolment: {
+    outcome: 'refuted',
+    text: 'the enrolment in the bundle names a service of the policy and is not what that service signed',
+  },
   bundle_statement: { outcome: 'refuted', text: 'a successor statement in the bundle does not verify' },
   no_trust: { outcome: 'cannot_tell', text: 'neither a policy nor a verifier key was given' },
   unattributed: { outcome: 'cannot_tell', text: 'the file does not say which log of the policy it is of' },

@@ -6,6 +6,7 @@ import type { EvidenceCrypto } from '../crypto.ts';
 import { type VouchedSuccessor, verifyVouchedSuccessor } from '../wire/attested-successor.ts';
 import type { Envelope } from '../wire/envelope.ts';
 import type { Successor } from '../wire/successor.ts';
+import { enrolledLogs, type SourcedLog, type TrustSource } from './enrolled.ts';
 import { type CheckpointRef, isLogVkey, type PolicyLog, type TrustPolicy } from './policy.ts';
 
 /** A log that a verified successor names as ended: by a statement, or by entry 0 of the log that went on. */
@@ -16,6 +17,9 @@ export interface ClosedLog {
 }
 
 export interface BelievedLog extends PolicyLog {
+  readonly keyFrom: TrustSource;
+  readonly tpmFrom?: TrustSource;
+  readonly record?: SourcedLog['record'];
   readonly closed?: ClosedLog;
   /** Origin of the log whose key vouched for this one; absent when the policy names it. */
   readonly vouchedBy?: string;
@@ -29,6 +33,8 @@ export interface Believed {
   readonly logs: ReadonlyMap<string, BelievedLog>;
   /** Statements that name a believed log as old and do not verify. */
   readonly badStatements: number;
+  /** Records of a service of the policy that do not verify, or are of a version that is not known. */
+  readonly badRecords: readonly string[];
 }
 
 /** Names of the logs that statements call the successor, by old log: more than one is a dispute. */
@@ -40,9 +46,15 @@ const CHAIN_MAX = 1_000;
 export function believedLogs(
   crypto: EvidenceCrypto,
   policy: TrustPolicy,
-  more: { readonly statements?: readonly Envelope[]; readonly closed?: readonly ClosedLog[] } = {},
+  more: {
+    readonly statements?: readonly Envelope[];
+    readonly closed?: readonly ClosedLog[];
+    /** Enrolment records and summaries; a service of the policy must have signed them. */
+    readonly records?: readonly Envelope[];
+  } = {},
 ): Believed {
-  const logs = new Map<string, BelievedLog>(policy.logs);
+  const enrolled = enrolledLogs(crypto, policy, more.records ?? []);
+  const logs = new Map<string, BelievedLog>(enrolled.logs);
   let open = [...policy.successors, ...(more.statements ?? [])];
   const seen: SuccessorsSeen = new Map();
   let badStatements = 0;
@@ -62,7 +74,7 @@ export function believedLogs(
     const log = logs.get(closed.origin);
     if (log !== undefined && log.closed === undefined) logs.set(closed.origin, { ...log, closed });
   }
-  return { logs, badStatements };
+  return { logs, badStatements, badRecords: enrolled.refused };
 }
 
 function verifyByAny(
@@ -93,7 +105,7 @@ function apply(logs: Map<string, BelievedLog>, seen: SuccessorsSeen, vouched: Vo
   seen.set(old, named.add(successor.name));
   // What the policy names itself, it has decided.
   const known = logs.get(successor.name);
-  if (known === undefined) logs.set(successor.name, { vkey: successor, vouchedBy: old });
+  if (known === undefined) logs.set(successor.name, { vkey: successor, vouchedBy: old, keyFrom: 'successor' });
   if (vouched.signed === 'ak') inherit(logs, log, successor);
   for (const name of named) {
     const next = logs.get(name);
@@ -106,10 +118,12 @@ function inherit(logs: Map<string, BelievedLog>, old: BelievedLog, { name }: Suc
   const next = logs.get(name);
   const isOwn = old.vouchedBy === undefined || old.attested === true;
   if (next === undefined || next.vouchedBy !== old.vkey.name || !isOwn) return;
-  const { enrolment, ak, counter, tpmClass } = old;
+  const { enrolment, ak, counter, tpmClass, record } = old;
   logs.set(name, {
     ...next,
     attested: true,
+    ...(old.tpmFrom !== undefined && { tpmFrom: 'successor' }),
+    ...(record !== undefined && { record }),
     ...(enrolment !== undefined && { enrolment }),
     ...(ak !== undefined && { ak }),
     ...(counter !== undefined && { counter }),

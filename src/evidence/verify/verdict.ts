@@ -3,9 +3,10 @@
  */
 import type { Checkpoint } from '../log/checkpoint.ts';
 import type { AnchorsFinding } from './anchors.ts';
+import type { TrustSource } from './enrolled.ts';
 import { LEVELS, type Level, type TrustPolicy, type WitnessRole } from './policy.ts';
 import { EXIT_CODES, type Outcome, VERIFY_REASONS, type VerifyReason } from './reasons.ts';
-import type { ClosedLog } from './trust.ts';
+import type { BelievedLog, ClosedLog } from './trust.ts';
 
 export type FileKind = 'batch' | 'export' | 'bundle';
 
@@ -26,6 +27,19 @@ export interface NotedEntry {
 }
 
 export const NOTED_MAX = 16;
+
+/** Whose word it is that this is the log's key, and that its TPM is what the level says. */
+export interface BelievedFrom {
+  readonly key: TrustSource;
+  /** Of AK, counter and class. */
+  readonly tpm?: TrustSource;
+  /** The record on which it rests, directly or by successors. */
+  readonly record?: { readonly service: string; readonly hash: string };
+}
+
+export function believedFrom({ keyFrom, tpmFrom, record }: BelievedLog): BelievedFrom {
+  return { key: keyFrom, ...(tpmFrom !== undefined && { tpm: tpmFrom }), ...(record !== undefined && { record }) };
+}
 
 export interface LogFinding {
   readonly origin: string;
@@ -57,6 +71,7 @@ export interface LogFinding {
   /** A verified successor names this log as ended. */
   readonly closed?: true;
   readonly vouchedBy?: string;
+  readonly believed: BelievedFrom;
 }
 
 export interface Verdict {

@@ -10,11 +10,13 @@ import { AnchorsTogether, LogAnchors, refutedBy } from './anchors.ts';
 import { assuranceOf } from './assurance.ts';
 import { type Bundle, type BundleLog, parseBundle } from './bundle.ts';
 import { ExpectedCheckpoints } from './checkpoints.ts';
+import { isRecord } from './enrolled.ts';
 import { EntryTally } from './entry-tally.ts';
 import { VERIFY_REASONS } from './reasons.ts';
 import { parseTlogProof } from './tlog-proof.ts';
 import { type BelievedLog, believedLogs, mentionsBelieved } from './trust.ts';
 import {
+  believedFrom,
   concluded,
   type Failure,
   failed,
@@ -56,9 +58,18 @@ export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict
 }
 
 function trustWith(context: VerifyContext, bundle: Bundle): ReadonlyMap<string, BelievedLog> | Failure {
-  if (bundle.successors.length === 0 || context.single !== undefined) return context.logs;
-  const { logs, badStatements } = believedLogs(context.crypto, context.policy, { statements: bundle.successors });
-  if (badStatements === 0) return logs;
+  const { successors, enrolment } = bundle;
+  const { crypto, policy, enrolments, badRecords: known } = context;
+  if ((successors.length === 0 && enrolment === undefined) || context.single !== undefined) return context.logs;
+  const records = [...enrolments.filter(isRecord), ...(enrolment === undefined ? [] : [enrolment])];
+  const beside = enrolments.filter((each) => !isRecord(each));
+  // Statements from beside the file are none of the bundle's: what is false in them does not refute it.
+  const others = believedLogs(crypto, policy, { statements: beside, records }).badStatements;
+  const all = believedLogs(crypto, policy, { statements: [...successors, ...beside], records });
+  const [why] = all.badRecords.slice(known.length);
+  if (why !== undefined) return { reason: 'bundle_enrolment', detail: why };
+  const badStatements = all.badStatements - others;
+  if (badStatements <= 0) return all.logs;
   return { reason: 'bundle_statement', detail: `${badStatements} statements of believed logs do not verify` };
 }
 
@@ -111,8 +122,12 @@ function verifySection(
     receipts,
     receiptedSize: receiptedSizeOf(receipts),
     tail: newest.size - anchored.size,
-    missing: [`entries other than those in the bundle; its maker says that he searched ${first} to ${end}`],
+    missing: [
+      `entries other than those in the bundle; its maker says that he searched ${first} to ${end}`,
+      ...context.badRecords.map((why) => `an enrolment record counts for nothing: ${why}`),
+    ],
     ...(log.closed !== undefined && { closed: true as const }),
+    believed: believedFrom(log),
     ...(log.vouchedBy !== undefined && { vouchedBy: log.vouchedBy }),
   };
   const open = expected.conclude(newest.size);

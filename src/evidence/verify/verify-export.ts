@@ -7,6 +7,7 @@ import { frameBatch, hintOf } from '../batch/batch.ts';
 import { type VerifiedBatch, verifyBatch } from '../batch/verify-batch.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import { type Frontier, rootOf, TreeBuilder } from '../log/tree.ts';
+import type { Envelope } from '../wire/envelope.ts';
 import { LogAnchors, refutedBy } from './anchors.ts';
 import { assuranceOf } from './assurance.ts';
 import { ExpectedCheckpoints } from './checkpoints.ts';
@@ -16,6 +17,7 @@ import { RecentTree } from './recent-tree.ts';
 import { BatchSplitter } from './split-batches.ts';
 import { type BelievedLog, mentionsBelieved } from './trust.ts';
 import {
+  believedFrom,
   concluded,
   type Failure,
   failed,
@@ -33,6 +35,10 @@ export interface VerifyContext {
   readonly single?: BelievedLog;
   /** Cosigned notes from beside the file. */
   readonly receipts: readonly Uint8Array[];
+  /** Records, summaries and successor statements from beside the file. */
+  readonly enrolments: readonly Envelope[];
+  /** Of those, records that do not count although a believed service is named: said with each log. */
+  readonly badRecords: readonly string[];
 }
 
 /** Of one log, from its first batch on. */
@@ -186,6 +192,7 @@ export class ExportVerifier {
       missing.push(`${sizeAtBox - end} entries above ${end} were at the gateway and are not in this file`);
     if (expected.receiptsRefused > 0)
       missing.push(`${expected.receiptsRefused} receipts do not verify and count for nothing`);
+    missing.push(...this.#context.badRecords.map((why) => `an enrolment record counts for nothing: ${why}`));
     return {
       origin: log.vkey.name,
       first,
@@ -198,6 +205,7 @@ export class ExportVerifier {
       receiptedSize: receiptedSizeOf(receipts),
       missing,
       ...(log.closed !== undefined && { closed: true as const }),
+      believed: believedFrom(log),
       ...(log.vouchedBy !== undefined && { vouchedBy: log.vouchedBy }),
     };
   }

@@ -8,8 +8,10 @@ import { concatBytes } from '../../base/bytes.ts';
 import { messageOf } from '../../base/errors.ts';
 import { BATCH_BYTES_MAX } from '../batch/batch.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
+import type { Envelope } from '../wire/envelope.ts';
 import { AgreeingCrypto } from './agreeing-crypto.ts';
 import { BUNDLE_BYTES_MAX } from './bundle.ts';
+import { isRecord } from './enrolled.ts';
 import type { TrustPolicy } from './policy.ts';
 import { believedLogs, type ClosedLog } from './trust.ts';
 import { failed, type Verdict } from './verdict.ts';
@@ -27,6 +29,8 @@ export interface VerifyOptions {
   readonly receipts?: readonly Uint8Array[];
   /** Logs that entry 0 of another verified file names as ended (`predecessor` of its verdict). */
   readonly closed?: readonly ClosedLog[];
+  /** Enrolment records, their summaries and successor statements from beside the file; each verified before it counts. */
+  readonly enrolments?: readonly Envelope[];
 }
 
 /** Takes the bytes of a file as they come. Bounded: one batch, or one bundle of at most 8 MiB. */
@@ -46,13 +50,20 @@ export class FileVerifier {
       this.#failure = failed({ reason: 'no_trust', detail: 'give a trust policy or a verifier key' });
       return;
     }
-    const { logs } = believedLogs(this.#crypto, policy, { closed: options.closed ?? [] });
+    const enrolments = options.enrolments ?? [];
+    const { logs, badRecords } = believedLogs(this.#crypto, policy, {
+      closed: options.closed ?? [],
+      records: enrolments.filter(isRecord),
+      statements: enrolments.filter((each) => !isRecord(each)),
+    });
     const only = options.single === true ? [...logs.values()][0] : undefined;
     this.#context = {
       crypto: this.#crypto,
       policy,
       logs,
       receipts: options.receipts ?? [],
+      enrolments,
+      badRecords,
       ...(only !== undefined && { single: only }),
     };
   }

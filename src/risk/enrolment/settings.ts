@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { unbase64 } from '../../base/bytes.ts';
 import { isKeyName } from '../../evidence/log/key-name.ts';
-import { parseOrigin } from '../../evidence/log/origin.ts';
+import { isOperatorDomain, parseOrigin } from '../../evidence/log/origin.ts';
 import { LEVELS, WITNESS_ROLES } from '../../evidence/verify/policy.ts';
 import { TPM_CLASSES } from '../../evidence/wire/enrolment.ts';
 import { httpSettingsSchema } from '../../platform/http/settings.ts';
@@ -31,7 +31,7 @@ export const enrolmentSettingsSchema = z.strictObject({
   key_file: absolutePath.optional().describe('data_dir/keys/enrolment.key unless given; made at the first start'),
   http: httpSettingsSchema,
   operator_domains: z
-    .array(z.string().regex(/^[a-z0-9](?:[a-z0-9.-]{0,80}[a-z0-9])?$/, { error: 'a lowercase domain' }))
+    .array(z.string().refine(isOperatorDomain, { error: 'lowercase DNS labels, as they begin the names of logs' }))
     .min(1)
     .max(100)
     .describe('logs of these operator domains are enrolled'),

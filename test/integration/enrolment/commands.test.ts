@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Child } from '../../../simulators/demo/child-process.ts';
 import { base64 } from '../../../src/base/bytes.ts';
+import { parseEnrolmentFile } from '../../../src/evidence/verify/enrolled.ts';
 import { parsePolicy } from '../../../src/evidence/verify/policy.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { seal, sealedBoxKey } from '../../../src/platform/sealed-box.ts';
@@ -87,11 +88,20 @@ test('tokens, an enrolment, a contradiction, a decision, a revocation, the polic
   await latchkey('approve', 'gw-0002', id, '--by', 'A. Person', '--why', 'board was swapped');
   expect(Object.keys(await policyLogs())).toEqual([box.log.vkey.name, moved.log.vkey.name]);
   expect(await latchkey('show', 'gw-0002')).toContain('board was swapped');
+  const records = await latchkey('records', 'gw-0001');
+  expect(records.trim().split('\n')).toHaveLength(1);
+  expect(parseEnrolmentFile(Buffer.from(records))).toMatchObject({ ok: true });
+  expect(records).not.toContain(base64(box.ekCert).slice(0, 60));
+  for (const command of ['show', 'records']) {
+    await expect(latchkey(command, 'gw-0009')).rejects.toThrow(/exit code 2: .*ENROLMENT_UNKNOWN/s);
+  }
   await latchkey('revoke', 'gw-0001', box.log.vkey.name, '--size', '0', '--by', 'A. Person');
   expect((await policyLogs())[box.log.vkey.name]).toMatchObject({ revokedAt: { size: 0 } });
   const keyFile = vendors.dir.file('escrow.pem');
   writeFileSync(keyFile, escrow.privateKey.export({ format: 'pem', type: 'pkcs8' }));
   expect(await latchkey('escrow', 'gw-0001', '--key', keyFile)).toBe('owner=1 lockout=2');
+  const serviceKey = (await latchkey('serve', '--show-key')).trim();
+  expect(lines.join('\n')).toContain(`latchkey enroll --service URL --service-key ${serviceKey} --token-file FILE`);
   for (const secret of tokens.values()) expect(lines.join('\n')).not.toContain(secret);
 });
 

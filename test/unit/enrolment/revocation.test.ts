@@ -57,7 +57,7 @@ describe('where a list is required', () => {
     const mute = ca.authority('Mute', { extensions: ['basicConstraints=critical,CA:TRUE', 'keyUsage=keyCertSign'] });
     expect(CA_EXTENSIONS.join()).toContain('cRLSign');
     const under = shared.vendors.certified(new TestBox('gw-mute'), mute);
-    const certificate = present(readCertificate(derOf(mute.pem)));
+    const certificate = present(readCertificate(derOf(mute.pem)), 'a certificate');
     const trust = {
       ...(await shared.vendors.trust()),
       authorities: [{ certificate, class: 'hardware' as const }],
@@ -106,7 +106,9 @@ test('no bit of a list can change so that what it revokes is believed', async ()
   const box = soundBox();
   const [above, list] = [crl(root), crl(intermediate, { revoked: [serialOf(box.ekCert)] })];
   isRefused(await checked(box, [above, list]), 'certificate_revoked');
-  const chain = [box.ekCert, derOf(intermediate.pem), derOf(root.pem)].map((der) => present(readCertificate(der)));
+  const chain = [box.ekCert, derOf(intermediate.pem), derOf(root.pem)].map((der) =>
+    present(readCertificate(der), 'a certificate'),
+  );
   let read = 0;
   for (let at = 0; at < list.length; at += 1) {
     const changed = Uint8Array.from(list);

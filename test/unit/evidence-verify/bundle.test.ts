@@ -3,6 +3,8 @@ import { base64, concatBytes, utf8 } from '../../../src/base/bytes.ts';
 import { formatNote, type Note } from '../../../src/evidence/log/note.ts';
 import { type Bundle, formatBundle, parseBundle } from '../../../src/evidence/verify/bundle.ts';
 import type { VerifyOptions } from '../../../src/evidence/verify/verify-file.ts';
+import type { Envelope } from '../../../src/evidence/wire/envelope.ts';
+import { spoiled, TestEnroller } from '../../support/test-enrolments.ts';
 import { fill } from '../../support/test-events.ts';
 import { noteText, TestLog } from '../../support/test-log.ts';
 import { policyOf, statement } from '../../support/test-trust.ts';
@@ -185,6 +187,16 @@ describe('a verdict over a bundle', () => {
     const policy = policyOf([log]);
     const logs = new Map([[log.origin, { vkey: log.vkey, revokedAt: { size: 25, root: log.checkpoint(24).root } }]]);
     expect(reason(formatBundle(good), { policy: { ...policy, logs } })).toBe('revoked_fork');
+  });
+
+  test('is refuted by an enrolment that a service of the policy did not sign', () => {
+    const enroller = new TestEnroller();
+    const policy = policyOf([log], { services: [enroller.row()] });
+    const summary = enroller.summary(log);
+    const withSummary = (enrolment: Envelope): Uint8Array => formatBundle({ ...good, enrolment });
+    expect(reason(withSummary(summary), { policy })).toBe('verified');
+    expect(reason(withSummary(spoiled(summary)), { policy })).toBe('bundle_enrolment');
+    expect(reason(withSummary(spoiled(summary)))).toBe('verified');
   });
 
   test('that would be refused is never written', () => {

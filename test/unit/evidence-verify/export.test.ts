@@ -34,6 +34,7 @@ describe('a verdict over batches and exports', () => {
         anchors: { found: 0, verified: 0, size: 0, refused: [], continuity: [] },
         claimedTime: { from: '2026-11-22T00:00:00.000Z', to: '2026-11-22T00:00:39.000Z' },
         missing: [],
+        believed: { key: 'policy' },
       },
     ]);
     expect(verdict(log.batch(0, 5), byKey())).toMatchObject({ outcome: 'verified', kind: 'batch' });
