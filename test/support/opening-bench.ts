@@ -19,6 +19,7 @@ import {
   commandEnvelope,
   commandHash,
   commandPayload,
+  parseReply,
   type Reply,
   verifyReply,
 } from '../../src/evidence/wire/command.ts';
@@ -217,6 +218,16 @@ export class OpeningBench {
       const reply = envelope.ok ? verifyReply(nodeCrypto, envelope.value, vkey) : undefined;
       return reply?.ok === true ? [reply.value] : [];
     });
+  }
+
+  /** What was said to that command, whoever signed it. */
+  heard(hash: string): Reply | undefined {
+    for (const bytes of this.#replies) {
+      const envelope = parseEnvelope(bytes);
+      const reply = envelope.ok ? parseReply(envelope.value.payload) : undefined;
+      if (reply?.ok === true && reply.value.command === hash) return reply.value;
+    }
+    return undefined;
   }
 
   /** Signs, publishes, and waits for the reply. */
