@@ -1,97 +1,23 @@
 /** Codes at a real gateway: granted by signed commands, typed at a simulated keypad, and doors that open for them. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { siteSchema } from '../../../simulators/site/settings.ts';
-import { type Site, startSite } from '../../../simulators/site.ts';
-import { unbase64url, utf8 } from '../../../src/base/bytes.ts';
-import { SecretText } from '../../../src/base/secret-text.ts';
-import type { CustodyEvent, JsonObject } from '../../../src/evidence/event/event.ts';
-import { formatVkey } from '../../../src/evidence/log/note.ts';
-import type { Reply } from '../../../src/evidence/wire/command.ts';
-import { sealCode } from '../../../src/risk/commands/seal-code.ts';
-import { DOORS, GATEWAY, OpeningBench, randomId } from '../../support/opening-bench.ts';
+import type { Site } from '../../../simulators/site.ts';
+import { utf8 } from '../../../src/base/bytes.ts';
+import { AccessBench, RECIPIENT } from '../../support/access-bench.ts';
+import { DOORS, randomId } from '../../support/opening-bench.ts';
 import { secretsBelow, secretsIn } from '../../support/secret-search.ts';
 import { until } from '../../support/until.ts';
 
 const CODE = '9015162342108927';
 const BADGE = 'courier-badge-7731-5a5a';
-const RECIPIENT = { kind: 'recipient', ref: '2026-11.AbCdEfGhIjKlMnOpQrStUg' };
 const COURIER = { kind: 'courier', ref: 'c-7' };
-
-class AccessBench extends OpeningBench {
-  hands: Site | undefined;
-  /** Grants as they went over the broker. */
-  readonly sent: Uint8Array[] = [];
-
-  override settings(): object {
-    const base = super.settings() as { ports: readonly object[]; custody: { compartments: readonly object[] } };
-    const tcp = (line: string): object => {
-      const [host = '', port = ''] = (this.hands?.address(line) ?? '').split(':');
-      return { kind: 'tcp', host, port: Number(port), backoff_max_ms: 250 };
-    };
-    return {
-      ...base,
-      ports: [
-        ...base.ports,
-        { name: 'pad', link: tcp('pad'), devices: [{ driver: 'keypad', name: 'pad', granted: 'G', refused: 'R' }] },
-        { name: 'desk', link: tcp('desk'), devices: [{ driver: 'text_scanner', name: 'desk', suffix: 'crlf' }] },
-      ],
-      custody: { compartments: base.custody.compartments.map((each) => ({ ...each, controlled: true })) },
-      access: { devices: [{ name: 'pad' }, { name: 'desk' }], scanned: [{ prefix: 'LK:' }] },
-      commands: {
-        keys: [
-          {
-            vkey: formatVkey(this.ops.vkey),
-            verbs: ['open', 'grant', 'revoke', 'assign', 'unassign', 'maintain'],
-          },
-        ],
-      },
-    };
-  }
-
-  async grant(code: string, more: JsonObject = {}): Promise<{ readonly reply: Reply; readonly credential: string }> {
-    const credential = randomId();
-    const key = this.of('gateway.started').at(-1)?.data['access_key'];
-    const accessKey = unbase64url(String(key)) ?? new Uint8Array(0);
-    const sealed = sealCode({ gateway: GATEWAY, accessKey, credential }, new SecretText(code)) ?? '';
-    const args = { actor: RECIPIENT, compartments: ['A1'], credential, lives_s: 3_600, sealed, uses: 1, ...more };
-    const command = this.command('grant', args);
-    this.sent.push(this.ops.sign(command).bytes);
-    return { reply: await this.ask(command), credential };
-  }
-
-  assign(compartment: string, ref: string, kind: string, actor: string): Promise<Reply> {
-    const parcel = { ref, scheme: 'unknown' };
-    const args = { actor: { kind: actor }, assignment: randomId(), compartment, kind, lives_s: 600, parcel };
-    return this.ask(this.command('assign', args));
-  }
-
-  async untilSaid(type: string, count = 1): Promise<CustodyEvent> {
-    const before = this.seen.get(type) ?? 0;
-    await until(`${type} is in the log`, () => this.of(type).length >= before + count);
-    this.seen.set(type, before + count);
-    return this.of(type)[before + count - 1] as CustodyEvent;
-  }
-
-  readonly seen = new Map<string, number>();
-}
 
 let bench: AccessBench;
 let hands: Site;
 
 beforeAll(async () => {
-  hands = await startSite({
-    site: siteSchema.parse({
-      name: 'hands',
-      lines: [
-        { name: 'pad', tcp: {}, keypad: {} },
-        { name: 'desk', tcp: {}, scanner: { aim: false } },
-      ],
-    }),
-  });
-  const made = await AccessBench.make();
-  bench = new AccessBench(made.broker, made.site, made.tap, {});
-  bench.hands = hands;
+  bench = await AccessBench.withHands();
+  if (bench.hands !== undefined) hands = bench.hands;
   await bench.start();
   await until('keypad and scanner are there', () =>
     bench.gateway.lines.every((line) => line.status().devices.every(({ state }) => state === 'found')),
@@ -99,7 +25,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await bench.close();
-  await hands.close();
 });
 
 async function shut(...names: readonly string[]): Promise<void> {
