@@ -12,9 +12,13 @@ import type { Scheduler } from '../src/base/clock.ts';
 import { LatchkeyError } from '../src/base/errors.ts';
 import { systemScheduler } from '../src/base/system-scheduler.ts';
 import { type Cell, LockerBank } from './boards/bank.ts';
+import { type Camera, startCamera } from './camera/camera.ts';
 import type { FaultKind } from './faults/kinds.ts';
 import type { Keypad } from './keypad/keypad.ts';
+import { Receiver } from './position/receiver.ts';
+import { Scale } from './scales/scale.ts';
 import type { Label } from './scanners/codes.ts';
+import { SsiScanner } from './scanners/ssi-scanner.ts';
 import { noReadEmission, scanEmission } from './scanners/text-scanner.ts';
 import { compartmentsOf, openLine, type SiteLine } from './site/devices.ts';
 import type { SiteSettings } from './site/settings.ts';
@@ -43,6 +47,11 @@ export interface Site {
   type(keypad: string, keys: string): void;
   /** What a keypad was told, newest last. */
   told(keypad: string): readonly string[];
+  /** What lies on a scale, in grams. */
+  weigh(scale: string, grams: number): void;
+  /** Where a receiver stands, in degrees; no place is no fix. */
+  move(receiver: string, to?: { readonly lat: number; readonly lon: number }): void;
+  camera(name: string): Camera;
   plug(line: string): Promise<void>;
   unplug(line: string): Promise<void>;
   perform(step: Step, signal?: AbortSignal): Promise<void>;
@@ -76,30 +85,44 @@ export async function startSite({ site, scheduler = systemScheduler() }: StartSi
   const linksDir = ownDir ?? resolve(site.links_dir ?? '');
   const bank = new LockerBank(compartmentsOf(site));
   const lines: SiteLine[] = [];
+  const cameras = new Map<string, Camera>();
   const close = async (): Promise<void> => {
     for (const line of lines) {
       line.bus?.close();
+      line.instrument?.close();
       line.faulty.close();
     }
-    await Promise.all(lines.map((line) => line.cable.close()));
+    await Promise.all([
+      ...lines.map((line) => line.cable.close()),
+      ...[...cameras.values()].map((each) => each.close()),
+    ]);
     if (ownDir !== undefined) await rm(ownDir, { recursive: true, force: true });
   };
   try {
     for (const line of site.lines) lines.push(await openLine(line, { site, linksDir, bank, scheduler }));
+    for (const { name, port } of site.cameras) cameras.set(name, await startCamera(port));
   } catch (error) {
     await close();
     throw error;
   }
-  return new RunningSite(lines, bank, scheduler, close);
+  return new RunningSite(lines, cameras, bank, scheduler, close);
 }
 
 class RunningSite implements Site {
   readonly close: () => Promise<void>;
   readonly #lines: readonly SiteLine[];
+  readonly #cameras: ReadonlyMap<string, Camera>;
   readonly #bank: LockerBank;
   readonly #scheduler: Scheduler;
 
-  constructor(lines: readonly SiteLine[], bank: LockerBank, scheduler: Scheduler, close: () => Promise<void>) {
+  constructor(
+    lines: readonly SiteLine[],
+    cameras: ReadonlyMap<string, Camera>,
+    bank: LockerBank,
+    scheduler: Scheduler,
+    close: () => Promise<void>,
+  ) {
+    this.#cameras = cameras;
     this.#lines = lines;
     this.#bank = bank;
     this.#scheduler = scheduler;
@@ -139,7 +162,11 @@ class RunningSite implements Site {
   }
 
   scan(name: string, label?: Label): void {
-    const { scanner, faulty } = this.#line(name);
+    const { scanner, faulty, instrument } = this.#line(name);
+    if (instrument instanceof SsiScanner) {
+      instrument.scan(label);
+      return;
+    }
     if (scanner === undefined) throw new LatchkeyError('USAGE', `line ${name} has no scanner`);
     const emission = label === undefined ? noReadEmission(scanner) : scanEmission(scanner, label);
     if (emission !== undefined) faulty.emit(emission);
@@ -152,6 +179,24 @@ class RunningSite implements Site {
 
   told(name: string): readonly string[] {
     return this.#keypad(name).told;
+  }
+
+  weigh(name: string, grams: number): void {
+    const { instrument } = this.#line(name);
+    if (!(instrument instanceof Scale)) throw new LatchkeyError('USAGE', `line ${name} has no scale`);
+    instrument.put(grams);
+  }
+
+  move(name: string, to?: { readonly lat: number; readonly lon: number }): void {
+    const { instrument } = this.#line(name);
+    if (!(instrument instanceof Receiver)) throw new LatchkeyError('USAGE', `line ${name} has no position receiver`);
+    instrument.move(to);
+  }
+
+  camera(name: string): Camera {
+    const camera = this.#cameras.get(name);
+    if (camera === undefined) throw new LatchkeyError('USAGE', `no camera of this site is named ${name}`);
+    return camera;
   }
 
   plug(line: string): Promise<void> {
@@ -168,6 +213,10 @@ class RunningSite implements Site {
         return this.scan(step.scanner, step.label);
       case 'type':
         return this.type(step.keypad, step.keys);
+      case 'weigh':
+        return this.weigh(step.scale, step.grams);
+      case 'move':
+        return this.move(step.receiver, step.to);
       case 'pretend':
         return this.pretendItem(step.compartment, step.item);
       case 'plug':

@@ -35,6 +35,8 @@ export const SITE_FAULTS = [
   'talked_over',
   /** A board was asked while it was busy after an unlock, and said nothing. */
   'busy',
+  /** A scanner heard no acknowledgement, or a refusal, and sent its packet again. */
+  'retransmitted',
 ] as const;
 
 export type LineFault = (typeof LINE_FAULTS)[number];

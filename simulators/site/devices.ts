@@ -9,11 +9,15 @@ import { BoardBus } from '../boards/bus.ts';
 import { BOARD_FAMILIES } from '../boards/families.ts';
 import { FaultCounts } from '../faults/kinds.ts';
 import { type FaultSettings, NO_FAULTS } from '../faults/plan.ts';
+import type { InstrumentParts } from '../instrument.ts';
 import { Keypad } from '../keypad/keypad.ts';
 import type { Cable, CableListener } from '../line/cable.ts';
 import { FaultyLine } from '../line/faulty-line.ts';
 import { openPtyCable } from '../line/pty-cable.ts';
 import { openTcpCable } from '../line/tcp-cable.ts';
+import { Receiver } from '../position/receiver.ts';
+import { Scale } from '../scales/scale.ts';
+import { SsiScanner } from '../scanners/ssi-scanner.ts';
 import type { ScannerSettings } from '../scanners/text-scanner.ts';
 import type { LineSettings, SiteSettings } from './settings.ts';
 
@@ -29,6 +33,8 @@ export interface SiteLine {
   readonly scanner?: ScannerSettings;
   /** The one with a keypad on it. */
   readonly keypad?: Keypad;
+  /** The one with an SSI scanner, a scale or a receiver on it. */
+  readonly instrument?: SsiScanner | Scale | Receiver;
 }
 
 export interface DeviceParts {
@@ -54,6 +60,11 @@ export async function openLine(line: LineSettings, parts: DeviceParts): Promise<
     heard = (chunk) => keypad.receive(chunk);
     return { ...common, keypad };
   }
+  const instrument = instrumentOf(line, { scheduler: parts.scheduler, counts, emit: (said) => faulty.emit(said) });
+  if (instrument !== undefined) {
+    heard = (chunk) => instrument.receive(chunk);
+    return { ...common, instrument };
+  }
   const family = BOARD_FAMILIES[line.family ?? 'xor_8a80'];
   const boards = (line.boards ?? []).map(boardSettings);
   const bus = new BoardBus(
@@ -62,6 +73,19 @@ export async function openLine(line: LineSettings, parts: DeviceParts): Promise<
   );
   heard = (chunk) => bus.receive(chunk);
   return { ...common, bus };
+}
+
+function instrumentOf(line: LineSettings, parts: InstrumentParts): SsiScanner | Scale | Receiver | undefined {
+  if (line.ssi !== undefined) return new SsiScanner(line.ssi, parts);
+  if (line.scale !== undefined) {
+    const { capacity_g: capacityG, settle_ms: settleMs, every_ms: everyMs, ...rest } = line.scale;
+    return new Scale({ ...rest, capacityG, settleMs, everyMs }, parts);
+  }
+  if (line.position === undefined) return undefined;
+  const { talker, every_ms: everyMs, lat, lon } = line.position;
+  const receiver = new Receiver({ talker, everyMs }, parts);
+  if (lat !== undefined && lon !== undefined) receiver.move({ lat, lon });
+  return receiver;
 }
 
 /** Every channel of every board, unless the site names its compartments. */

@@ -42,6 +42,33 @@ const scannerSchema = z.strictObject({
   no_read: z.string().min(1).max(32).optional(),
 });
 
+const ssiSchema = z.strictObject({
+  revision: z.string().min(1).max(64).default('PAABLS00-002-R01'),
+  aim: z.boolean().default(true),
+});
+
+const scaleSchema = z.strictObject({
+  speaks: z.enum(['mt_sics', 'toledo']).default('mt_sics'),
+  serial: z.string().min(1).max(32).default('B021002593'),
+  capacity_g: z.int().min(1).max(999_999).default(60_000),
+  settle_ms: z.int().min(0).max(60_000).default(800),
+  every_ms: z.int().min(20).max(10_000).default(100),
+});
+
+const positionSchema = z.strictObject({
+  talker: z
+    .string()
+    .regex(/^[A-Z]{2}$/, 'two capital letters')
+    .default('GN'),
+  every_ms: z.int().min(100).max(60_000).default(1_000),
+  /** Where it stands at the start; without it there is no fix. */
+  lat: z.number().min(-90).max(90).optional(),
+  lon: z.number().min(-180).max(180).optional(),
+});
+
+/** An HTTP camera on loopback. */
+const cameraSchema = z.strictObject({ name, port: z.int().min(0).max(65_535).default(0) });
+
 const keypadSchema = z.strictObject({ enter: control.default('#') });
 
 const rates = Object.fromEntries(LINE_FAULTS.map((fault) => [fault, z.number().min(0).max(1).optional()]));
@@ -66,13 +93,17 @@ const lineSchema = z
     boards: z.array(boardSchema).min(1).max(32).optional(),
     scanner: scannerSchema.optional(),
     keypad: keypadSchema.optional(),
+    ssi: ssiSchema.optional(),
+    scale: scaleSchema.optional(),
+    position: positionSchema.optional(),
     faults: faultsSchema.optional(),
   })
   .refine((line) => line.pty === undefined || line.tcp === undefined, 'either pty or tcp')
   .refine((line) => (line.boards === undefined) === (line.family === undefined), 'boards together with their family')
   .refine(
-    ({ boards, keypad, scanner }) => [boards, keypad, scanner].filter((each) => each !== undefined).length === 1,
-    'one of boards, a scanner and a keypad',
+    ({ boards, keypad, position, scale, scanner, ssi }) =>
+      [boards, keypad, position, scale, scanner, ssi].filter((each) => each !== undefined).length === 1,
+    'one of boards, scanner, ssi, keypad, scale and position',
   );
 
 const stepSchema = z.string().transform((text, context) => {
@@ -97,6 +128,7 @@ export const siteSchema = z
     /** Where the links to the pseudo-terminals go; a new temporary folder unless given. */
     links_dir: z.string().min(1).optional(),
     lines: z.array(lineSchema).min(1).max(32),
+    cameras: z.array(cameraSchema).max(32).default([]),
     /** What hangs on which channel; every channel of every board unless given, named BOARD.CHANNEL. */
     compartments: z
       .array(z.strictObject({ name, board: name, channel }))
@@ -113,6 +145,7 @@ export type SiteSettingsInput = z.input<typeof siteSchema>;
 export type LineSettings = SiteSettings['lines'][number];
 
 interface SiteNames {
+  readonly cameras?: readonly { readonly name: string }[] | undefined;
   readonly lines: readonly {
     readonly name: string;
     readonly boards?: readonly { readonly name: string; readonly channels: number }[] | undefined;
@@ -129,6 +162,7 @@ function problemsOf(site: SiteNames): { path: PropertyKey[]; message: string }[]
   for (const [what, names] of [
     ['lines', site.lines.map((line) => line.name)],
     ['boards', boards.map((board) => board.name)],
+    ['cameras', (site.cameras ?? []).map((camera) => camera.name)],
     ['compartments', (site.compartments ?? []).map((compartment) => compartment.name)],
   ] as const) {
     const twice = names.find((one, i) => names.indexOf(one) !== i);

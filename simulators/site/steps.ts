@@ -13,6 +13,9 @@ export type Step =
   /** No label: the trigger was pulled in vain. */
   | { readonly do: 'scan'; readonly scanner: string; readonly label?: Label }
   | { readonly do: 'type'; readonly keypad: string; readonly keys: string }
+  | { readonly do: 'weigh'; readonly scale: string; readonly grams: number }
+  /** Degrees; without them the receiver has no fix. */
+  | { readonly do: 'move'; readonly receiver: string; readonly to?: { readonly lat: number; readonly lon: number } }
   | { readonly do: 'plug' | 'unplug'; readonly line: string }
   | { readonly do: 'wait'; readonly waitMs: number };
 
@@ -20,7 +23,7 @@ const WAIT_MS_MAX = 3_600_000;
 const SERIAL_MAX = 9_999_999;
 
 export const STEP_HELP =
-  'open|shut|put|take NAME, scan SCANNER LABEL, type KEYPAD KEYS, pretend NAME item|empty, plug|unplug LINE, wait MS';
+  'open|shut|put|take NAME, scan SCANNER LABEL, type KEYPAD KEYS, weigh SCALE GRAMS, move RECEIVER LAT LON|nowhere, pretend NAME item|empty, plug|unplug LINE, wait MS';
 export const LABEL_HELP = 'sscc N, gtin N, s10 N, ups N, gs1 DATA, code128 DATA, qr DATA or no-read';
 
 export function parseStep(text: string): Result<Step, 'step'> {
@@ -41,6 +44,10 @@ export function parseStep(text: string): Result<Step, 'step'> {
     case 'type':
       if (second === undefined) return refuse('step', 'expected "type KEYPAD KEYS"');
       return accept({ do: 'type', keypad: first, keys: second });
+    case 'weigh':
+      return parseWeigh(first, second);
+    case 'move':
+      return parseMove(first, second, rest[0]);
     case 'wait':
       return parseWait(first);
     case 'scan':
@@ -48,6 +55,19 @@ export function parseStep(text: string): Result<Step, 'step'> {
     default:
       return refuse('step', `expected ${STEP_HELP}`);
   }
+}
+
+function parseWeigh(scale: string, text = ''): Result<Step, 'step'> {
+  if (!/^-?\d{1,6}$/.test(text)) return refuse('step', 'expected "weigh SCALE" and whole grams');
+  return accept({ do: 'weigh', scale, grams: Number(text) });
+}
+
+function parseMove(receiver: string, latitude = '', longitude = ''): Result<Step, 'step'> {
+  if (latitude === 'nowhere') return accept({ do: 'move', receiver });
+  const [lat, lon] = [Number(latitude), Number(longitude)];
+  const isPlace = latitude !== '' && longitude !== '' && Math.abs(lat) <= 90 && Math.abs(lon) <= 180;
+  if (!isPlace) return refuse('step', 'expected "move RECEIVER LAT LON" in degrees, or "move RECEIVER nowhere"');
+  return accept({ do: 'move', receiver, to: { lat, lon } });
 }
 
 function parseWait(text: string): Result<Step, 'step'> {
