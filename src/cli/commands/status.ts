@@ -26,9 +26,27 @@ export function describeStatus(status: GatewayStatus): readonly string[] {
     `uplink     ${uplink.connected ? 'connected' : 'not connected'}, ${uplink.phase}; newest receipt ${receipt}`,
     `clock      ${clock.src}${error}`,
     ...status.lines.flatMap((line) => [
-      `port       ${line.port}: ${line.state}${line.state === 'open' ? '' : ` (${line.reason})`}`,
-      ...line.devices.map((device) => `           ${device.name} (${device.driver}): ${device.state} ${device.reason}`),
+      `port       ${line.port}: ${line.state}${line.state === 'open' ? '' : ` (${line.reason})`}${describePace(line)}`,
+      ...line.devices.flatMap(describeDevice),
     ]),
+  ];
+}
+
+type Line = GatewayStatus['lines'][number];
+
+/** How often the boards are asked, and how long a door can go unseen. */
+function describePace({ cycleMs, unseenMaxMs }: Line): string {
+  if (cycleMs === undefined || unseenMaxMs === undefined) return '';
+  return `; all boards in ${cycleMs} ms, a door unseen for at most ${unseenMaxMs} ms`;
+}
+
+function describeDevice({ name, driver, state, reason, polls, remedy }: Line['devices'][number]): readonly string[] {
+  const rate = polls === undefined ? '' : `; ${polls.recentFailuresPercent} % of the last questions failed`;
+  const worst =
+    polls === undefined || polls.unseenWorstMs === 0 ? '' : `, unseen for ${polls.unseenWorstMs} ms at most`;
+  return [
+    `           ${name} (${driver}): ${state} ${reason}${rate}${worst}`,
+    ...(remedy === undefined ? [] : [`             ${remedy}`]),
   ];
 }
 

@@ -29,7 +29,7 @@ import { Commissioning } from './commission/commissioning.ts';
 import { type CustodyKeeper, startCustody } from './custody-keeper.ts';
 import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { Life } from './life.ts';
-import { createLines } from './lines.ts';
+import { createLines, unseenMaxMs } from './lines.ts';
 import { openGatewayJournal } from './open-journal.ts';
 import { type Opening, type OpeningParts, startOpening } from './opening.ts';
 import { successorDuty, tellOwnEnrolment } from './own-enrolment.ts';
@@ -158,9 +158,11 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
   }
 }
 
-function siteOf({ ports, custody }: GatewaySettings, access: AccessKeeper | undefined) {
+function siteOf(settings: GatewaySettings, access: AccessKeeper | undefined) {
+  const { ports, custody } = settings;
   const devices = ports.reduce((sum, port) => sum + port.devices.length, 0);
-  return { accessKey: access?.publicKey, ports: ports.length, devices, compartments: custody.compartments.length };
+  const counts = { ports: ports.length, devices, compartments: custody.compartments.length };
+  return { accessKey: access?.publicKey, ...counts, unseenMaxMs: unseenMaxMs(settings) };
 }
 
 type FrontParts = Pick<OpeningParts, 'journal' | 'keeper' | 'start' | 'observer' | 'lines' | 'uplink'> & {

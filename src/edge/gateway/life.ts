@@ -30,6 +30,8 @@ export interface StartFacts {
   readonly ports: number;
   readonly devices: number;
   readonly compartments: number;
+  /** How long a door can go unseen while every board answers; undefined without polled boards. */
+  readonly unseenMaxMs?: number | undefined;
   /** Nothing of an earlier run was here; otherwise a run whose end is not known did not end cleanly. */
   readonly isFirstStart: boolean;
   /** For which grants are sealed: X25519, 32 bytes. */
@@ -63,6 +65,7 @@ export function startedData(
     ports: facts.ports,
     devices: facts.devices,
     compartments: facts.compartments,
+    ...(facts.unseenMaxMs === undefined ? {} : { unseen_max_ms: facts.unseenMaxMs }),
     ...(facts.accessKey === undefined ? {} : { access_key: base64url(facts.accessKey) }),
     ...(facts.tpm === undefined ? {} : { tpm_resets: facts.tpm.resets, tpm_restarts: facts.tpm.restarts }),
     ...(previous === undefined ? {} : { blind: blindSince(previous, nowUpMs, origin) }),

@@ -2,6 +2,7 @@
 import { wallText } from '../../base/clock.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import type { ClockStep } from '../clock/clock-watch.ts';
+import { unseenMaxMs } from './lines.ts';
 import type { GatewaySettings } from './settings.ts';
 
 export interface AboutParts {
@@ -14,6 +15,7 @@ export interface AboutParts {
 
 /** The gateway's members of `journal.opened`: version, start, and the settings that a reader of the log needs. */
 export function openedData({ settings, version, start, kernelBoot }: AboutParts): JsonObject {
+  const unseenMs = unseenMaxMs(settings);
   return {
     version,
     ...(start === undefined ? {} : { start }),
@@ -26,6 +28,7 @@ export function openedData({ settings, version, start, kernelBoot }: AboutParts)
       scan_window_ms: settings.custody.scan_window_s * 1_000,
       door_open_max_ms: settings.custody.door_open_max_s * 1_000,
       settle_ms: settings.custody.settle_ms,
+      ...(unseenMs !== undefined && { unseen_max_ms: unseenMs }),
     },
   };
 }
