@@ -94,9 +94,6 @@ async function weighings(
   }
   await line.run(6_000, 20);
   instrument.close();
-  const startMs =
-    line.scheduler.monotonicMs() - line.readings.reduce((latest, { observed }) => Math.max(latest, observed.upMs), 0);
-  expect(Number.isFinite(startMs)).toBe(true);
   let scale: Weighing = UNREAD_SCALE;
   const told: number[] = [];
   for (const reading of line.readings) {
