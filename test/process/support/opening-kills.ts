@@ -17,8 +17,8 @@ import { signalTraced } from './rig.ts';
 
 const START_LIMIT_MS = 60_000;
 const LOOK_AGAIN_MS = 10;
-/** Calls that make an entry durable, or let a frame out. */
-const CALLS = ['pwrite64', 'fsync', 'fdatasync', 'write', 'writev'];
+/** Calls that make an entry durable. */
+const CALLS = ['pwrite64', 'fsync', 'fdatasync'];
 
 /** When the daemon dies. */
 export type KillMoment =
@@ -52,7 +52,13 @@ export class OpeningRig {
     const doomed = await this.#start(moment);
     const before = bench.tap.channels.length;
     const frames = (): readonly number[] => bench.tap.channels.slice(before);
-    const command = await this.command('open', { compartment: 'A1' });
+    const asked = await this.command('open', { compartment: 'A1' }).catch((error: unknown) => {
+      if (doomed.running) throw error;
+      return undefined;
+    });
+    // A run may make more calls before than the one in which they were counted.
+    if (asked === undefined) return 'nothing';
+    const command = asked;
     const { bytes, hash } = bench.ops.sign(command);
     await bench.publish(bytes);
     if (moment.at === 'frame') {
@@ -122,7 +128,8 @@ export class OpeningRig {
       const nth = (counts.get(thread) ?? 0) + 1;
       counts.set(thread, nth);
       const path = call.args[0]?.path ?? '';
-      const isOurs = path.includes('.db') || /^(socket|TCP)/.test(path);
+      // How often boards were asked by then is chance: the frame itself is seen on the cable.
+      const isOurs = path.includes('.db');
       const isThen = call.startS >= fromS && call.startS <= toS;
       return isOurs && isThen ? [{ at: 'call' as const, call: call.name, nth }] : [];
     });
