@@ -167,6 +167,20 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/ports.ts')).portsCommand,
   },
   {
+    name: 'pair',
+    summary: 'Give a device of the open wire a key of this gateway, with the code of its label',
+    positionals: ['DEVICE'],
+    options: {
+      config: CONFIG,
+      'code-file': { type: 'string', value: 'FILE', help: 'the pairing code, instead of standard input' },
+      rotate: { type: 'boolean', help: 'a new key for a paired device: its label is not needed' },
+      json: JSON_OUT,
+    },
+    details:
+      'DEVICE is a name of the settings with "driver: latchkey"; its key_file is written. The gateway must not run: it holds the port. Press the button inside the housing unless the device is new. Safe to repeat after a power cut.',
+    load: async () => (await import('./commands/pair.ts')).pairCommand,
+  },
+  {
     name: 'probe',
     summary: 'Find what is attached to a port, without opening a door or changing a device',
     positionals: ['PORT'],

@@ -84,7 +84,8 @@ export class WireDevice {
   }
 
   get isInSession(): boolean {
-    return this.#party?.session.phase === 'ready';
+    const phase = this.#party?.session.phase;
+    return phase === 'ready' || phase === 'asking';
   }
 
   /** The port was away: nothing of before holds, and nobody needs to wait. */

@@ -84,7 +84,7 @@ export class WireReadings {
         });
         break;
       case 'tamper':
-        this.#input(`tamper_${event.input}`, 'tamper', event.raised, moment);
+        this.#input(tamperName(event.input), 'tamper', event.raised, moment);
         break;
       case 'power':
         this.#input(event.source, event.source, !event.there, moment);
@@ -127,4 +127,13 @@ export class WireReadings {
     };
     this.#parts.sink(reading);
   }
+}
+
+/** Input 1 is `tamper_a`, 27 is `tamper_ba`: names of inputs are words without digits. */
+function tamperName(input: number): string {
+  let letters = '';
+  for (let rest = input - 1; letters === '' || rest > 0; rest = Math.floor(rest / 26)) {
+    letters = String.fromCharCode(97 + (((rest % 26) + 26) % 26)) + letters;
+  }
+  return `tamper_${letters}`;
 }

@@ -1,0 +1,98 @@
+/** Firmware in C on a pseudo-terminal, `latchkey pair`, the real daemon and its consumer: evidence that starts at the sensor. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { CustodyEvent } from '../../../src/evidence/event/event.ts';
+import { storedEvents } from '../../process/support/cables.ts';
+import { makeRig, type Rig } from '../../process/support/rig.ts';
+import { startBroker } from '../../support/broker.ts';
+import { runLatchkey } from '../../support/child.ts';
+import { type Locker, startLocker } from '../../support/locker.ts';
+import { until } from '../../support/until.ts';
+
+const DEVICE = 'bank-c';
+const COMPARTMENT = { name: 'C-01', device: DEVICE, channel: 1, polarity: 'closed_is_1', item_sensor: true };
+
+let rig: Rig;
+let locker: Locker;
+beforeEach(async () => {
+  rig = await makeRig({ broker: await startBroker(), protocol: '3.1.1', board: false });
+  locker = await startLocker({ dir: rig.dir.path });
+});
+afterEach(async () => {
+  await locker.stop();
+  await rig.close();
+});
+
+function openWirePort(firmware: readonly string[] = []): object {
+  const device = { driver: 'latchkey', name: DEVICE, channels: 12, key_file: keyFile(), firmware };
+  const link = { kind: 'serial', path: locker.path, backoff_max_ms: 250 };
+  return { name: 'wire', link, poll: { cycle_ms: 50 }, devices: [device] };
+}
+
+const keyFile = (): string => join(rig.dir.path, 'keys', `${DEVICE}.json`);
+
+async function pair(): Promise<void> {
+  const code = join(rig.dir.path, 'label');
+  writeFileSync(code, `${locker.pairingCode}\n`);
+  const config = rig.dir.file('gateway.yaml');
+  const done = await runLatchkey(['pair', DEVICE, '--config', config, '--code-file', code]);
+  expect(done, `${done.err}`).toMatchObject({ code: 0 });
+  expect(done.out).toContain(`paired with ${locker.identity}, key 1`);
+}
+
+const state = (wanted: string, reason: string): Promise<unknown> =>
+  rig.statusUntil(`the locker is ${wanted}, ${reason}`, ({ lines }) =>
+    lines.some(({ devices }) =>
+      devices.some((one) => one.name === DEVICE && one.state === wanted && one.reason === reason),
+    ),
+  );
+
+const events = (type: string): readonly CustodyEvent[] =>
+  storedEvents(rig).filter((event) => event.type === type && event.device === DEVICE);
+
+async function eventually(type: string, fits: (event: CustodyEvent) => boolean = () => true): Promise<CustodyEvent> {
+  await until(`${type} is stored`, () => events(type).some(fits));
+  return events(type).find(fits) as CustodyEvent;
+}
+
+test('paired firmware proves itself, and what it senses is marked', async () => {
+  const settings = rig.gatewaySettings as { readonly ports: readonly object[] };
+  const ports = [...settings.ports, openWirePort([locker.digest])];
+  rig.gatewaySettings = { ...settings, ports, custody: { compartments: [COMPARTMENT] } };
+  if (rig.gateway.running) await rig.gateway.stop();
+  rig.newGateway('gw-rig');
+  await pair();
+  expect(statSync(keyFile()).mode & 0o777).toBe(0o600);
+  expect(readFileSync(keyFile(), 'utf8')).toContain(locker.identity);
+  await rig.startGateway();
+  await state('found', 'authenticated');
+  const found = await eventually('device.found');
+  expect(found.data).toMatchObject({
+    reason: 'authenticated',
+    identity: `${locker.identity} example 1.0.0`,
+    sensor: { boot: 1, key: 1, model: 'example', version: '1.0.0', firmware: base64url(locker.digest) },
+  });
+  const { session } = found.data['sensor'] as { readonly session: string };
+  const sensor = { boot: 1, session };
+
+  // Open and shut again between two polls: each is an event of its own.
+  locker.hands('door 1 open\nitem 1 1\ndoor 1 shut');
+  const opened = await eventually('door.opened');
+  expect(opened).toMatchObject({ compartment: 'C-01', data: { channel: 1, sensor } });
+  expect((await eventually('occupancy.changed')).data).toMatchObject({ occupied: true, sensor });
+  locker.hands('scan ]C0 PARCEL-0001');
+  expect((await eventually('code.scanned')).data).toMatchObject({ aim: ']C0', text: 'PARCEL-0001', sensor });
+
+  // Started anew: another boot, another session, and a gap that is told.
+  locker.hands('reset');
+  const lost = await eventually('device.lost');
+  expect(lost.data['sensor']).toBeUndefined();
+  const again = await eventually('device.found', ({ data }) => (data['sensor'] as { boot: number }).boot === 2);
+  expect((again.data['sensor'] as { session: string }).session).not.toBe(session);
+  await rig.settle();
+});
+
+function base64url(hexText: string): string {
+  return Buffer.from(hexText, 'hex').toString('base64url');
+}
