@@ -54,7 +54,7 @@ import type { CompartmentSettings } from './settings.ts';
 import { readSnapshot, type StartPlace, takeSnapshot } from './snapshot.ts';
 import { sealSaid } from './visit-bodies.ts';
 import { VisitKeeper } from './visit-keeper.ts';
-import { readOf, type Wiring, wiringOf } from './wiring.ts';
+import { readOf, unreadIn, type Wiring, wiringOf } from './wiring.ts';
 
 const TICK_MS = 1_000;
 
@@ -157,11 +157,11 @@ class CustodyRoom implements Custody {
 
   snapshot(place?: StartPlace): JsonObject {
     const { upMs } = this.#options.observer.observe();
-    const waiting = this.#row.list();
-    return takeSnapshot([...this.#settings.values()], this.#states, waiting, this.#options, {
+    return takeSnapshot([...this.#settings.values()], this.#states, this.#row.list(), this.#options, {
       place,
       visits: (number) => this.visits.snapshot(upMs, number),
       instruments: this.#instruments.snapshot(),
+      inputs: this.#instruments.inputs.snapshot(),
     });
   }
 
@@ -190,6 +190,7 @@ class CustodyRoom implements Custody {
     for (const scan of read.waiting) this.#row.push(scan);
     this.visits.restore(read.visits, this.#options.observer.observe().upMs);
     this.#instruments.restore(read.instruments);
+    this.#instruments.inputs.restore(read.inputs);
     this.#indexHeld();
   }
 
@@ -209,7 +210,6 @@ class CustodyRoom implements Custody {
         break;
       default:
         this.#instruments.take(reading, (name) => this.#state(name).episode?.startedMs);
-        break;
     }
   }
 
@@ -246,6 +246,8 @@ class CustodyRoom implements Custody {
       const settings = channels.get(channel.channel);
       if (settings !== undefined) this.#read(settings, channel, reading);
     }
+    for (const name of unreadIn(channels, reading))
+      this.#states.set(name, loseCompartment(this.#state(name), reading.observed.upMs));
   }
 
   #read(settings: CompartmentSettings, channel: ChannelState, reading: BoardReading): void {
@@ -322,10 +324,8 @@ class CustodyRoom implements Custody {
     this.#append(reading.observed, deviceBody(reading, names));
     this.#instruments.deviceChanged(reading);
     if (reading.state === 'found') return;
-    for (const name of names) {
-      const state = this.#states.get(name);
-      if (state !== undefined) this.#states.set(name, loseCompartment(state, reading.observed.upMs));
-    }
+    for (const { name } of this.#wired.get(reading.device)?.values() ?? [])
+      this.#states.set(name, loseCompartment(this.#state(name), reading.observed.upMs));
   }
 
   #closeIfDue(name: string, observed: Observed): void {

@@ -1,5 +1,5 @@
 /**
- * Scales, the position receiver and cameras, beside the doors: what they say by themselves, and what an episode carries
+ * Scales, the position receiver, cameras and switches, beside the doors: what they say by themselves, and what an episode carries
  * of them. What is not certain to belong to an episode (a scale under two open doors, a photo of before) is not in it.
  */
 import { z } from 'zod';
@@ -8,6 +8,7 @@ import type { EventBody, JsonObject } from '../../evidence/event/event.ts';
 import type { Observed } from '../contracts/observed.ts';
 import type { DeviceReading, PhotoReading, PositionReading, Reading, WeightReading } from '../contracts/reading.ts';
 import type { CompartmentRead, Episode, Timing } from './compartment.ts';
+import { Inputs } from './inputs.ts';
 import { locationBody, photoBody, weightBody } from './instrument-bodies.ts';
 import type { Outcome } from './outcome.ts';
 import { NO_POSITION, type PositionPolicy, type PositionState, passTime, takePosition } from './position.ts';
@@ -73,6 +74,8 @@ export interface InstrumentsParts {
 }
 
 export class Instruments {
+  /** Tamper contacts, mains, battery. */
+  readonly inputs: Inputs;
   readonly #parts: InstrumentsParts;
   readonly #settings = new Map<string, CompartmentSettings>();
   readonly #scales = new Map<string, Scale>();
@@ -81,6 +84,7 @@ export class Instruments {
 
   constructor(parts: InstrumentsParts) {
     this.#parts = parts;
+    this.inputs = new Inputs(parts);
     for (const each of parts.settings.compartments) {
       if (each.scale !== undefined || each.camera !== undefined) this.#settings.set(each.name, each);
     }
@@ -91,9 +95,11 @@ export class Instruments {
     if (reading.kind === 'weight') this.#weighed(reading);
     else if (reading.kind === 'position') this.#positioned(reading);
     else if (reading.kind === 'photo') this.#photographed(reading, startedMs);
+    else if (reading.kind === 'input') this.inputs.take(reading);
   }
 
   deviceChanged({ device, state }: DeviceReading): void {
+    if (state !== 'found') this.inputs.lose(device);
     const scale = this.#scales.get(device);
     if (state !== 'found' && scale !== undefined) this.#scales.set(device, loseScale(scale));
   }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { JsonObject, Seen } from '../../evidence/event/event.ts';
 import { type Compartment, EMPTY_COMPARTMENT, EPISODE_SCANS_MAX, type Episode, HELD_MAX } from './compartment.ts';
 import { type Debounced, UNNAMED_BOOT, UNREAD } from './debounce.ts';
+import { inputsSchema } from './inputs.ts';
 import { instrumentsSchema } from './instruments.ts';
 import { WAITING_MAX, type WaitingScan } from './scans.ts';
 import type { SealScan } from './seals.ts';
@@ -81,6 +82,7 @@ const compartmentSchema = z.strictObject({
 const snapshotSchema = z.strictObject({
   boot: count,
   compartments: z.array(compartmentSchema).max(COMPARTMENTS_MAX),
+  inputs: inputsSchema.exactOptional(),
   instruments: instrumentsSchema.exactOptional(),
   /** The log in which the start numbers count. Snapshots of version 0.1 do not say it: their starts cannot be named. */
   log: z.string().max(120).exactOptional(),
@@ -100,12 +102,14 @@ export interface Restored {
   readonly waiting: readonly WaitingScan[];
   readonly visits: RestoredVisits | undefined;
   readonly instruments: z.infer<typeof instrumentsSchema> | undefined;
+  readonly inputs: z.infer<typeof inputsSchema> | undefined;
 }
 
 export interface SnapshotExtras {
   readonly place?: StartPlace | undefined;
   readonly visits?: (number: Nameable) => JsonObject | undefined;
   readonly instruments?: readonly JsonObject[];
+  readonly inputs?: readonly JsonObject[];
 }
 
 /**
@@ -117,7 +121,7 @@ export function takeSnapshot(
   states: ReadonlyMap<string, Compartment>,
   waiting: readonly WaitingScan[],
   home: StartPlace,
-  { place = home, visits, instruments = [] }: SnapshotExtras = {},
+  { place = home, visits, instruments = [], inputs = [] }: SnapshotExtras = {},
 ): JsonObject {
   const isHome = place.log === home.log;
   const number = (boot: number): number => (isHome ? boot : boot === home.boot ? place.boot : UNNAMED_BOOT);
@@ -128,6 +132,7 @@ export function takeSnapshot(
       if (state === undefined || each.polarity === undefined) return [];
       return [compartmentJson(each, each.polarity, isHome ? state : renumbered(state, number))];
     }),
+    ...(inputs.length > 0 && { inputs }),
     ...(instruments.length > 0 && { instruments }),
     log: place.log,
     v: 1,
@@ -186,7 +191,7 @@ export function readSnapshot(
   }
   const visits = data.visits && visitsOf(data.visits, nameable);
   const waiting = data.waiting.map((scan) => scanOf(scan, nameable));
-  return { compartments, waiting, visits, instruments: data.instruments };
+  return { compartments, waiting, visits, instruments: data.instruments, inputs: data.inputs };
 }
 
 type Saved = z.infer<typeof compartmentSchema>;

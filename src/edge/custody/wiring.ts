@@ -17,6 +17,11 @@ export function wiringOf(compartments: readonly CompartmentSettings[]): Wiring {
   return wired;
 }
 
+/** Compartments of which the board says that it cannot read their lock. */
+export function unreadIn(channels: ReadonlyMap<number, CompartmentSettings>, reading: BoardReading): readonly string[] {
+  return (reading.unread ?? []).flatMap((channel) => channels.get(channel)?.name ?? []);
+}
+
 export function readOf(
   settings: CompartmentSettings,
   channel: ChannelState,
