@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { base64url } from '../base/bytes.ts';
 import { LatchkeyError } from '../base/errors.ts';
-import type { Actor, JsonObject } from '../evidence/event/event.ts';
+import type { Actor, Json, JsonObject } from '../evidence/event/event.ts';
 import { actorField, codeField } from '../evidence/event/event-fields.ts';
 import { isGatewayId } from '../evidence/wire/topics.ts';
 import { loadSettings } from '../platform/settings.ts';
@@ -28,17 +28,30 @@ export function newId(): string {
   return base64url(Uint8Array.from(randomBytes(16)));
 }
 
+/** `NAME=VALUE` is a text, `NAME:=JSON` whatever JSON it is: `uses:=1`, `compartments:=["A01"]`. */
 function argsOf(pairs: readonly string[]): JsonObject {
-  const found: Record<string, string> = {};
+  const found: Record<string, Json> = {};
   for (const pair of pairs) {
     const cut = pair.indexOf('=');
-    const name = pair.slice(0, cut);
+    const isJson = pair[cut - 1] === ':';
+    const name = pair.slice(0, isJson ? cut - 1 : cut);
     if (cut < 1 || !/^[a-z][a-z0-9_]*$/.test(name) || Object.hasOwn(found, name)) {
-      throw new LatchkeyError('USAGE', `expected NAME=VALUE, each name once, found ${JSON.stringify(pair)}`);
+      throw new LatchkeyError(
+        'USAGE',
+        `expected NAME=VALUE or NAME:=JSON, each name once, found ${JSON.stringify(pair)}`,
+      );
     }
-    found[name] = pair.slice(cut + 1);
+    found[name] = isJson ? jsonOf(name, pair.slice(cut + 1)) : pair.slice(cut + 1);
   }
   return found;
+}
+
+function jsonOf(name: string, text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    throw new LatchkeyError('USAGE', `${name}: expected JSON after ":="`);
+  }
 }
 
 function actorOf(text: string): Actor {

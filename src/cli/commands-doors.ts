@@ -60,7 +60,8 @@ export const DOOR_COMMANDS: readonly CommandSpec[] = [
     positionals: ['GATEWAY', 'VERB', '[NAME=VALUE...]'],
     options: { config: COMMAND_CONFIG, by: BY, json: JSON_OUT },
     details:
-      'Verbs: open compartment=NAME, stop_pick, resume, recount. What the command names of the gateway is asked of it.\n' +
+      'Verbs: open compartment=NAME, stop_pick, resume, recount, and with NAME:=JSON for what is no text grant, revoke,\n' +
+      'assign, unassign, maintain (FORMAT.md section 11). What the command names of the gateway is asked of it.\n' +
       `${EXITS} 75: no reply came, and the log says what became of it.`,
     load: async () => (await import('./commands/command-send.ts')).commandSendCommand,
   },
@@ -77,5 +78,15 @@ export const DOOR_COMMANDS: readonly CommandSpec[] = [
       'not-after': { type: 'string', value: 'TIME', help: 'wall time, like 2026-11-22T09:01:00.000Z' },
     },
     load: async () => (await import('./commands/command-make.ts')).commandMakeCommand,
+  },
+  {
+    name: 'command seal',
+    summary: 'Seal an access code for one gateway: what "command send GATEWAY grant" carries instead of it',
+    positionals: ['GATEWAY', 'ACCESS_KEY'],
+    options: { json: JSON_OUT },
+    details:
+      'Reads the code as a line of standard input, and prints credential=... and sealed=... for "command send".\n' +
+      'ACCESS_KEY: data.access_key of the gateway.started that its log has verified.',
+    load: async () => (await import('./commands/command-seal.ts')).commandSealCommand,
   },
 ];

@@ -7,6 +7,7 @@
 import type { JsonObject } from './event/event.ts';
 import { EVENT_TYPES, leafSchema } from './event/vocabulary.ts';
 import { POLICY_SCHEMA } from './verify/policy.ts';
+import { ACCESS_SCHEMAS } from './wire/access-args.ts';
 import { COMMAND_SCHEMAS } from './wire/command.ts';
 import { ENROLMENT_SCHEMAS } from './wire/enrolment.ts';
 
@@ -81,6 +82,7 @@ const WIRE: JsonObject = {
   },
   ...ENROLMENT_SCHEMAS,
   ...COMMAND_SCHEMAS,
+  ...ACCESS_SCHEMAS,
   bundle: closed(
     {
       logs: list(

@@ -83,13 +83,13 @@ export const maintainField = object(
   { compartments: array(nameField), reason: text(120), ticket: text(64), until: timeField },
 );
 
-/** JSON Schemas by verb, for config/wire.schema.json. */
+/** JSON Schemas of `args`, by verb, for config/wire.schema.json. */
 export const ACCESS_SCHEMAS: JsonObject = {
-  assign: assignField.schema,
-  grant: grantField.schema,
-  maintain: { oneOf: [maintainField.schema, endMaintenanceField.schema] },
-  revoke: revokeField.schema,
-  unassign: unassignField.schema,
+  args_assign: assignField.schema,
+  args_grant: grantField.schema,
+  args_maintain: { oneOf: [maintainField.schema, endMaintenanceField.schema] },
+  args_revoke: revokeField.schema,
+  args_unassign: unassignField.schema,
 };
 
 /** What the sealed box of a grant is for. */
