@@ -4,6 +4,7 @@
  */
 import { BOARD_FAMILIES } from '../families.ts';
 import type { DescribeFrame } from '../frame-description.ts';
+import { describeLatchkey } from '../latchkey/describe.ts';
 import { describeSics } from '../mt-sics/describe.ts';
 import { describeNmea } from '../nmea/describe.ts';
 import { describeSsi } from '../ssi-scanner/describe.ts';
@@ -17,6 +18,7 @@ const OTHERS: readonly (readonly [string, DescribeFrame])[] = [
   ['mt_sics', describeSics],
   ['toledo', describeToledo],
   ['nmea', describeNmea],
+  ['latchkey', describeLatchkey],
   ['osdp', describeOsdp],
   ['newland', describeNewland],
   ['honeywell', describeHoneywell],
