@@ -4,6 +4,30 @@
  */
 
 export {
+  type Anchor,
+  type AnchorTrust,
+  anchorKeyId,
+  anchorLine,
+  verifyAnchorLine,
+  verifyAnchors,
+} from './anchor/anchor.ts';
+export { type AttestationKey, attestationKey } from './anchor/attestation-key.ts';
+export { HistoryCollector, type RefusedAnchor } from './anchor/collect.ts';
+export { type ContinuityVerdict, judgeContinuity } from './anchor/continuity.ts';
+export { CONTINUITY_FINDINGS, type ContinuityFinding, type FindingName } from './anchor/findings.ts';
+export type {
+  EntryPlace,
+  HeldRange,
+  LogHistory,
+  SeenAnchor,
+  SeenOpening,
+  SeenStart,
+  SeenTime,
+} from './anchor/history.ts';
+export { ANCHOR_REASONS, type AnchorReason } from './anchor/reasons.ts';
+export type { SignedAttest } from './anchor/signed-attest.ts';
+export { startStatement, verifyStatement } from './anchor/statement.ts';
+export {
   BATCH_TYPE,
   type BatchHead,
   type BatchRefusal,
@@ -52,10 +76,12 @@ export { EMPTY_FRONTIER, type Frontier, leafHash, nodeHash, rootOf, TreeBuilder 
 export { type PortableOptions, portableCrypto } from './portable-crypto.ts';
 export { SCHEMA_FILES, schemaText } from './schemas.ts';
 export { BUNDLE_TYPE, type Bundle, type BundleSource, bundleLog, formatBundle, parseBundle } from './verify/bundle.ts';
+export { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile, type TrustSource } from './verify/enrolled.ts';
 export { type PolicyProblem, type PolicyResult, parsePolicy, policyOfVkey, type TrustPolicy } from './verify/policy.ts';
 export { EXIT_CODES, VERIFY_REASONS, type VerifyReason } from './verify/reasons.ts';
 export type { LogFinding, Verdict } from './verify/verdict.ts';
-export { FileVerifier, type VerifyOptions, verifyBytes, verifyFile } from './verify/verify-file.ts';
+export { FileVerifier, unjoinedSizes, type VerifyOptions, verifyBytes, verifyFile } from './verify/verify-file.ts';
+export { attestedSuccessor, successorDigest, verifyAttestedSuccessor } from './wire/attested-successor.ts';
 export {
   ENROLMENT_RECORD_TYPE,
   ENROLMENT_SUMMARY_TYPE,

@@ -6,6 +6,7 @@
  */
 import { assert, unreachable } from '../base/assert.ts';
 import { accept, type Result, refuse } from '../base/result.ts';
+import { type PcrBank, readPcrBanks, writePcrBanks } from './pcr.ts';
 import { TpmReader, TpmWriter } from './wire.ts';
 
 /** 0xff, then "TCG". */
@@ -18,8 +19,6 @@ const ATTEST_BYTES_MAX = 1_024;
 const NAME_BYTES_MAX = 66;
 const DATA_BYTES_MAX = 66;
 const NV_BYTES_MAX = 2_048;
-const SELECTIONS_MAX = 16;
-const PCR_BITMAP_BYTES_MAX = 4;
 
 /** TPMS_CLOCK_INFO. `clock` counts milliseconds while powered and can be pushed forward by the owner. */
 export interface ClockInfo {
@@ -30,12 +29,6 @@ export interface ClockInfo {
   readonly safe: boolean;
 }
 
-/** One bank of TPML_PCR_SELECTION: bit i of byte i >> 3 selects PCR i. */
-export interface PcrSelection {
-  readonly hash: number;
-  readonly bitmap: Uint8Array;
-}
-
 export type AttestBody =
   | {
       readonly kind: 'nv';
@@ -43,7 +36,7 @@ export type AttestBody =
       readonly offset: number;
       readonly contents: Uint8Array;
     }
-  | { readonly kind: 'quote'; readonly selections: readonly PcrSelection[]; readonly pcrDigest: Uint8Array }
+  | { readonly kind: 'quote'; readonly selections: readonly PcrBank[]; readonly pcrDigest: Uint8Array }
   | { readonly kind: 'certify'; readonly name: Uint8Array; readonly qualifiedName: Uint8Array }
   | { readonly kind: 'creation'; readonly objectName: Uint8Array; readonly creationHash: Uint8Array }
   /** `time` counts milliseconds since power came; nobody can set it. */
@@ -109,7 +102,7 @@ function readBody(reader: TpmReader, type: number, flags: number[]): AttestBody 
       return { kind: 'nv', indexName, offset, contents: reader.sized(NV_BYTES_MAX) };
     }
     case ATTEST_TYPES.quote:
-      return { kind: 'quote', selections: readSelections(reader), pcrDigest: reader.sized(DATA_BYTES_MAX) };
+      return { kind: 'quote', selections: readBanks(reader), pcrDigest: reader.sized(DATA_BYTES_MAX) };
     case ATTEST_TYPES.certify:
       return { kind: 'certify', name: reader.sized(NAME_BYTES_MAX), qualifiedName: reader.sized(NAME_BYTES_MAX) };
     case ATTEST_TYPES.creation:
@@ -129,9 +122,7 @@ function writeBody(writer: TpmWriter, body: AttestBody): TpmWriter {
     case 'nv':
       return writer.sized(body.indexName).u16(body.offset).sized(body.contents);
     case 'quote':
-      writer.u32(body.selections.length);
-      for (const { hash, bitmap } of body.selections) writer.u16(hash).u8(bitmap.length).raw(bitmap);
-      return writer.sized(body.pcrDigest);
+      return writePcrBanks(writer, body.selections).sized(body.pcrDigest);
     case 'certify':
       return writer.sized(body.name).sized(body.qualifiedName);
     case 'creation':
@@ -161,14 +152,8 @@ function writeClockInfo(writer: TpmWriter, info: ClockInfo): TpmWriter {
 }
 
 /** Past a limit the reader is run out, so that the caller refuses. */
-function readSelections(reader: TpmReader): readonly PcrSelection[] {
-  const count = reader.u32();
-  const selections: PcrSelection[] = [];
-  for (let i = 0; i < count && !reader.overrun; i += 1) {
-    const hash = reader.u16();
-    const size = reader.u8();
-    const isSound = i < SELECTIONS_MAX && size <= PCR_BITMAP_BYTES_MAX;
-    selections.push({ hash, bitmap: reader.raw(isSound ? size : reader.left + 1) });
-  }
-  return selections;
+function readBanks(reader: TpmReader): readonly PcrBank[] {
+  const banks = readPcrBanks(reader);
+  if (banks === undefined) reader.raw(reader.left + 1);
+  return banks ?? [];
 }

@@ -7,7 +7,7 @@ import { portableCrypto } from '../../evidence/portable-crypto.ts';
 import { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile } from '../../evidence/verify/enrolled.ts';
 import { POLICY_BYTES_MAX, parsePolicy, policyOfVkey, type TrustPolicy } from '../../evidence/verify/policy.ts';
 import type { LogFinding, Verdict } from '../../evidence/verify/verdict.ts';
-import { verifyFile } from '../../evidence/verify/verify-file.ts';
+import { unjoinedSizes, verifyFile } from '../../evidence/verify/verify-file.ts';
 import type { Envelope } from '../../evidence/wire/envelope.ts';
 import { nodeCrypto, nodeSha512 } from '../../platform/node-crypto.ts';
 import { describeProblem } from '../../platform/problem.ts';
@@ -22,7 +22,14 @@ export const verifyCommand: CommandRun = async (args, io) => {
     receipts: args.list('receipt').map(bytesIn),
     enrolments: args.list('enrolment').flatMap(envelopesIn),
   };
-  const verdict = await read(file, (source) => verifyFile(source, { cryptos, policy, single, ...beside }));
+  const options = { cryptos, policy, single, ...beside };
+  const once = await read(file, (source) => verifyFile(source, options));
+  const sizes = unjoinedSizes(once);
+  // A pipe gives its bytes once: the verdict over it says what a second reading would have joined.
+  const verdict =
+    sizes.length === 0 || !isReadAgain(file)
+      ? once
+      : await read(file, (source) => verifyFile(source, { ...options, sizes }));
   if (args.flag('json')) io.out(JSON.stringify(verdict));
   else for (const line of describeVerdict(file, verdict)) io.out(line);
   return verdict.exitCode;
@@ -42,6 +49,10 @@ function trustOf(args: CommandArgs): { readonly policy: TrustPolicy; readonly si
     'INPUT_UNREADABLE',
     '--vkey: expected <origin>+<8 hex digits>+<base64> of a log key (type 0x01)',
   );
+}
+
+function isReadAgain(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** What a person named beside the file must be there; whether it proves anything is the verdict's. */

@@ -19,6 +19,7 @@ import type { Failure } from './verdict.ts';
 
 /** Shorter than any anchor, longer than the line of any other key that is in use. */
 const ANCHOR_BYTES_MIN = 128;
+const UNJOINED_MAX = 4_096;
 
 export interface AnchorsFinding {
   /** Anchors in the file: of the policy's AK and counter, and others that look like one. */
@@ -30,6 +31,8 @@ export interface AnchorsFinding {
   readonly newest?: NewestAnchor;
   /** Entries whose attestation counts for nothing: the first 16. */
   readonly refused: readonly RefusedAnchor[];
+  /** Sizes that anchors name, whose root is in the file and was not kept until their entry came: read again with these. */
+  readonly unjoined?: readonly number[];
   readonly continuity: readonly ContinuityFinding[];
 }
 
@@ -120,6 +123,15 @@ export class LogAnchors {
 
   history(): LogHistory | undefined {
     return this.#collector?.history();
+  }
+
+  /** Sizes in (first, end] that verified anchors name and that `rootAt` did not know any more. */
+  unjoined(first: number, end: number): readonly number[] {
+    const own = (this.#collector?.anchors ?? []).filter(({ origin }) => origin === this.#log.vkey.name);
+    const sizes = own
+      .filter(({ tree, size }) => tree === 'unknown' && size > first && size <= end)
+      .map(({ size }) => size);
+    return [...new Set(sizes)].slice(0, UNJOINED_MAX);
   }
 
   /** Of this log alone. Anchors of the time after a clear are of a TPM that must be enrolled again. */

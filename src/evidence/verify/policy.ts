@@ -348,7 +348,7 @@ export const POLICY_SCHEMA = {
         additionalProperties: false,
         properties: {
           vkey: vkeySchema,
-          domains: { type: 'array', minItems: 1, maxItems: LOGS_MAX, items: { type: 'string', maxLength: 100 } },
+          domains: { type: 'array', minItems: 1, maxItems: LOGS_MAX, items: { type: 'string', maxLength: 107 } },
         },
       },
     },

@@ -39,6 +39,8 @@ export interface VerifyContext {
   readonly enrolments: readonly Envelope[];
   /** Of those, records that do not count although a believed service is named: said with each log. */
   readonly badRecords: readonly string[];
+  /** Tree sizes that an earlier reading could not join to their anchors. */
+  readonly sizes: readonly number[];
 }
 
 /** Of one log, from its first batch on. */
@@ -118,7 +120,7 @@ export class ExportVerifier {
   #begin(log: BelievedLog, batch: VerifiedBatch): Progress {
     const expected = new ExpectedCheckpoints(this.#context.crypto, log, this.#context.policy.witnesses);
     const tally = new EntryTally(log.vkey.name);
-    const recent = new RecentTree(this.#context.crypto);
+    const recent = new RecentTree(this.#context.crypto, this.#context.sizes);
     const anchors = new LogAnchors(this.#context.crypto, log, (size) => recent.rootAt(size));
     for (const receipt of this.#context.receipts) {
       expected.addReceipt(receipt);
@@ -185,13 +187,20 @@ export class ExportVerifier {
     const { log, expected, tally, first, frontier, root, sizeAtBox } = progress;
     const end = frontier.size;
     const receipts = newestReceipts(expected.receipts);
-    const anchors = progress.anchors.finding();
+    const unjoined = progress.anchors.unjoined(first, end);
+    const anchors = { ...progress.anchors.finding(), ...(unjoined.length > 0 && { unjoined }) };
     const missing: string[] = [];
     if (first > 0) missing.push(`entries 0 to ${first - 1} are not in this file`);
     if (sizeAtBox > end)
       missing.push(`${sizeAtBox - end} entries above ${end} were at the gateway and are not in this file`);
     if (expected.receiptsRefused > 0)
       missing.push(`${expected.receiptsRefused} receipts do not verify and count for nothing`);
+    if (unjoined.length > 0) {
+      const [size] = unjoined;
+      missing.push(
+        `${unjoined.length} anchors, the first over size ${size}, stand so far behind what they are over that a second reading must join them`,
+      );
+    }
     missing.push(...this.#context.badRecords.map((why) => `an enrolment record counts for nothing: ${why}`));
     return {
       origin: log.vkey.name,

@@ -31,6 +31,8 @@ export interface VerifyOptions {
   readonly closed?: readonly ClosedLog[];
   /** Enrolment records, their summaries and successor statements from beside the file; each verified before it counts. */
   readonly enrolments?: readonly Envelope[];
+  /** `anchors.unjoined` of the verdict over an earlier reading of the same export: then those anchors are joined, too. */
+  readonly sizes?: readonly number[];
 }
 
 /** Takes the bytes of a file as they come. Bounded: one batch, or one bundle of at most 8 MiB. */
@@ -64,6 +66,7 @@ export class FileVerifier {
       receipts: options.receipts ?? [],
       enrolments,
       badRecords,
+      sizes: options.sizes ?? [],
       ...(only !== undefined && { single: only }),
     };
   }
@@ -105,8 +108,19 @@ export class FileVerifier {
   }
 }
 
-/** Never throws: whatever goes wrong inside is "cannot tell". */
+/** Of the verdict's logs: what a second reading must be asked for. */
+export function unjoinedSizes({ logs }: Verdict): readonly number[] {
+  return logs.flatMap(({ anchors }) => anchors.unjoined ?? []);
+}
+
+/** Never throws: whatever goes wrong inside is "cannot tell". Reads twice where a second reading joins more anchors. */
 export function verifyBytes(bytes: Uint8Array, options: VerifyOptions): Verdict {
+  const verdict = verifyOnce(bytes, options);
+  const sizes = unjoinedSizes(verdict);
+  return sizes.length === 0 || options.sizes !== undefined ? verdict : verifyOnce(bytes, { ...options, sizes });
+}
+
+function verifyOnce(bytes: Uint8Array, options: VerifyOptions): Verdict {
   try {
     const verifier = new FileVerifier(options);
     verifier.push(bytes);
@@ -116,7 +130,10 @@ export function verifyBytes(bytes: Uint8Array, options: VerifyOptions): Verdict 
   }
 }
 
-/** Reads until the verdict is certain. Rejects only with what the source rejects with. */
+/**
+ * Reads until the verdict is certain. A source is read once: where the verdict leaves anchors `unjoined`, open it again and
+ * give their sizes. Rejects only with what the source rejects with.
+ */
 export async function verifyFile(source: AsyncIterable<Uint8Array>, options: VerifyOptions): Promise<Verdict> {
   const step = guarded(options);
   for await (const chunk of source) if (!step.push(chunk)) break;

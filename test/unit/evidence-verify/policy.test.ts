@@ -7,6 +7,7 @@ import { believedLogs } from '../../../src/evidence/verify/trust.ts';
 import { verifyBytes } from '../../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { FUZZ_TIMEOUT_MS, fuzz, mutate, Random } from '../../support/mutate.ts';
+import { TestEnroller } from '../../support/test-enrolments.ts';
 import { TestLog, TestWitness } from '../../support/test-log.ts';
 import { TestTpm } from '../../support/test-tpm.ts';
 import { envelopeJson, policyOf, policyText, statement, witnessMember } from '../../support/test-trust.ts';
@@ -28,6 +29,7 @@ const full = {
     },
     { vkey: formatVkey(next.vkey) },
   ],
+  services: [new TestEnroller().row('lockers.example', 'parcels.example')],
   witnesses: [witnessMember(witness, 'store', 'independent')],
   successors: [envelopeJson(statement(log, next.vkey))],
   least_level: 'A2',
@@ -45,6 +47,7 @@ describe('the policy file', () => {
     expect([...policy.value.logs.keys()]).toEqual([log.origin, next.origin]);
     expect(policy.value.logs.get(log.origin)?.revokedAt).toEqual({ size: 5, root: new Uint8Array(32).fill(9) });
     expect(policy.value.witnesses).toEqual([{ vkey: witness.vkey, roles: ['store', 'independent'] }]);
+    expect(policy.value.services?.map(({ domains }) => domains)).toEqual([['lockers.example', 'parcels.example']]);
     expect(policy.value.successors).toHaveLength(1);
     expect(policy.value.leastLevel).toBe('A2');
     const { ak, counter, tpmClass } = policy.value.logs.get(log.origin) ?? {};
