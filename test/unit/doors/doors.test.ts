@@ -1,0 +1,223 @@
+/** The room of doors with a journal, a line and a custody that do what the test says. */
+import { writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LatchkeyError } from '../../../src/base/errors.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { MemoryMetrics } from '../../../src/base/metrics.ts';
+import type { OpenOutcome, OpenRequest } from '../../../src/edge/contracts/doors.ts';
+import { DoorsRoom } from '../../../src/edge/doors/doors.ts';
+import type { FrameAnswer } from '../../../src/edge/doors/machine.ts';
+import { doorsSettingsSchema } from '../../../src/edge/doors/settings.ts';
+import type { EventBody } from '../../../src/evidence/event/event.ts';
+import { guardBody } from '../../../src/evidence/event/guard.ts';
+import { makeTempDir, type TempDir } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
+
+const settings = doorsSettingsSchema.parse({});
+const actor = { kind: 'operator', ref: 'desk-7' } as const;
+
+class Site {
+  readonly scheduler = new ManualScheduler();
+  /** What happened, in order. */
+  readonly steps: string[] = [];
+  readonly bodies: EventBody[] = [];
+  saved: string | undefined;
+  door: 'open' | 'shut' | 'unknown' = 'shut';
+  flush: () => Promise<void> = async () => undefined;
+  unlock: () => Promise<FrameAnswer> = async () => this.sent();
+  readonly #dir: TempDir;
+
+  constructor(dir: TempDir) {
+    this.#dir = dir;
+  }
+
+  sent(): FrameAnswer {
+    return { kind: 'sent', sentUpMs: this.scheduler.monotonicMs(), reply: 'none_expected' };
+  }
+
+  get stopPath(): string {
+    return this.#dir.file('stop-pick.json');
+  }
+
+  start(): DoorsRoom {
+    const room = new DoorsRoom({
+      settings,
+      doors: [{ name: 'A1', device: 'board-1', channel: 1, commissioned: true }],
+      appender: {
+        append: ({ body }) => {
+          this.steps.push(body.type);
+          this.bodies.push(body);
+          return 'queued';
+        },
+        flush: async () => {
+          await this.flush();
+          this.steps.push('durable');
+        },
+      },
+      store: {
+        load: () => this.saved,
+        save: (text) => {
+          this.steps.push('saved');
+          this.saved = text;
+        },
+      },
+      stopPath: this.stopPath,
+      unlock: () => {
+        this.steps.push('frame');
+        return this.unlock();
+      },
+      seen: () => [{ name: 'A1', door: this.door }],
+      expect: () => void this.steps.push('expected'),
+      recount: () => 1,
+      observer: { observe: () => ({ wallMs: 0, upMs: this.scheduler.monotonicMs(), clock: { src: 'none' } }) },
+      scheduler: this.scheduler,
+      logger: silentLogger,
+      metrics: new MemoryMetrics(),
+    });
+    room.start();
+    room.heard({ type: 'device.found', device: 'board-1', data: {} });
+    return room;
+  }
+
+  /** Custody saw it open. */
+  open(room: DoorsRoom): void {
+    const at = this.scheduler.monotonicMs();
+    this.door = 'open';
+    room.heard({ type: 'door.opened', compartment: 'A1', seen: { from_ms: 0, to_ms: at }, data: {} });
+  }
+}
+
+const request = (nth: number): OpenRequest => ({
+  id: new Uint8Array(16).fill(nth),
+  compartment: 'A1',
+  actor,
+  cause: 'command',
+});
+const never = new AbortController().signal;
+
+let dir: TempDir;
+let site: Site;
+beforeEach(() => {
+  dir = makeTempDir('doors');
+  site = new Site(dir);
+});
+afterEach(() => dir.remove());
+
+test('the intent is durable, then custody expects the door, then the frame leaves', async () => {
+  const room = site.start();
+  const outcome = room.open(request(1), never);
+  await until('the frame leaves', () => site.steps.includes('frame'));
+  site.scheduler.advance(80);
+  await Promise.resolve();
+  site.open(room);
+  expect(await outcome).toEqual({ kind: 'opened', tookMs: 80 });
+  expect(site.steps).toEqual(['unlock.intended', 'saved', 'durable', 'expected', 'frame', 'unlock.ended', 'saved']);
+  for (const body of site.bodies) {
+    expect(body.actor).toEqual(actor);
+    expect(guardBody(body).withheld).toEqual([]);
+  }
+});
+
+describe('nothing leaves', () => {
+  test.each([
+    ['when the intent cannot be recorded', 'JOURNAL_IO'],
+    ['when the disk is full', 'JOURNAL_FULL'],
+  ] as const)('%s', async (_when, code) => {
+    site.flush = () => Promise.reject(new LatchkeyError(code, 'away'));
+    expect(await site.start().open(request(1), never)).toEqual({ kind: 'refused', reason: 'recording_stopped' });
+    expect(site.bodies.at(-1)).toMatchObject({ type: 'unlock.ended', data: { result: 'not_sent' } });
+    expect(site.steps).not.toContain('frame');
+  });
+
+  test('when stop_pick comes while it is recorded', async () => {
+    const room = site.start();
+    site.flush = () => room.stopPick(actor);
+    expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'stopped' });
+    expect(site.steps).not.toContain('frame');
+  });
+
+  test('when the board does not answer, or was not heard yet', async () => {
+    const room = site.start();
+    room.heard({ type: 'device.lost', device: 'board-1', data: {} });
+    expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'board_away' });
+    expect(site.steps).toEqual([]);
+  });
+
+  test('when the caller gave up, or the gateway stops', async () => {
+    const room = site.start();
+    const caller = new AbortController();
+    site.flush = async () => caller.abort();
+    expect(await room.open(request(1), caller.signal)).toEqual({ kind: 'refused', reason: 'stopped' });
+    site.flush = async () => room.stop();
+    expect(await room.open(request(2), never)).toEqual({ kind: 'refused', reason: 'stopped' });
+    expect(await room.open(request(3), never)).toEqual({ kind: 'refused', reason: 'stopped' });
+    expect(site.steps).not.toContain('frame');
+  });
+});
+
+test('an intent that the run before left is ended, and neither sent nor taken again', async () => {
+  site.unlock = () => new Promise(() => undefined);
+  void site.start().open(request(1), never);
+  await until('the frame leaves', () => site.steps.includes('frame'));
+  const cut = site.bodies.at(-1);
+  site.steps.length = 0;
+  const again = site.start();
+  expect(site.bodies.at(-1)).toMatchObject({
+    type: 'unlock.ended',
+    compartment: 'A1',
+    actor,
+    data: { id: cut?.data['id'], result: 'unverified', reason: 'restarted' },
+  });
+  expect(await again.open(request(1), never)).toEqual({ kind: 'refused', reason: 'repeated_id' });
+  // And it is ended once.
+  site.steps.length = 0;
+  site.start();
+  expect(site.steps).toEqual([]);
+});
+
+test('a second caller with an id that is on its way is refused, and the first has its answer', async () => {
+  const room = site.start();
+  const first = room.open(request(1), never);
+  expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'repeated_id' });
+  await until('the frame leaves', () => site.steps.includes('frame'));
+  await Promise.resolve();
+  site.open(room);
+  expect(await first).toMatchObject({ kind: 'opened' });
+  expect(site.steps.filter((step) => step === 'frame')).toHaveLength(1);
+});
+
+test('a line that never answers ends an opening as unverified', async () => {
+  site.unlock = () => new Promise(() => undefined);
+  const room = site.start();
+  const outcome: Promise<OpenOutcome> = room.open(request(1), never);
+  await until('the frame leaves', () => site.steps.includes('frame'));
+  site.scheduler.advance(15_001);
+  expect(await outcome).toEqual({ kind: 'unverified', reason: 'no_answer' });
+});
+
+describe('stop_pick', () => {
+  test('is in force over restarts until resume', async () => {
+    await site.start().stopPick(actor);
+    const room = site.start();
+    expect(room.status().stopped).toEqual({ by: 'operator desk-7', reason: 'asked' });
+    expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'stopped' });
+    await room.resume(actor);
+    expect(site.start().status().stopped).toBeUndefined();
+  });
+
+  test('is in force when its file cannot be read', async () => {
+    writeFileSync(site.stopPath, 'stopped: no');
+    const room = site.start();
+    expect(room.status().stopped).toEqual({ by: '', reason: 'unreadable' });
+    expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'stopped' });
+  });
+
+  test('that cannot be written holds for this run, and a resume that cannot be written ends nothing', async () => {
+    const room = site.start();
+    dir.remove();
+    await expect(room.stopPick(actor)).rejects.toMatchObject({ code: 'JOURNAL_IO' });
+    await expect(room.resume(actor)).rejects.toMatchObject({ code: 'JOURNAL_IO' });
+    expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'stopped' });
+  });
+});
