@@ -1,27 +1,11 @@
 /** Codes and credentials: what opens, what does not, and what the journal says of either. */
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { accessSettingsSchema } from '../../../src/edge/access/settings.ts';
 import type { OpenRequest } from '../../../src/edge/contracts/doors.ts';
-import { makeTempDir } from '../../support/temp-dir.ts';
-import { AccessTable, COURIER, RECIPIENT, SETTINGS, type TableOptions } from './bench.ts';
+import { type AccessTable, COURIER, RECIPIENT, SETTINGS, table } from './bench.ts';
 
 const HOUR_MS = 3_600_000;
-
-const dirs = [makeTempDir('access')];
-afterAll(() => {
-  for (const dir of dirs) dir.remove();
-});
-
-function tempDir(): string {
-  const dir = makeTempDir('access');
-  dirs.push(dir);
-  return dir.path;
-}
-
-function table(options: Partial<TableOptions> = {}): AccessTable {
-  return new AccessTable({ dir: tempDir(), ...options });
-}
 
 function openedAt(made: AccessTable): readonly string[] {
   return made.opened.map(({ compartment }) => compartment);
@@ -172,77 +156,6 @@ describe('the end of a code', () => {
     made.clock = { src: 'ntp' };
     await made.type('48151623');
     expect(made.opened).toHaveLength(1);
-  });
-});
-
-describe('guessing', () => {
-  test('locks a device after a few wrong codes, for twice as long each time, also for the right one', async () => {
-    const made = table();
-    await made.grant('48151623');
-    for (let i = 0; i < 6; i += 1) await made.type(`1000000${i}`);
-    expect(made.bodies('access.refused').at(-1)?.data).toMatchObject({ attempts: 6, locked_ms: 10_000 });
-    await made.type('48151623');
-    expect(made.opened).toEqual([]);
-    expect(made.reasons().at(-1)).toBe('locked');
-    made.scheduler.advance(10_001);
-    await made.type('10000007');
-    expect(made.bodies('access.refused').at(-1)?.data).toMatchObject({ locked_ms: 20_000 });
-    made.scheduler.advance(20_001);
-    await made.type('48151623');
-    expect(made.opened).toHaveLength(1);
-  });
-
-  test('a lock outlives a restart: pulling the plug shortens it by nothing', async () => {
-    const made = table();
-    await made.grant('48151623');
-    for (let i = 0; i < 6; i += 1) await made.type(`1000000${i}`);
-    const next = table({ dir: made.cut() });
-    await next.type('48151623');
-    expect(next.reasons()).toEqual(['locked']);
-    next.scheduler.advance(9_000);
-    await next.type('48151623');
-    expect(next.opened).toEqual([]);
-  });
-
-  test('of a lock only the first attempt is told, and the next entry tells how many there were', async () => {
-    const made = table();
-    for (let i = 0; i < 6; i += 1) await made.type(`1000000${i}`);
-    for (let i = 0; i < 50; i += 1) await made.type('48151623');
-    expect(made.reasons().filter((reason) => reason === 'locked')).toHaveLength(1);
-    made.scheduler.advance(10_001);
-    await made.type('48151623');
-    expect(made.bodies('access.refused').at(-1)?.data['attempts']).toBe(7 + 49);
-  });
-
-  test('one good credential does not wash away guesses made with it in turn', async () => {
-    const made = table();
-    await made.grant('48151623', { usesMax: 0 });
-    for (let i = 0; i < 6; i += 1) {
-      await made.type(`1000000${i}`);
-      await made.type('48151623');
-    }
-    expect(made.reasons().at(-1)).toBe('locked');
-    expect(made.opened).toHaveLength(5);
-  });
-
-  test('at many devices together locks the site', async () => {
-    const settings = accessSettingsSchema.parse({
-      ...SETTINGS,
-      devices: Array.from({ length: 8 }, (_, i) => ({ name: `pad-${i}` })),
-    });
-    const made = table({ settings });
-    await made.grant('48151623');
-    for (let i = 0; i < 31; i += 1) await made.type(`100000${10 + i}`, `pad-${i % 7}`);
-    await made.type('48151623', 'pad-7');
-    expect(made.reasons().at(-1)).toBe('locked');
-  });
-
-  test('wrong codes are forgotten with time', async () => {
-    const made = table();
-    for (let i = 0; i < 5; i += 1) await made.type(`1000000${i}`);
-    made.scheduler.advance(5 * 600_000);
-    for (let i = 0; i < 5; i += 1) await made.type(`1000000${i}`);
-    expect(made.bodies('access.refused').at(-1)?.data).not.toHaveProperty('locked_ms');
   });
 });
 

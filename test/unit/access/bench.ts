@@ -1,6 +1,7 @@
 /** Access on a table: a real store on disk, doors and journal that are played, time by hand. */
 import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
@@ -18,6 +19,7 @@ import type { Reading } from '../../../src/edge/contracts/reading.ts';
 import type { EventBody, ParcelRef } from '../../../src/evidence/event/event.ts';
 import { guardBody } from '../../../src/evidence/event/guard.ts';
 import { recogniseCode } from '../../../src/evidence/event/recognise-code.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
 
 export const RECIPIENT = { kind: 'recipient', ref: 'r-1' } as const;
 export const COURIER = { kind: 'courier', ref: 'c-7' } as const;
@@ -158,4 +160,20 @@ export class AccessTable {
 
 export function parcelOf(text: string): ParcelRef | undefined {
   return text === '' ? undefined : { ref: text, scheme: 'unknown' };
+}
+
+const dirs = [makeTempDir('access')];
+/** Each test file of a process removes its own. */
+afterAll(() => {
+  for (const dir of dirs) dir.remove();
+});
+
+function tempDir(): string {
+  const dir = makeTempDir('access');
+  dirs.push(dir);
+  return dir.path;
+}
+
+export function table(options: Partial<TableOptions> = {}): AccessTable {
+  return new AccessTable({ dir: tempDir(), ...options });
 }
