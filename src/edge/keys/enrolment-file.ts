@@ -12,6 +12,7 @@ import { base64, unbase64, utf8 } from '../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { formatVkey, isSoundVkey, parseVkey, type Vkey } from '../../evidence/log/note.ts';
+import { parseOrigin } from '../../evidence/log/origin.ts';
 import { type EnrolmentRecord, recordHash, verifyEnrolmentRecord } from '../../evidence/wire/enrolment.ts';
 import { type Envelope, formatEnvelope, parseEnvelopeText } from '../../evidence/wire/envelope.ts';
 import { isMissing, syncDirectory, writeFileDurably } from '../../platform/durable-file.ts';
@@ -110,7 +111,8 @@ export async function removeEnrolling(path: string): Promise<void> {
 /** The key with which a service signs records: type 1, a name that is no log's. */
 export function serviceVkey(crypto: EvidenceCrypto, text: string): Vkey | undefined {
   const vkey = parseVkey(text);
-  return vkey.ok && vkey.value.type === 1 && isSoundVkey(crypto, vkey.value) ? vkey.value : undefined;
+  if (!vkey.ok || vkey.value.type !== 1 || parseOrigin(vkey.value.name).ok) return undefined;
+  return isSoundVkey(crypto, vkey.value) ? vkey.value : undefined;
 }
 
 async function writeJson(path: string, value: object): Promise<void> {
