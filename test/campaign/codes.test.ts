@@ -11,7 +11,7 @@ const step = Number(process.env['CAMPAIGN_STEP'] ?? 1);
 let rig: AccessRig;
 
 beforeAll(async () => {
-  rig = await AccessRig.make(CALLS_MAX + DELAYED + 2);
+  rig = await AccessRig.make(Math.ceil((CALLS_MAX + DELAYED) / step) + 3);
 }, 600_000);
 afterAll(() => rig.close());
 
