@@ -1,12 +1,21 @@
 /** Copied keys, copied TPMs and clocks that somebody sets; and boxes that only have bad luck: on real swtpm processes. */
+import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { startInterposer } from '../../../simulators/tpm/interposer.ts';
 import { packetCode } from '../../../simulators/tpm/packets.ts';
-import { ClockSet, ReadClock } from '../../../src/edge/tpm/commands/capability.ts';
+import { utf8 } from '../../../src/base/bytes.ts';
+import type { LatchkeyError } from '../../../src/base/errors.ts';
+import { Sign } from '../../../src/edge/tpm/commands/attest.ts';
+import { ClockSet, getPermanent, ReadClock } from '../../../src/edge/tpm/commands/capability.ts';
+import { Create, Load } from '../../../src/edge/tpm/commands/object.ts';
 import { permanent } from '../../../src/edge/tpm/entity.ts';
+import { Secret } from '../../../src/edge/tpm/secret.ts';
 import { judgeContinuity } from '../../../src/evidence/anchor/continuity.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
-import { TPM_CC, TPM_RH } from '../../../src/tpm2/algorithms.ts';
+import type { Verdict } from '../../../src/evidence/verify/verdict.ts';
+import { TPM_CC, TPM_RH, TPMA_OBJECT } from '../../../src/tpm2/algorithms.ts';
+import { signerTemplate } from '../../../src/tpm2/templates.ts';
+import { runLatchkey } from '../../support/child.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { seedOf, TestLog } from '../../support/test-log.ts';
 import { until } from '../../support/until.ts';
@@ -49,6 +58,18 @@ describe('a copy', () => {
     }
     const { findings } = judgeContinuity([...box.histories(), ...copy.histories()]);
     expect(namesOf(findings, 'refuted')).toContain('counter_cloned');
+    // The same, as a stranger with both exports and a policy sees it.
+    const policy = root.file('clone-policy.json');
+    writeFileSync(policy, JSON.stringify({ v: 1, logs: [box.trusted()] }));
+    const files = [await box.exported(), await copy.exported()];
+    for (const [i, bytes] of [...files, Buffer.concat(files)].entries()) {
+      const file = root.file(`clone-${i}.ndjson`);
+      writeFileSync(file, bytes);
+      const { out } = await runLatchkey(['verify', file, '--policy', policy, '--json']);
+      const { outcome } = JSON.parse(out) as Verdict;
+      // Each alone is whole. Both in one file are one log told twice, which refutes it by its order already.
+      expect(outcome).toBe(i < files.length ? 'verified' : 'refuted');
+    }
   });
 
   test('of the seed signs off the box what no TPM anchors: the level falls, and the verdict says why', async () => {
@@ -79,6 +100,37 @@ describe('a copy', () => {
     expect(appended?.anchors.size).toBeLessThan(length + 1);
     expect(appended?.tailLevel).toBeDefined();
   });
+});
+
+test('five wrong authorisations of somebody else lock out nothing of ours', async () => {
+  const box = await makeBox();
+  await box.start();
+  await box.recordAnchored(1);
+  const { box: ours, client } = box.running;
+  const template = signerTemplate({ x: new Uint8Array(0), y: new Uint8Array(0) });
+  const guarded = { ...template, attributes: template.attributes & ~TPMA_OBJECT.noDA };
+  const codes: string[] = [];
+  await ours.run(async (unit) => {
+    const made = await Create(unit, ours.srk, guarded, { auth: new Secret(utf8('right')) });
+    const key = await Load(unit, ours.srk, made);
+    for (let i = 0; i < 5; i += 1) {
+      const wrong = { ...key, auth: new Secret(utf8('wrong')) };
+      codes.push(
+        await Sign(unit, wrong, new Uint8Array(32)).then(
+          () => 'signed',
+          (error: LatchkeyError) => error.code,
+        ),
+      );
+    }
+  });
+  expect(codes).toHaveLength(5);
+  expect(codes.at(-1)).toBe('TPM_LOCKOUT');
+  expect((await client.run((unit) => getPermanent(unit))).inLockout).toBe(true);
+  const before = box.counter;
+  expect(await box.recordAnchored(1)).toBeGreaterThan(before);
+  await box.stop();
+  await box.start();
+  expect(await box.recordAnchored(1)).toBeGreaterThan(before + 1);
 });
 
 test("a TPM's clock that was pushed forward between two starts of one boot is named, and refutes nothing", async () => {

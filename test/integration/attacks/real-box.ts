@@ -274,16 +274,21 @@ export class RealBox {
     return new Uint8Array(Buffer.concat(parts));
   }
 
-  /** What a stranger says of an export of the open log; its policy names this AK and counter, as of a chip. */
-  verdict(bytes: Uint8Array): Verdict {
+  /** The open log in a policy that names this AK and counter, as of a chip. */
+  trusted() {
     const { box, journal } = this.running;
-    const members = {
+    return {
+      vkey: formatVkey(journal.log().vkey),
       ak: base64(box.akSpki),
       counter: hex(box.identity.counter.name),
       class: 'hardware',
       enrolment: Buffer.alloc(32, 1).toString('base64url'),
     };
-    const policy = policyOf([], { logs: [{ vkey: formatVkey(journal.log().vkey), ...members }] });
+  }
+
+  /** What a stranger says of an export of the open log. */
+  verdict(bytes: Uint8Array): Verdict {
+    const policy = policyOf([], { logs: [this.trusted()] });
     return verifyBytes(bytes, { cryptos: [nodeCrypto, portableCrypto()], policy });
   }
 
