@@ -68,10 +68,13 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
       const first = await askOnce(wire, step);
       asked += 1;
       if (first.noise && !options.fixedSpeed) noiseAt.add(baud);
-      if (first.found === undefined || isKnown(found, first.found)) continue;
+      if (first.found === undefined || saysNothingNew(found, first.found)) continue;
       const again = await askOnce(wire, step);
       if (again.found === undefined) continue;
-      found.push({ ...again.found, ...(baud > 0 && { baud }) });
+      const before = found.findIndex((each) => isSame(each, first.found));
+      const entry = { ...again.found, ...(baud > 0 && { baud }) };
+      if (before === -1) found.push(entry);
+      else found[before] = entry;
       // A device that has its port for itself: nobody else is to be asked.
       if (again.found.kind !== 'board') break;
     }
@@ -92,10 +95,14 @@ async function askOnce(wire: ProbeWire, step: ProbeStep): Promise<{ readonly fou
   return found === undefined ? { noise } : { found, noise };
 }
 
-function isKnown(found: readonly Found[], one: Found): boolean {
-  return found.some(({ kind, family, address }) => {
-    return kind === one.kind && family === one.family && address === one.address;
-  });
+/** A board that told its address is asked once more for its status: that answer tells how many channels it has. */
+function saysNothingNew(found: readonly Found[], one: Found): boolean {
+  const known = found.find((each) => isSame(each, one));
+  return known !== undefined && (known.channels !== undefined || one.channels === undefined);
+}
+
+function isSame(a: Found, b: Found | undefined): boolean {
+  return a.kind === b?.kind && a.family === b.family && a.address === b.address;
 }
 
 function atSpeed(baud: number, family: string | undefined): readonly ProbeStep[] {
