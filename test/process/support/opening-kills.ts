@@ -183,7 +183,10 @@ export class OpeningRig {
   async #ready(child: Child): Promise<Child> {
     const endMs = performance.now() + START_LIMIT_MS;
     while (child.running && !(await this.#isReady())) {
-      if (performance.now() > endMs) throw new Error(`the gateway is not ready${child.tail()}`);
+      if (performance.now() > endMs) {
+        const { uplink, custody, lines } = (await this.#status()) ?? {};
+        throw new Error(`not ready: ${JSON.stringify({ uplink, custody, lines })}${child.tail()}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
     }
     return child;
