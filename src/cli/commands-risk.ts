@@ -3,6 +3,18 @@ import type { CommandOption, CommandSpec } from './command.ts';
 
 const JSON_OUT: CommandOption = { type: 'boolean', help: 'for programs: JSON on standard output' };
 
+const CONFIG: CommandOption = {
+  type: 'string',
+  short: 'c',
+  value: 'FILE',
+  help: 'receive.yaml with a database as its store (/etc/latchkey/receive.yaml)',
+};
+const RULESET: CommandOption = {
+  type: 'string',
+  value: 'FILE',
+  help: 'parameters of the rules, YAML; what is left out has its default',
+};
+
 export const RISK_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'risk ledger',
@@ -38,5 +50,36 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
       'The same facts and ruleset give the same decision on every machine: an auditor can decide again.\n' +
       'Exit code 0: decided, whatever the outcome. 2: the file is no snapshot of facts.',
     load: async () => (await import('./commands/risk-decide.ts')).riskDecideCommand,
+  },
+  {
+    name: 'risk refund',
+    summary: 'Decide a refund on what the receiver stored, keep the decision, and say why',
+    positionals: ['REQUEST'],
+    options: {
+      config: CONFIG,
+      key: { type: 'string', value: 'KEY', help: 'idempotency key: the same again gives the same answer (refund_id)' },
+      ruleset: RULESET,
+      json: JSON_OUT,
+    },
+    details:
+      'REQUEST is JSON: refund_id, kind, parcel_refs, amount_minor, currency, operator, requested_at, payment_ref, destination.\n' +
+      'An embedded database serves one process: stop the receiver first. PostgreSQL serves both.',
+    load: async () => (await import('./commands/risk-refund.ts')).riskRefundCommand,
+  },
+  {
+    name: 'risk replay',
+    summary: 'Decide a kept decision again from its own facts, and compare',
+    positionals: ['DECISION'],
+    options: { config: CONFIG, json: JSON_OUT },
+    details: 'Exit code 0: the same to the byte. 1: another answer. 2: there is no such decision.',
+    load: async () => (await import('./commands/risk-refund.ts')).riskReplayCommand,
+  },
+  {
+    name: 'risk import',
+    summary: 'Take in payments, exchange rates or claims of carrier, merchant and warehouse',
+    positionals: ['KIND', 'FILE'],
+    options: { config: CONFIG, json: JSON_OUT },
+    details: 'KIND is payments, rates or claims; FILE is JSON, a list. The same again changes nothing.',
+    load: async () => (await import('./commands/risk-refund.ts')).riskImportCommand,
   },
 ];

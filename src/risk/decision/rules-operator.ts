@@ -1,7 +1,7 @@
 /**
  * Rules about the operator who asks: velocity, runs of high values, and habits that honest work does not have.
  *
- * Windows end at the request and are open at their far end: a refund exactly one window ago is no longer in it.
+ * Windows are half open: a refund exactly one window ago is no longer in it.
  */
 import type { EventRef, Facts, RecentRefund } from './facts.ts';
 import { compareUsd } from './money.ts';
@@ -11,21 +11,35 @@ import type { Parameters } from './ruleset.ts';
 
 const MILLI = 1_000;
 
-/** This refund and the operator's others within the window, the newest first. */
-function within(facts: Facts, windowMs: number): readonly RecentRefund[] {
-  const own: RecentRefund = {
-    refund_id: facts.refund.refund_id,
-    at_ms: facts.refund.requested_at_ms,
-    amount_minor: facts.refund.amount_minor,
-    currency: facts.refund.currency,
-    ...(facts.rate !== undefined && { rate: facts.rate }),
-  };
-  const others = (facts.operator?.recent ?? []).filter(
-    ({ at_ms, refund_id }) => refund_id !== own.refund_id && at_ms > own.at_ms - windowMs && at_ms <= own.at_ms,
+/** This refund and the operator's others within the window before it, the newest first. */
+function before(facts: Facts, windowMs: number): readonly RecentRefund[] {
+  const own = ownOf(facts);
+  return [own, ...others(facts).filter(({ at_ms }) => at_ms > own.at_ms - windowMs && at_ms <= own.at_ms)];
+}
+
+/**
+ * The most of them that any one window holds together with this refund. Requests come with a time of their own, and one
+ * that is decided late, or dated back, must not slip past the others.
+ */
+function together(facts: Facts, windowMs: number, usdMinor: number): readonly RecentRefund[] {
+  const own = ownOf(facts);
+  const near = [own, ...others(facts)].filter(({ at_ms }) => Math.abs(at_ms - own.at_ms) < windowMs);
+  const large = near.filter((refund) => above(refund, usdMinor));
+  const windows = near.map(({ at_ms: from }) =>
+    from > own.at_ms ? [] : large.filter(({ at_ms }) => at_ms >= from && at_ms < from + windowMs),
   );
-  const byTime = (a: RecentRefund, b: RecentRefund): number =>
-    b.at_ms - a.at_ms || (a.refund_id < b.refund_id ? -1 : 1);
-  return [own, ...[...others].sort(byTime)];
+  return windows.reduce((most, one) => (one.length > most.length ? one : most), []);
+}
+
+function ownOf({ refund, rate }: Facts): RecentRefund {
+  const { refund_id, requested_at_ms: at_ms, amount_minor, currency } = refund;
+  return { refund_id, at_ms, amount_minor, currency, ...(rate !== undefined && { rate }) };
+}
+
+/** The newest first. */
+function others(facts: Facts): readonly RecentRefund[] {
+  const recent = (facts.operator?.recent ?? []).filter(({ refund_id }) => refund_id !== facts.refund.refund_id);
+  return recent.sort((a, b) => b.at_ms - a.at_ms || (a.refund_id < b.refund_id ? -1 : 1));
 }
 
 function above(refund: RecentRefund, usdMinor: number): boolean {
@@ -46,7 +60,7 @@ function hours(ms: number): string {
 
 function velocity(facts: Facts, parameters: Parameters): Finding {
   const { velocity_count, velocity_usd_minor, velocity_window_ms } = parameters;
-  const large = within(facts, velocity_window_ms).filter((refund) => above(refund, velocity_usd_minor));
+  const large = together(facts, velocity_window_ms, velocity_usd_minor);
   const span = `${dollars(velocity_usd_minor)} in ${hours(velocity_window_ms)}`;
   const hit = large.length >= velocity_count;
   return seen(hit, `${large.length} refunds over ${span}`, `${velocity_count} over ${span}`, refsOf(large));
@@ -56,9 +70,7 @@ function unusualVelocity(facts: Facts, parameters: Parameters): Finding {
   const usual = facts.operator?.usual_per_day_milli;
   const threshold = `a chance below ${parameters.velocity_tail_micro} in a million`;
   if (usual === undefined) return unseen(threshold);
-  const large = within(facts, parameters.velocity_window_ms).filter((refund) =>
-    above(refund, parameters.velocity_usd_minor),
-  );
+  const large = together(facts, parameters.velocity_window_ms, parameters.velocity_usd_minor);
   const raised = facts.patterns?.promotion === true ? Math.floor((usual * parameters.promotion_milli) / MILLI) : usual;
   const chance = poissonTailMicro(large.length, raised);
   const hit = large.length > 1 && chance < parameters.velocity_tail_micro;
@@ -73,7 +85,7 @@ function unusualVelocity(facts: Facts, parameters: Parameters): Finding {
 function consecutive(facts: Facts, parameters: Parameters): Finding {
   const p95 = facts.operator?.tenant_p95_usd_minor ?? 0;
   const least = Math.max(parameters.consecutive_usd_minor, p95);
-  const recent = within(facts, parameters.consecutive_window_ms);
+  const recent = before(facts, parameters.consecutive_window_ms);
   const run: RecentRefund[] = [];
   for (const refund of recent) {
     const order = compareUsd(refund, least);

@@ -27,6 +27,10 @@ const body = z.discriminatedUnion('what', [
 
 const claimsSchema = z.array(z.strictObject({ ref: name, at_ms: ms, body })).max(CLAIMS_MAX);
 
+/** With the parcel that each is about, for a store. */
+export const claimRowsSchema = z.array(z.strictObject({ parcel: name, ref: name, at_ms: ms, body })).max(CLAIMS_MAX);
+export type ClaimRow = z.output<typeof claimRowsSchema>[number];
+
 export function parseClaims(value: unknown): Result<readonly Claim[], 'claims'> {
   const parsed = claimsSchema.safeParse(value);
   if (parsed.success) return accept(parsed.data.map((one) => ({ kind: 'claim', ...one })));

@@ -2,7 +2,7 @@
  * Which entries are about a parcel: those that name it, and those about the compartments and gateways where it lay,
  * which say what happened to it without knowing it.
  */
-import type { CustodyEvent, Json } from '../../evidence/event/event.ts';
+import type { CustodyEvent } from '../../evidence/event/event.ts';
 import { isObject, list } from './episode.ts';
 import type { LedgerEntry } from './inputs.ts';
 
@@ -19,18 +19,27 @@ const AROUND: ReadonlySet<string> = new Set([
   'power.restored',
 ]);
 
+export function isAround(event: CustodyEvent): boolean {
+  return AROUND.has(event.type);
+}
+
+/** References of the parcels that an event names. */
+export function parcelsOf({ parcel, data }: CustodyEvent): readonly string[] {
+  const others = [...list(data['parcels']), ...list(data['held'])].flatMap((one) => {
+    const ref = isObject(one) ? one['ref'] : undefined;
+    return typeof ref === 'string' ? [ref] : [];
+  });
+  return [...new Set([...(parcel === undefined ? [] : [parcel.ref]), ...others])];
+}
+
 export function entriesAbout(parcelRef: string, entries: readonly LedgerEntry[]): readonly LedgerEntry[] {
-  const named = entries.filter(({ event }) => names(event, parcelRef));
+  const names = (event: CustodyEvent): boolean => parcelsOf(event).includes(parcelRef);
+  const named = entries.filter(({ event }) => names(event));
   const places = new Set(named.map(({ gateway, event }) => `${gateway} ${event.compartment ?? ''}`));
   const gateways = new Set(named.map(({ gateway }) => gateway));
   return entries.filter(({ gateway, event }) => {
-    if (names(event, parcelRef)) return true;
-    if (!AROUND.has(event.type) || !gateways.has(gateway) || event.parcel !== undefined) return false;
+    if (names(event)) return true;
+    if (!isAround(event) || !gateways.has(gateway) || event.parcel !== undefined) return false;
     return event.compartment === undefined || places.has(`${gateway} ${event.compartment}`);
   });
-}
-
-function names({ parcel, data }: CustodyEvent, ref: string): boolean {
-  const others = [...list(data['parcels']), ...list(data['held'])];
-  return parcel?.ref === ref || others.some((one) => isObject(one as Json) && (one as { ref?: unknown }).ref === ref);
 }

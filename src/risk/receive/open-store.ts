@@ -45,6 +45,16 @@ export async function openStore(settings: ReceiveSettings, crypto: EvidenceCrypt
   };
 }
 
+/** The database alone, for whoever decides on what the receiver stored. Rejects with CONFIG_INVALID for a store of files. */
+export async function openDatabase(settings: ReceiveSettings): Promise<RiskDatabase> {
+  const { store: where, data_dir } = settings;
+  if (where !== 'files') return RiskDatabase.open(databaseOf(where, data_dir));
+  throw new LatchkeyError(
+    'CONFIG_INVALID',
+    'store: expected embedded or postgres, found files: refunds need a database',
+  );
+}
+
 function databaseOf(where: Exclude<ReceiveSettings['store'], 'files'>, dataDir: string): DatabaseSettings {
   if (where === 'embedded') return { engine: 'pglite', directory: join(dataDir, 'database') };
   const { url_file: file, pool_max: poolMax } = where.postgres;

@@ -66,6 +66,10 @@ export const receiveSettingsSchema = z
     store: storeSchema.default('files'),
     tenant: label.default('default').describe('stands on every row of a database'),
     region: label.default('default').describe('stands on every row of a database'),
+    gateway_levels: z
+      .record(z.string().regex(/^[a-z0-9-]{1,64}$/, { error: 'a gateway id' }), z.enum(['A0', 'A1', 'A2', 'A3']))
+      .default({})
+      .describe('how much the key of a gateway proves to refund decisions; A0 for those that are not named'),
     policy: absolutePath.optional().describe('trust policy (JSON): whose logs are believed. Read again at SIGHUP'),
     trust_first_use: z
       .boolean()

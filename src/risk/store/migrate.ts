@@ -5,10 +5,14 @@
 import { type Kysely, type Migration, Migrator } from 'kysely';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { custodyMigration } from './migrations/m0001-custody.ts';
+import { refundsMigration } from './migrations/m0002-refunds.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
-export const MIGRATIONS: Readonly<Record<string, Migration>> = { '0001_custody': custodyMigration };
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001_custody': custodyMigration,
+  '0002_refunds': refundsMigration,
+};
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {
   const migrator = new Migrator({ db: kysely, provider: { getMigrations: async () => ({ ...MIGRATIONS }) } });

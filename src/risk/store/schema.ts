@@ -70,7 +70,81 @@ export interface ForkTable extends Owned {
   readonly ours: Bytes;
 }
 
+/** That an entry names a parcel (`parcel <ref>`), or says something about the gateway where parcels lie (`around <gateway>`). */
+export interface MentionTable extends Owned {
+  readonly key: string;
+  readonly origin: string;
+  readonly n: number;
+  readonly gateway: string;
+}
+
+/** How far the use stream of a log was read. */
+export interface ReadToTable extends Owned {
+  readonly origin: string;
+  position: number;
+}
+
+export interface ClaimTable extends Owned {
+  readonly ref: string;
+  readonly parcel: string;
+  readonly at: Time;
+  readonly received_at: Time;
+  readonly body: Json<unknown>;
+}
+
+export interface PaymentTable extends Owned {
+  readonly payment_ref: string;
+  readonly currency: string;
+  captured_minor: number;
+  disputed_minor: number;
+}
+
+export interface UsdRateTable extends Owned {
+  readonly currency: string;
+  readonly day: ColumnType<Date, string, string>;
+  readonly usd_e9: number;
+}
+
+export interface RefundTable extends Owned {
+  readonly refund_id: string;
+  readonly payment_ref: string;
+  readonly operator: string;
+  readonly kind: string;
+  readonly amount_minor: number;
+  readonly currency: string;
+  readonly destination: string;
+  readonly requested_at: Time;
+  readonly parcel_refs: Json<readonly string[]>;
+  state: 'open' | 'paid' | 'denied' | 'cancelled';
+}
+
+/** A decision for good, with all that it was made of: facts, parameters and answer as canonical JSON. */
+export interface DecisionTable extends Owned {
+  readonly decision_id: string;
+  readonly refund_id: string;
+  readonly decided_at: Time;
+  readonly outcome: string;
+  readonly facts: string;
+  readonly ruleset: string;
+  readonly parameters: string;
+  readonly answer: string;
+}
+
+export interface RequestTable extends Owned {
+  readonly idempotency_key: string;
+  readonly body_hash: string;
+  readonly decision_id: string;
+}
+
 export interface Database {
+  readonly 'custody.mention': MentionTable;
+  readonly 'custody.read_to': ReadToTable;
+  readonly 'custody.claim': ClaimTable;
+  readonly 'payments.payment': PaymentTable;
+  readonly 'payments.usd_rate': UsdRateTable;
+  readonly 'payments.refund': RefundTable;
+  readonly 'payments.decision': DecisionTable;
+  readonly 'payments.request': RequestTable;
   readonly 'custody.log': LogTable;
   readonly 'custody.range': RangeTable;
   readonly 'custody.entry': EntryTable;

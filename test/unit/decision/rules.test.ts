@@ -30,7 +30,9 @@ describe('R01: three refunds over $100 in 24 hours', () => {
     ['one 24 h ago less a millisecond', two(DAY_MS - 1, 10_001), 10_001, true],
     ['one exactly 24 h ago', two(DAY_MS, 10_001), 10_001, false],
     ['one at the same millisecond', two(0, 10_001), 10_001, true],
-    ['one that comes later', two(-1, 10_001), 10_001, false],
+    ['one that is dated later', two(-1, 10_001), 10_001, true],
+    ['one dated so much later that no window holds both', two(1_000 - DAY_MS, 10_001), 10_001, false],
+    ['one dated just so much later', two(1_001 - DAY_MS, 10_001), 10_001, true],
     ['this refund among the others by mistake', [...two(DAY_MS, 1), recent('r-1', 5, 99_999)], 10_001, false],
   ] as const)('%s', ([, others, amount, hit]) => {
     const of = byOperator({ recent: others }, amount);

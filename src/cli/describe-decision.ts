@@ -1,0 +1,16 @@
+/** A decision for people: the outcome, why, on which events, and what would change it. */
+import type { Decision } from '../risk/decision/decision.ts';
+import type { CommandIo } from './command.ts';
+
+export function showDecision(decision: Decision, io: Pick<CommandIo, 'out'>): void {
+  const { outcome, refund_id, approvals, deadline_at_ms, decision_id, ruleset } = decision;
+  const people = approvals > 0 ? `, ${approvals} approvals` : '';
+  io.out(`${refund_id}: ${outcome}${people}`);
+  for (const { code, text, events } of decision.reasons) {
+    io.out(`  ${code.padEnd(22)} ${text.analyst}`);
+    if (events.length > 0) io.out(`${''.padEnd(25)}${events.join(', ')}`);
+  }
+  for (const { outcome: other, text } of decision.counterfactuals) io.out(`  ${other} ${text}`);
+  if (deadline_at_ms !== undefined) io.out(`  to be answered by ${new Date(deadline_at_ms).toISOString()}`);
+  io.out(`  ${decision_id}, ruleset ${ruleset}`);
+}

@@ -1,0 +1,79 @@
+/** What the payment side tells the risk side: captured payments and rates of the day. Imported again, nothing changes. */
+import { z } from 'zod';
+import { accept, type Result, refuse } from '../../base/result.ts';
+import type { RiskDatabase } from '../store/open-database.ts';
+
+const ROWS_MAX = 100_000;
+const currency = z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' });
+const name = z.string().min(1).max(120);
+
+export const paymentsSchema = z
+  .array(
+    z.strictObject({
+      payment_ref: name,
+      currency,
+      captured_minor: z.int().min(0),
+      disputed_minor: z.int().min(0).default(0),
+    }),
+  )
+  .max(ROWS_MAX);
+
+export const ratesSchema = z
+  .array(
+    z.strictObject({
+      currency,
+      day: z.iso.date(),
+      /** Billionths of a US dollar for one whole unit. */
+      usd_e9: z.int().min(1),
+    }),
+  )
+  .max(ROWS_MAX);
+
+export type PaymentRow = z.output<typeof paymentsSchema>[number];
+export type RateRow = z.output<typeof ratesSchema>[number];
+
+export interface Owner {
+  readonly tenant: string;
+  readonly region: string;
+}
+
+/** A later import of a payment says what is captured and disputed now. */
+export async function importPayments(database: RiskDatabase, rows: readonly PaymentRow[], owner: Owner): Promise<void> {
+  await database.as('payments', async (trx) => {
+    for (const row of rows) {
+      const { captured_minor, disputed_minor } = row;
+      await trx
+        .insertInto('payments.payment')
+        .values({ ...row, ...owner })
+        .onConflict((conflict) => conflict.column('payment_ref').doUpdateSet({ captured_minor, disputed_minor }))
+        .execute();
+    }
+  });
+}
+
+/** A rate is a fact of its day: another one for the same day is refused, since decisions stand on the first. */
+export async function importRates(
+  database: RiskDatabase,
+  rows: readonly RateRow[],
+  owner: Owner,
+): Promise<Result<number, 'rate_differs'>> {
+  return database.as('payments', async (trx) => {
+    for (const { currency: of, day, usd_e9 } of rows) {
+      await trx
+        .insertInto('payments.usd_rate')
+        .values({ currency: of, day, usd_e9, ...owner })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      const kept = await trx
+        .selectFrom('payments.usd_rate')
+        .select('usd_e9')
+        .where('currency', '=', of)
+        .where(({ eb, cast, val }) => eb('day', '=', cast<Date>(val(day), 'date')))
+        .executeTakeFirstOrThrow();
+      if (kept.usd_e9 !== usd_e9) {
+        return refuse('rate_differs', `${of} of ${day} is kept as ${kept.usd_e9} and cannot become ${usd_e9}`);
+      }
+    }
+    return accept(rows.length);
+  });
+}

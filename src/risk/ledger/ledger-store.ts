@@ -1,0 +1,159 @@
+/**
+ * The ledger's own tables: which entries are about which parcel, read from the store's use stream, each entry once; and
+ * the claims of declared sources. A parcel's ledger is folded from them anew at each question.
+ */
+import { sql, type Transaction } from 'kysely';
+import { utf8Text } from '../../base/bytes.ts';
+import type { CustodyEvent } from '../../evidence/event/event.ts';
+import { parseOrigin } from '../../evidence/log/origin.ts';
+import type { RiskDatabase } from '../store/open-database.ts';
+import type { Database } from '../store/schema.ts';
+import { foldLedger, type ParcelLedger } from './fold.ts';
+import type { Claim, ClaimBody, LedgerEntry, Surroundings } from './inputs.ts';
+import { entriesAbout, isAround, parcelsOf } from './select.ts';
+
+export interface LedgerStoreParts {
+  readonly database: RiskDatabase;
+  readonly tenant: string;
+  readonly region: string;
+  /** How much the key of a gateway proves, as the operator's policy says. */
+  readonly levelOf: (gateway: string) => LedgerEntry['level'];
+}
+
+type Trx = Transaction<Database>;
+
+const PAGE_ROWS = 1_000;
+const ENTRIES_MAX = 20_000;
+
+export class LedgerStore {
+  readonly #parts: LedgerStoreParts;
+
+  constructor(parts: LedgerStoreParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads on in every log, to what is stored now. Resolves with how many entries were read. */
+  async catchUp(signal?: AbortSignal): Promise<number> {
+    const logs = await this.#parts.database.as('custody', (trx) =>
+      trx.selectFrom('custody.log').select(['origin', 'gateway']).orderBy('origin').execute(),
+    );
+    let read = 0;
+    for (const { origin, gateway } of logs) {
+      for (;;) {
+        signal?.throwIfAborted();
+        const count = await this.#parts.database.as('custody', (trx) => this.#readOn(trx, origin, gateway));
+        read += count;
+        if (count < PAGE_ROWS) break;
+      }
+    }
+    return read;
+  }
+
+  /** The same claim again changes nothing. */
+  async claim(parcel: string, claim: Claim, receivedAtMs: number): Promise<void> {
+    const { database, tenant, region } = this.#parts;
+    const row = {
+      ref: claim.ref,
+      parcel,
+      at: new Date(claim.at_ms),
+      received_at: new Date(receivedAtMs),
+      body: JSON.stringify(claim.body),
+      tenant,
+      region,
+    };
+    await database.as('custody', (trx) =>
+      trx
+        .insertInto('custody.claim')
+        .values(row)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute(),
+    );
+  }
+
+  ledger(parcel: string, asOfMs: number, around: Surroundings = {}): Promise<ParcelLedger> {
+    return this.#parts.database.as('custody', async (trx) => {
+      const entries = await this.#entriesOf(trx, parcel);
+      const claims = await trx.selectFrom('custody.claim').selectAll().where('parcel', '=', parcel).execute();
+      const said = claims.map(
+        ({ ref, at, body }): Claim => ({ kind: 'claim', ref, at_ms: at.getTime(), body: body as ClaimBody }),
+      );
+      return foldLedger(parcel, [...entriesAbout(parcel, entries), ...said], asOfMs, around);
+    });
+  }
+
+  /** One page of a log, and how far it was read: in one transaction, so that nothing is noted twice or left out. */
+  async #readOn(trx: Trx, origin: string, gateway: string): Promise<number> {
+    const { tenant, region } = this.#parts;
+    await trx
+      .insertInto('custody.read_to')
+      .values({ origin, position: 0, tenant, region })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    const { position } = await trx
+      .selectFrom('custody.read_to')
+      .select('position')
+      .where('origin', '=', origin)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    const rows = await trx
+      .selectFrom('custody.entry')
+      .select(['n', 'position', 'leaf', 'status'])
+      .where('origin', '=', origin)
+      .where('position', '>=', position)
+      .orderBy('position')
+      .limit(PAGE_ROWS)
+      .execute();
+    const mentions = rows.flatMap(({ n, leaf, status }) => {
+      const event = status === 'used' && leaf !== null ? eventOf(leaf) : undefined;
+      if (event === undefined) return [];
+      const keys = parcelsOf(event).map((ref) => `parcel ${ref}`);
+      if (isAround(event)) keys.push(`around ${gateway}`);
+      return keys.map((key) => ({ key, origin, n, gateway, tenant, region }));
+    });
+    if (mentions.length > 0) {
+      await trx
+        .insertInto('custody.mention')
+        .values(mentions)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    }
+    if (rows.length > 0) {
+      await trx
+        .updateTable('custody.read_to')
+        .set({ position: position + rows.length })
+        .where('origin', '=', origin)
+        .execute();
+    }
+    return rows.length;
+  }
+
+  async #entriesOf(trx: Trx, parcel: string): Promise<readonly LedgerEntry[]> {
+    const named = trx.selectFrom('custody.mention').select('gateway').where('key', '=', `parcel ${parcel}`);
+    const rows = await trx
+      .selectFrom('custody.mention as m')
+      .innerJoin('custody.entry as e', (join) => join.onRef('e.origin', '=', 'm.origin').onRef('e.n', '=', 'm.n'))
+      .select(['e.origin', 'e.n', 'e.leaf', 'm.gateway'])
+      .distinct()
+      .where((eb) =>
+        eb.or([
+          eb('m.key', '=', `parcel ${parcel}`),
+          eb.and([eb('m.gateway', 'in', named), eb('m.key', '=', sql<string>`'around ' || m.gateway`)]),
+        ]),
+      )
+      .limit(ENTRIES_MAX)
+      .execute();
+    return rows.flatMap(({ origin, n, leaf, gateway }) => {
+      const event = leaf === null ? undefined : eventOf(leaf);
+      const named = parseOrigin(origin);
+      if (event === undefined || !named.ok) return [];
+      const level = this.#parts.levelOf(gateway);
+      return [{ kind: 'entry', ref: `${origin}#${n}`, gateway, log: named.value.number, n, event, level }];
+    });
+  }
+}
+
+function eventOf(leaf: Uint8Array): CustodyEvent | undefined {
+  const text = utf8Text(Uint8Array.from(leaf));
+  // Intake judged it before it was stored; an erased body is not there at all.
+  return text === undefined ? undefined : (JSON.parse(text) as CustodyEvent);
+}

@@ -1,0 +1,90 @@
+/** `latchkey risk import`, `refund` and `replay` on an embedded database, as a person uses them. */
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { CommandArgs, type CommandIo, type CommandRun } from '../../../src/cli/command.ts';
+import { riskImportCommand, riskRefundCommand, riskReplayCommand } from '../../../src/cli/commands/risk-refund.ts';
+import type { Decision } from '../../../src/risk/decision/decision.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
+
+const dir = makeTempDir('risk');
+const config = dir.file('receive.yaml');
+beforeAll(() => {
+  const settings = {
+    data_dir: dir.file('data'),
+    store: 'embedded',
+    trust_first_use: true,
+    mqtt: { url: 'mqtt://127.0.0.1:1' },
+    witness: { name: 'refunds.example/receipts', role: 'advisory' },
+  };
+  writeFileSync(config, stringify(settings));
+});
+afterAll(() => dir.remove());
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(
+  command: CommandRun,
+  positionals: readonly string[],
+  options: Readonly<Record<string, unknown>> = {},
+): Promise<Ran> {
+  const lines = { out: [] as string[], err: [] as string[] };
+  const io: CommandIo = {
+    out: (line) => void lines.out.push(line),
+    err: (line) => void lines.err.push(line),
+    write: () => Promise.resolve(),
+    signal: new AbortController().signal,
+  };
+  const code = await command(new CommandArgs(positionals, { config, ...options }), io);
+  return { code, out: lines.out.join('\n'), err: lines.err.join('\n') };
+}
+
+function fileOf(name: string, value: unknown): string {
+  writeFileSync(dir.file(name), JSON.stringify(value));
+  return dir.file(name);
+}
+
+const request = {
+  refund_id: 'r-1',
+  kind: 'return',
+  parcel_refs: ['k1.parcel'],
+  amount_minor: 4_200,
+  currency: 'USD',
+  operator: 'op-1',
+  requested_at: '2026-11-22T12:00:00.000Z',
+  payment_ref: 'pay-1',
+};
+
+test('what is imported is decided on, kept, and replayed', async () => {
+  const payments = fileOf('payments.json', [{ payment_ref: 'pay-1', currency: 'USD', captured_minor: 9_000 }]);
+  expect(await run(riskImportCommand, ['payments', payments])).toMatchObject({ code: 0, out: '1 payments imported' });
+  const claims = fileOf('claims.json', [
+    { parcel: 'k1.parcel', ref: 'wms:1', at_ms: 1, body: { what: 'warehouse_received' } },
+    { parcel: 'k1.parcel', ref: 'wms:2', at_ms: 2, body: { what: 'inspected', result: 'ok' } },
+  ]);
+  await run(riskImportCommand, ['claims', claims]);
+  const { out } = await run(riskRefundCommand, [fileOf('request.json', request)], { json: true });
+  const decision = JSON.parse(out) as Decision;
+  expect(decision).toMatchObject({ refund_id: 'r-1', outcome: 'PAY' });
+  expect(decision.reasons[0]?.events).toEqual(['wms:1', 'wms:2']);
+  const again = await run(riskReplayCommand, [decision.decision_id], { json: true });
+  expect(again).toEqual({ code: 0, out, err: 'the same as it was decided' });
+  const people = await run(riskRefundCommand, [dir.file('request.json')]);
+  expect(people.out).toContain('r-1: PAY');
+});
+
+test.for([
+  [riskImportCommand, ['payments', 'missing.json'], /cannot read/],
+  [riskImportCommand, ['payments', 'wrong.json'], /0\.currency/],
+  [riskImportCommand, ['parcels', 'wrong.json'], /expected payments, rates or claims/],
+  [riskRefundCommand, ['wrong.json'], /refund_id|Invalid input/],
+  [riskReplayCommand, ['d-none'], /there is no decision/],
+] as const)('%# is refused with its reason', async ([command, positionals, why]) => {
+  fileOf('wrong.json', [{ payment_ref: 'p', currency: 'usd', captured_minor: 1 }]);
+  const named = positionals.map((name) => (name.endsWith('.json') ? dir.file(name) : name));
+  await expect(run(command, named)).rejects.toThrow(why);
+});
