@@ -1,0 +1,127 @@
+/** The open wire at length: both sides over a million frames, libFuzzer, the model of its sessions, sizes, the dissector. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { hex } from '../../src/base/bytes.ts';
+import { C_WARNINGS, compileFirmware, librarySources } from '../support/firmware.ts';
+import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
+import { compareSides } from '../support/wire-differential.ts';
+import { soundLines } from '../support/wire-mutations.ts';
+import { campaignSeed, recordResult } from './support/results.ts';
+
+const FRAMES = Number(process.env['CAMPAIGN_WIRE_FRAMES'] ?? 1_000_000);
+const FUZZ_S = Number(process.env['CAMPAIGN_FUZZ_S'] ?? 600);
+const folder = resolve(import.meta.dirname, '../../firmware-protocol');
+
+let dir: TempDir;
+let startedMs: number;
+beforeEach(() => {
+  dir = makeTempDir();
+  startedMs = Date.now();
+});
+afterEach(() => dir.remove());
+
+test(`C and TypeScript give the same verdict on ${FRAMES} mutated frames`, async () => {
+  const seed = campaignSeed();
+  const { lines, differences, words, exitCode } = await compareSides(FRAMES, seed);
+  expect(differences).toEqual([]);
+  expect(exitCode).toBe(0);
+  const verdicts = [...words].map(([word, count]) => `${word} ${count}`).join(', ');
+  await recordResult({
+    scenario: 'open wire: C against TypeScript',
+    counts: `${lines} inputs: ${verdicts}`,
+    seed,
+    startedMs,
+  });
+});
+
+test(`libFuzzer finds nothing in ${FUZZ_S} seconds`, async () => {
+  const flags = ['-fsanitize=fuzzer,address,undefined', '-fno-sanitize-recover=all', '-g'];
+  const program = compileFirmware({ main: 'test/fuzz.c', sanitized: false, compiler: 'clang', flags });
+  const seed = campaignSeed() % 0x7fff_ffff;
+  const args = [`-max_total_time=${FUZZ_S}`, '-max_len=1024', `-seed=${seed}`, '-print_final_stats=1', dir.path];
+  const ran = spawnSync(program, args, { timeout: 1_000 * (FUZZ_S + 300), encoding: 'utf8', cwd: dir.path });
+  expect(ran.status, ran.stderr.slice(-2_000)).toBe(0);
+  const runs = /stat::number_of_executed_units: (\d+)/.exec(ran.stderr)?.[1];
+  const edges = [...ran.stderr.matchAll(/cov: (\d+)/g)].at(-1)?.[1];
+  expect(Number(runs)).toBeGreaterThan(10_000);
+  await recordResult({
+    scenario: 'open wire: libFuzzer',
+    counts: `${runs} inputs, ${edges} edges, no finding`,
+    seed,
+    startedMs,
+  });
+});
+
+test('the model of a session has no deadlock and takes no replay, and a broken one is noticed', async () => {
+  const check = (name: string, ...defines: readonly string[]): string => {
+    copyFileSync(join(folder, 'model/session.pml'), join(dir.path, 'session.pml'));
+    execFileSync('spin', [...defines, '-a', 'session.pml'], { cwd: dir.path, timeout: 60_000 });
+    const flags = ['-O2', '-w', '-DSAFETY', '-DCOLLAPSE', '-o', name, 'pan.c'];
+    execFileSync('gcc', flags, { cwd: dir.path, timeout: 120_000 });
+    return execFileSync(join(dir.path, name), ['-m100000'], { cwd: dir.path, timeout: 900_000 }).toString();
+  };
+  const whole = check('pan');
+  expect(whole).toMatch(/errors: 0\n/);
+  expect(whole).not.toContain('Search not completed');
+  expect(check('pan-broken', '-DBROKEN')).toMatch(/assertion violated/);
+  const states = /(\d+) states, stored/.exec(whole)?.[1];
+  await recordResult({
+    scenario: 'open wire: model of a session',
+    counts: `${states} states, no error; broken: found`,
+    startedMs,
+  });
+});
+
+test('sizes on a Cortex-M0, and no libc but memcpy', async () => {
+  const cross = [
+    '-mcpu=cortex-m0',
+    '-mthumb',
+    '-Os',
+    '-ffreestanding',
+    '-fno-tree-loop-distribute-patterns',
+    ...C_WARNINGS,
+  ];
+  const objects = librarySources().map((source, i) => {
+    const object = `${i}.o`;
+    execFileSync('arm-none-eabi-gcc', [...cross, '-c', source, '-o', object], { cwd: dir.path, timeout: 120_000 });
+    return object;
+  });
+  writeFileSync(join(dir.path, 'ram.c'), `#include "${folder}/c/lkw_device.h"\nlkw_device device;\n`);
+  execFileSync('arm-none-eabi-gcc', [...cross, '-c', 'ram.c', '-o', 'ram.o'], { cwd: dir.path, timeout: 120_000 });
+  const sizeOf = (names: readonly string[]): readonly number[][] =>
+    execFileSync('arm-none-eabi-size', [...names], { cwd: dir.path, timeout: 60_000 })
+      .toString()
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/).slice(0, 3).map(Number));
+  const code = sizeOf(objects).reduce((sum, [text = 0, data = 0]) => sum + text + data, 0);
+  const ram = sizeOf(['ram.o'])[0]?.[2] ?? 0;
+  expect(sizeOf(objects).every(([, data, bss]) => data === 0 && bss === 0)).toBe(true);
+  expect(code).toBeLessThan(8_192);
+  expect(ram).toBeLessThan(2_048);
+  await recordResult({
+    scenario: 'open wire: sizes on a Cortex-M0',
+    counts: `${code} bytes of code, ${ram} bytes for a device`,
+    startedMs,
+  });
+});
+
+test('the dissector reads every sound frame, and tells a damaged one', async () => {
+  const damaged = Uint8Array.from(soundLines()[0] ?? [], (byte, i) => (i === 5 ? byte ^ 1 : byte));
+  const lines = [...soundLines(), damaged];
+  const dump = lines.map((line) => `0000 ${hex(line).replaceAll(/../g, (byte) => `${byte} `)}\n`).join('\n');
+  writeFileSync(join(dir.path, 'frames.txt'), dump);
+  execFileSync('text2pcap', ['-q', '-l', '147', 'frames.txt', 'line.pcap'], { cwd: dir.path, timeout: 60_000 });
+  const script = `lua_script:${join(folder, 'wireshark/latchkey.lua')}`;
+  const fields = ['latchkey.from', 'latchkey.address', 'latchkey.sealed', 'latchkey.type', '_ws.expert.message'];
+  const args = ['-X', script, '-r', 'line.pcap', '-T', 'fields', ...fields.flatMap((field) => ['-e', field])];
+  const rows = execFileSync('tshark', args, { cwd: dir.path, timeout: 120_000 }).toString().split('\n').slice(0, -1);
+  expect(rows).toHaveLength(lines.length);
+  expect(rows.slice(0, -1).filter((row) => !/^(?:gateway|device)\t(?:7|255)\t[01]\t[A-Z]*\t$/.test(row))).toEqual([]);
+  expect(rows.at(-1)).toContain('CRC-32 does not fit');
+  expect(rows.some((row) => row.includes('CHALLENGE'))).toBe(true);
+  await recordResult({ scenario: 'open wire: dissector', counts: `${rows.length} frames read by tshark`, startedMs });
+});
