@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import type { Site } from '../site.ts';
 import type { SimulatedTpm } from '../tpm/tpm.ts';
 import type { GatewayView } from './product.ts';
-import { COMPARTMENTS, DESK, DOCK, EAST, EAST_LINE, WEST, WEST_LINE } from './stage.ts';
+import { CODED, COMPARTMENTS, DESK, DOCK, EAST, EAST_LINE, KEYPAD, SCALE, WEST, WEST_LINE } from './stage.ts';
 
 export const GATEWAY_ID = 'demo-0001';
 export const DOMAIN = 'lockers.example';
@@ -20,6 +20,8 @@ export interface DemoFiles {
   readonly gatewayConfig: string;
   readonly receiveConfig: string;
   readonly policy: string;
+  /** Of the service that grants codes. */
+  readonly commandConfig: string;
   readonly gatewayData: string;
   readonly storeDir: string;
   /** Folder with the key of the pseudonyms. */
@@ -33,6 +35,7 @@ export function demoFiles(dir: string): DemoFiles {
     gatewayConfig: join(dir, 'gateway.yaml'),
     receiveConfig: join(dir, 'receive.yaml'),
     policy: join(dir, 'policy.json'),
+    commandConfig: join(dir, 'command.yaml'),
     gatewayData: join(dir, 'gateway'),
     storeDir: join(dir, 'consumer'),
     referenceKeys: join(dir, 'reference-keys'),
@@ -56,7 +59,7 @@ export function writeGatewayConfig(
   files: DemoFiles,
   site: Site,
   brokerUrl: string,
-  witnessVkey: string,
+  { witnessVkey, commandVkey }: { readonly witnessVkey: string; readonly commandVkey: string },
   tpm: SimulatedTpm | undefined,
 ): void {
   const serial = (line: string): object => ({ kind: 'serial', path: site.address(line) });
@@ -79,6 +82,8 @@ export function writeGatewayConfig(
         devices: [{ ...board('kerong_cu16', EAST), item_sensors: true }],
       },
       { name: DESK, link: serial(DESK), devices: [scanner(DESK)] },
+      { name: KEYPAD, link: serial(KEYPAD), devices: [{ driver: 'keypad', name: KEYPAD }] },
+      { name: SCALE, link: serial(SCALE), devices: [{ driver: 'mt_sics', name: SCALE }] },
       { name: DOCK, link: { kind: 'tcp', host, port: Number(port) }, devices: [scanner(DOCK)] },
     ],
     custody: {
@@ -89,9 +94,12 @@ export function writeGatewayConfig(
         polarity: device === WEST.name ? 'closed_is_1' : 'closed_is_0',
         item_sensor: sensor,
         scanners: [DESK],
+        ...(name === CODED && { controlled: true, scale: SCALE }),
       })),
       settle_ms: 400,
     },
+    access: { devices: [{ name: KEYPAD }] },
+    commands: { keys: [{ vkey: commandVkey, verbs: ['grant', 'assign'] }] },
   };
   writeFileSync(files.gatewayConfig, stringify(settings));
 }
@@ -105,6 +113,17 @@ export function writeReceiveConfig(files: DemoFiles, brokerUrl: string): void {
     witness: { name: CONSUMER_NAME, role: 'store' },
   };
   writeFileSync(files.receiveConfig, stringify(settings));
+}
+
+/** Whoever grants codes: a key of its own, and the policy by which replies are believed. */
+export function writeCommandConfig(files: DemoFiles, brokerUrl: string): void {
+  const settings = {
+    signer: { name: 'commands.lockers.example', key_file: join(files.dir, 'command.key') },
+    policy: files.policy,
+    mqtt: { url: brokerUrl, protocol: '3.1.1' },
+    prefix: PREFIX,
+  };
+  writeFileSync(files.commandConfig, stringify(settings));
 }
 
 function keysIn(tpm: SimulatedTpm | undefined): object | string {

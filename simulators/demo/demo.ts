@@ -22,6 +22,7 @@ import {
   demoFiles,
   PREFIX,
   REFERENCE_KEY_ID,
+  writeCommandConfig,
   writeGatewayConfig,
   writePolicy,
   writeReceiveConfig,
@@ -29,8 +30,9 @@ import {
 import { Feed } from './feed.ts';
 import { findOut } from './findings.ts';
 import { play, type Tally } from './play.ts';
-import { Consumer, Gateway } from './product.ts';
+import { Consumer, Gateway, latchkeyDone } from './product.ts';
 import { isGood, type Played, storyOf, summaryOf } from './report.ts';
+import { Service } from './service.ts';
 import { stageSettings } from './stage.ts';
 import { demoTpm } from './tpm.ts';
 
@@ -78,7 +80,7 @@ async function perform(
   cleanups.push(() => broker.close());
   const site = await startSite({ site: stageSettings(files.linksDir) });
   cleanups.push(() => site.close());
-  say(`a site that is not there: two cabinets and a scanner on pseudo-terminals, one more scanner on TCP`);
+  say('a site that is not there: two cabinets, a scanner, a keypad and a scale on pseudo-terminals, a scanner on TCP');
 
   const tpm = await demoTpm(join(files.dir, 'tpm'), say);
   if (tpm !== undefined) cleanups.push(() => tpm.stop());
@@ -89,7 +91,9 @@ async function perform(
   cleanups.push(() => consumer.abandon());
   writeReceiveConfig(files, broker.url);
   const witnessVkey = await consumer.witnessVkey();
-  writeGatewayConfig(files, site, broker.url, witnessVkey, tpm);
+  writeCommandConfig(files, broker.url);
+  const commandVkey = (await latchkeyDone(['command', 'key', '--config', files.commandConfig])).trim();
+  writeGatewayConfig(files, site, broker.url, { witnessVkey, commandVkey }, tpm);
   const view = await gateway.start();
   const { vkey, origin } = view;
   say(`the gateway runs and keeps the log ${origin}`);
@@ -98,7 +102,12 @@ async function perform(
   say('the consumer was told the key of that log, and runs');
 
   const journalDir = join(files.gatewayData, 'journal');
-  const tally = await play({ site, broker, gateway, feed, journalDir, tpm, say });
+  const reference = (sscc: string) => ({
+    ref: pseudonym(nodeCrypto, { id: REFERENCE_KEY_ID, key: referenceKey }, 'parcel', 'sscc', sscc),
+    scheme: 'sscc',
+  });
+  const service = new Service(files.commandConfig, reference);
+  const tally = await play({ site, broker, gateway, service, feed, journalDir, tpm, say });
   await gateway.stop();
   say('the gateway stopped cleanly, once its last entry was receipted');
   const findings = await findOut({

@@ -12,12 +12,14 @@ import { about, type Feed } from './feed.ts';
 import { Hands, type Parcel, parcelOf } from './hands.ts';
 import { killMidWrite } from './mid-write.ts';
 import type { Gateway } from './product.ts';
-import { COMPARTMENTS, DOCK, EAST, EAST_LINE, WEST } from './stage.ts';
+import type { Service } from './service.ts';
+import { CODED, COMPARTMENTS, DOCK, EAST, EAST_LINE, KEYPAD, SCALE, WEST } from './stage.ts';
 
 export interface PlayParts {
   readonly site: Site;
   readonly broker: DemoBroker;
   readonly gateway: Gateway;
+  readonly service: Service;
   readonly feed: Feed;
   /** The gateway's folder of databases, watched for the moment of a write. */
   readonly journalDir: string;
@@ -34,6 +36,9 @@ export interface Tally {
 
 const RECEIPT_LIMIT_MS = 20_000;
 const WRITE_LIMIT_MS = 10_000;
+const COURIER_CODE = '70914426';
+const RECIPIENT_CODE = '48151623';
+const PARCEL_GRAMS = 1_250;
 const SACK_SCANS = 400;
 const SACK_PAUSE_MS = 5;
 /** Scans after which the power may go. */
@@ -58,6 +63,7 @@ export async function play(parts: PlayParts): Promise<Tally> {
   await brokerOutage(scene, first, third);
   await cutInMidWrite(scene);
   await afternoon(scene, second, fourth);
+  await evening(scene);
   return tally;
 }
 
@@ -166,6 +172,41 @@ async function afternoon(
   await hands.lookInto('e6');
   say('recipients collect; somebody looks into an empty compartment');
   await gateway.receipted(RECEIPT_LIMIT_MS);
+}
+
+/** A door that opens for codes alone, with a scale under what lies behind it. */
+async function evening(scene: Scene): Promise<void> {
+  const { hands, parcel, site, feed, gateway, service, say } = scene;
+  const { sscc } = parcel();
+  const courier = { kind: 'courier', ref: 'demo-courier' } as const;
+  const recipient = { kind: 'recipient', ref: 'demo-recipient' } as const;
+  const started = await feed.after(0, 'start', ({ type }) => type === 'gateway.started');
+  const accessKey = String(started.data['access_key']);
+  await Promise.all([
+    service.assign(sscc, 'deposit', courier, CODED),
+    service.grant(COURIER_CODE, courier, CODED, accessKey),
+    service.assign(sscc, 'collect', recipient, CODED),
+    service.grant(RECIPIENT_CODE, recipient, CODED, accessKey),
+  ]);
+  say('the service sent two access codes ahead, sealed for this gateway, and said which parcel they are for');
+  await typed(scene, COURIER_CODE);
+  site.weigh(SCALE, PARCEL_GRAMS);
+  await hands.shut(CODED);
+  await typed(scene, RECIPIENT_CODE);
+  site.weigh(SCALE, 0);
+  await hands.shut(CODED);
+  const mark = feed.size;
+  site.type(KEYPAD, RECIPIENT_CODE);
+  await feed.after(mark, 'refusal of a code', ({ type }) => type === 'access.refused');
+  say('a courier and a recipient came in by their codes; the second time, a code opens nothing');
+  await gateway.receipted(RECEIPT_LIMIT_MS);
+}
+
+async function typed({ feed, site }: Scene, code: string): Promise<void> {
+  const mark = feed.size;
+  site.type(KEYPAD, code);
+  await feed.after(mark, `opening of ${CODED}`, about('door.opened', CODED));
+  await feed.after(mark, `end of the opening of ${CODED}`, about('unlock.ended', CODED));
 }
 
 function found(board: string): (entry: CustodyEvent) => boolean {

@@ -98,6 +98,8 @@ const TOLD: Readonly<Record<string, (event: CustodyEvent) => string>> = {
     data['closed_by'] === 'cut'
       ? 'stood open when nobody could look any more'
       : 'was opened, and no parcel changed hands',
+  'access.granted': ({ data }) => `was opened by a code that was typed (${String(data['method'])})`,
+  'access.refused': ({ data }) => `refused a code (${String(data['reason'])})`,
   'door.forced': () => 'was opened while nobody could read its board',
   'device.lost': ({ data }) => `does not answer (${String(data['reason'])})`,
   'device.found': ({ data }) => `answers (${String(data['reason'])})`,

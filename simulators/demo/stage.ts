@@ -1,5 +1,6 @@
 /**
- * The site of the demo: two cabinets of different make, a scanner at the desk and one at the dock, on lines that are not perfect.
+ * The site of the demo: two cabinets of different make, a scanner at the desk and one at the dock, a keypad, and a
+ * scale under one compartment; on lines that are not perfect.
  */
 import type { SiteSettings, SiteSettingsInput } from '../site/settings.ts';
 import { siteSchema } from '../site/settings.ts';
@@ -14,6 +15,11 @@ export interface StageCompartment {
 export const DESK = 'desk';
 /** Reads in whole sacks at the back door, over an Ethernet serial server; opens no compartment. */
 export const DOCK = 'dock';
+/** At which codes are typed. */
+export const KEYPAD = 'pad';
+/** Stands under the one compartment that opens for codes alone. */
+export const SCALE = 'scale';
+export const CODED = 'w6';
 export const WEST_LINE = 'bus-west';
 export const EAST_LINE = 'bus-east';
 
@@ -52,6 +58,8 @@ export function stageSettings(linksDir: string): SiteSettings {
         scanner: { suffix: '\r\n', aim: true },
         faults: { rates: { split: 0.5 } },
       },
+      { name: KEYPAD, pty: { link: 'usb-simulated-keypad' }, keypad: {} },
+      { name: SCALE, pty: { link: 'usb-simulated-scale' }, scale: { settle_ms: 100 } },
       { name: DOCK, tcp: {}, scanner: { suffix: '\r\n', aim: true }, faults: { rates: { split: 0.2 } } },
     ],
     compartments: COMPARTMENTS.map(({ name, board, channel }) => ({ name, board, channel })),
