@@ -8,6 +8,7 @@ import { C_WARNINGS, compileFirmware, librarySources } from '../support/firmware
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 import { compareSides } from '../support/wire-differential.ts';
 import { soundLines } from '../support/wire-mutations.ts';
+import { sealedLine, verdictOf } from '../support/wire-verdict.ts';
 import { campaignSeed, recordResult } from './support/results.ts';
 
 const FRAMES = Number(process.env['CAMPAIGN_WIRE_FRAMES'] ?? 1_000_000);
@@ -73,6 +74,29 @@ test('the model of a session has no deadlock and takes no replay, and a broken o
     startedMs,
   });
 });
+
+test('what a frame costs each processor here', async () => {
+  const program = compileFirmware({ main: 'test/harness.c', sanitized: false });
+  const told = execFileSync(program, ['bench'], { timeout: 120_000 }).toString().trim().split('\n');
+  const inC = new Map(told.map((line): [number, number] => [Number(line.split(' ')[0]), Number(line.split(' ')[1])]));
+  const rounds = 5_000;
+  const rows = [5, 32, 250].map((size) => {
+    const plain = new Uint8Array(size + 1).fill(0x19);
+    const before = performance.now();
+    for (let i = 0; i < rounds; i += 1) expectOk(verdictOf(sealedLine(false, 7, i, plain)));
+    const us = ((performance.now() - before) * 1_000) / rounds;
+    return `${size} bytes: C ${inC.get(size)?.toFixed(1)} us, TypeScript ${us.toFixed(0)} us`;
+  });
+  await recordResult({
+    scenario: 'open wire: a frame sealed, sent, heard and opened',
+    counts: rows.join('; '),
+    startedMs,
+  });
+});
+
+function expectOk(verdict: string): void {
+  if (!verdict.endsWith(' ok;')) throw new Error(verdict);
+}
 
 test('sizes on a Cortex-M0, and no libc but memcpy', async () => {
   const cross = [

@@ -38,6 +38,19 @@ test('three passes open a session that names key and boot', async () => {
   expect(gateway.refusals.size).toBe(0);
 });
 
+test('frames are as long as README.md counts them', async () => {
+  const sizes: number[] = [];
+  const hello = gateway.hello();
+  const challenge = await device.hear(hello);
+  gateway.hear(challenge);
+  const prove = gateway.line;
+  const ready = await device.hear(prove);
+  gateway.hear(ready);
+  const poll = gateway.ask(POLL, pollBody(0));
+  for (const line of [hello, challenge, prove, ready, poll, await device.hear(poll)]) sizes.push(line.length);
+  expect(sizes).toEqual([30, 57, 26, 34, 27, 36]);
+});
+
 test('each session has keys and a name of its own', async () => {
   await gateway.open(device);
   const first = gateway.session?.keys;
