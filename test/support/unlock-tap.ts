@@ -11,6 +11,8 @@ export interface UnlockTap {
   readonly port: number;
   /** Channels in the order of their frames. */
   readonly channels: readonly number[];
+  /** Connections that stand: what a gateway wrote before it ended is counted once there is none. */
+  readonly open: number;
   stop(): Promise<void>;
 }
 
@@ -31,5 +33,12 @@ export async function startUnlockTap(address: string): Promise<UnlockTap> {
     };
   };
   const proxy: TcpProxy = await startProxy(Number(address.split(':')[1]), { watch });
-  return { port: proxy.port, channels, stop: () => proxy.stop() };
+  return {
+    port: proxy.port,
+    channels,
+    get open() {
+      return proxy.open;
+    },
+    stop: () => proxy.stop(),
+  };
 }

@@ -73,8 +73,8 @@ export class OpeningRig {
       if (doomed.running) signalTraced(doomed, this.#trace ?? '', 'SIGKILL');
     }
     await doomed.exit();
+    await until('all that it wrote has come', () => bench.tap.open === 0);
     const killed = frames();
-    for (const name of DOORS) bench.site.shut(name);
     await this.#start();
     // The same bytes come again, as from a broker or a service that does not know.
     for (let i = 0; i < 3; i += 1) await bench.publish(bytes);
@@ -83,7 +83,6 @@ export class OpeningRig {
     await bench.publish(signed.bytes);
     await until('another door is opened', () => bench.heard(signed.hash) !== undefined);
     const entries = await this.entries();
-    for (const name of DOORS) bench.site.shut(name);
     this.#judge(command.id, killed, frames(), bench.heard(signed.hash)?.result, entries);
     return reachedOf(command.id, killed, entries);
   }
@@ -113,6 +112,8 @@ export class OpeningRig {
   /** The calls of one whole opening, between the command and its reply: where a later run can be killed. */
   async findCalls(): Promise<readonly Extract<KillMoment, { at: 'call' }>[]> {
     const { bench } = this;
+    // A first start makes a log; those that are killed find one.
+    await (await this.#start()).stop();
     const child = await this.#start({ at: 'call', call: 'none', nth: 0 });
     const fromS = Date.now() / 1_000;
     const { bytes, hash } = bench.ops.sign(await this.command('open', { compartment: 'A1' }));
@@ -121,7 +122,6 @@ export class OpeningRig {
     const toS = Date.now() / 1_000;
     signalTraced(child, this.#trace ?? '', 'SIGTERM');
     await child.exit();
-    for (const name of DOORS) bench.site.shut(name);
     const counts = new Map<string, number>();
     return readStrace(this.#trace ?? '').flatMap((call) => {
       const thread = `${call.pid} ${call.name}`;
@@ -187,6 +187,8 @@ export class OpeningRig {
         const { uplink, custody, lines } = (await this.#status()) ?? {};
         throw new Error(`not ready: ${JSON.stringify({ uplink, custody, lines })}${child.tail()}`);
       }
+      // A lock that was let open moves some time after its frame.
+      for (const name of DOORS) this.bench.site.shut(name);
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
     }
     return child;
