@@ -6,6 +6,7 @@ import { utf8 } from '../../../src/base/bytes.ts';
 import { SecretText } from '../../../src/base/secret-text.ts';
 import { type Entry, NOTHING_TYPED, typed } from '../../../src/edge/drivers/keypad/entry.ts';
 import { keypadSettings } from '../../../src/edge/drivers/keypad/settings.ts';
+import { testLine } from './support.ts';
 
 const KEYS = keypadSettings.parse({ driver: 'keypad', name: 'pad', length_max: 8 });
 
@@ -70,4 +71,48 @@ test('an entry shows itself in no print, no JSON and no message', () => {
   ];
   for (const text of shown) expect(text).not.toContain('4815');
   expect(entry.reveal()).toBe('48151623');
+});
+
+function pad() {
+  const device = { driver: 'keypad', name: 'pad', idle_s: 15, granted: 'G', refused: 'R' } as const;
+  const made = testLine({ devices: [device] });
+  made.port.become('open');
+  made.scheduler.advance(50);
+  const entries = (): readonly string[] =>
+    made.readings.flatMap((reading) => (reading.kind === 'keypad' ? [reading.entry.reveal()] : []));
+  return { ...made, entries };
+}
+
+test('whoever stops typing has gone: his keys are not the beginning of the next entry', () => {
+  const { entries, port, scheduler } = pad();
+  port.hear(utf8('12'));
+  scheduler.advance(15_001);
+  port.hear(utf8('34#'));
+  expect(entries()).toEqual(['34']);
+});
+
+test('keys from before a lost port, and those that waited in a buffer, are no part of an entry', () => {
+  const { entries, port, scheduler } = pad();
+  port.hear(utf8('12'));
+  port.become('lost');
+  port.become('open');
+  port.hear(utf8('99'));
+  scheduler.advance(50);
+  port.hear(utf8('34#'));
+  expect(entries()).toEqual(['34']);
+});
+
+test('its lamp is told how it ended, and another device’s is not', () => {
+  const { line, port } = pad();
+  line.signal?.('pad', 'granted');
+  line.signal?.('desk', 'granted');
+  line.signal?.('pad', 'refused');
+  expect(port.written.map((bytes) => Buffer.from(bytes).toString())).toEqual(['G', 'R']);
+});
+
+test('status and counts of its line tell that keys came, and not which', () => {
+  const { line, metrics, port } = pad();
+  port.hear(utf8('48151623#'));
+  expect(line.status().devices).toMatchObject([{ name: 'pad', driver: 'keypad', state: 'found' }]);
+  expect(JSON.stringify([line.status(), metrics.snapshot()])).not.toContain('4815');
 });
