@@ -47,7 +47,7 @@ import {
 import { MeddlingTransport } from './support/meddling-transport.ts';
 
 /** A campaign asks for more: LATCHKEY_TPM_MUTATIONS=100000. */
-const MUTATIONS = Number(process.env['LATCHKEY_TPM_MUTATIONS'] ?? 2_000);
+const MUTATIONS = Number(process.env['LATCHKEY_TPM_MUTATIONS'] ?? 600);
 const MUTATIONS_TIMEOUT_MS = Math.max(FUZZ_TIMEOUT_MS, 50 * MUTATIONS);
 /** How an answer that was changed at random may be refused. */
 const REACHABLE = [
@@ -103,14 +103,18 @@ function vouched(command: Uint8Array): boolean {
   return command[1] === (TPM_ST.SESSIONS & 255) || codeOf(command) === TPM_CC.StartAuthSession;
 }
 
-/** Runs `work` with each bit of the last of `times` responses to `command` flipped in turn, and gives what came of it. */
-async function flipEachBit(
+/**
+ * Runs `work` with a bit of each byte of the last of `times` responses to `command` flipped in turn, and gives what came
+ * of it. Every bit is flipped in `test/integration/attacks/bus.test.ts`.
+ */
+async function flipEachByte(
   command: number,
   work: (tpm: Tpm) => Promise<unknown>,
   times = 1,
 ): Promise<readonly unknown[]> {
   const outcomes: unknown[] = [];
-  for (let bit = 0, bits = 1; bit < bits; bit += 1) {
+  // One bit further in each byte: 9 bits are the next one of the next byte.
+  for (let bit = 0, bits = 1; bit < bits; bit += (bit & 7) === 7 ? 1 : 9) {
     let met = false;
     let left = times;
     transport.meddle = (response, sent) => {
@@ -148,31 +152,31 @@ async function unseal(tpm: Tpm): Promise<Secret> {
   return Unseal(tpm, { ...object, policy });
 }
 
-test.each(PROTECTED)('each flipped bit in the answer to %s is noticed', async (_name, command, work) => {
-  const outcomes = await flipEachBit(command, work);
-  expect(outcomes.length).toBeGreaterThan(8 * 80);
+test.each(PROTECTED)('a flipped bit in any byte of the answer to %s is noticed', async (_name, command, work) => {
+  const outcomes = await flipEachByte(command, work);
+  expect(outcomes.length).toBeGreaterThan(80);
   expect(outcomes.filter((outcome) => !(outcome instanceof TpmTamperedError))).toEqual([]);
 });
 
-test('each flipped bit in the answers to Load and Sign ends the work before a signature is believed', async () => {
+test('a flipped bit in any byte of the answers to Load and Sign ends the work before a signature is believed', async () => {
   const work = async (tpm: Tpm): Promise<Uint8Array> => {
     // A decoy beside it: a changed handle may name a key that is really there.
     await Load(tpm, parent, decoy);
     return Sign(tpm, await Load(tpm, parent, signer), fill(1));
   };
   for (const command of [TPM_CC.Load, TPM_CC.Sign]) {
-    const outcomes = await flipEachBit(command, work, command === TPM_CC.Load ? 2 : 1);
-    expect(outcomes.length).toBeGreaterThan(8 * 80);
+    const outcomes = await flipEachByte(command, work, command === TPM_CC.Load ? 2 : 1);
+    expect(outcomes.length).toBeGreaterThan(80);
     expect(outcomes.filter((outcome) => !(outcome instanceof LatchkeyError))).toEqual([]);
-    // Only the handle stands outside of the HMAC: those 32 bits are noticed by the next command.
+    // Only the handle stands outside of the HMAC: its four bytes are noticed by the next command.
     const later = outcomes.filter((outcome) => !(outcome instanceof TpmTamperedError));
-    expect(later.length).toBeLessThanOrEqual(command === TPM_CC.Load ? 32 : 0);
+    expect(later.length).toBeLessThanOrEqual(command === TPM_CC.Load ? 4 : 0);
   }
 });
 
-test('each flipped bit in the answer to StartAuthSession ends the work at the first command', async () => {
-  const outcomes = await flipEachBit(TPM_CC.StartAuthSession, (tpm) => GetRandom(tpm, 8));
-  expect(outcomes.length).toBeGreaterThan(8 * 40);
+test('a flipped bit in any byte of the answer to StartAuthSession ends the work at the first command', async () => {
+  const outcomes = await flipEachByte(TPM_CC.StartAuthSession, (tpm) => GetRandom(tpm, 8));
+  expect(outcomes.length).toBeGreaterThan(40);
   expect(outcomes.filter((outcome) => !(outcome instanceof LatchkeyError))).toEqual([]);
 });
 
