@@ -83,6 +83,17 @@ export type { LogFinding, Verdict } from './verify/verdict.ts';
 export { FileVerifier, unjoinedSizes, type VerifyOptions, verifyBytes, verifyFile } from './verify/verify-file.ts';
 export { attestedSuccessor, successorDigest, verifyAttestedSuccessor } from './wire/attested-successor.ts';
 export {
+  COMMAND_TYPE,
+  type Command,
+  commandEnvelope,
+  commandHash,
+  commandPayload,
+  REPLY_TYPE,
+  type Reply,
+  verifyCommand,
+  verifyReply,
+} from './wire/command.ts';
+export {
   ENROLMENT_RECORD_TYPE,
   ENROLMENT_SUMMARY_TYPE,
   type EnrolmentRecord,
