@@ -5,7 +5,7 @@
  *     locker STATE_FILE IDENTITY LABEL_KEY DIGEST [LINK]      (hex; 8, 16 and 32 bytes)
  *
  *     door 1 open   item 1 1   scan ]C0 TEXT   keypad 1 1234   weight 1 1500   tamper 1 1   power 0 0 80   pairing 1
- *     reset   counts   kept
+ *     reset   counts   kept   say 00...00 (those bytes on the line, as somebody else on it would)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #define CHANNELS 12
 
 typedef struct {
+    int line;
     const char *state_file;
     lkw_about about;
     lkw_device device;
@@ -129,6 +130,8 @@ static size_t unhex(const char *text, uint8_t *out, size_t max)
     return size;
 }
 
+static void say(int line, const uint8_t *bytes, size_t size);
+
 static void happen(board *own, char *line)
 {
     const uint32_t now = uptime_ms(own);
@@ -166,6 +169,8 @@ static void happen(board *own, char *line)
         if (start(own) != 0) {
             exit(1);
         }
+    } else if (strncmp(line, "say ", 4) == 0) {
+        say(own->line, data, unhex(line + 4, data, sizeof data));
     } else if (strncmp(line, "counts", 6) == 0) {
         unsigned i;
         for (i = 0; i < LKW_COUNTS; i++) {
@@ -275,6 +280,7 @@ int main(int argc, char **argv)
     for (i = 1; i <= CHANNELS; i++) {
         lkw_set_door(&own.device, i, 1, 0, 0);
     }
+    own.line = line;
     wait[0].fd = line;
     wait[0].events = POLLIN;
     wait[1].fd = STDIN_FILENO;

@@ -2,6 +2,9 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { join as join8 } from '../../../firmware-protocol/codec/bytes.ts';
+import { lineOf, sealedHead } from '../../../firmware-protocol/codec/frame.ts';
+import { hex } from '../../../src/base/bytes.ts';
 import type { CustodyEvent } from '../../../src/evidence/event/event.ts';
 import { storedEvents } from '../../process/support/cables.ts';
 import { makeRig, type Rig } from '../../process/support/rig.ts';
@@ -83,6 +86,15 @@ test('paired firmware proves itself, and what it senses is marked', async () => 
   expect((await eventually('occupancy.changed')).data).toMatchObject({ occupied: true, sensor });
   locker.hands('scan ]C0 PARCEL-0001');
   expect((await eventually('code.scanned')).data).toMatchObject({ aim: ']C0', text: 'PARCEL-0001', sensor });
+
+  locker.hands('tamper 2 1\npower 0 0 80');
+  expect((await eventually('tamper.raised')).data).toMatchObject({ input: 'tamper_b', sensor });
+  expect((await eventually('power.lost')).data).toMatchObject({ source: 'mains', sensor });
+
+  // Somebody on the line: a sealed frame that the device's key did not make. The gateway's own finding is not the sensor's.
+  locker.hands(`say ${hex(lineOf(join8(sealedHead(true, 1, 99), new Uint8Array(20).fill(7))))}`);
+  const forged = await eventually('tamper.raised', ({ data }) => data['input'] === 'line_forged');
+  expect(forged.data['sensor']).toBeUndefined();
 
   // Started anew: another boot, another session, and a gap that is told.
   locker.hands('reset');
