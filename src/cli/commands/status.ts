@@ -25,6 +25,7 @@ export function describeStatus(status: GatewayStatus): readonly string[] {
     ...describeLog(status.log),
     `uplink     ${uplink.connected ? 'connected' : 'not connected'}, ${uplink.phase}; newest receipt ${receipt}`,
     `clock      ${clock.src}${error}`,
+    ...describeAccess(status),
     ...status.lines.flatMap((line) => [
       `port       ${line.port}: ${line.state}${line.state === 'open' ? '' : ` (${line.reason})`}${describePace(line)}`,
       ...line.devices.flatMap(describeDevice),
@@ -64,6 +65,16 @@ function describeAssurance({ assurance, tpm }: GatewayStatus): readonly string[]
     `anchors    ${made} in this run; last: ${last}${next}; counter ${counter ?? 'not read yet'}`,
     `           ${tokens} increments saved; the TPM lasts ${lifeYearsAtLeast} years at least${pace}`,
   ];
+}
+
+/** Counts, never codes. */
+function describeAccess({ access, custody }: GatewayStatus): readonly string[] {
+  const { assignments, windows } = custody.expected;
+  const expected = `${assignments} assignments, ${windows.length} maintenance windows`;
+  if (access === undefined) return assignments + windows.length === 0 ? [] : [`access     no codes; ${expected}`];
+  const locked = access.devices.filter(({ locked_s: lockedS }) => lockedS > 0);
+  const locks = locked.map(({ locked_s: lockedS, name }) => `; ${name} is locked for ${lockedS} s`).join('');
+  return [`access     ${access.live} of ${access.credentials} credentials live; ${expected}${locks}`];
 }
 
 function describeTelling({ enrolment }: GatewayStatus): readonly string[] {
