@@ -83,7 +83,8 @@ export class CommandsRoom {
     const here = this.#here();
     if (!this.#mayLook(here.upMs)) {
       metrics.count('commands_taken', 1, { kind: 'flood' });
-      return this.#budget.count('flood');
+      this.#budget.count('flood');
+      return;
     }
     this.#used.forgetBefore(here.upMs);
     const isUsed = (id: string): boolean => this.#used.has(id);
