@@ -95,3 +95,8 @@ export class LineProgram {
 export function startHarness(mode: string, ...args: readonly string[]): LineProgram {
   return new LineProgram(compileFirmware({ main: 'test/harness.c', sanitized: true }), [mode, ...args]);
 }
+
+/** Without sanitizers, for a million questions. */
+export function startFastHarness(mode: string, ...args: readonly string[]): LineProgram {
+  return new LineProgram(compileFirmware({ main: 'test/harness.c', sanitized: false }), [mode, ...args]);
+}

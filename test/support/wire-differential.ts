@@ -1,6 +1,6 @@
 /** Both sides of the open wire over the same mutated frames. */
 import { hex } from '../../src/base/bytes.ts';
-import { startHarness } from './firmware.ts';
+import { startFastHarness, startHarness } from './firmware.ts';
 import { Random } from './mutate.ts';
 import { mutatedLine, soundLines } from './wire-mutations.ts';
 import { FROM_DEVICE, FROM_GATEWAY, verdictOf } from './wire-verdict.ts';
@@ -22,8 +22,8 @@ export interface Compared {
   readonly exitCode: number | null;
 }
 
-export async function compareSides(lines: number, seed: number): Promise<Compared> {
-  const harness = startHarness('verdict', `${hex(FROM_GATEWAY)}${hex(FROM_DEVICE)}`);
+export async function compareSides(lines: number, seed: number, fast = false): Promise<Compared> {
+  const harness = (fast ? startFastHarness : startHarness)('verdict', `${hex(FROM_GATEWAY)}${hex(FROM_DEVICE)}`);
   const random = new Random(seed);
   const words = new Map<string, number>();
   const differences: Difference[] = [];
