@@ -57,6 +57,8 @@ export class LatchkeyLine implements Line {
   readonly #entries: readonly Entry[];
   readonly #jobs: UnlockJob[] = [];
   #isOpen = false;
+  /** Counts openings of the port: a round of an earlier one ends, however quickly the port came back. */
+  #opening = 0;
   #hurryUntilMs = 0;
   #cycleMs: number | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -104,7 +106,9 @@ export class LatchkeyLine implements Line {
       heard: (chunk) => this.#conversation.hear(chunk),
       opened: () => {
         this.#isOpen = true;
-        this.#running = this.#running.then(() => this.#run());
+        this.#opening += 1;
+        const opening = this.#opening;
+        this.#running = this.#running.then(() => this.#run(opening));
       },
       lost: () => this.#lost(),
     });
@@ -158,13 +162,14 @@ export class LatchkeyLine implements Line {
   }
 
   /** Until the port is lost or the line stops. */
-  async #run(): Promise<void> {
+  async #run(opening: number): Promise<void> {
     const { scheduler } = this.#parts;
     for (const { device } of this.#entries) device.forget();
-    while (this.#isOpen) {
+    const goesOn = (): boolean => this.#isOpen && this.#opening === opening;
+    while (goesOn()) {
       const startMs = scheduler.monotonicMs();
       for (const { device } of this.#entries) {
-        if (!this.#isOpen) return;
+        if (!goesOn()) return;
         await this.#unlockWaiting();
         await device.turn();
       }
