@@ -30,7 +30,8 @@ export function decodeFrame(family: string, hexWords: readonly string[], json: b
     else io.out(`damaged (${reason}): ${detail}`);
     return DAMAGED;
   }
-  const { direction, board, command, locks, registers, scan } = described.value;
+  const { direction, board, command, locks, scan } = described.value;
+  const registers = registersOf(described.value);
   if (json) io.out(JSON.stringify({ family, direction, board, command, locks, registers, scan }));
   else for (const line of describeLines(family, described.value)) io.out(line);
   return 0;
@@ -48,6 +49,13 @@ function bytesOf(words: readonly string[]): Uint8Array {
   return Uint8Array.from(text.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
 }
 
+/** Locks that a frame names without a state of theirs stand among the values that it carries. */
+function registersOf({ channels = [], locks = [], registers }: FrameDescription): FrameDescription['registers'] {
+  const named = channels.filter((channel) => !locks.some(({ lock }) => lock === channel));
+  if (named.length === 0) return registers;
+  return [...named.map((channel) => ({ value: `lock ${channel}` })), ...(registers ?? [])];
+}
+
 const EFFECTS: Readonly<Record<FrameDescription['effect'], string>> = {
   reads: '',
   opens: '; OPENS or releases a lock',
@@ -55,7 +63,8 @@ const EFFECTS: Readonly<Record<FrameDescription['effect'], string>> = {
 };
 
 function describeLines(family: string, found: FrameDescription): readonly string[] {
-  const { direction, effect, board, command, locks = [], registers = [], scan } = found;
+  const { direction, effect, board, command, locks = [], scan } = found;
+  const registers = registersOf(found) ?? [];
   const at = board === undefined ? '' : `, address ${board}`;
   const what = direction === 'either' ? 'request or reply' : direction;
   return [

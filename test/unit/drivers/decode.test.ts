@@ -108,6 +108,24 @@ describe('what a frame says', () => {
     expect((await decode('kerong_cu16', '02 00 30 03 35')).out[0]).not.toMatch(/OPENS/);
   });
 
+  test('which lock a request names, for people and for programs', async () => {
+    for (const [family, hex, locks] of [
+      ['kerong_cu16', '02 0F 31 03 45', [16]],
+      ['kerong_cu48', '02 00 04 61 03 6A', [5]],
+      ['bcc_8a80', '8A 02 0C 11 95', [12]],
+      ['bcc_8a80', '90 01 02 02 02 93', [2, 10, 18]],
+      ['wkly', '57 4B 4C 59 09 00 83 01 82', [1]],
+      ['winnsen', '90 07 85 00 01 01 03', [1]],
+    ] as const) {
+      const { out } = await decode(family, hex);
+      for (const lock of locks) expect(out).toContain(`  lock ${lock}`);
+      const { registers } = (await decodeJson(family, hex)) as { readonly registers: readonly unknown[] };
+      expect(registers.slice(0, locks.length)).toEqual(locks.map((lock) => ({ value: `lock ${lock}` })));
+    }
+    // A reply that tells the state of its lock names it there, once.
+    expect(await decodeJson('wkly', '57 4B 4C 59 0B 01 82 00 04 00 85')).not.toHaveProperty('registers');
+  });
+
   test('OSDP: a secure block with MAC and encrypted data, and a reply with its address bit', async () => {
     // Built by the rule of the standard: SCS_17, three bytes of data, four of MAC, and the sum form.
     const head = [0x53, 0x85, 0x11, 0x00, 0x09, 0x02, 0x17, 0x50, 0xaa, 0xbb, 0xcc, 0x01, 0x02, 0x03, 0x04, 0x05];
