@@ -40,8 +40,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'verify',
-    summary: 'Verify a batch, an export or a bundle, offline',
-    positionals: ['FILE'],
+    summary: 'Verify batches, exports or bundles, offline, each and together',
+    positionals: ['FILE', '[FILE...]'],
     options: {
       policy: { type: 'string', value: 'FILE', help: 'the trust policy: which logs, witnesses and level to believe' },
       vkey: { type: 'string', value: 'KEY', help: 'believe this one log: its C2SP verifier key' },
@@ -60,7 +60,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       json: JSON_OUT,
     },
     details:
-      'Exit code 0: verified. 1: refuted. 2: cannot tell (unreadable, a log that nobody names, below the least level).',
+      'Exit code 0: verified. 1: refuted. 2: cannot tell (unreadable, a log that nobody names, below the least level). Several files must agree, too: one tree for each log, one history of anchors for each TPM that the policy names (a cloned TPM is counter_cloned).',
     load: async () => (await import('./commands/verify.ts')).verifyCommand,
   },
   {

@@ -75,12 +75,20 @@ export {
 export { EMPTY_FRONTIER, type Frontier, leafHash, nodeHash, rootOf, TreeBuilder } from './log/tree.ts';
 export { type PortableOptions, portableCrypto } from './portable-crypto.ts';
 export { SCHEMA_FILES, schemaText } from './schemas.ts';
+export { AnchorsTogether } from './verify/anchors.ts';
 export { BUNDLE_TYPE, type Bundle, type BundleSource, bundleLog, formatBundle, parseBundle } from './verify/bundle.ts';
 export { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile, type TrustSource } from './verify/enrolled.ts';
 export { type PolicyProblem, type PolicyResult, parsePolicy, policyOfVkey, type TrustPolicy } from './verify/policy.ts';
 export { EXIT_CODES, VERIFY_REASONS, type VerifyReason } from './verify/reasons.ts';
 export type { LogFinding, Verdict } from './verify/verdict.ts';
-export { FileVerifier, unjoinedSizes, type VerifyOptions, verifyBytes, verifyFile } from './verify/verify-file.ts';
+export {
+  FileVerifier,
+  othersOf,
+  unjoinedSizes,
+  type VerifyOptions,
+  verifyBytes,
+  verifyFile,
+} from './verify/verify-file.ts';
 export { attestedSuccessor, successorDigest, verifyAttestedSuccessor } from './wire/attested-successor.ts';
 export {
   COMMAND_TYPE,

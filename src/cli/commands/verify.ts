@@ -1,20 +1,21 @@
 /**
- * `latchkey verify`: the verdict over a file, offline. Loads no native code, so it runs wherever Node does.
+ * `latchkey verify`: the verdict over a file, or over several and what they show together, offline. Loads no native code, so it runs wherever Node does.
  */
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { portableCrypto } from '../../evidence/portable-crypto.ts';
+import { AnchorsTogether } from '../../evidence/verify/anchors.ts';
 import { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile } from '../../evidence/verify/enrolled.ts';
 import { POLICY_BYTES_MAX, parsePolicy, policyOfVkey, type TrustPolicy } from '../../evidence/verify/policy.ts';
 import type { LogFinding, Verdict } from '../../evidence/verify/verdict.ts';
-import { unjoinedSizes, verifyFile } from '../../evidence/verify/verify-file.ts';
+import { unjoinedSizes, type VerifyOptions, verifyFile } from '../../evidence/verify/verify-file.ts';
 import type { Envelope } from '../../evidence/wire/envelope.ts';
 import { nodeCrypto, nodeSha512 } from '../../platform/node-crypto.ts';
 import { describeProblem } from '../../platform/problem.ts';
-import type { CommandArgs, CommandRun } from '../command.ts';
+import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
+import { describeTogether, judgeTogether, type ReadFile } from './verify-several.ts';
 
 export const verifyCommand: CommandRun = async (args, io) => {
-  const file = args.positionals[0] ?? '';
   const { policy, single } = trustOf(args);
   // The second opinion is on the curve: the hash of whole batches in JavaScript would take most of the time.
   const cryptos = [nodeCrypto, portableCrypto({ sha512: nodeSha512 })];
@@ -23,17 +24,37 @@ export const verifyCommand: CommandRun = async (args, io) => {
     enrolments: args.list('enrolment').flatMap(envelopesIn),
   };
   const options = { cryptos, policy, single, ...beside };
-  const once = await read(file, (source) => verifyFile(source, options));
-  const sizes = unjoinedSizes(once);
-  // A pipe gives its bytes once: the verdict over it says what a second reading would have joined.
-  const verdict =
-    sizes.length === 0 || !isReadAgain(file)
-      ? once
-      : await read(file, (source) => verifyFile(source, { ...options, sizes }));
+  const read: ReadFile[] = [];
+  for (const file of args.positionals) read.push({ file, ...(await verdictOver(file, options)) });
+  if (read.length < 2) return say(args, io, read[0]);
+  const several = await judgeTogether(read, async (file, others) =>
+    isReadAgain(file) ? await readWith(file, { ...options, others }) : undefined,
+  );
+  if (args.flag('json')) io.out(JSON.stringify(several));
+  else {
+    for (const { file, ...verdict } of several.files) for (const line of describeVerdict(file, verdict)) io.out(line);
+    for (const line of describeTogether(several.together)) io.out(line);
+  }
+  return several.exitCode;
+};
+
+function say(args: CommandArgs, io: CommandIo, read: ReadFile | undefined): number {
+  if (read === undefined) throw new LatchkeyError('USAGE', 'verify: expected FILE...');
+  const { file, verdict } = read;
   if (args.flag('json')) io.out(JSON.stringify(verdict));
   else for (const line of describeVerdict(file, verdict)) io.out(line);
   return verdict.exitCode;
-};
+}
+
+async function verdictOver(file: string, options: VerifyOptions): Promise<Omit<ReadFile, 'file'>> {
+  const first = { ...options, together: new AnchorsTogether() };
+  const once = await readWith(file, first);
+  const sizes = unjoinedSizes(once);
+  // A pipe gives its bytes once: the verdict over it says what a second reading would have joined.
+  if (sizes.length === 0 || !isReadAgain(file)) return { verdict: once, anchors: first.together };
+  const again = { ...options, sizes, together: new AnchorsTogether() };
+  return { verdict: await readWith(file, again), anchors: again.together };
+}
 
 function trustOf(args: CommandArgs): { readonly policy: TrustPolicy; readonly single: boolean } {
   const path = args.text('policy');
@@ -90,9 +111,9 @@ function policyBytes(path: string): Uint8Array {
   }
 }
 
-async function read(path: string, verify: (source: AsyncIterable<Uint8Array>) => Promise<Verdict>): Promise<Verdict> {
+async function readWith(path: string, options: VerifyOptions): Promise<Verdict> {
   try {
-    return await verify(createReadStream(path, { highWaterMark: 1 << 20 }));
+    return await verifyFile(createReadStream(path, { highWaterMark: 1 << 20 }), options);
   } catch (error) {
     throw new LatchkeyError('INPUT_UNREADABLE', `cannot read ${path}: ${messageOf(error)}`);
   }

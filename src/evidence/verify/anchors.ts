@@ -9,6 +9,7 @@ import { HistoryCollector, READ_TYPES, type RefusedAnchor } from '../anchor/coll
 import { judgeContinuity } from '../anchor/continuity.ts';
 import type { ContinuityFinding } from '../anchor/findings.ts';
 import type { LogHistory, SeenAnchor } from '../anchor/history.ts';
+import { mergeHistories } from '../anchor/merge.ts';
 import { checkLeaf } from '../batch/check-leaf.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import type { LeafUse } from '../event/guard.ts';
@@ -170,24 +171,44 @@ export class LogAnchors {
   }
 }
 
-/** Logs of one AK and one counter are one history. */
+/** Logs of one AK and one counter are one history, out of however many files. */
 export class AnchorsTogether {
-  readonly #groups = new Map<string, LogHistory[]>();
+  /** By AK and counter, then by origin. */
+  readonly #groups = new Map<string, Map<string, LogHistory>>();
+  readonly #counts = new Map<string, number>();
 
   add(log: BelievedLog, anchors: LogAnchors): void {
     const history = anchors.history();
     if (history === undefined || log.ak === undefined) return;
-    const name = `${hex(log.ak)} ${log.counter}`;
-    this.#groups.set(name, [...(this.#groups.get(name) ?? []), history]);
+    this.#put(`${hex(log.ak)} ${log.counter}`, history);
   }
 
-  /** What several logs show only together. */
+  /** What another file showed. */
+  take(other: AnchorsTogether): void {
+    for (const [name, histories] of other.#groups) for (const each of histories.values()) this.#put(name, each);
+  }
+
+  /** Whether anything stands in more than one of them. */
+  get isShared(): boolean {
+    return [...this.#counts.values()].some((count) => count > 1);
+  }
+
+  /** What several logs, or several files of one, show only together. */
+  findings(): readonly ContinuityFinding[] {
+    const judged = [...this.#groups].filter(([name]) => (this.#counts.get(name) ?? 0) > 1);
+    return judged.flatMap(([, histories]) => judgeContinuity([...histories.values()]).findings);
+  }
+
   refuted(): Failure | undefined {
-    for (const histories of this.#groups.values()) {
-      const failure = histories.length < 2 ? undefined : refutedBy(judgeContinuity(histories).findings);
-      if (failure !== undefined) return failure;
-    }
-    return undefined;
+    return refutedBy(this.findings());
+  }
+
+  #put(name: string, history: LogHistory): void {
+    const group = this.#groups.get(name) ?? new Map<string, LogHistory>();
+    const known = group.get(history.origin);
+    group.set(history.origin, known === undefined ? history : mergeHistories(known, history));
+    this.#groups.set(name, group);
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 }
 

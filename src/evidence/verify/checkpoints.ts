@@ -11,8 +11,13 @@ import type { CheckpointRef, PolicyWitness } from './policy.ts';
 import type { BelievedLog } from './trust.ts';
 import type { Failure, SeenReceipt } from './verdict.ts';
 
+/** A checkpoint that another verified file has of a log. */
+export interface OtherCheckpoint extends CheckpointRef {
+  readonly origin: string;
+}
+
 interface Expected extends CheckpointRef {
-  readonly reason: 'revoked_fork' | 'successor_fork' | 'receipt_fork';
+  readonly reason: 'revoked_fork' | 'successor_fork' | 'receipt_fork' | 'file_fork';
   /** Receipts that count once the tree was found to have this root. */
   readonly receipts: readonly SeenReceipt[];
 }
@@ -56,6 +61,11 @@ export class ExpectedCheckpoints {
     const seen = note.ok ? this.#cosignatures(note.value.note, note.value.checkpoint.size) : 'bad';
     if (!note.ok || seen === 'bad') this.#receiptsRefused += 1;
     else this.#expected.push({ ...note.value.checkpoint, reason: 'receipt_fork', receipts: seen });
+  }
+
+  /** What another file has; of another log it says nothing. */
+  addOther({ origin, size, root }: OtherCheckpoint): void {
+    if (origin === this.#log.vkey.name) this.#expected.push({ size, root, reason: 'file_fork', receipts: [] });
   }
 
   /** A note of the verified tree: its cosignatures count at once. */

@@ -50,6 +50,7 @@ export const VERIFY_REASONS = {
     text: 'the tree contradicts the checkpoint that its successor statement names',
   },
   receipt_fork: { outcome: 'refuted', text: 'a receipt signed by this log names another root for a size: keep both' },
+  file_fork: { outcome: 'refuted', text: 'two files of one log have different trees at one size: keep both' },
   anchor_length: { outcome: 'refuted', text: ANCHOR_REASONS.length },
   anchor_magic: { outcome: 'refuted', text: ANCHOR_REASONS.magic },
   anchor_type: { outcome: 'refuted', text: ANCHOR_REASONS.type },

@@ -49,6 +49,7 @@ export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict
       if (open !== undefined) failures.push({ ...open, at });
     }
   });
+  context.together?.take(together);
   const refuted = together.refuted();
   if (refuted !== undefined) failures.push(refuted);
   // A refutation weighs more than what cannot be told of another log.
@@ -92,6 +93,7 @@ function verifySection(
   }
   const expected = new ExpectedCheckpoints(context.crypto, log, context.policy.witnesses);
   const roots = new Map<number, Uint8Array>();
+  for (const other of context.others) expected.addOther(other);
   const anchors = new LogAnchors(context.crypto, log, (size) => roots.get(size));
   for (const receipt of context.receipts) {
     expected.addReceipt(receipt);

@@ -8,9 +8,9 @@ import { type VerifiedBatch, verifyBatch } from '../batch/verify-batch.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import { type Frontier, rootOf, TreeBuilder } from '../log/tree.ts';
 import type { Envelope } from '../wire/envelope.ts';
-import { LogAnchors, refutedBy } from './anchors.ts';
+import { type AnchorsTogether, LogAnchors, refutedBy } from './anchors.ts';
 import { assuranceOf } from './assurance.ts';
-import { ExpectedCheckpoints } from './checkpoints.ts';
+import { ExpectedCheckpoints, type OtherCheckpoint } from './checkpoints.ts';
 import { EntryTally } from './entry-tally.ts';
 import type { TrustPolicy } from './policy.ts';
 import { RecentTree } from './recent-tree.ts';
@@ -41,6 +41,10 @@ export interface VerifyContext {
   readonly badRecords: readonly string[];
   /** Tree sizes that an earlier reading could not join to their anchors. */
   readonly sizes: readonly number[];
+  /** Checkpoints that other files have of the same logs. */
+  readonly others: readonly OtherCheckpoint[];
+  /** Takes what this file shows of anchors, to be judged with other files. */
+  readonly together?: AnchorsTogether;
 }
 
 /** Of one log, from its first batch on. */
@@ -79,6 +83,7 @@ export class ExportVerifier {
     if (rest.length > 0) this.#batch(rest);
     const kind = this.#batches > 1 ? 'export' : 'batch';
     const logs = this.#progress === undefined ? [] : [this.#finding(this.#progress)];
+    if (this.#progress !== undefined) this.#context.together?.add(this.#progress.log, this.#progress.anchors);
     const failure = this.#failure ?? refutedBy(logs[0]?.anchors.continuity ?? []) ?? this.#open();
     return failure === undefined ? concluded(kind, logs, this.#context.policy) : failed(failure, logs, kind);
   }
@@ -119,6 +124,7 @@ export class ExportVerifier {
 
   #begin(log: BelievedLog, batch: VerifiedBatch): Progress {
     const expected = new ExpectedCheckpoints(this.#context.crypto, log, this.#context.policy.witnesses);
+    for (const other of this.#context.others) expected.addOther(other);
     const tally = new EntryTally(log.vkey.name);
     const recent = new RecentTree(this.#context.crypto, this.#context.sizes);
     const anchors = new LogAnchors(this.#context.crypto, log, (size) => recent.rootAt(size));

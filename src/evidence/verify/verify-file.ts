@@ -4,13 +4,15 @@
  * A bundle is one line without a newline; batches and exports are lines. So the first newline decides, and without one
  * the first 128 KiB do.
  */
-import { concatBytes } from '../../base/bytes.ts';
+import { concatBytes, unbase64 } from '../../base/bytes.ts';
 import { messageOf } from '../../base/errors.ts';
 import { BATCH_BYTES_MAX } from '../batch/batch.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import type { Envelope } from '../wire/envelope.ts';
 import { AgreeingCrypto } from './agreeing-crypto.ts';
+import type { AnchorsTogether } from './anchors.ts';
 import { BUNDLE_BYTES_MAX } from './bundle.ts';
+import type { OtherCheckpoint } from './checkpoints.ts';
 import { isRecord } from './enrolled.ts';
 import type { TrustPolicy } from './policy.ts';
 import { believedLogs, type ClosedLog } from './trust.ts';
@@ -33,6 +35,10 @@ export interface VerifyOptions {
   readonly enrolments?: readonly Envelope[];
   /** `anchors.unjoined` of the verdict over an earlier reading of the same export: then those anchors are joined, too. */
   readonly sizes?: readonly number[];
+  /** What other files have of the same logs (`othersOf` of their verdicts): another root is `file_fork`. */
+  readonly others?: readonly OtherCheckpoint[];
+  /** Takes what this file shows of anchors; its `findings` are then those of all files that were given it. */
+  readonly together?: AnchorsTogether;
 }
 
 /** Takes the bytes of a file as they come. Bounded: one batch, or one bundle of at most 8 MiB. */
@@ -67,6 +73,8 @@ export class FileVerifier {
       enrolments,
       badRecords,
       sizes: options.sizes ?? [],
+      others: options.others ?? [],
+      ...(options.together !== undefined && { together: options.together }),
       ...(only !== undefined && { single: only }),
     };
   }
@@ -111,6 +119,14 @@ export class FileVerifier {
 /** Of the verdict's logs: what a second reading must be asked for. */
 export function unjoinedSizes({ logs }: Verdict): readonly number[] {
   return logs.flatMap(({ anchors }) => anchors.unjoined ?? []);
+}
+
+/** Where the verified trees of a verdict end: what another file of these logs must agree with. */
+export function othersOf({ logs }: Verdict): readonly OtherCheckpoint[] {
+  return logs.flatMap(({ origin, end, root }) => {
+    const bytes = unbase64(root);
+    return bytes === undefined ? [] : [{ origin, size: end, root: bytes }];
+  });
 }
 
 /** Never throws: whatever goes wrong inside is "cannot tell". Reads twice where a second reading joins more anchors. */

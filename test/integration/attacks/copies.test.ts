@@ -5,6 +5,7 @@ import { startInterposer } from '../../../simulators/tpm/interposer.ts';
 import { packetCode } from '../../../simulators/tpm/packets.ts';
 import { utf8 } from '../../../src/base/bytes.ts';
 import type { LatchkeyError } from '../../../src/base/errors.ts';
+import type { SeveralVerdicts } from '../../../src/cli/commands/verify-several.ts';
 import { Sign } from '../../../src/edge/tpm/commands/attest.ts';
 import { ClockSet, getPermanent, ReadClock } from '../../../src/edge/tpm/commands/capability.ts';
 import { Create, Load } from '../../../src/edge/tpm/commands/object.ts';
@@ -61,15 +62,26 @@ describe('a copy', () => {
     // The same, as a stranger with both exports and a policy sees it.
     const policy = root.file('clone-policy.json');
     writeFileSync(policy, JSON.stringify({ v: 1, logs: [box.trusted()] }));
-    const files = [await box.exported(), await copy.exported()];
-    for (const [i, bytes] of [...files, Buffer.concat(files)].entries()) {
+    const exports = [await box.exported(), await copy.exported()];
+    const paths = [...exports, Buffer.concat(exports)].map((bytes, i) => {
       const file = root.file(`clone-${i}.ndjson`);
       writeFileSync(file, bytes);
-      const { out } = await runLatchkey(['verify', file, '--policy', policy, '--json']);
-      const { outcome } = JSON.parse(out) as Verdict;
+      return file;
+    });
+    const verify = (...files: readonly string[]) => runLatchkey(['verify', ...files, '--policy', policy, '--json']);
+    for (const [i, file] of paths.entries()) {
+      const { outcome } = JSON.parse((await verify(file)).out) as Verdict;
       // Each alone is whole. Both in one file are one log told twice, which refutes it by its order already.
-      expect(outcome).toBe(i < files.length ? 'verified' : 'refuted');
+      expect(outcome).toBe(i < exports.length ? 'verified' : 'refuted');
     }
+    const { code, out } = await verify(...paths.slice(0, 2));
+    const { files, together } = JSON.parse(out) as SeveralVerdicts;
+    expect([code, ...files.map(({ outcome }) => outcome)]).toEqual([1, 'verified', 'verified']);
+    expect(together).toMatchObject({ outcome: 'refuted', reason: 'anchor_continuity' });
+    expect(together.detail).toMatch(/^counter_cloned: anchor \d+ .* and anchor \d+ /);
+    // A file beside a copy of itself contradicts nothing.
+    writeFileSync(root.file('clone-again.ndjson'), exports[0] ?? '');
+    expect((await verify(paths[0] ?? '', root.file('clone-again.ndjson'))).code).toBe(0);
   });
 
   test('of the seed signs off the box what no TPM anchors: the level falls, and the verdict says why', async () => {

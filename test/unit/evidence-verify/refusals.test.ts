@@ -7,7 +7,7 @@ import { canonicalJson } from '../../../src/evidence/event/json.ts';
 import { formatNote, type Note } from '../../../src/evidence/log/note.ts';
 import { portableCrypto } from '../../../src/evidence/portable-crypto.ts';
 import { VERIFY_REASONS, type VerifyReason } from '../../../src/evidence/verify/reasons.ts';
-import { verifyFile } from '../../../src/evidence/verify/verify-file.ts';
+import { othersOf, verifyFile } from '../../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { Random } from '../../support/mutate.ts';
 import { eventOf, fill } from '../../support/test-events.ts';
@@ -155,6 +155,15 @@ describe('refusals of exports', () => {
       exitCode: 1,
       at: 0,
     });
+  });
+
+  test('another root in another file of the log is a fork; a checkpoint of another log says nothing', () => {
+    const branch = fill(new TestLog('verify'), 3).append(utf8('{"v":2}'));
+    const others = othersOf(verdict(branch.export(9)));
+    expect(others).toHaveLength(1);
+    expect(verdict(log.export(9), { others })).toMatchObject({ reason: 'file_fork', exitCode: 1, at: 0 });
+    const strange = others.map((each) => ({ ...each, origin: new TestLog('other').origin }));
+    expect(verdict(log.export(9), { others: strange }).reason).toBeUndefined();
   });
 
   test('a revoked key counts for the tree that the revocation names, and for nothing above it', () => {

@@ -1,0 +1,94 @@
+/**
+ * `latchkey verify FILE FILE...`: what several files show only together. Each has its own verdict; besides, the trees that
+ * they have of one log must be one, and the anchors of one TPM one history, whichever files they stand in.
+ */
+import { equalBytes } from '../../base/bytes.ts';
+import type { ContinuityFinding } from '../../evidence/anchor/findings.ts';
+import { AnchorsTogether, refutedBy } from '../../evidence/verify/anchors.ts';
+import type { OtherCheckpoint } from '../../evidence/verify/checkpoints.ts';
+import type { VerifyReason } from '../../evidence/verify/reasons.ts';
+import type { Failure, Verdict } from '../../evidence/verify/verdict.ts';
+import { othersOf } from '../../evidence/verify/verify-file.ts';
+
+export interface ReadFile {
+  readonly file: string;
+  readonly verdict: Verdict;
+  /** What it shows of anchors. */
+  readonly anchors: AnchorsTogether;
+}
+
+export interface Together {
+  /** `verified`: nothing that they have in common contradicts. `cannot_tell`: see `detail`. */
+  readonly outcome: Verdict['outcome'];
+  readonly reason?: VerifyReason;
+  readonly detail?: string;
+  readonly continuity: readonly ContinuityFinding[];
+}
+
+export interface SeveralVerdicts {
+  readonly outcome: Verdict['outcome'];
+  readonly exitCode: Verdict['exitCode'];
+  readonly files: readonly (Verdict & { readonly file: string })[];
+  readonly together: Together;
+}
+
+/** Reads a file again; undefined where that cannot be done (a pipe). */
+export type Reread = (file: string, others: readonly OtherCheckpoint[]) => Promise<Verdict | undefined>;
+
+const EXIT_CODES = { verified: 0, refuted: 1, cannot_tell: 2 } as const;
+
+export async function judgeTogether(read: readonly ReadFile[], reread: Reread): Promise<SeveralVerdicts> {
+  const all = new AnchorsTogether();
+  for (const { anchors } of read) all.take(anchors);
+  const continuity = all.findings();
+  const fork = await forkAmong(read, reread);
+  const together = concludedTogether(continuity, refutedBy(continuity) ?? fork);
+  const outcomes = [...read.map(({ verdict }) => verdict.outcome), together.outcome];
+  const outcome = (['refuted', 'cannot_tell'] as const).find((each) => outcomes.includes(each)) ?? 'verified';
+  const files = read.map(({ file, verdict }) => ({ file, ...verdict }));
+  return { outcome, exitCode: EXIT_CODES[outcome], files, together };
+}
+
+function concludedTogether(continuity: readonly ContinuityFinding[], found: Failure | string | undefined): Together {
+  if (found === undefined) return { outcome: 'verified', continuity };
+  if (typeof found === 'string') return { outcome: 'cannot_tell', detail: found, continuity };
+  return { outcome: 'refuted', reason: found.reason, detail: found.detail, continuity };
+}
+
+/** Two roots for one size of one log; or, in words, why that cannot be told. */
+async function forkAmong(read: readonly ReadFile[], reread: Reread): Promise<Failure | string | undefined> {
+  let unread: string | undefined;
+  for (const { file, verdict } of read) {
+    const own = othersOf(verdict);
+    const others = read
+      .filter((other) => other.file !== file)
+      .flatMap((other) => othersOf(other.verdict).map((each) => ({ file: other.file, ...each })));
+    const wanted = others.filter((each) => isInside(verdict, each) && !own.some((mine) => isSame(mine, each)));
+    if (wanted.length === 0) continue;
+    const again = await reread(file, wanted);
+    const names = [...new Set(wanted.map((each) => each.file))].join(', ');
+    if (again === undefined) unread ??= `${file} cannot be read a second time to be compared with ${names}`;
+    if (again?.reason === 'file_fork') return { reason: 'file_fork', detail: `${file} and ${names}: ${again.detail}` };
+  }
+  return unread;
+}
+
+function isInside({ logs }: Verdict, { origin, size }: OtherCheckpoint): boolean {
+  return logs.some((log) => log.origin === origin && size >= log.first && size <= log.end);
+}
+
+function isSame(a: OtherCheckpoint, b: OtherCheckpoint): boolean {
+  return a.origin === b.origin && a.size === b.size && equalBytes(a.root, b.root);
+}
+
+const HEADLINES = {
+  verified: 'TOGETHER: nothing that these files have in common contradicts',
+  refuted: 'TOGETHER REFUTED',
+  cannot_tell: 'TOGETHER: CANNOT TELL',
+} as const;
+
+export function describeTogether({ outcome, reason, detail, continuity }: Together): readonly string[] {
+  const why = detail === undefined ? [] : [`  ${reason === undefined ? '' : `${reason}: `}${detail}`];
+  const findings = continuity.map((finding) => `  anchors    ${finding.name}: ${finding.detail}`);
+  return [HEADLINES[outcome], ...why, ...findings];
+}
