@@ -158,7 +158,7 @@ export class RealBox {
     await client.close();
     const before = this.disk;
     this.#disk += 1;
-    cpSync(before, this.disk, { recursive: true });
+    copyLive(before, this.disk);
     await duty.stop();
     await journal.close().catch(() => undefined);
     rmSync(before, { recursive: true, force: true });
@@ -301,6 +301,19 @@ export class RealBox {
   #observe() {
     const wallMs = this.#scheduler.wallMs();
     return { wallMs, upMs: Math.round(this.#scheduler.monotonicMs()), clock: { src: 'none' } as const };
+  }
+}
+
+/** A file that comes and goes while it is copied (a name before its rename) has the copy made anew. */
+function copyLive(from: string, to: string): void {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      cpSync(from, to, { recursive: true });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 10) throw error;
+      rmSync(to, { recursive: true, force: true });
+    }
   }
 }
 
