@@ -1,7 +1,10 @@
 /** What a person does about a device that is lost or faulted: by the reason word that its event carries. */
 const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['no_reply', 'check its power, its cable (A to A, B to B, ground) and its address: "latchkey probe" finds boards'],
-  ['duplicate_address', 'two boards have this address: give one of them another on its DIP switch'],
+  [
+    'duplicate_address',
+    'two boards have this address: give one of them another on its DIP switch, or with "latchkey pair"',
+  ],
   ['wrong_channels', 'its "channels" in the settings are not those of the board: correct them'],
   ['damaged', 'its answers are never sound: check the speed, termination (120 ohm at both ends) and swapped A and B'],
   ['babbling', 'something on the line never falls silent: unplug the boards one by one until it does'],
@@ -16,7 +19,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['swapped', 'another device hangs there than was paired: put the right one back, or run "latchkey pair"'],
   [
     'went_back',
-    'it counts fewer starts than before: it was copied or restored; keep it for inspection and pair another',
+    'it counts fewer starts or events than before: it was copied or restored; keep it for inspection and pair another',
   ],
   ['unmeasured', 'its firmware is not one that "firmware" in the settings allows, or it proves none'],
   ['malformed', 'it breaks the protocol under its own key: update its firmware'],

@@ -2,7 +2,8 @@
  * One question at a time on a line of the open wire: writes, waits, repeats, and tells what was refused. The session machines
  * decide; this owns the timer and the port.
  */
-import { FrameReceiver, LINE_BYTES_MAX } from '../../../../firmware-protocol/codec/frame.ts';
+import type { Heard } from '../../../../firmware-protocol/codec/discovery.ts';
+import { type Frame, FrameReceiver, LINE_BYTES_MAX } from '../../../../firmware-protocol/codec/frame.ts';
 import {
   NO_SESSION,
   type Peer,
@@ -12,6 +13,7 @@ import {
   type SessionState,
   sessionStep,
 } from '../../../../firmware-protocol/codec/session.ts';
+import { sleep } from '../../../base/abort.ts';
 import type { Scheduler, Timer } from '../../../base/clock.ts';
 import type { Port } from '../../contracts/port.ts';
 import { nodeWireCrypto } from './wire-crypto.ts';
@@ -19,6 +21,9 @@ import { nodeWireCrypto } from './wire-crypto.ts';
 /** Silence before a gateway speaks (PROTOCOL.md section 1). */
 const TURNAROUND_MS = 2;
 const MARGIN_MS = 20;
+/** Longest answer to a question to all, on the line. */
+const SHOUTED_BYTES_MAX = 64;
+const SHOUT_WAIT_MS = 50;
 
 export type Outcome = Extract<SessionOutput, { kind: 'answer' | 'opened' | 'failed' }>;
 
@@ -55,10 +60,19 @@ export class Conversation {
   /** Whose frames those are that come while nobody is asked. */
   #last: Party | undefined;
   #timer: Timer | undefined;
+  /** While a question to all is open. */
+  #listen: ((chunk: Uint8Array) => void) | undefined;
+  #damagedTries = 0;
+  #isTryDamaged = false;
 
   constructor(parts: ConversationParts) {
     this.#parts = parts;
     this.#byteMs = 10_000 / parts.baud;
+  }
+
+  /** Sendings of the last question, HELLO or PROVE after which damage was heard: all of them when answers collide. */
+  get damagedTries(): number {
+    return this.#damagedTries;
   }
 
   /** Opens a session or asks. Resolves with how it ended: bounded by repetitions. One at a time. */
@@ -66,14 +80,44 @@ export class Conversation {
     return new Promise((resolve) => {
       this.#open = { party, resolve };
       this.#last = party;
+      this.#damagedTries = 0;
       this.#step(party, input);
     });
   }
 
+  /** An open question to all, and what came within the time of an answer. Only between conversations. */
+  async shout(line: Uint8Array): Promise<Heard> {
+    const { port, scheduler, signal, marginMs } = this.#parts;
+    const receiver = new FrameReceiver();
+    const frames: Frame[] = [];
+    let damagedBytes = 0;
+    this.#listen = (chunk) => {
+      for (const received of receiver.push(chunk)) {
+        if (received.kind === 'damaged') damagedBytes += received.sizeBytes;
+        else if (received.frame.fromDevice) frames.push(received.frame);
+      }
+    };
+    try {
+      await port.write(line, signal);
+      const wireMs = (line.length + SHOUTED_BYTES_MAX) * this.#byteMs;
+      await sleep(scheduler, Math.ceil(wireMs + Math.max(SHOUT_WAIT_MS, marginMs)), signal);
+    } finally {
+      this.#listen = undefined;
+    }
+    return { frames, damagedBytes: damagedBytes + receiver.reset() };
+  }
+
   hear(chunk: Uint8Array): void {
+    if (this.#listen !== undefined) {
+      this.#listen(chunk);
+      return;
+    }
     for (const received of this.#receiver.push(chunk)) {
-      if (received.kind === 'damaged') this.#parts.damaged(received.sizeBytes, received.verdict);
-      else {
+      if (received.kind === 'damaged') {
+        if (this.#open !== undefined && !this.#isTryDamaged) this.#damagedTries += 1;
+        this.#isTryDamaged = true;
+        this.#parts.damaged(received.sizeBytes, received.verdict);
+      } else {
         this.#parts.frame();
         const party = this.#open?.party ?? this.#last;
         if (party !== undefined) this.#step(party, { kind: 'frame', frame: received.frame, line: received.line });
@@ -123,6 +167,7 @@ export class Conversation {
   #send(party: Party, line: Uint8Array): void {
     const { scheduler, port, signal, marginMs } = this.#parts;
     this.#timer?.cancel();
+    this.#isTryDamaged = false;
     const wireMs = (line.length + LINE_BYTES_MAX) * this.#byteMs;
     const waitMs = TURNAROUND_MS + wireMs + Math.max(party.replyMaxMs, marginMs) + MARGIN_MS;
     this.#timer = scheduler.after(Math.ceil(waitMs), () => this.#step(party, { kind: 'timeout' }));

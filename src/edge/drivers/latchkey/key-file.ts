@@ -1,6 +1,6 @@
 /**
- * What a gateway knows of one device, in a file of mode 0600: who it is, the key in use, the next key while it is rotated, and
- * the highest boot number that was seen under it (PROTOCOL.md sections 9 and 11). Replaced as a whole, durably, before
+ * What a gateway knows of one device, in a file of mode 0600: who it is, the key in use, the next key while it is rotated, the
+ * highest boot number that was seen under it, and how many events that boot had (PROTOCOL.md sections 9 and 11). Replaced as a whole, durably, before
  * anything that relies on it is said on the wire.
  */
 import { constants } from 'node:fs';
@@ -20,6 +20,8 @@ export interface DeviceKeys {
   readonly current?: WireKey;
   readonly next?: WireKey;
   readonly boot: number;
+  /** Newest event number of that boot that is known here: at the last opening of a session or orderly stop. */
+  readonly events?: number;
 }
 
 const keySchema = z.strictObject({ number: z.int().min(1).max(65_535), key: z.string().max(24) });
@@ -29,6 +31,7 @@ const fileSchema = z.strictObject({
   current: keySchema.exactOptional(),
   next: keySchema.exactOptional(),
   boot: z.int().min(0).max(0xffff_ffff),
+  events: z.int().min(0).max(0xffff_ffff).exactOptional(),
 });
 
 /** Undefined when there is no file. Throws KEY_PERMISSIONS when others may read it, KEY_LOST when it holds something else. */
@@ -63,6 +66,7 @@ export async function writeDeviceKeys(path: string, keys: DeviceKeys): Promise<v
     ...(keys.current !== undefined && { current: shown(keys.current) }),
     ...(keys.next !== undefined && { next: shown(keys.next) }),
     boot: keys.boot,
+    ...(keys.events !== undefined && { events: keys.events }),
   };
   try {
     await makeDirectory(dirname(path));
@@ -89,7 +93,14 @@ function parse(text: string): DeviceKeys | undefined {
   const current = keyOf(read.data.current);
   const next = keyOf(read.data.next);
   if (current === null || next === null) return undefined;
-  return { identity, boot: read.data.boot, ...(current && { current }), ...(next && { next }) };
+  const { boot, events } = read.data;
+  return {
+    identity,
+    boot,
+    ...(events !== undefined && { events }),
+    ...(current && { current }),
+    ...(next && { next }),
+  };
 }
 
 /** Null when it is no key. */

@@ -3,14 +3,21 @@
  * proved. What is forged, replayed or reflected is refused, counted, and told at once as tampering with the line.
  */
 
+import { same } from '../../../../firmware-protocol/codec/bytes.ts';
+import { ADDRESS_ALL, lineOf, openContent } from '../../../../firmware-protocol/codec/frame.ts';
+import { whoBody } from '../../../../firmware-protocol/codec/messages.ts';
 import type { Refusal } from '../../../../firmware-protocol/codec/session.ts';
+import { OPEN_TYPES } from '../../../../firmware-protocol/codec/types.ts';
 import { sleep } from '../../../base/abort.ts';
+import { hex } from '../../../base/bytes.ts';
 import type { Timer } from '../../../base/clock.ts';
+import { messageOf } from '../../../base/errors.ts';
 import type { SensorClaim } from '../../contracts/reading.ts';
 import type { DeviceStatus, Line, LineParts, LineStatus, UnlockAnswer } from '../line.ts';
 import { LinePort } from '../line-port.ts';
 import { remedyFor } from '../remedies.ts';
 import { Conversation, type Party } from './conversation.ts';
+import { lookAround } from './look-around.ts';
 import { LATCHKEY, type LatchkeySettings } from './settings.ts';
 import { type Fault, WireDevice } from './wire-device.ts';
 import { WireReadings } from './wire-readings.ts';
@@ -18,6 +25,9 @@ import { WireReadings } from './wire-readings.ts';
 /** An attack is over when nothing of it came for so long. */
 const ATTACK_QUIET_MS = 60_000;
 const PULSE_MS = 500;
+/** Nobody else is asked while the line is looked around: so long at most, and so seldom. */
+const LOOK_LIMIT_MS = 10_000;
+const LOOK_AGAIN_MS = 300_000;
 const UNLOCK_WITHIN_MS = 2_000;
 /** After an unlock the doors are looked at without a pause for so long. */
 const WATCH_AFTER_UNLOCK_MS = 3_000;
@@ -39,7 +49,9 @@ interface Entry {
   reason: string;
   claim?: SensorClaim;
   lastAnswerUpMs?: number;
-  attack?: Timer;
+  /** What goes on, by its name; each ends by itself. */
+  readonly attacks: Map<Refusal, Timer>;
+  lookedAtMs?: number;
 }
 
 interface UnlockJob {
@@ -93,10 +105,12 @@ export class LatchkeyLine implements Line {
             const hasItems = device.capabilities?.features.includes('occupancy') === true;
             entry.readings.take(polled, { observed, askedUpMs }, hasItems);
           },
+          collides: (_device, identity) => this.#collides(entry, identity),
         },
         now,
       );
-      const entry: Entry = { device, readings: new WireReadings(parts, settings), state: 'unknown', reason: '' };
+      const readings = new WireReadings(parts, settings);
+      const entry: Entry = { device, readings, state: 'unknown', reason: '', attacks: new Map() };
       return entry;
     });
   }
@@ -125,7 +139,16 @@ export class LatchkeyLine implements Line {
     this.#conversation.cut();
     for (const job of this.#jobs.splice(0)) job.resolve({ kind: 'not_sent', reason: 'stopped' });
     await this.#running;
-    for (const { attack } of this.#entries) attack?.cancel();
+    for (const { device, attacks } of this.#entries) {
+      for (const timer of attacks.values()) timer.cancel();
+      await device.remember().catch((error: unknown) => {
+        const { logger, port } = this.#parts;
+        logger.warn(
+          { port: port.name, device: device.settings.name, why: messageOf(error) },
+          'its events are not kept',
+        );
+      });
+    }
     await this.#port.close();
   }
 
@@ -273,15 +296,46 @@ export class LatchkeyLine implements Line {
     const entry = this.#entries.find(({ device }) => device.settings.address === party.peer.address);
     if (entry === undefined) return;
     // Once a minute in the log, always in the counters.
-    if (entry.attack === undefined) {
+    const before = entry.attacks.get(what);
+    if (before === undefined) {
       logger.warn({ port: port.name, device: entry.device.settings.name, what }, 'somebody meddles with the line');
       this.#tellAttack(entry, what, true);
     }
-    entry.attack?.cancel();
-    entry.attack = this.#parts.scheduler.after(ATTACK_QUIET_MS, () => {
-      delete entry.attack;
+    before?.cancel();
+    const ends = this.#parts.scheduler.after(ATTACK_QUIET_MS, () => {
+      entry.attacks.delete(what);
       this.#tellAttack(entry, what, false);
     });
+    entry.attacks.set(what, ends);
+  }
+
+  /** Whether a look around the line finds two devices at the address, or two under the identity, of this one. */
+  async #collides(entry: Entry, identity: Uint8Array): Promise<boolean> {
+    const { scheduler, logger, port } = this.#parts;
+    const startMs = scheduler.monotonicMs();
+    if (entry.lookedAtMs !== undefined && startMs - entry.lookedAtMs < LOOK_AGAIN_MS) return false;
+    // Whoever answers a question to nobody tangles every answer: then it is the line, not an address.
+    const isQuiet = await this.#isQuiet().catch(() => false);
+    if (!isQuiet) return false;
+    entry.lookedAtMs = startMs;
+    const goesOn = (): boolean => this.#isOpen && scheduler.monotonicMs() - startMs < LOOK_LIMIT_MS;
+    // What cannot be written while the port goes away finds nobody.
+    const around = await lookAround((line) => this.#conversation.shout(line), goesOn).catch(() => undefined);
+    if (around === undefined) return false;
+    const { name, address } = entry.device.settings;
+    const seen = around.found.map((here) => `${hex(here.identity)} at address ${here.address}`);
+    logger.warn(
+      { port: port.name, device: name, address, seen },
+      'every answer is damaged: the line was looked around',
+    );
+    const isTwice = around.unclear.some((one) => same(one, identity));
+    return isTwice || around.found.filter((here) => here.address === address).length > 1;
+  }
+
+  async #isQuiet(): Promise<boolean> {
+    const body = whoBody(new Uint8Array(8), 64, false);
+    const heard = await this.#conversation.shout(lineOf(openContent(false, ADDRESS_ALL, OPEN_TYPES.WHO, body)));
+    return heard.frames.length === 0 && heard.damagedBytes === 0;
   }
 
   #tellAttack(entry: Entry, what: Refusal, active: boolean): void {

@@ -4,24 +4,12 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { same } from '../../../../firmware-protocol/codec/bytes.ts';
-import {
-  type Discovery,
-  discoveryQuestion,
-  discoveryStep,
-  NOTHING_FOUND,
-} from '../../../../firmware-protocol/codec/discovery.ts';
-import {
-  ADDRESS_ALL,
-  type Frame,
-  FrameReceiver,
-  lineOf,
-  openContent,
-} from '../../../../firmware-protocol/codec/frame.ts';
+import type { Heard } from '../../../../firmware-protocol/codec/discovery.ts';
+import { ADDRESS_ALL, lineOf, openContent } from '../../../../firmware-protocol/codec/frame.ts';
 import { assignBody, type Here, readHere, setKeyBody, whoBody } from '../../../../firmware-protocol/codec/messages.ts';
 import { type PairingCode, readPairingCode } from '../../../../firmware-protocol/codec/pairing-code.ts';
 import { NO_SESSION, type WireKey } from '../../../../firmware-protocol/codec/session.ts';
 import { OPEN_TYPES, SEALED_TYPES } from '../../../../firmware-protocol/codec/types.ts';
-import { sleep } from '../../../base/abort.ts';
 import { hex } from '../../../base/bytes.ts';
 import type { Scheduler } from '../../../base/clock.ts';
 import { LatchkeyError } from '../../../base/errors.ts';
@@ -29,6 +17,7 @@ import { accept, type Result, refuse } from '../../../base/result.ts';
 import type { Port } from '../../contracts/port.ts';
 import { Conversation, type Outcome, type Party } from './conversation.ts';
 import { type DeviceKeys, readDeviceKeys, writeDeviceKeys } from './key-file.ts';
+import { lookAround } from './look-around.ts';
 import type { LatchkeySettings } from './settings.ts';
 
 const OPEN_LIMIT_MS = 10_000;
@@ -92,13 +81,13 @@ class Pairing {
       // A rotation that was cut may have reached the device.
       const boot = await this.#openKnown(party, before);
       say('session opened with the key in use');
-      return this.#giveKey(party, { ...before, boot: Math.max(boot, before.boot) });
+      return this.#giveKey(party, atBoot(before, boot));
     }
     if (code === undefined)
       throw new LatchkeyError('KEY_LOST', `${settings.key_file} holds the keys of another device`);
     const boot = await this.#openWith(party, { number: 0, key: code.labelKey });
     say('session opened with the key of the label');
-    return this.#giveKey(party, { ...before, identity, boot: Math.max(boot, before?.boot ?? 0) });
+    return this.#giveKey(party, atBoot(before ?? { identity, boot: 0 }, boot));
   }
 
   async #openKnown(party: Party, keys: DeviceKeys): Promise<number> {
@@ -134,11 +123,9 @@ class Pairing {
       const answer = await this.#line.ask(party, SEALED_TYPES.SET_KEY, setKeyBody(number, next.key));
       if (answer?.type === SEALED_TYPES.KEY_SET) {
         const boot = await this.#openWith(party, next);
-        await writeDeviceKeys(settings.key_file, {
-          identity: keys.identity,
-          current: next,
-          boot: Math.max(boot, keys.boot),
-        });
+        const { identity, boot: bootBefore, events } = keys;
+        const kept: DeviceKeys = { identity, boot: bootBefore, current: next, ...(events !== undefined && { events }) };
+        await writeDeviceKeys(settings.key_file, atBoot(kept, boot));
         say(`key ${number} is in use`);
         return { identity: hex(keys.identity), key: number, boot };
       }
@@ -155,7 +142,7 @@ class Pairing {
     const { settings, say } = this.#parts;
     const here = await this.#line.who(identity);
     if (here === undefined) {
-      const others = await this.#line.discover();
+      const others = await lookAround((line) => this.#line.shout(line));
       const seen = others.found.map((one) => `${hex(one.identity)} at address ${one.address}`);
       const found = seen.length === 0 ? 'nobody' : seen.join(', ');
       throw new LatchkeyError('PORT_UNAVAILABLE', `expected device ${hex(identity)} on this line, found ${found}`);
@@ -178,7 +165,6 @@ class Pairing {
 class PairLine {
   readonly #parts: PairParts;
   readonly #conversation: Conversation;
-  #listen: ((chunk: Uint8Array) => void) | undefined;
 
   constructor(parts: PairParts) {
     this.#parts = parts;
@@ -198,7 +184,7 @@ class PairLine {
         reject(new LatchkeyError('PORT_UNAVAILABLE', `port ${port.name} does not open`));
       });
       port.start({
-        bytes: (chunk) => (this.#listen === undefined ? this.#conversation.hear(chunk) : this.#listen(chunk)),
+        bytes: (chunk) => this.#conversation.hear(chunk),
         state: (state, reason, trouble) => {
           if (state === 'opening') return;
           limit.cancel();
@@ -236,32 +222,14 @@ class PairLine {
     return undefined;
   }
 
-  async discover(): Promise<Discovery> {
-    let state = NOTHING_FOUND;
-    for (let line = discoveryQuestion(state); line !== undefined; line = discoveryQuestion(state)) {
-      state = discoveryStep(state, await this.shout(line));
-    }
-    return state;
+  shout(line: Uint8Array): Promise<Heard> {
+    return this.#conversation.shout(line);
   }
+}
 
-  /** An open question to all, and what came within the time of an answer. */
-  async shout(line: Uint8Array): Promise<{ frames: readonly Frame[]; damagedBytes: number }> {
-    const { port, scheduler, signal, baud, marginMs } = this.#parts;
-    const receiver = new FrameReceiver();
-    const frames: Frame[] = [];
-    let damagedBytes = 0;
-    this.#listen = (chunk) => {
-      for (const received of receiver.push(chunk)) {
-        if (received.kind === 'damaged') damagedBytes += received.sizeBytes;
-        else if (received.frame.fromDevice) frames.push(received.frame);
-      }
-    };
-    try {
-      await port.write(line, signal);
-      await sleep(scheduler, Math.ceil(((line.length + 64) * 10_000) / baud + Math.max(50, marginMs)), signal);
-    } finally {
-      this.#listen = undefined;
-    }
-    return { frames, damagedBytes: damagedBytes + receiver.reset() };
-  }
+/** Events are counted anew in each boot. */
+function atBoot(keys: DeviceKeys, boot: number): DeviceKeys {
+  if (boot <= keys.boot) return keys;
+  const { events: _before, ...rest } = keys;
+  return { ...rest, boot };
 }

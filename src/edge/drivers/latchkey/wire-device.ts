@@ -19,13 +19,14 @@ import {
   NO_SESSION,
   type Session,
   type SessionFailure,
+  TRIES_MAX,
   type WireKey,
 } from '../../../../firmware-protocol/codec/session.ts';
 import { SEALED_TYPES } from '../../../../firmware-protocol/codec/types.ts';
 import { base64url, hex } from '../../../base/bytes.ts';
 import { messageOf } from '../../../base/errors.ts';
 import type { SensorClaim } from '../../contracts/reading.ts';
-import type { Conversation, Party } from './conversation.ts';
+import type { Conversation, Outcome, Party } from './conversation.ts';
 import { type DeviceKeys, readDeviceKeys, writeDeviceKeys } from './key-file.ts';
 import type { LatchkeySettings } from './settings.ts';
 import { nodeWireCrypto } from './wire-crypto.ts';
@@ -40,16 +41,21 @@ export type Fault =
   | 'not_paired'
   | 'key_unreadable'
   | 'went_back'
+  | 'duplicate_address'
   | 'unmeasured'
   | 'wrong_channels'
   | 'events_lost'
   | 'reset';
+
+type Opened = Extract<Outcome, { kind: 'opened' }>;
 
 export interface WireDeviceListener {
   found(device: WireDevice, claim: SensorClaim): void;
   /** `missing`: how many events are lost. */
   failed(device: WireDevice, fault: Fault, detail: string): void;
   polled(device: WireDevice, polled: Polled, askedAtMs: number): void;
+  /** Every answer of its address was damaged: whether two devices on the line have it. */
+  collides(device: WireDevice, identity: Uint8Array): Promise<boolean>;
 }
 
 export class WireDevice {
@@ -70,6 +76,8 @@ export class WireDevice {
   #openedAtMs = 0;
   #retryAtMs = 0;
   #retryMs = RETRY_FIRST_MS;
+  /** Two devices were found at its address; until one of them opens a session. */
+  #isDouble = false;
   #uptime = { deviceMs: 0, atMs: 0 };
 
   constructor(settings: LatchkeySettings, conversation: Conversation, listener: WireDeviceListener, now: () => number) {
@@ -91,6 +99,9 @@ export class WireDevice {
   /** The port was away: nothing of before holds, and nobody needs to wait. */
   forget(): void {
     if (this.#party !== undefined) this.#party.session = NO_SESSION;
+    // Read anew: it may have been paired meanwhile, and be another one.
+    this.#party = undefined;
+    this.#keys = undefined;
     this.#retryAtMs = 0;
     this.#retryMs = RETRY_FIRST_MS;
   }
@@ -103,6 +114,14 @@ export class WireDevice {
       if (nowMs < this.#retryAtMs || !(await this.#open())) return;
     }
     await this.#poll();
+  }
+
+  /** Before this gateway stops: how many events it saw, so that the next start knows a device with fewer. */
+  async remember(): Promise<void> {
+    const keys = await readDeviceKeys(this.settings.key_file);
+    // Nothing of it, or of another key or boot meanwhile.
+    if (keys === undefined || keys.boot !== this.#boot || this.#accounted <= (keys.events ?? 0)) return;
+    await writeDeviceKeys(this.settings.key_file, { ...keys, events: this.#accounted });
   }
 
   /** Undefined when there is no session, or it ended without an answer: the request may have been performed then. */
@@ -129,11 +148,13 @@ export class WireDevice {
     for (const key of [keys.next, keys.current]) {
       if (key === undefined) continue;
       const outcome = await this.#conversation.converse(this.#party, { kind: 'open', key, random: randomBytes(16) });
-      if (outcome.kind === 'opened') return this.#greeted(keys, key, outcome.session);
+      if (outcome.kind === 'opened') return this.#greeted(keys, key, outcome);
       reason = outcome.kind === 'failed' ? outcome.reason : 'malformed';
       if (reason !== 'unknown_key') break;
     }
-    return this.#fail(reason);
+    const allDamaged = reason === 'no_reply' && this.#conversation.damagedTries >= TRIES_MAX;
+    this.#isDouble = allDamaged && (this.#isDouble || (await this.#listener.collides(this, keys.identity)));
+    return this.#fail(this.#isDouble ? 'duplicate_address' : reason);
   }
 
   async #readKeys(): Promise<DeviceKeys | undefined> {
@@ -147,17 +168,22 @@ export class WireDevice {
     return this.#keys;
   }
 
-  async #greeted(keys: DeviceKeys, key: WireKey, session: Session): Promise<boolean> {
+  async #greeted(keys: DeviceKeys, key: WireKey, opened: Opened): Promise<boolean> {
+    const { session, nextEvent } = opened;
     const { boot } = session;
+    this.#isDouble = false;
     if (boot < keys.boot) return this.#fail('went_back', `boot ${boot} after ${keys.boot}`);
-    if (boot !== keys.boot || key === keys.next) {
-      const kept: DeviceKeys = { identity: keys.identity, current: key, boot };
+    const events = nextEvent - 1;
+    // Lost and unread events have numbers too, so a device never has fewer than were seen of it (PROTOCOL.md section 9).
+    const known = Math.max(boot === keys.boot ? (keys.events ?? 0) : 0, boot === this.#boot ? this.#accounted : 0);
+    if (events < known) return this.#fail('went_back', `${events} events in boot ${boot} after ${known}`);
+    if (boot !== keys.boot || key === keys.next || events !== (keys.events ?? 0)) {
+      const isRotating = key === keys.current && keys.next !== undefined;
+      const { identity } = keys;
+      const kept: DeviceKeys = { identity, current: key, boot, events, ...(isRotating && { next: keys.next }) };
       try {
         // Kept first: what is not on the disk would be believed again after a restart of this gateway.
-        await writeDeviceKeys(
-          this.settings.key_file,
-          key === keys.current && keys.next ? { ...kept, next: keys.next } : kept,
-        );
+        await writeDeviceKeys(this.settings.key_file, kept);
       } catch (error) {
         return this.#fail('key_unreadable', messageOf(error));
       }
