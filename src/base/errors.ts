@@ -204,6 +204,10 @@ export function explain(error: unknown): string {
     const end = error.message.includes('\n') ? '\n' : /[.?!]$/.test(error.message) ? ' ' : '. ';
     return `${error.message}${end}${capital(ERRORS[error.code].advice)} (${error.code})`;
   }
+  // What `AbortSignal.timeout` aborts with: somebody did not answer, which is no defect of ours.
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return `no answer in time. ${capital(ERRORS.TIMED_OUT.advice)} (TIMED_OUT)`;
+  }
   return `${messageOf(error)} (INTERNAL)`;
 }
 

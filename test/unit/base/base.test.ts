@@ -155,6 +155,14 @@ describe('errors', () => {
     expect(explain(new Error('x'))).toBe('x (INTERNAL)');
   });
 
+  test('somebody who did not answer in time is no defect', async () => {
+    const signal = AbortSignal.timeout(1);
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    expect(explain(signal.reason)).toBe(
+      'no answer in time. Try again; if it stays, look at the named part (TIMED_OUT)',
+    );
+  });
+
   test('every row has an exit code of the documented ones and advice', () => {
     for (const row of Object.values(ERRORS)) {
       expect([1, 2, 64, 65, 69, 70, 73, 74, 75, 77, 78]).toContain(row.exitCode);
