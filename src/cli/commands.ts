@@ -69,7 +69,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     positionals: ['FILE|FAMILY', '[HEX...]'],
     options: { json: { type: 'boolean', help: 'for programs: the events as they are, one a line, or the frame' } },
     details:
-      'A file is shown without being verified; exit code 0: all of it is framed as batches, 2: unreadable, or something else from some place on. "latchkey decode xor_8a80 80 01 00 33 B2" reads one frame of that family; exit code 0: sound, 2: damaged, and how, 64: no such family, or no hex.',
+      'A file is shown without being verified; exit code 0: all of it is framed as batches, 2: unreadable, or something else from some place on. "latchkey decode xor_8a80 80 01 00 33 B2" reads one frame of that family; exit code 0: sound, 2: damaged, and how, 64: no such family, or no hex. Its direction is "request", "reply", or "either" where the bytes fit both.',
     load: async () => (await import('./commands/decode.ts')).decodeCommand,
   },
   {
