@@ -5,6 +5,13 @@
 import { readFileSync } from 'node:fs';
 import { assert } from '../../src/base/assert.ts';
 import { utf8 } from '../../src/base/bytes.ts';
+import {
+  describeDatalogic,
+  describeHoneywell,
+  describeOpticon,
+} from '../../src/edge/drivers/describe/host-commands.ts';
+import { describeNewland } from '../../src/edge/drivers/describe/newland.ts';
+import { describeOsdp } from '../../src/edge/drivers/describe/osdp.ts';
 import type { FrameCutter } from '../../src/edge/drivers/frame-cutter.ts';
 import type { DescribeFrame } from '../../src/edge/drivers/frame-description.ts';
 import { describeSics } from '../../src/edge/drivers/mt-sics/describe.ts';
@@ -34,8 +41,8 @@ export interface Fuzzed {
 
 export type FuzzedDecoder = (random: Random, count: number) => Fuzzed;
 
-function seedsOf(family: string): readonly Uint8Array[] {
-  const file = new URL('../vectors/instrument-frames.json', import.meta.url);
+function seedsOf(family: string, vectors = 'instrument-frames.json'): readonly Uint8Array[] {
+  const file = new URL(`../vectors/${vectors}`, import.meta.url);
   const { frames } = JSON.parse(readFileSync(file, 'utf8')) as { frames: { family: string; hex: string }[] };
   return frames
     .filter((frame) => frame.family === family)
@@ -161,7 +168,47 @@ function others(): FuzzedDecoder {
   };
 }
 
-export const INSTRUMENT_DECODERS: Readonly<Record<string, () => FuzzedDecoder>> = { ssi, sics, toledo, nmea, others };
+/** What has no driver, and is read by `latchkey decode` alone. */
+const READERS: Readonly<Record<string, DescribeFrame>> = {
+  osdp: describeOsdp,
+  newland: describeNewland,
+  honeywell: describeHoneywell,
+  opticon: describeOpticon,
+  datalogic: describeDatalogic,
+};
+const VALUES_MAX = 256;
+
+/** One frame in four is left whole, so that what is sound is reached, too. */
+function reader(family: string, describe: DescribeFrame): FuzzedDecoder {
+  const seeds = seedsOf(family, 'reader-frames.json');
+  assert(seeds.length > 0, `no frame of ${family}`);
+  return (random, count) => {
+    let read = 0;
+    for (let i = 0; i < count; i += 1) {
+      const seed = seeds[i % seeds.length] ?? new Uint8Array(0);
+      const input = random.below(4) === 0 ? seed : mutate(random, seed, seeds);
+      const said = describe(input);
+      if (!said.ok) {
+        assert(said.detail.length < 1_000, `a refusal of ${said.detail.length} letters`);
+        continue;
+      }
+      read += 1;
+      const { registers = [], locks = [], scan } = said.value;
+      assert(registers.length + locks.length <= VALUES_MAX, `${registers.length} values out of ${input.length} bytes`);
+      assert((scan?.text.length ?? 0) <= input.length, 'a text longer than its frame');
+    }
+    return { inputs: count, read };
+  };
+}
+
+export const INSTRUMENT_DECODERS: Readonly<Record<string, () => FuzzedDecoder>> = {
+  ssi,
+  sics,
+  toledo,
+  nmea,
+  others,
+  ...Object.fromEntries(Object.entries(READERS).map(([family, describe]) => [family, () => reader(family, describe)])),
+};
 
 export function fuzzInstrument(name: string, count: number, seed: number): Fuzzed {
   const make = INSTRUMENT_DECODERS[name];
