@@ -79,6 +79,12 @@ export class DoorsRoom implements Doors {
   /** Boards that do not answer now, or did not yet in this start. */
   readonly #away: Set<string>;
   readonly #ending = new AbortController();
+  /** Frames that were given to the line, by intent: one that still waits there can be taken back. */
+  readonly #sending = new Map<string, AbortController>();
+  /** One write of the stop file after the other. */
+  #stopFile: Promise<unknown> = Promise.resolve();
+  /** How often `stop_pick` was asked for in this run. */
+  #stops = 0;
   #state: DoorsState = IDLE;
   #stoppedBy = '';
   #stopReason = 'asked';
@@ -150,17 +156,22 @@ export class DoorsRoom implements Doors {
   }
 
   async stopPick(actor: Actor): Promise<void> {
+    const by = `${actor.kind} ${actor.ref}`;
+    this.#stops += 1;
     this.#feed({ kind: 'stop' });
-    this.#stoppedBy = `${actor.kind} ${actor.ref}`;
+    this.#stoppedBy = by;
     this.#stopReason = 'asked';
-    this.#parts.logger.warn({ by: this.#stoppedBy }, 'stop_pick: no door is opened any more');
-    await writeStopFile(this.#parts.stopPath, true, this.#stoppedBy);
+    for (const frame of this.#sending.values()) frame.abort(new LatchkeyError('TIMED_OUT', 'stop_pick'));
+    this.#parts.logger.warn({ by }, 'stop_pick: no door is opened any more');
+    await this.#writeStop(true, by);
   }
 
   async resume(actor: Actor): Promise<void> {
     const by = `${actor.kind} ${actor.ref}`;
-    await writeStopFile(this.#parts.stopPath, false, by);
-    if (this.#ending.signal.aborted) return;
+    const stops = this.#stops;
+    await this.#writeStop(false, by);
+    // Whoever said stop while this was written has the last word.
+    if (this.#ending.signal.aborted || stops !== this.#stops) return;
     this.#feed({ kind: 'resume' });
     this.#parts.logger.info({ by }, 'doors may be opened again');
   }
@@ -177,6 +188,13 @@ export class DoorsRoom implements Doors {
       open: this.#open().length,
       openMax: this.#parts.settings.open_max,
     };
+  }
+
+  #writeStop(stopped: boolean, by: string): Promise<void> {
+    const write = (): Promise<void> => writeStopFile(this.#parts.stopPath, stopped, by);
+    const written = this.#stopFile.then(write, write);
+    this.#stopFile = written.catch(() => undefined);
+    return written;
   }
 
   #now(compartment: string): DoorNow {
@@ -234,7 +252,7 @@ export class DoorsRoom implements Doors {
   }
 
   async #send(intent: Intent): Promise<void> {
-    const { settings, expect, unlock, observer, logger } = this.#parts;
+    const { settings, expect, observer, logger } = this.#parts;
     const { request, id } = intent;
     const place = this.#place(intent);
     const { upMs } = observer.observe();
@@ -246,16 +264,40 @@ export class DoorsRoom implements Doors {
       ...request.about,
       untilUpMs: upMs + settings.seen_within_ms + VISIT_SLACK_MS,
     });
-    const callers = this.#waiting.get(id)?.signal;
-    const signal = AbortSignal.any([this.#ending.signal, ...(callers === undefined ? [] : [callers])]);
     logger.info({ compartment: place.name, cause: request.cause }, 'unlocking');
-    const answer = await unlock(place.device, place.channel, signal);
+    const answer = await this.#frame(intent, place);
     this.#feed({ kind: 'answered', id, answer });
+  }
+
+  /** The one frame. While it waits for its line it is taken back by stop_pick, by its time and by the end of its intent. */
+  async #frame({ id, request }: Intent, { device, channel }: DoorPlace): Promise<FrameAnswer> {
+    const { unlock, observer, scheduler } = this.#parts;
+    const taken = new AbortController();
+    const callers = this.#waiting.get(id)?.signal;
+    const signal = AbortSignal.any([this.#ending.signal, taken.signal, ...(callers === undefined ? [] : [callers])]);
+    let isLate = false;
+    const leftMs = (request.untilUpMs ?? Number.POSITIVE_INFINITY) - observer.observe().upMs;
+    const timer = Number.isFinite(leftMs)
+      ? scheduler.after(Math.max(1, Math.ceil(leftMs)), () => {
+          isLate = true;
+          taken.abort(new LatchkeyError('TIMED_OUT', 'the request ended'));
+        })
+      : undefined;
+    this.#sending.set(id, taken);
+    try {
+      const answer = await unlock(device, channel, signal);
+      return isLate && answer.kind === 'not_sent' ? { ...answer, reason: 'too_late' } : answer;
+    } finally {
+      timer?.cancel();
+      this.#sending.delete(id);
+    }
   }
 
   #ended(intent: Intent, ending: Ending): void {
     const { store, metrics, logger } = this.#parts;
     const place = this.#place(intent);
+    // A line that did not answer in time may hold it still.
+    this.#sending.get(intent.id)?.abort(new LatchkeyError('TIMED_OUT', 'the opening ended'));
     this.#append(endedBody(intent, ending, place));
     store.save(formatSaved(this.#state));
     metrics.count('doors_openings', 1, { result: ending.result });

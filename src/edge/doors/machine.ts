@@ -236,6 +236,6 @@ function replace(state: DoorsState, intent: Intent): DoorsState {
 }
 
 function refusalOf(reason: string): OpenRefusal {
-  if (reason === 'stopped') return 'stopped';
+  if (reason === 'stopped' || reason === 'too_late') return reason;
   return reason === 'no_locks' || reason === 'unknown_channel' ? 'no_lock' : 'board_away';
 }

@@ -25,7 +25,7 @@ class Site {
   saved: string | undefined;
   door: 'open' | 'shut' | 'unknown' = 'shut';
   flush: () => Promise<void> = async () => undefined;
-  unlock: () => Promise<FrameAnswer> = async () => this.sent();
+  unlock: (signal: AbortSignal) => Promise<FrameAnswer> = async () => this.sent();
   readonly #dir: TempDir;
 
   constructor(dir: TempDir) {
@@ -63,9 +63,9 @@ class Site {
         },
       },
       stopPath: this.stopPath,
-      unlock: () => {
+      unlock: (_device, _channel, signal) => {
         this.steps.push('frame');
-        return this.unlock();
+        return this.unlock(signal);
       },
       seen: () => [{ name: 'A1', door: this.door }],
       expect: () => void this.steps.push('expected'),
@@ -220,4 +220,60 @@ describe('stop_pick', () => {
     await expect(room.resume(actor)).rejects.toMatchObject({ code: 'JOURNAL_IO' });
     expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'stopped' });
   });
+});
+
+describe('a frame that waits for its line', () => {
+  /** A line that is busy: it holds the frame until it is taken back, and says so for certain. */
+  const waiting = (signal: AbortSignal): Promise<FrameAnswer> =>
+    new Promise((resolve) =>
+      signal.addEventListener('abort', () => resolve({ kind: 'not_sent', reason: 'stopped' }), { once: true }),
+    );
+
+  test('is taken back by stop_pick', async () => {
+    site.unlock = waiting;
+    const room = site.start();
+    const outcome = room.open(request(1), never);
+    await until('the line has it', () => site.steps.includes('frame'));
+    await room.stopPick(actor);
+    expect(await outcome).toEqual({ kind: 'refused', reason: 'stopped' });
+  });
+
+  test('is taken back when its request ends', async () => {
+    site.unlock = waiting;
+    const outcome = site.start().open({ ...request(1), untilUpMs: site.scheduler.monotonicMs() + 2_000 }, never);
+    await until('the line has it', () => site.steps.includes('frame'));
+    site.scheduler.advance(2_001);
+    expect(await outcome).toEqual({ kind: 'refused', reason: 'too_late' });
+    expect(site.bodies.at(-1)).toMatchObject({
+      type: 'unlock.ended',
+      data: { reason: 'too_late', result: 'not_sent' },
+    });
+  });
+
+  test('is taken back when nothing was heard of it for too long, and its end stays unverified', async () => {
+    let taken = false;
+    site.unlock = (signal) => {
+      signal.addEventListener('abort', () => {
+        taken = true;
+      });
+      return waiting(signal);
+    };
+    const outcome = site.start().open(request(1), never);
+    await until('the line has it', () => site.steps.includes('frame'));
+    site.scheduler.advance(20_000);
+    expect(await outcome).toEqual({ kind: 'unverified', reason: 'no_answer' });
+    expect(taken).toBe(true);
+  });
+});
+
+test('stop_pick that comes while a resume is written has the last word, in this run and in the next', async () => {
+  const room = site.start();
+  await room.stopPick(actor);
+  await Promise.all([room.resume(actor), room.stopPick(actor)]);
+  expect(room.status().stopped).toBeDefined();
+  expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'stopped' });
+  expect(site.start().status().stopped).toBeDefined();
+  await Promise.all([room.stopPick(actor), room.resume(actor)]);
+  expect(room.status().stopped).toBeUndefined();
+  expect(site.start().status().stopped).toBeUndefined();
 });
