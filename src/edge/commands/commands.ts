@@ -86,7 +86,7 @@ export class CommandsRoom {
       this.#budget.count('flood');
       return;
     }
-    this.#used.forgetBefore(here.upMs);
+    this.#used.forgetOld(here.upMs);
     const isUsed = (id: string): boolean => this.#used.has(id);
     const judgement: Judgement =
       message.length > ENVELOPE_BYTES_MAX
@@ -148,7 +148,7 @@ export class CommandsRoom {
     const isFull = this.#running >= RUNNING_MAX && verb !== ALWAYS;
     const hash = commandHash(crypto, payload);
     // Taken before anything that waits: the same message may come again at once.
-    if (isFull || !this.#used.take(id, hash, command.until_up_ms)) {
+    if (isFull || !this.#used.take(id, hash, command.until_up_ms, this.#here().upMs)) {
       return this.#refuse({ kind: 'refused', key, command, payload, reason: 'busy' });
     }
     this.#running += 1;
@@ -229,13 +229,20 @@ export class CommandsRoom {
     const known = reason === 'repeated' ? this.#used.replyTo(id, hash) : undefined;
     if (!this.#budget.takeOwn(reason)) return;
     logger.info({ verb, id, key, reason }, 'a command was refused');
+    // Whoever is told that it is refused may rely on it: no time, clock or room makes it pass later. Of one that cannot be
+    // remembered nothing is told.
+    const isLasting = reason === 'repeated' || NEVER_LATER.has(reason);
+    const isSure =
+      isLasting || this.#used.has(id) || this.#used.refuse(id, hash, command.until_up_ms, this.#here().upMs);
     // The bytes that were taken are answered as they were, or will be.
     const isSame = reason === 'repeated' && this.#used.isOf(id, hash);
     this.#say({ actor: by, data: { id, key, reason, verb }, type: 'command.refused' }, ({ origin, index }) => {
       if (known !== undefined) this.#replies.putAgain(known);
-      if (isSame) return;
-      const entry = { log: origin, n: index };
-      this.#replies.put({ id, command: hash, verb, outcome: 'refused', result: reason, entry });
+      if (isSame || !isSure) return;
+      const draft = { id, command: hash, verb, outcome: 'refused', result: reason } as const;
+      this.#replies.put({ ...draft, entry: { log: origin, n: index } }, (bytes) => {
+        if (!isLasting) this.#used.answered(id, bytes);
+      });
     });
   }
 
@@ -264,6 +271,9 @@ export class CommandsRoom {
     return envelopeBytes(replyEnvelope(signed.payload, signed.keyId, signed.signature));
   }
 }
+
+/** Refused in this start for good, whatever comes. */
+const NEVER_LATER: ReadonlySet<string> = new Set(['gateway', 'start']);
 
 interface Refusal {
   readonly kind: 'refused';

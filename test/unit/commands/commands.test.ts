@@ -10,6 +10,7 @@ import { CommandsRoom } from '../../../src/edge/commands/commands.ts';
 import { REPLIES_MAX } from '../../../src/edge/commands/reply-box.ts';
 import { commandsSettingsSchema, grantedKeys } from '../../../src/edge/commands/settings.ts';
 import type { EntryRef, EventDraft } from '../../../src/edge/contracts/appender.ts';
+import type { Observed } from '../../../src/edge/contracts/observed.ts';
 import type { VerbAnswer } from '../../../src/edge/contracts/verb.ts';
 import { guardBody } from '../../../src/evidence/event/guard.ts';
 import { formatVkey } from '../../../src/evidence/log/note.ts';
@@ -32,6 +33,7 @@ class Bench {
   /** What the journal, the key store and the broker say. */
   flushes: () => Promise<void> = async () => undefined;
   hasKey = true;
+  clock: Observed['clock'] = { src: 'none' };
   isConnected = true;
   tries = 0;
   readonly room = new CommandsRoom({
@@ -68,14 +70,14 @@ class Bench {
       return this.isConnected;
     },
     observer: {
-      observe: () => ({ wallMs: 0, upMs: this.scheduler.monotonicMs(), clock: { src: 'none' } }),
+      observe: () => ({ wallMs: 0, upMs: this.scheduler.monotonicMs(), clock: this.clock }),
     },
     scheduler: this.scheduler,
     logger: silentLogger,
     metrics: new MemoryMetrics(),
   });
 
-  take(nth: number): Command {
+  take(nth: number, more: Partial<Command> = {}): Command {
     const id = base64url(Uint8Array.from({ length: 16 }, (_, i) => (i < 4 ? (nth >> (8 * i)) & 255 : 0)));
     const command: Command = {
       gateway: 'gw-0001',
@@ -86,6 +88,7 @@ class Bench {
       verb: 'open',
       args: {},
       by: { kind: 'service', ref: 'desk' },
+      ...more,
     };
     this.room.take(ops.sign(command).bytes);
     return command;
@@ -192,4 +195,57 @@ test('every entry fits the vocabulary', async () => {
   bench.scheduler.advance(60_000);
   expect(bench.types()).toEqual(['command.received', 'command.executed', 'command.refused']);
   for (const { body } of bench.drafts) expect(guardBody(body).withheld).toEqual([]);
+});
+
+test('what was refused for its time or for want of room is not carried out later, when the same bytes come again', async () => {
+  const far = Math.round(bench.scheduler.monotonicMs()) + 3_700_000;
+  bench.take(1, { until_up_ms: far });
+  bench.clock = { src: 'ntp', err_ms: 1 };
+  bench.take(2, { not_after: '1969-12-31T23:59:59.000Z' });
+  bench.clock = { src: 'none' };
+  let go = (): void => undefined;
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  bench.flushes = () => gate;
+  for (let i = 10; i < 18; i += 1) bench.take(i);
+  bench.take(3);
+  const refused = (): unknown[] =>
+    bench.drafts.filter(({ body }) => body.type === 'command.refused').map(({ body }) => body.data['reason']);
+  expect(refused()).toEqual(['too_far', 'expired', 'busy']);
+  go();
+  await until('what had room is carried out', () => bench.runs.length === 8);
+  await until('all of it ended', () => bench.room.status().running === 0);
+  bench.settle();
+  await until('all are answered', () => bench.sent.length === 11);
+  const first = bench.sent.filter(({ outcome }) => outcome === 'refused');
+  const from = bench.drafts.length;
+  bench.take(3);
+  bench.take(2, { not_after: '1969-12-31T23:59:59.000Z' });
+  bench.scheduler.advance(1_000_000);
+  bench.take(1, { until_up_ms: far });
+  expect(refused().slice(3)).toEqual(['repeated', 'repeated', 'repeated']);
+  expect(bench.runs).toHaveLength(8);
+  bench.settle(from);
+  await until('the first refusals are sent again', () => bench.sent.length === 14);
+  const again = bench.sent.slice(-3);
+  for (const result of ['too_far', 'expired', 'busy']) {
+    expect(again.filter((each) => each.result === result)).toEqual(first.filter((each) => each.result === result));
+  }
+});
+
+test('the bytes of a command that was carried out have its own answer also when their time is over', async () => {
+  const until_up_ms = Math.round(bench.scheduler.monotonicMs()) + 5_000;
+  bench.take(1, { until_up_ms });
+  await until('it is carried out', () => bench.types().at(-1) === 'command.executed');
+  bench.settle();
+  await until('it is answered', () => bench.sent.length === 1);
+  const from = bench.drafts.length;
+  bench.scheduler.advance(20_000);
+  bench.take(1, { until_up_ms });
+  expect(bench.drafts.at(-1)?.body.data).toMatchObject({ reason: 'repeated' });
+  bench.settle(from);
+  await until('it is answered again', () => bench.sent.length === 2);
+  expect(bench.sent[1]).toEqual(bench.sent[0]);
+  expect(bench.runs).toHaveLength(1);
 });
