@@ -166,7 +166,12 @@ export class AccessRoom {
   #chosen(device: string, observed: Observed, entry: SecretText): Right | undefined {
     const session = this.#sessions.at(device, observed.upMs);
     const compartment = session && chosenOf(session.reach, entry.reveal());
-    return session && compartment !== undefined ? this.#rightOf(session, compartment) : undefined;
+    if (session === undefined || compartment === undefined) return undefined;
+    const { credential } = session;
+    // What was assigned when the session began may have been taken back since.
+    const due = this.#parts.dueFor(credential.actor);
+    const stands = reachOf(credential, due, (name) => name === compartment).length > 0;
+    return stands ? this.#rightOf(session, compartment) : undefined;
   }
 
   /** A parcel that is assigned to whoever's credential was granted at this scanner. */

@@ -197,6 +197,16 @@ describe('a courier’s credential', () => {
     expect(openedAt(made)).toEqual(['A02']);
   });
 
+  test('chooses no door whose assignment was taken back since the session began', async () => {
+    const made = await courier();
+    await made.type(BADGE, 'pad');
+    made.due = [DUE[0]];
+    await made.type('2', 'pad');
+    expect(made.opened).toEqual([]);
+    await made.type('1', 'pad');
+    expect(openedAt(made)).toEqual(['A01']);
+  });
+
   test('ends with its session, and at another device it says nothing', async () => {
     const made = await courier();
     await made.scan(`LK:${BADGE}`);
