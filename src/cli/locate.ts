@@ -3,6 +3,7 @@
 import { LatchkeyError } from '../base/errors.ts';
 import { callControl } from '../edge/control/client.ts';
 import { type GatewaySettings, gatewaySettingsSchema, socketPathOf } from '../edge/gateway/settings.ts';
+import type { GatewayStatus } from '../edge/gateway/status.ts';
 import { loadSettings } from '../platform/settings.ts';
 import type { CommandArgs, CommandIo } from './command.ts';
 
@@ -49,4 +50,15 @@ export async function whenNoGateway<T>(asked: Promise<T>, offline: () => Promise
 function isNobodyThere(cause: unknown): boolean {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
   return code === 'ENOENT' || code === 'ECONNREFUSED';
+}
+
+/** Whether a gateway runs that asks on the lines of these settings. */
+export async function hasLines(settings: GatewaySettings, io: CommandIo): Promise<boolean> {
+  try {
+    const status = (await askGateway(settings, io, { verb: 'status' })) as GatewayStatus;
+    return status.lines.length > 0;
+  } catch (error) {
+    if (error instanceof LatchkeyError && error.code === 'SOCKET_REFUSED') return false;
+    throw error;
+  }
 }

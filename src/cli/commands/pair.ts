@@ -11,7 +11,7 @@ import { pairDevice, parsePairingCode } from '../../edge/drivers/latchkey/pair.t
 import { LATCHKEY, LATCHKEY_BAUD, type LatchkeySettings } from '../../edge/drivers/latchkey/settings.ts';
 import { createPort } from '../../edge/ports/create-port.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
-import { gatewaySettings } from '../locate.ts';
+import { gatewaySettings, hasLines } from '../locate.ts';
 import { peopleLogger } from '../people-logger.ts';
 
 const LIMIT_MS = 120_000;
@@ -19,13 +19,21 @@ const CODE_CHARS_MAX = 256;
 
 export const pairCommand: CommandRun = async (args, io) => {
   const name = args.positionals[0] ?? '';
-  const { ports } = gatewaySettings(args);
+  const settings = gatewaySettings(args);
+  const { ports } = settings;
   const entry = ports.find(({ devices }) => devices.some((device) => device.name === name));
   const device = entry?.devices.find((one) => one.name === name);
   if (entry === undefined || device?.driver !== LATCHKEY) {
     throw new LatchkeyError(
       'USAGE',
       `pair: expected the name of a device with "driver: latchkey", found ${JSON.stringify(name)}`,
+    );
+  }
+  // Asked before a code is typed. A serial port is locked by whoever has it; a serial server may let a second master in.
+  if (await hasLines(settings, io)) {
+    throw new LatchkeyError(
+      'PORT_BUSY',
+      `pair: the gateway has this line: stop it ("systemctl stop latchkey"), pair ${name}, and start it again`,
     );
   }
   const code = args.flag('rotate') ? undefined : await pairingCode(args, io);

@@ -7,13 +7,12 @@ import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { describedFamilies } from '../../edge/drivers/describe/table.ts';
 import { type ProbeResult, type ProbeWire, probe, probeSteps } from '../../edge/drivers/probe/probe.ts';
 import type { GatewaySettings } from '../../edge/gateway/settings.ts';
-import type { GatewayStatus } from '../../edge/gateway/status.ts';
 import type { LinkOpener } from '../../edge/ports/link.ts';
 import { serialOpener } from '../../edge/ports/serial-opener.ts';
 import { linkSchema, type PortSettings } from '../../edge/ports/settings.ts';
 import { tcpOpener } from '../../edge/ports/tcp-opener.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
-import { askGateway, gatewaySettings } from '../locate.ts';
+import { gatewaySettings, hasLines } from '../locate.ts';
 
 /** Nothing found, or not everything asked. */
 const CANNOT_TELL = 2;
@@ -94,7 +93,7 @@ async function freeLink(args: CommandArgs, io: CommandIo): Promise<LinkSettings>
       io.err('no gateway settings name this address: make sure that nobody else asks on its line');
     return link;
   }
-  if (await isRunning(settings, io)) {
+  if (await hasLines(settings, io)) {
     const remedy =
       'stop the gateway ("systemctl stop latchkey"), probe, and start it again; "latchkey status" tells what it sees';
     throw new LatchkeyError('PORT_BUSY', `the running gateway asks on port ${holder.name}: ${remedy}`);
@@ -108,16 +107,6 @@ function settingsIfAny(args: CommandArgs): GatewaySettings | undefined {
   } catch (error) {
     if (args.text('config') !== undefined) throw error;
     if (error instanceof LatchkeyError && error.code === 'CONFIG_UNREADABLE') return undefined;
-    throw error;
-  }
-}
-
-async function isRunning(settings: GatewaySettings, io: CommandIo): Promise<boolean> {
-  try {
-    const status = (await askGateway(settings, io, { verb: 'status' })) as GatewayStatus;
-    return status.lines.length > 0;
-  } catch (error) {
-    if (error instanceof LatchkeyError && error.code === 'SOCKET_REFUSED') return false;
     throw error;
   }
 }

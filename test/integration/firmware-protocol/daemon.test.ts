@@ -3,8 +3,8 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { join as join8 } from '../../../firmware-protocol/codec/bytes.ts';
-import { lineOf, sealedHead } from '../../../firmware-protocol/codec/frame.ts';
-import { hex } from '../../../src/base/bytes.ts';
+import { lineOf, openContent, sealedHead } from '../../../firmware-protocol/codec/frame.ts';
+import { OPEN_TYPES } from '../../../firmware-protocol/codec/types.ts';
 import type { CustodyEvent } from '../../../src/evidence/event/event.ts';
 import { storedEvents } from '../../process/support/cables.ts';
 import { makeRig, type Rig } from '../../process/support/rig.ts';
@@ -12,6 +12,7 @@ import { startBroker } from '../../support/broker.ts';
 import { runLatchkey } from '../../support/child.ts';
 import { type Locker, startLocker } from '../../support/locker.ts';
 import { until } from '../../support/until.ts';
+import { openHub } from '../../support/wire-hub.ts';
 
 const DEVICE = 'bank-c';
 const COMPARTMENT = { name: 'C-01', device: DEVICE, channel: 1, polarity: 'closed_is_1', item_sensor: true };
@@ -27,9 +28,9 @@ afterEach(async () => {
   await rig.close();
 });
 
-function openWirePort(firmware: readonly string[] = []): object {
+function openWirePort(firmware: readonly string[] = [], path = locker.path): object {
   const device = { driver: 'latchkey', name: DEVICE, channels: 12, key_file: keyFile(), firmware };
-  const link = { kind: 'serial', path: locker.path, backoff_max_ms: 250 };
+  const link = { kind: 'serial', path, backoff_max_ms: 250 };
   return { name: 'wire', link, poll: { cycle_ms: 50 }, devices: [device] };
 }
 
@@ -59,12 +60,16 @@ async function eventually(type: string, fits: (event: CustodyEvent) => boolean =
   return events(type).find(fits) as CustodyEvent;
 }
 
-test('paired firmware proves itself, and what it senses is marked', async () => {
+async function configure(port: object): Promise<void> {
   const settings = rig.gatewaySettings as { readonly ports: readonly object[] };
-  const ports = [...settings.ports, openWirePort([locker.digest])];
+  const ports = [...settings.ports, port];
   rig.gatewaySettings = { ...settings, ports, custody: { compartments: [COMPARTMENT] } };
   if (rig.gateway.running) await rig.gateway.stop();
   rig.newGateway('gw-rig');
+}
+
+test('paired firmware proves itself, and what it senses is marked', async () => {
+  await configure(openWirePort([locker.digest]));
   await pair();
   expect(statSync(keyFile()).mode & 0o777).toBe(0o600);
   expect(readFileSync(keyFile(), 'utf8')).toContain(locker.identity);
@@ -91,11 +96,6 @@ test('paired firmware proves itself, and what it senses is marked', async () => 
   expect((await eventually('tamper.raised')).data).toMatchObject({ input: 'tamper_b', sensor });
   expect((await eventually('power.lost')).data).toMatchObject({ source: 'mains', sensor });
 
-  // Somebody on the line: a sealed frame that the device's key did not make. The gateway's own finding is not the sensor's.
-  locker.hands(`say ${hex(lineOf(join8(sealedHead(true, 1, 99), new Uint8Array(20).fill(7))))}`);
-  const forged = await eventually('tamper.raised', ({ data }) => data['input'] === 'line_forged');
-  expect(forged.data['sensor']).toBeUndefined();
-
   // Started anew: another boot, another session, and a gap that is told.
   locker.hands('reset');
   const lost = await eventually('device.lost');
@@ -103,6 +103,78 @@ test('paired firmware proves itself, and what it senses is marked', async () => 
   const again = await eventually('device.found', ({ data }) => (data['sensor'] as { boot: number }).boot === 2);
   expect((again.data['sensor'] as { session: string }).session).not.toBe(session);
   await rig.settle();
+});
+
+test('a forged, a replayed, a reflected and a downgraded frame each raise tampering with the line, and change nothing else', async () => {
+  const hub = await openHub({ devices: [locker.path] });
+  try {
+    await configure(openWirePort([], hub.path));
+    await pair();
+    await rig.startGateway();
+    await state('found', 'authenticated');
+    await eventually('device.found');
+    const told = (what: string): Promise<CustodyEvent> =>
+      eventually('tamper.raised', ({ data }) => data['input'] === `line_${what}`);
+
+    // A sealed frame that the device's key did not make.
+    hub.inject(lineOf(join8(sealedHead(true, 1, 99), new Uint8Array(20).fill(7))));
+    // The gateway's own finding is not the sensor's.
+    expect((await told('forged')).data['sensor']).toBeUndefined();
+
+    // What device and gateway said a while ago, both sound when they were new.
+    const answer = hub.fromDevices.findLast(({ frame }) => frame.sealed);
+    const question = hub.fromGateway.findLast(({ frame }) => frame.sealed);
+    if (answer === undefined || question === undefined) throw new Error('expected a sealed frame each way');
+    const later = hub.fromDevices.length + 3;
+    await until('the session went on', () => hub.fromDevices.length >= later);
+    hub.inject(answer.line);
+    expect((await told('replayed')).data['sensor']).toBeUndefined();
+    hub.inject(question.line);
+    expect((await told('reflected')).data['sensor']).toBeUndefined();
+    expect(events('device.lost')).toEqual([]);
+    expect(events('device.found')).toHaveLength(1);
+
+    // Somebody is quicker than the device, and offers the label's key in the place of the one that was asked for.
+    hub.onQuestion(({ frame }) => {
+      if (frame.sealed || frame.type !== OPEN_TYPES.HELLO) return;
+      const challenge = join8(Uint8Array.of(1, 0, 0), new Uint8Array(44).fill(9));
+      hub.inject(lineOf(openContent(true, 1, OPEN_TYPES.CHALLENGE, challenge)));
+    });
+    locker.hands('reset');
+    expect((await told('downgraded')).data['sensor']).toBeUndefined();
+    // The device itself is heard all the same.
+    await eventually('device.found', ({ data }) => (data['sensor'] as { boot: number }).boot === 2);
+    const kinds = events('tamper.raised').map(({ data }) => data['input']);
+    expect(kinds).toEqual(['line_forged', 'line_replayed', 'line_reflected', 'line_downgraded']);
+    expect(events('door.opened')).toEqual([]);
+    await rig.settle();
+  } finally {
+    await hub.close();
+  }
+});
+
+test('pairing while the gateway has the line is refused, with what to do, and harms nothing', async () => {
+  await configure(openWirePort());
+  await pair();
+  await rig.startGateway();
+  await state('found', 'authenticated');
+  const before = readFileSync(keyFile(), 'utf8');
+  const done = await runLatchkey(['pair', DEVICE, '--rotate', '--config', rig.dir.file('gateway.yaml')]);
+  expect(done.code).not.toBe(0);
+  expect(done.err).toContain('the gateway has this line: stop it');
+  expect(done.out).toBe('');
+  expect(JSON.parse(readFileSync(keyFile(), 'utf8'))).toMatchObject({
+    current: (JSON.parse(before) as object)['current' as never],
+  });
+  expect(readFileSync(keyFile(), 'utf8')).not.toContain('"next"');
+  locker.hands('scan ]C0 STILL-HERE');
+  await eventually('code.scanned', ({ data }) => data['text'] === 'STILL-HERE');
+  expect(events('device.lost')).toEqual([]);
+  // Once it stands still the same command does it.
+  await rig.gateway.stop();
+  const rotated = await runLatchkey(['pair', DEVICE, '--rotate', '--config', rig.dir.file('gateway.yaml')]);
+  expect(rotated, rotated.err).toMatchObject({ code: 0 });
+  expect(rotated.out).toContain('key 2');
 });
 
 function base64url(hexText: string): string {
