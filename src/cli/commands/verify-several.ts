@@ -7,6 +7,7 @@ import type { ContinuityFinding } from '../../evidence/anchor/findings.ts';
 import { AnchorsTogether, refutedBy } from '../../evidence/verify/anchors.ts';
 import type { OtherCheckpoint } from '../../evidence/verify/checkpoints.ts';
 import type { VerifyReason } from '../../evidence/verify/reasons.ts';
+import type { ClosedLog } from '../../evidence/verify/trust.ts';
 import type { Failure, Verdict } from '../../evidence/verify/verdict.ts';
 import { othersOf } from '../../evidence/verify/verify-file.ts';
 
@@ -47,6 +48,21 @@ export async function judgeTogether(read: readonly ReadFile[], reread: Reread): 
   const outcome = (['refuted', 'cannot_tell'] as const).find((each) => outcomes.includes(each)) ?? 'verified';
   const files = read.map(({ file, verdict }) => ({ file, ...verdict }));
   return { outcome, exitCode: EXIT_CODES[outcome], files, together };
+}
+
+/** Logs that ended without their key, by entry 0 of the log that went on at the same gateway. */
+export function closedBy(read: readonly ReadFile[]): readonly ClosedLog[] {
+  const verified = read.filter(({ verdict }) => verdict.outcome === 'verified');
+  return verified
+    .flatMap(({ verdict }) => verdict.logs)
+    .flatMap(({ origin, predecessor }) =>
+      predecessor !== undefined && gatewayOf(predecessor.origin) === gatewayOf(origin) ? [predecessor] : [],
+    );
+}
+
+/** Operator domain and gateway. */
+function gatewayOf(origin: string): string {
+  return origin.slice(0, origin.lastIndexOf('/'));
 }
 
 function concludedTogether(continuity: readonly ContinuityFinding[], found: Failure | string | undefined): Together {

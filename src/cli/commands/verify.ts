@@ -7,13 +7,14 @@ import { portableCrypto } from '../../evidence/portable-crypto.ts';
 import { AnchorsTogether } from '../../evidence/verify/anchors.ts';
 import { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile } from '../../evidence/verify/enrolled.ts';
 import { POLICY_BYTES_MAX, parsePolicy, policyOfVkey, type TrustPolicy } from '../../evidence/verify/policy.ts';
+import type { ClosedLog } from '../../evidence/verify/trust.ts';
 import type { LogFinding, Verdict } from '../../evidence/verify/verdict.ts';
 import { unjoinedSizes, type VerifyOptions, verifyFile } from '../../evidence/verify/verify-file.ts';
 import type { Envelope } from '../../evidence/wire/envelope.ts';
 import { nodeCrypto, nodeSha512 } from '../../platform/node-crypto.ts';
 import { describeProblem } from '../../platform/problem.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
-import { describeTogether, judgeTogether, type ReadFile } from './verify-several.ts';
+import { closedBy, describeTogether, judgeTogether, type ReadFile } from './verify-several.ts';
 
 export const verifyCommand: CommandRun = async (args, io) => {
   const { policy, single } = trustOf(args);
@@ -27,8 +28,17 @@ export const verifyCommand: CommandRun = async (args, io) => {
   const read: ReadFile[] = [];
   for (const file of args.positionals) read.push({ file, ...(await verdictOver(file, options)) });
   if (read.length < 2) return say(args, io, read[0]);
+  // The log after one that lost its key says that it ended; there may be a chain of them.
+  let closed: readonly ClosedLog[] = [];
+  for (let more = closedBy(read); more.length > closed.length; more = closedBy(read)) {
+    closed = more;
+    for (const [i, { file, verdict }] of read.entries()) {
+      if (verdict.reason !== 'unsigned' || !isReadAgain(file)) continue;
+      read[i] = { file, ...(await verdictOver(file, { ...options, closed })) };
+    }
+  }
   const several = await judgeTogether(read, async (file, others) =>
-    isReadAgain(file) ? await readWith(file, { ...options, others }) : undefined,
+    isReadAgain(file) ? await readWith(file, { ...options, closed, others }) : undefined,
   );
   if (args.flag('json')) io.out(JSON.stringify(several));
   else {

@@ -2,11 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { base64url } from '../../../src/base/bytes.ts';
 import type { SeveralVerdicts } from '../../../src/cli/commands/verify-several.ts';
+import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { AnchoredLog, twice, vkeyText, whole } from '../../support/anchored-log.ts';
 import { mainPath, runLatchkey } from '../../support/child.ts';
 import { makeTempDir, type TempDir } from '../../support/temp-dir.ts';
-import { fill } from '../../support/test-events.ts';
+import { eventOf, fill } from '../../support/test-events.ts';
+import { TestLog } from '../../support/test-log.ts';
 import { policyText } from '../../support/test-trust.ts';
 
 const log = twice();
@@ -72,6 +75,35 @@ test('without a TPM two trees of one log are a fork, also where neither file end
   expect(together.detail).toMatch(/copy and .*whole: another root is named for size 12/);
   const said = await runLatchkey(['verify', dir.file('copy'), dir.file('whole'), '--vkey', vkeyText(log)]);
   expect(said.out).toMatch(/^VERIFIED: \S*copy .*\nVERIFIED: \S*whole .*\nTOGETHER REFUTED\n {2}file_fork: /s);
+});
+
+test('a log that lost its key is taken, unsigned, on the word of the one that went on, and of no other gateway', async () => {
+  const { size, root } = log.checkpoint();
+  const next = new AnchoredLog('after', log.tpm, 2).opened(
+    { log: log.origin, cause: 'tpm_cleared', size, root: base64url(root) },
+    log.tpm.counter,
+  );
+  const stranger = new TestLog('stranger', 'gw-0002', 2);
+  stranger.append(
+    encodeLeaf(
+      eventOf(stranger, 0, 'journal.opened', { version: '0.1.0', after: { log: log.origin, cause: 'key_lost' } }),
+    ),
+  );
+  put('unsigned', log.batch(0, 12, { unsigned: true }));
+  put('next', next.batch(0, 1));
+  put('stranger', stranger.batch(0, 1));
+  const logs = [log, next].map((each) => ({ vkey: vkeyText(each), ...log.tpm.policy }));
+  const trust = dir.file('both.json');
+  writeFileSync(trust, policyText([], { logs: [...logs, { vkey: vkeyText(stranger) }] }));
+  for (const names of [
+    ['unsigned', 'next'],
+    ['next', 'unsigned'],
+  ]) {
+    const { code, files } = await verify(names, ['--policy', trust]);
+    expect([code, files.map((each) => each.outcome)]).toEqual([0, ['verified', 'verified']]);
+  }
+  const { code, files } = await verify(['unsigned', 'stranger'], ['--policy', trust]);
+  expect([code, files[0]?.reason, files[1]?.outcome]).toEqual([1, 'unsigned', 'verified']);
 });
 
 test('what one file cannot tell, or is refuted by, decides over all of them', async () => {
