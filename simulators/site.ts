@@ -88,7 +88,7 @@ export async function startSite({ site, scheduler = systemScheduler() }: StartSi
   const cameras = new Map<string, Camera>();
   const close = async (): Promise<void> => {
     for (const line of lines) {
-      line.bus?.close();
+      for (const bus of line.buses ?? []) bus.close();
       line.instrument?.close();
       line.faulty.close();
     }
@@ -235,17 +235,17 @@ class RunningSite implements Site {
   }
 
   requests(line: string): number {
-    return this.#line(line).bus?.requests ?? 0;
+    return requestsOf(this.#line(line));
   }
 
   report(): SiteReport {
-    const lines = this.#lines.map(({ name, cable, bus, faulty, counts }) => ({
-      line: name,
-      address: cable.address,
-      plugged: cable.plugged,
-      requests: bus?.requests ?? 0,
-      emissions: faulty.emissions,
-      faults: counts.snapshot(),
+    const lines = this.#lines.map((line) => ({
+      line: line.name,
+      address: line.cable.address,
+      plugged: line.cable.plugged,
+      requests: requestsOf(line),
+      emissions: line.faulty.emissions,
+      faults: line.counts.snapshot(),
     }));
     return { lines };
   }
@@ -261,4 +261,8 @@ class RunningSite implements Site {
     if (line === undefined) throw new LatchkeyError('USAGE', `no line of this site is named ${name}`);
     return line;
   }
+}
+
+function requestsOf({ buses = [] }: SiteLine): number {
+  return buses.reduce((sum, { requests }) => sum + requests, 0);
 }

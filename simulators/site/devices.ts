@@ -27,8 +27,8 @@ export interface SiteLine {
   readonly cable: Cable;
   readonly faulty: FaultyLine;
   readonly counts: FaultCounts;
-  /** The one with boards on it. */
-  readonly bus?: BoardBus;
+  /** Of the one with boards on it: a bus for each family, all on this cable. */
+  readonly buses?: readonly BoardBus[];
   /** The one with a scanner on it. */
   readonly scanner?: ScannerSettings;
   /** The one with a keypad on it. */
@@ -65,15 +65,34 @@ export async function openLine(line: LineSettings, parts: DeviceParts): Promise<
     heard = (chunk) => instrument.receive(chunk);
     return { ...common, instrument };
   }
-  const family = BOARD_FAMILIES[line.family ?? 'xor_8a80'];
-  const boards = (line.boards ?? []).map(boardSettings);
-  const bus = new BoardBus(
-    { family, boards, baud: line.baud ?? family.defaultBaud },
-    { bank: parts.bank, scheduler: parts.scheduler, counts, emit: (emission) => faulty.emit(emission) },
-  );
-  heard = (chunk) => bus.receive(chunk);
-  return { ...common, bus };
+  const buses = busesOf(line, parts, common);
+  heard = (chunk) => {
+    for (const bus of buses) bus.receive(chunk);
+  };
+  return { ...common, buses };
 }
+
+/**
+ * Boards of another family hear a question as noise, as real ones do. Answers of two families that overlap follow each
+ * other; within one they collide.
+ */
+function busesOf(
+  line: LineSettings,
+  { bank, scheduler }: DeviceParts,
+  { counts, faulty }: Pick<SiteLine, 'counts' | 'faulty'>,
+): readonly BoardBus[] {
+  const boards = line.boards ?? [];
+  const familyOf = (board: (typeof boards)[number]): FamilyName => board.family ?? line.family ?? 'xor_8a80';
+  const families = [...new Set(boards.map(familyOf))];
+  const baud = line.baud ?? BOARD_FAMILIES[line.family ?? families[0] ?? 'xor_8a80'].defaultBaud;
+  return families.map((name) => {
+    const own = boards.filter((board) => familyOf(board) === name).map(boardSettings);
+    const settings = { family: BOARD_FAMILIES[name], boards: own, baud };
+    return new BoardBus(settings, { bank, scheduler, counts, emit: (emission) => faulty.emit(emission) });
+  });
+}
+
+type FamilyName = keyof typeof BOARD_FAMILIES;
 
 function instrumentOf(line: LineSettings, parts: InstrumentParts): SsiScanner | Scale | Receiver | undefined {
   if (line.ssi !== undefined) return new SsiScanner(line.ssi, parts);

@@ -13,6 +13,8 @@ const control = z.string().max(8);
 
 const boardSchema = z.strictObject({
   name,
+  /** Of another family than its line: it hears the line's speed. */
+  family: z.enum(FAMILY_NAMES).optional(),
   address: z.int().min(0).max(255),
   channels: channel.default(16),
   /** Feedback bit of a shut door. */
@@ -99,7 +101,11 @@ const lineSchema = z
     faults: faultsSchema.optional(),
   })
   .refine((line) => line.pty === undefined || line.tcp === undefined, 'either pty or tcp')
-  .refine((line) => (line.boards === undefined) === (line.family === undefined), 'boards together with their family')
+  .refine(({ boards, family }) => boards !== undefined || family === undefined, 'boards together with their family')
+  .refine(
+    ({ boards = [], family }) => family !== undefined || boards.every((board) => board.family !== undefined),
+    'boards together with their family',
+  )
   .refine(
     ({ boards, keypad, position, scale, scanner, ssi }) =>
       [boards, keypad, position, scale, scanner, ssi].filter((each) => each !== undefined).length === 1,

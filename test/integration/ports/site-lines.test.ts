@@ -313,3 +313,48 @@ describe('lines of a simulated site', () => {
     });
   });
 });
+
+test('boards of three families on one simulated line are each read by their own driver, at one speed', async () => {
+  const made = await site({
+    name: 'mixed',
+    lines: [
+      {
+        name: 'bus',
+        pty: {},
+        family: 'xor_8a80',
+        boards: [
+          { name: 'x', address: 1, channels: 24 },
+          { name: 'w', address: 0, channels: 12, family: 'wkly' },
+          { name: 'n', address: 2, channels: 4, family: 'winnsen' },
+        ],
+      },
+    ],
+  });
+  const { line, boards, changes } = bench({
+    name: 'bus',
+    link: { kind: 'serial', path: made.address('bus') },
+    poll: POLL,
+    devices: [
+      { driver: 'xor_8a80', name: 'x', address: 1, channels: 24 },
+      { driver: 'wkly', name: 'w', address: 0, channels: 12 },
+      { driver: 'winnsen', name: 'n', address: 2, channels: 4 },
+    ],
+  });
+  for (const [name, channel] of [
+    ['x', 20],
+    ['w', 7],
+    ['n', 3],
+  ] as const) {
+    await until(`${name} is read`, () => boards(name).length > 0);
+    made.open(`${name}.${channel}`);
+    // A winnsen board is asked lock by lock: the reading that names this one says that it alone is open.
+    await until(`${name} is seen open`, () => boards(name).some((reading) => seen(reading).open.includes(channel)));
+    expect(boards(name).flatMap((reading) => seen(reading).open)).toSatisfy((open: readonly number[]) =>
+      open.every((each) => each === channel),
+    );
+    expect(changes(name)).toEqual(['found answered']);
+  }
+  const { devices } = line.status();
+  expect(devices.map(({ state }) => state)).toEqual(['found', 'found', 'found']);
+  expect(made.requests('bus')).toBeGreaterThan(6);
+});
