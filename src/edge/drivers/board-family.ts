@@ -90,6 +90,8 @@ export interface ProbeRequest {
   /** The address that it asks; absent where it asks whoever is there. */
   readonly address?: number;
   readonly request: Uint8Array;
+  /** The answer holds as many channels as were asked for, whatever the board has. */
+  readonly channelsAsAsked?: true;
 }
 
 export interface BoardFamily {

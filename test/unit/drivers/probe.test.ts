@@ -230,3 +230,12 @@ describe('other devices', () => {
     expect(result.asked).toBeLessThan(30);
   });
 });
+
+test('a board that answers with as many inputs as it is asked for is not said to have so many', async () => {
+  const line = simulated('modbus_io', 9_600, [1]);
+  const { found } = await probe(options(line.open, { family: 'modbus_io' }));
+  expect(found).toEqual([{ kind: 'board', family: 'modbus_io', address: 1, baud: 9_600 }]);
+  const told = simulated('xor_8a80', 9_600, [1]);
+  const { found: board } = await probe(options(told.open, { family: 'xor_8a80' }));
+  expect(board).toMatchObject([{ family: 'xor_8a80', channels: 16 }]);
+});

@@ -59,7 +59,8 @@ export const modbusIo: BoardFamily = {
   describe: (frame) => describeModbus(frame, 'opens'),
   probes: () =>
     Array.from({ length: PROBED_ADDRESSES }, (_, index) => {
-      return { baud: BAUD, address: index + 1, request: request(index + 1, READ_INPUTS, 0, PROBED_INPUTS) };
+      const asked = request(index + 1, READ_INPUTS, 0, PROBED_INPUTS);
+      return { baud: BAUD, address: index + 1, request: asked, channelsAsAsked: true };
     }),
 };
 

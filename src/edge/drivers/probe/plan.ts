@@ -61,14 +61,19 @@ export function loneSteps(): readonly ProbeStep[] {
 /** Status questions of every family of boards, the likeliest speed of each first. */
 export function boardSteps(): readonly ProbeStep[] {
   return BOARD_FAMILIES.flatMap(({ name, probes }) =>
-    (probes?.() ?? []).map(({ baud, address, request }) => ({
+    (probes?.() ?? []).map(({ baud, address, request, channelsAsAsked }) => ({
       kind: 'board' as const,
       family: name,
       baud,
       ...(address !== undefined && { address }),
       request,
       waitMs: REPLY_WAIT_MS,
-      read: (bytes: Uint8Array) => boardIn(name, request, address, bytes),
+      read: (bytes: Uint8Array) => {
+        const found = boardIn(name, request, address, bytes);
+        if (found === undefined || channelsAsAsked !== true) return found;
+        const { channels: _, ...told } = found;
+        return told;
+      },
     })),
   );
 }
