@@ -272,6 +272,12 @@ export class AccessRoom {
       store.finish(intent, true);
       return this.#sayRefused(device);
     }
+    if (store.get(id)?.isRevoked !== false) {
+      // Taken back while it was written down: whoever was told so relies on it.
+      store.finish(intent, true);
+      this.#words.refused(observed, { device, method, attempts, reason: 'revoked', credential: id, compartment });
+      return this.#sayRefused(device);
+    }
     this.#sayGranted(device);
     this.#track(() => this.#ask(device, right, intent, attempts));
   }

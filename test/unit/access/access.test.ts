@@ -225,6 +225,15 @@ describe('a courier’s credential', () => {
     expect(made.reasons()).toEqual(['revoked']);
   });
 
+  test('that is revoked while its grant is written down opens nothing', async () => {
+    const made = await courier();
+    made.due = [DUE[1]];
+    made.journalFlush = async () => void made.store.revoke('credential-7');
+    await made.scan(`LK:${BADGE}`);
+    expect(made.opened).toEqual([]);
+    expect(made.reasons()).toEqual(['revoked']);
+  });
+
   test('opens at once the one door that is meant', async () => {
     const made = await courier();
     made.due = [DUE[1]];
