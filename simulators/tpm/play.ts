@@ -116,7 +116,7 @@ class Hands {
     while (!signal.aborted) {
       await Promise.race([stopped, this.#tpm.exited()]);
       await this.#busy;
-      if (!signal.aborted && !this.#tpm.running) throw new LatchkeyError('PORT_UNAVAILABLE', 'swtpm ended by itself');
+      if (!signal.aborted && !this.#tpm.running) throw new LatchkeyError('TPM_UNAVAILABLE', 'swtpm ended by itself');
     }
     this.close();
     await this.#busy;

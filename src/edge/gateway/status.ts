@@ -90,6 +90,8 @@ export function tpmProblems(tpm: TpmStatus | undefined): readonly string[] {
   if (state === 'away') {
     const forS = Math.round((awayForMs ?? 0) / 1_000);
     found.push(`the TPM has not anchored for ${forS} s, and nothing since is anchored: ${reason}`);
+  } else if (tpm.silent !== undefined && tpm.ak !== undefined) {
+    found.push(`the TPM does not answer, and nothing will be anchored until it does: ${tpm.silent}`);
   } else if (because === 'wear') {
     found.push(`anchors wait ${Math.ceil((dueInMs ?? 0) / 1_000)} s: the wear budget of the TPM is used up`);
   }

@@ -75,6 +75,8 @@ export interface TpmStatus {
   readonly cleared?: number;
   /** What the enrolment says of it was so before it was cleared. */
   readonly enrolAgain?: boolean;
+  /** Why the newest look at it found nobody; absent when it answered. Anchors that are due say `away` by themselves. */
+  readonly silent?: string;
   /** This start is attested in the log. */
   readonly attested: boolean;
   readonly anchors: AnchoringStatus & {
@@ -100,6 +102,7 @@ export class TpmDuty {
   #lookTimer: Timer | undefined;
   #attesting: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
+  #silent: string | undefined;
 
   constructor(parts: TpmDutyParts) {
     this.#parts = parts;
@@ -167,6 +170,7 @@ export class TpmDuty {
       ...(known && { ak: base64(tpm.box.akSpki), counterName: hex(known.counter.name) }),
       ...(times > 0 && { cleared: times }),
       ...(enrolAgain && { enrolAgain }),
+      ...(this.#silent !== undefined && { silent: this.#silent }),
       attested: this.#attested !== undefined,
       anchors: {
         ...anchoring,
@@ -220,6 +224,7 @@ export class TpmDuty {
 
   /** The TPM is in another boot than the one that was attested: the log must tell of it. */
   #saw(resets: number, restarts: number): void {
+    this.#silent = undefined;
     const last = this.#attested;
     if (last === undefined || (last.resets === resets && last.restarts === restarts)) return;
     this.#reason = resets < last.resets ? 'tpm_cleared' : resets > last.resets ? 'tpm_reset' : 'tpm_resumed';
@@ -243,7 +248,8 @@ export class TpmDuty {
       const { resetCount, restartCount } = await this.#parts.tpm.box.clock(signal);
       this.#saw(resetCount, restartCount);
     } catch (error) {
-      // Whoever needs the TPM says that it is away.
+      // Whoever needs the TPM says that it is away; while nobody does, this is how people learn it before they need it.
+      if (!this.#abort.signal.aborted) this.#silent = explain(error);
       this.#parts.logger.debug({ reason: explain(error) }, 'the clock of the TPM cannot be read now');
     }
   }

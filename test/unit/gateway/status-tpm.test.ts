@@ -29,6 +29,15 @@ test('a TPM that is away is one, with the time and the reason', () => {
   ]);
 });
 
+test('a TPM that answers nobody is one before an anchor is due, and is told once', () => {
+  const silent = { ...IDLE, silent: 'connect ENOENT' };
+  expect(tpmProblems(silent)).toEqual([
+    'the TPM does not answer, and nothing will be anchored until it does: connect ENOENT',
+  ]);
+  const anchors = { ...IDLE.anchors, state: 'away', awayForMs: 61_000, reason: 'no answer' } as const;
+  expect(tpmProblems({ ...silent, anchors })).toHaveLength(1);
+});
+
 test('a wear budget that is used up is one, with the time until the next anchor', () => {
   const anchors = { ...IDLE.anchors, state: 'waiting', dueInMs: 600_500, because: 'wear' } as const;
   expect(tpmProblems({ ...IDLE, anchors })).toEqual(['anchors wait 601 s: the wear budget of the TPM is used up']);
