@@ -6,8 +6,23 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Site } from '../site.ts';
 import type { SimulatedTpm } from '../tpm/tpm.ts';
+import type { Firmware } from './firmware.ts';
 import type { GatewayView } from './product.ts';
-import { CODED, COMPARTMENTS, DESK, DOCK, EAST, EAST_LINE, KEYPAD, SCALE, WEST, WEST_LINE } from './stage.ts';
+import {
+  CODED,
+  COMPARTMENTS,
+  DESK,
+  DOCK,
+  EAST,
+  EAST_LINE,
+  FIRMWARE,
+  FIRMWARE_COMPARTMENT,
+  FIRMWARE_LINE,
+  KEYPAD,
+  SCALE,
+  WEST,
+  WEST_LINE,
+} from './stage.ts';
 
 export const GATEWAY_ID = 'demo-0001';
 export const DOMAIN = 'lockers.example';
@@ -60,8 +75,9 @@ export function writeGatewayConfig(
   site: Site,
   brokerUrl: string,
   { witnessVkey, commandVkey }: { readonly witnessVkey: string; readonly commandVkey: string },
-  tpm: SimulatedTpm | undefined,
+  { tpm, firmware }: { readonly tpm: SimulatedTpm | undefined; readonly firmware: Firmware | undefined },
 ): void {
+  const compartments = firmware === undefined ? COMPARTMENTS : [...COMPARTMENTS, FIRMWARE_COMPARTMENT];
   const serial = (line: string): object => ({ kind: 'serial', path: site.address(line) });
   const [host = '', port = ''] = site.address(DOCK).split(':');
   const poll = { cycle_ms: 100, reply_timeout_ms: 80, turnaround_ms: 5 };
@@ -85,13 +101,14 @@ export function writeGatewayConfig(
       { name: KEYPAD, link: serial(KEYPAD), devices: [{ driver: 'keypad', name: KEYPAD }] },
       { name: SCALE, link: serial(SCALE), devices: [{ driver: 'mt_sics', name: SCALE }] },
       { name: DOCK, link: { kind: 'tcp', host, port: Number(port) }, devices: [scanner(DOCK)] },
+      ...(firmware === undefined ? [] : [openWirePort(firmware)]),
     ],
     custody: {
-      compartments: COMPARTMENTS.map(({ name, board: device, channel, sensor }) => ({
+      compartments: compartments.map(({ name, board: device, channel, sensor }) => ({
         name,
         device,
         channel,
-        polarity: device === WEST.name ? 'closed_is_1' : 'closed_is_0',
+        polarity: device === EAST.name ? 'closed_is_0' : 'closed_is_1',
         item_sensor: sensor,
         scanners: [DESK],
         ...(name === CODED && { controlled: true, scale: SCALE }),
@@ -102,6 +119,11 @@ export function writeGatewayConfig(
     commands: { keys: [{ vkey: commandVkey, verbs: ['grant', 'assign'] }] },
   };
   writeFileSync(files.gatewayConfig, stringify(settings));
+}
+
+function openWirePort({ path, keyFile, digest }: Firmware): object {
+  const device = { driver: 'latchkey', ...FIRMWARE, key_file: keyFile, firmware: [digest] };
+  return { name: FIRMWARE_LINE, link: { kind: 'serial', path }, poll: { cycle_ms: 100 }, devices: [device] };
 }
 
 export function writeReceiveConfig(files: DemoFiles, brokerUrl: string): void {

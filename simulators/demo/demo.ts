@@ -29,11 +29,12 @@ import {
 } from './configs.ts';
 import { Feed } from './feed.ts';
 import { findOut } from './findings.ts';
+import { demoFirmware } from './firmware.ts';
 import { play, type Tally } from './play.ts';
 import { Consumer, Gateway, latchkeyDone } from './product.ts';
 import { isGood, type Played, storyOf, summaryOf } from './report.ts';
 import { Service } from './service.ts';
-import { stageSettings } from './stage.ts';
+import { FIRMWARE, stageSettings } from './stage.ts';
 import { demoTpm } from './tpm.ts';
 
 export interface DemoOptions {
@@ -82,8 +83,13 @@ async function perform(
   cleanups.push(() => site.close());
   say('a site that is not there: two cabinets, a scanner, a keypad and a scale on pseudo-terminals, a scanner on TCP');
 
+  const starting = demoFirmware(join(files.dir, 'firmware'), say);
+  cleanups.push(async () => (await starting)?.stop());
+  // Awaited below; until then a failure must not count as unheard.
+  starting.catch(() => undefined);
   const tpm = await demoTpm(join(files.dir, 'tpm'), say);
   if (tpm !== undefined) cleanups.push(() => tpm.stop());
+  const firmware = await starting;
   const feed = new Feed((entry) => announce(entry, say));
   const gateway = new Gateway(files.gatewayConfig, feed, () => newestReceiptSize(broker.retained));
   const consumer = new Consumer(files.receiveConfig);
@@ -93,7 +99,11 @@ async function perform(
   const witnessVkey = await consumer.witnessVkey();
   writeCommandConfig(files, broker.url);
   const commandVkey = (await latchkeyDone(['command', 'key', '--config', files.commandConfig])).trim();
-  writeGatewayConfig(files, site, broker.url, { witnessVkey, commandVkey }, tpm);
+  writeGatewayConfig(files, site, broker.url, { witnessVkey, commandVkey }, { tpm, firmware });
+  if (firmware !== undefined) {
+    await latchkeyDone(['pair', FIRMWARE.name, '--config', files.gatewayConfig, '--code-file', firmware.codeFile]);
+    say('firmware in C on a line of its own was given a key: what it senses is proved from the sensor on');
+  }
   const view = await gateway.start();
   const { vkey, origin } = view;
   say(`the gateway runs and keeps the log ${origin}`);
@@ -107,7 +117,7 @@ async function perform(
     scheme: 'sscc',
   });
   const service = new Service(files.commandConfig, reference);
-  const tally = await play({ site, broker, gateway, service, feed, journalDir, tpm, say });
+  const tally = await play({ site, broker, gateway, service, feed, journalDir, tpm, firmware, say });
   await gateway.stop();
   say('the gateway stopped cleanly, once its last entry was receipted');
   const findings = await findOut({
@@ -123,6 +133,7 @@ async function perform(
     vkey,
     witnessVkey,
     akSpki: view.tpm?.ak,
+    hasFirmware: firmware !== undefined,
     lineFaults: lineFaultsOf(site),
   };
   const summary = summaryOf(findings, played);

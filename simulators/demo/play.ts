@@ -9,11 +9,12 @@ import type { Site } from '../site.ts';
 import type { SimulatedTpm } from '../tpm/tpm.ts';
 import type { DemoBroker } from './broker.ts';
 import { about, type Feed } from './feed.ts';
+import type { Firmware } from './firmware.ts';
 import { Hands, type Parcel, parcelOf } from './hands.ts';
 import { killMidWrite } from './mid-write.ts';
 import type { Gateway } from './product.ts';
 import type { Service } from './service.ts';
-import { CODED, COMPARTMENTS, DOCK, EAST, EAST_LINE, KEYPAD, SCALE, WEST } from './stage.ts';
+import { CODED, COMPARTMENTS, DOCK, EAST, EAST_LINE, FIRMWARE_COMPARTMENT, KEYPAD, SCALE, WEST } from './stage.ts';
 
 export interface PlayParts {
   readonly site: Site;
@@ -25,6 +26,7 @@ export interface PlayParts {
   readonly journalDir: string;
   /** Loses its power when the gateway does. */
   readonly tpm: SimulatedTpm | undefined;
+  readonly firmware: Firmware | undefined;
   readonly say: (text: string) => void;
 }
 
@@ -64,6 +66,7 @@ export async function play(parts: PlayParts): Promise<Tally> {
   await cutInMidWrite(scene);
   await afternoon(scene, second, fourth);
   await evening(scene);
+  if (parts.firmware !== undefined) await provedFromTheSensor(scene, parts.firmware);
   return tally;
 }
 
@@ -199,6 +202,25 @@ async function evening(scene: Scene): Promise<void> {
   site.type(KEYPAD, RECIPIENT_CODE);
   await feed.after(mark, 'refusal of a code', ({ type }) => type === 'access.refused');
   say('a courier and a recipient came in by their codes; the second time, a code opens nothing');
+  await gateway.receipted(RECEIPT_LIMIT_MS);
+}
+
+/** The same visit at a compartment whose controller proves who it is; it kept its session's key through the gateway's crash. */
+async function provedFromTheSensor({ hands, parcel, feed, gateway, say }: Scene, firmware: Firmware): Promise<void> {
+  const { name, channel } = FIRMWARE_COMPARTMENT;
+  const one = parcel();
+  for (const there of [true, false]) {
+    if (there) await hands.scan(one);
+    const mark = feed.size;
+    firmware.open(channel);
+    await feed.after(mark, `opening of ${name}`, about('door.opened', name));
+    firmware.item(channel, there);
+    await feed.after(mark, `item change in ${name}`, about('occupancy.changed', name));
+    firmware.shut(channel);
+    const end = there ? 'parcel.deposited' : 'parcel.collected';
+    await feed.after(mark, `${end} in ${name}`, about(end, name));
+  }
+  say('a parcel went through a compartment whose controller proves what it says');
   await gateway.receipted(RECEIPT_LIMIT_MS);
 }
 

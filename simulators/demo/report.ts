@@ -14,6 +14,8 @@ export interface Played {
   /** SubjectPublicKeyInfo of the TPM's AK, base64; undefined without a TPM. */
   readonly akSpki: string | undefined;
   readonly dataDir: string;
+  /** Whether real firmware took part. */
+  readonly hasFirmware: boolean;
   /** What the simulated lines did to the bytes. */
   readonly lineFaults: ReadonlyMap<string, number>;
 }
@@ -38,6 +40,8 @@ export interface Summary {
   /** Anchors of the log that verified. */
   readonly anchors: number;
   readonly ak_spki?: string;
+  /** Entries from an authenticated sensor; absent when no firmware took part. */
+  readonly authenticated?: number;
 }
 
 export function summaryOf(findings: Findings, played: Played): Summary {
@@ -59,12 +63,26 @@ export function summaryOf(findings: Findings, played: Played): Summary {
     assurance: findings.assurance,
     anchors: findings.anchors.verified,
     ...(played.akSpki !== undefined && { ak_spki: played.akSpki }),
+    ...(played.hasFirmware && { authenticated: authenticatedOf(findings) }),
   };
 }
 
 export function isGood(summary: Summary): boolean {
   const isAnchored = summary.ak_spki === undefined || summary.anchors > 0;
-  return isAnchored && summary.lost === 0 && summary.duplicates === 0 && summary.verified && summary.tamper_detected;
+  const isHeard = summary.authenticated === undefined || summary.authenticated > 0;
+  return (
+    isAnchored &&
+    isHeard &&
+    summary.lost === 0 &&
+    summary.duplicates === 0 &&
+    summary.verified &&
+    summary.tamper_detected
+  );
+}
+
+/** Entries that say by which session of which device they were proved. */
+function authenticatedOf({ exported }: Findings): number {
+  return exported.events.filter(({ event }) => event.data['sensor'] !== undefined).length;
 }
 
 export function storyOf(findings: Findings, played: Played): readonly string[] {
@@ -149,6 +167,11 @@ function proved(findings: Findings, played: Played): string[] {
     `  over lines with ${faults || 'no faults'}`,
     `  a signed note after each of ${count(findings.exported.batches.length, 'batch', 'batches')}, over the whole tree so far; the last one at ${findings.exported.size}`,
     `  the consumer's receipt of ${when} UTC covers all ${findings.receipted}: they are on its disk`,
+    ...(played.hasFirmware
+      ? [
+          `  ${count(authenticatedOf(findings), 'entry', 'entries')} from firmware in C that proved itself by the key of its label`,
+        ]
+      : []),
     ...anchored(findings, played),
     `  latchkey verify: ${findings.verified ? 'verified' : 'NOT VERIFIED'}, by policy and by key`,
   ];

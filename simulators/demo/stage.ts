@@ -20,6 +20,9 @@ export const KEYPAD = 'pad';
 /** Stands under the one compartment that opens for codes alone. */
 export const SCALE = 'scale';
 export const CODED = 'w6';
+/** A controller in real C firmware that speaks the open wire, outside of the simulated site; where a C compiler is. */
+export const FIRMWARE = { name: 'south', address: 1, channels: 12 };
+export const FIRMWARE_LINE = 'bus-south';
 export const WEST_LINE = 'bus-west';
 export const EAST_LINE = 'bus-east';
 
@@ -28,6 +31,9 @@ export const COMPARTMENTS: readonly StageCompartment[] = [
   ...Array.from({ length: 6 }, (_, i) => ({ name: `w${i + 1}`, board: 'west', channel: i + 1, sensor: false })),
   ...Array.from({ length: 6 }, (_, i) => ({ name: `e${i + 1}`, board: 'east', channel: i + 1, sensor: true })),
 ];
+
+/** The one compartment behind the firmware. */
+export const FIRMWARE_COMPARTMENT: StageCompartment = { name: 's1', board: 'south', channel: 1, sensor: true };
 
 export const WEST = { name: 'west', address: 1, channels: 24 };
 export const EAST = { name: 'east', address: 0, channels: 16 };

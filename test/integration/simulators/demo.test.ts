@@ -6,7 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { runToEnd } from '../../../simulators/demo/child-process.ts';
 import { runLatchkey } from '../../support/child.ts';
 
-const MAIN = join(import.meta.dirname, '../../../dist/simulators/demo/main.js');
+/** The build under test: the checkout's own, or that whose command line is named. */
+const CLI = process.env['LATCHKEY_TEST_MAIN'] ?? join(import.meta.dirname, '../../../dist/src/cli/main.js');
+const MAIN = join(dirname(CLI), '../../simulators/demo/main.js');
 const LIMIT_MS = 280_000;
 
 interface Summary {
@@ -18,6 +20,7 @@ interface Summary {
   readonly witness_vkey: string;
   readonly anchors: number;
   readonly ak_spki: string;
+  readonly authenticated: number;
 }
 
 describe('the demo', () => {
@@ -45,6 +48,13 @@ describe('the demo', () => {
       const ak = createPublicKey({ key: Buffer.from(summary.ak_spki, 'base64'), format: 'der', type: 'spki' });
       expect(ak.asymmetricKeyDetails?.namedCurve).toBe('prime256v1');
       expect(events).toBeGreaterThan(100);
+      // Real firmware in C: found twice, and a parcel put in and taken out.
+      const proved = readFileSync(summary.export, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('"sensor":{'));
+      expect(proved).toHaveLength(summary.authenticated);
+      expect(proved.filter((line) => line.includes('"type":"device.found"')).length).toBeGreaterThan(1);
+      expect(summary.authenticated).toBeGreaterThan(6);
 
       const lines = readFileSync(summary.export, 'utf8').split('\n');
       const indices = lines
