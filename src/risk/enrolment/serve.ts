@@ -30,6 +30,10 @@ async function serviceParts(settings: EnrolmentSettings, deps: ServeDeps, trust:
   const store = await FileEnrolmentStore.open(settings.data_dir);
   const { key, made } = await keyOf(settings);
   if (made) deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for records: verifiers must be told');
+  if (settings.escrow_key === undefined) {
+    const means = 'boxes keep empty owner and lockout authorisations: whoever is on one can clear its TPM';
+    deps.logger.warn({ setting: 'escrow_key', means }, 'no escrow key');
+  }
   return {
     cryptos: { evidence: nodeCrypto, tpm: nodeTpmCrypto },
     rules: {
