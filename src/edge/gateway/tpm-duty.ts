@@ -8,13 +8,14 @@
 import { Backoff } from '../../base/backoff.ts';
 import { base64, base64url, equalBytes, hex } from '../../base/bytes.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
-import { explain } from '../../base/errors.ts';
+import { explain, LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import type { SignedAttest } from '../../evidence/anchor/signed-attest.ts';
 import { startStatement, statementDigest } from '../../evidence/anchor/statement.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { AnchorStore } from '../contracts/anchor-store.ts';
+import type { AnchorTpm } from '../contracts/anchor-tpm.ts';
 import type { Appender } from '../contracts/appender.ts';
 import type { Observer } from '../contracts/observed.ts';
 import { Anchorer, type AnchoringStatus } from '../keys/anchorer.ts';
@@ -118,7 +119,15 @@ export class TpmDuty {
     };
     this.#anchorer =
       journal.anchors &&
-      new Anchorer({ store: journal.anchors, tpm: tpm.box, pace, crypto: nodeCrypto, scheduler, logger, metrics });
+      new Anchorer({
+        store: journal.anchors,
+        tpm: this.#attestedFirst(),
+        pace,
+        crypto: nodeCrypto,
+        scheduler,
+        logger,
+        metrics,
+      });
   }
 
   /** For `gateway.started`; undefined when the TPM does not answer in time. */
@@ -181,10 +190,41 @@ export class TpmDuty {
     };
   }
 
-  async #attest(limitMs: number): Promise<AttestedStart | undefined> {
+  /**
+   * The TPM for anchors. An intent of the run before is finished under the TPM's new boot, and the log must tell of that
+   * boot first: so before the counter is looked at, which begins every piece of work, the start is attested, should it not
+   * be yet. A TPM that answers and refuses only that is not waited for.
+   */
+  #attestedFirst(): AnchorTpm {
+    const { box } = this.#parts.tpm;
+    return {
+      get akSpki() {
+        return box.akSpki;
+      },
+      readCounter: async (signal) => {
+        if (this.#attested === undefined) await this.#attestNow(signal);
+        return box.readCounter(signal);
+      },
+      advanceCounter: (extraData, signal) => box.advanceCounter(extraData, signal),
+      certifyCounter: (extraData, signal) => box.certifyCounter(extraData, signal),
+    };
+  }
+
+  async #attestNow(signal: AbortSignal): Promise<void> {
+    // The last anchor of a stop is better made without than not at all.
+    if (this.#abort.signal.aborted) return;
+    try {
+      const attested = await this.#attest(LATE_LIMIT_MS, signal);
+      if (attested !== undefined && this.#attested === undefined && this.#say(attested)) this.#timer?.cancel();
+    } catch (error) {
+      if (!(error instanceof LatchkeyError) || error.code !== 'TPM_REFUSED') throw error;
+    }
+  }
+
+  async #attest(limitMs: number, until = this.#abort.signal): Promise<AttestedStart | undefined> {
     const digest = this.#digest();
     if (digest === undefined) return undefined;
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(limitMs)]);
+    const signal = AbortSignal.any([until, this.#abort.signal, AbortSignal.timeout(limitMs)]);
     const { box } = this.#parts.tpm;
     const time = await box.time(digest, signal);
     const quote = await box.quote(digest, signal);
@@ -265,6 +305,7 @@ export class TpmDuty {
   async #tryLate(): Promise<void> {
     try {
       const attested = await this.#attest(LATE_LIMIT_MS);
+      if (this.#attested !== undefined) return;
       if (attested !== undefined && !this.#abort.signal.aborted && this.#say(attested)) return;
     } catch (error) {
       this.#parts.logger.debug({ reason: explain(error) }, 'the TPM still does not attest this start');
