@@ -29,6 +29,8 @@ typedef struct {
     uint32_t boot;
     int pairing;
     struct timespec started;
+    /* What the switches say: they keep their places when the board is reset. */
+    unsigned char is_open[CHANNELS + 1], holds[CHANNELS + 1];
 } board;
 
 /* On a board: its millisecond tick. */
@@ -96,6 +98,16 @@ static void randomness(void *context, uint8_t out[16])
 
 static const lkw_hooks hooks = {keep, fire, is_pairing, randomness, NULL};
 
+/* On a board: the pins of its switches, before the first frame says anything of them. */
+static void read_switches(board *own)
+{
+    uint8_t i;
+    for (i = 1; i <= CHANNELS; i++) {
+        lkw_set_door(&own->device, i, !own->is_open[i], 0, 0);
+        lkw_set_item(&own->device, i, own->holds[i], 0, 0);
+    }
+}
+
 /* The boot number is counted up and written before the first frame (PROTOCOL.md section 3). */
 static int start(board *own)
 {
@@ -117,6 +129,7 @@ static int start(board *own)
     }
     clock_gettime(CLOCK_MONOTONIC, &own->started);
     lkw_start(&own->device, &own->about, &hooks, own, &kept, own->boot);
+    read_switches(own);
     return 0;
 }
 
@@ -140,8 +153,10 @@ static void happen(board *own, char *line)
     char word[8], text[201];
     uint8_t data[LKW_EVENT_DATA_MAX];
     if (sscanf(line, "door %u %7s", &a, word) == 2) {
+        own->is_open[a <= CHANNELS ? a : 0] = word[0] != 's';
         lkw_set_door(&own->device, (uint8_t)a, word[0] == 's', now, 1);
     } else if (sscanf(line, "item %u %u", &a, &b) == 2) {
+        own->holds[a <= CHANNELS ? a : 0] = b != 0;
         lkw_set_item(&own->device, (uint8_t)a, (int)b, now, 1);
     } else if (sscanf(line, "scan %3s %200[^\n]", word, text) == 2) {
         memset(data, 0, 3);
@@ -259,7 +274,6 @@ int main(int argc, char **argv)
     static board own;
     struct pollfd wait[2];
     int line;
-    uint8_t i;
     if (argc < 5 || unhex(argv[2], own.about.identity, 8) != 8 || unhex(argv[3], own.about.label_key, 16) != 16 ||
         unhex(argv[4], own.digest, 32) != 32) {
         fputs("usage: locker STATE_FILE IDENTITY LABEL_KEY DIGEST [LINK]\n", stderr);
@@ -276,9 +290,6 @@ int main(int argc, char **argv)
     if (start(&own) != 0 || (line = open_line(argc > 5 ? argv[5] : NULL)) < 0) {
         perror("locker");
         return 1;
-    }
-    for (i = 1; i <= CHANNELS; i++) {
-        lkw_set_door(&own.device, i, 1, 0, 0);
     }
     own.line = line;
     wait[0].fd = line;
