@@ -1,7 +1,9 @@
 /** What the payment side tells the risk side: captured payments and rates of the day. Imported again, nothing changes. */
+import type { Transaction } from 'kysely';
 import { z } from 'zod';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
+import type { Database } from '../store/schema.ts';
 
 const ROWS_MAX = 100_000;
 const currency = z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' });
@@ -51,29 +53,45 @@ export async function importPayments(database: RiskDatabase, rows: readonly Paym
   });
 }
 
-/** A rate is a fact of its day: another one for the same day is refused, since decisions stand on the first. */
+/**
+ * A rate is a fact of its day: another one for the same day is refused, since decisions stand on the first, and then
+ * nothing of the file is kept.
+ */
 export async function importRates(
   database: RiskDatabase,
   rows: readonly RateRow[],
   owner: Owner,
 ): Promise<Result<number, 'rate_differs'>> {
-  return database.as('payments', async (trx) => {
-    for (const { currency: of, day, usd_e9 } of rows) {
-      await trx
-        .insertInto('payments.usd_rate')
-        .values({ currency: of, day, usd_e9, ...owner })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-      const kept = await trx
-        .selectFrom('payments.usd_rate')
-        .select('usd_e9')
-        .where('currency', '=', of)
-        .where(({ eb, cast, val }) => eb('day', '=', cast<Date>(val(day), 'date')))
-        .executeTakeFirstOrThrow();
-      if (kept.usd_e9 !== usd_e9) {
-        return refuse('rate_differs', `${of} of ${day} is kept as ${kept.usd_e9} and cannot become ${usd_e9}`);
-      }
-    }
-    return accept(rows.length);
-  });
+  try {
+    await database.as('payments', async (trx) => {
+      for (const row of rows) await importRate(trx, row, owner);
+    });
+  } catch (error) {
+    if (error instanceof RateDiffers) return refuse('rate_differs', error.message);
+    throw error;
+  }
+  return accept(rows.length);
+}
+
+/** Thrown within the transaction, so that it is rolled back. */
+class RateDiffers extends Error {}
+
+async function importRate(
+  trx: Transaction<Database>,
+  { currency: of, day, usd_e9 }: RateRow,
+  owner: Owner,
+): Promise<void> {
+  await trx
+    .insertInto('payments.usd_rate')
+    .values({ currency: of, day, usd_e9, ...owner })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  const kept = await trx
+    .selectFrom('payments.usd_rate')
+    .select('usd_e9')
+    .where('currency', '=', of)
+    .where(({ eb, cast, val }) => eb('day', '=', cast<Date>(val(day), 'date')))
+    .executeTakeFirstOrThrow();
+  if (kept.usd_e9 !== usd_e9)
+    throw new RateDiffers(`${of} of ${day} is kept as ${kept.usd_e9} and cannot become ${usd_e9}`);
 }
