@@ -39,6 +39,8 @@ export class ReplyBox {
   #waiting: Waiting[] = [];
   #timer: Timer | undefined;
   #working = false;
+  /** Whether a connection came while one was tried: then what failed meanwhile is tried again at once. */
+  #woken = false;
   #ended = false;
 
   constructor(parts: ReplyBoxParts) {
@@ -63,6 +65,7 @@ export class ReplyBox {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#backoff.reset();
+    this.#woken = true;
     void this.#work();
   }
 
@@ -85,7 +88,11 @@ export class ReplyBox {
     this.#working = true;
     try {
       for (let next = this.#next(); next !== undefined; next = this.#next()) {
-        if (!(await this.#send(next))) return this.#later();
+        this.#woken = false;
+        if (!(await this.#send(next))) {
+          if (this.#woken) continue;
+          return this.#later();
+        }
         this.#backoff.reset();
         this.#waiting = this.#waiting.filter((each) => each !== next);
       }
