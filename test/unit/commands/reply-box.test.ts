@@ -22,7 +22,8 @@ test('a connection that comes while a reply is tried in vain has it tried again 
   });
   box.putAgain(new Uint8Array(1));
   await until('what is signed already goes', () => box.waiting === 0);
-  box.put({ id: 'AAAAAAAAAAAAAAAAAAAAAA', outcome: 'executed', result: 'done' });
+  const entry = { log: 'lockers.example/gw-0001/1-56475aa7', n: 1 };
+  box.put({ id: 'reply', command: 'AAAAAAAAAAAAAAAAAAAAAA', verb: 'open', outcome: 'executed', result: 'done', entry });
   box.wake();
   tries[0]?.(new LatchkeyError('KEY_LOCKED', 'the TPM is away'));
   await until('it is tried again without a timer', () => tries.length === 2);
