@@ -1,7 +1,7 @@
-/** So many requests a minute from each address, as a bucket that fills again: pure but for its memory, which is bounded. */
+/** So many requests a minute for each name, as a bucket that fills again: pure but for its memory, which is bounded. */
 import type { Clock } from '../../base/clock.ts';
 
-const ADDRESSES_MAX = 50_000;
+const NAMES_MAX = 50_000;
 const MINUTE_MS = 60_000;
 
 interface Bucket {
@@ -20,25 +20,34 @@ export class RateLimit {
     this.#perMinute = perMinute;
   }
 
-  allow(address: string): boolean {
-    const name = neighbourhood(address);
+  allow(name: string): boolean {
     const nowMs = this.#clock.monotonicMs();
-    const bucket = this.#buckets.get(name) ?? { tokens: this.#perMinute, atMs: nowMs };
-    const filled = bucket.tokens + ((nowMs - bucket.atMs) * this.#perMinute) / MINUTE_MS;
-    const tokens = Math.min(this.#perMinute, filled);
+    const tokens = this.#tokensOf(name, nowMs);
     const isAllowed = tokens >= 1;
     this.#buckets.delete(name);
     this.#buckets.set(name, { tokens: isAllowed ? tokens - 1 : tokens, atMs: nowMs });
     for (const oldest of this.#buckets.keys()) {
-      if (this.#buckets.size <= ADDRESSES_MAX) break;
+      if (this.#buckets.size <= NAMES_MAX) break;
       this.#buckets.delete(oldest);
     }
     return isAllowed;
   }
+
+  /** Whether the next would be allowed; takes nothing. */
+  hasRoom(name: string): boolean {
+    return this.#tokensOf(name, this.#clock.monotonicMs()) >= 1;
+  }
+
+  #tokensOf(name: string, nowMs: number): number {
+    const bucket = this.#buckets.get(name);
+    if (bucket === undefined) return this.#perMinute;
+    const filled = bucket.tokens + ((nowMs - bucket.atMs) * this.#perMinute) / MINUTE_MS;
+    return Math.min(this.#perMinute, filled);
+  }
 }
 
-/** One subscriber has a whole /64 of IPv6. */
-function neighbourhood(address: string): string {
+/** The name of an address: one subscriber has a whole /64 of IPv6. */
+export function neighbourhood(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined || !address.includes(':')) return mapped ?? address;
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];

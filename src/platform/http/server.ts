@@ -10,7 +10,7 @@ import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
-import { RateLimit } from './rate-limit.ts';
+import { neighbourhood, RateLimit } from './rate-limit.ts';
 import type { HttpSettings } from './settings.ts';
 
 const HEADER_BYTES_MAX = 8_192;
@@ -28,7 +28,8 @@ export interface HttpServer {
 
 export interface HttpParts {
   readonly settings: HttpSettings;
-  readonly handle: (request: Request) => Response | Promise<Response>;
+  /** `address`: of the peer, as one name for each subscriber. */
+  readonly handle: (request: Request, address: string) => Response | Promise<Response>;
   /** What an address that asks too often is told. */
   readonly tooMany: () => Response;
   readonly clock: Clock;
@@ -41,7 +42,8 @@ export async function startHttp(parts: HttpParts): Promise<HttpServer> {
   const limit = new RateLimit(parts.clock, settings.requests_per_minute);
   const fetch = (request: Request, env: unknown): Response | Promise<Response> => {
     const { incoming } = env as HttpBindings;
-    return limit.allow(incoming.socket.remoteAddress ?? '') ? parts.handle(request) : parts.tooMany();
+    const address = neighbourhood(incoming.socket.remoteAddress ?? '');
+    return limit.allow(address) ? parts.handle(request, address) : parts.tooMany();
   };
   const tls = tlsOf(settings);
   const timeoutMs = settings.request_timeout_s * 1_000;
