@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 
-/** The version in package.json, from the sources and from the build alike. */
+/** The version in the package.json above this file, however deep the build puts it. */
 export function packageVersion(): string {
-  for (const up of ['../../package.json', '../../../package.json']) {
+  for (let up = new URL('.', import.meta.url); up.pathname !== '/'; up = new URL('..', up)) {
     try {
-      const found: unknown = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8'));
+      const found: unknown = JSON.parse(readFileSync(new URL('package.json', up), 'utf8'));
       if (typeof found === 'object' && found !== null && 'version' in found) return String(found.version);
     } catch {
-      // The build lies one folder deeper than the sources: the other place has it.
+      // None in this folder, or none that can be read.
     }
   }
   return 'unknown';
