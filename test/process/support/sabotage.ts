@@ -8,15 +8,21 @@ export interface Sabotage {
   stop(): Promise<readonly Syscall[]>;
 }
 
-/** `inject` in strace's spelling; `when` counts from here, each thread on its own. */
-export async function sabotage(
-  pid: number,
-  options: { readonly inject: readonly string[]; readonly trace: readonly string[]; readonly logFile: string },
-): Promise<Sabotage> {
+export interface Sabotaging {
+  /** In strace's spelling; `when` counts from here, each thread on its own. */
+  readonly inject: readonly string[];
+  readonly trace: readonly string[];
+  /** Only calls on these: others are neither recorded nor counted. */
+  readonly paths?: readonly string[];
+  readonly logFile: string;
+}
+
+export async function sabotage(pid: number, options: Sabotaging): Promise<Sabotage> {
   rmSync(options.logFile, { force: true });
   // `--` is the last one: a command would follow. A filter for speed cannot be put into a process that runs.
   const args = straceArgs(options).filter((arg) => arg !== '--' && arg !== '--seccomp-bpf');
-  const strace = new Child('strace', [...args, '-p', String(pid)]);
+  const paths = (options.paths ?? []).flatMap((path) => ['-P', path]);
+  const strace = new Child('strace', [...args, ...paths, '-p', String(pid)]);
   await strace.line(/ attached/);
   let stopped: Promise<unknown> | undefined;
   return {
