@@ -91,6 +91,14 @@ static int keep(lkw_device *device, const lkw_kept *kept)
     return 0;
 }
 
+/* A session in which nothing sound came for a minute is over, whether or not anybody speaks (section 1). */
+void lkw_tick(lkw_device *device, uint32_t uptime_ms)
+{
+    if (device->in_session && uptime_ms - device->heard_at > LKW_SESSION_IDLE_MS) {
+        end_session(device);
+    }
+}
+
 static size_t answer_assign(lkw_device *device, const uint8_t *body, const uint8_t **answer)
 {
     lkw_kept kept = device->kept;
@@ -180,7 +188,12 @@ static size_t answer_hello(lkw_device *device, const uint8_t *body, const uint8_
         return refuse(device, 2, answer);
     }
     if (!device->pending || lkw_differ(device->transcript, body, 20) != 0) {
+        /* A number that came again would let a whole session of before be said again. */
         uint8_t *challenge = device->transcript + 20;
+        if (device->challenges == 0xffffffffu) {
+            device->counts[LKW_COUNT_REFUSED]++;
+            return 0;
+        }
         memcpy(device->transcript, body, 20);
         challenge[0] = 1;
         lkw_put16(challenge + 1, number);
@@ -500,9 +513,6 @@ static size_t take_sealed(lkw_device *device, const lkw_frame *frame, uint32_t u
     const uint8_t *tag = frame->body + frame->body_size;
     uint8_t nonce[13];
     uint8_t mark[8];
-    if (device->in_session && uptime_ms - device->heard_at > LKW_SESSION_IDLE_MS) {
-        end_session(device);
-    }
     if (!device->in_session) {
         device->counts[LKW_COUNT_NO_SESSION]++;
         return 0;
@@ -572,6 +582,7 @@ size_t lkw_receive(lkw_device *device, uint8_t byte, uint32_t uptime_ms, const u
         return 0;
     }
     device->counts[LKW_COUNT_FRAMES]++;
+    lkw_tick(device, uptime_ms);
     return frame.sealed ? take_sealed(device, &frame, uptime_ms, answer)
                         : take_open(device, &frame, uptime_ms, answer);
 }

@@ -4,6 +4,7 @@
  *
  *     lkw_start(&device, &about, &hooks, context, &kept, boot);   boot: counted up and written before
  *     for each byte:  size = lkw_receive(&device, byte, uptime_ms, &answer);  send answer[0..size)
+ *     at least once an hour:  lkw_tick(&device, uptime_ms)
  *     when it is sure: lkw_set_door(&device, channel, shut, uptime_ms, 1), lkw_event(...)
  */
 #ifndef LKW_DEVICE_H
@@ -119,6 +120,12 @@ void lkw_start(lkw_device *device, const lkw_about *about, const lkw_hooks *hook
 
 /* Size of the answer to send now, valid until the next byte; 0 when there is none. */
 size_t lkw_receive(lkw_device *device, uint8_t byte, uint32_t uptime_ms, const uint8_t **answer);
+
+/*
+ * At least once an hour, whether or not anything is heard: a session ends by time, and uptimes are compared modulo 2^32. Without it a
+ * request that somebody held back for 49 days would find its session and its time again.
+ */
+void lkw_tick(lkw_device *device, uint32_t uptime_ms);
 
 /* 0; -1 when the queue is full: the number is used up, and the gateway will see that. -2 when it is no such event. */
 int lkw_event(lkw_device *device, uint8_t kind, const uint8_t *data, size_t size, uint32_t uptime_ms);

@@ -1,18 +1,22 @@
 /** The open wire at length: both sides over a million frames, libFuzzer, the model of its sessions, sizes, the dissector. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hex } from '../../src/base/bytes.ts';
 import { C_WARNINGS, compileFirmware, librarySources } from '../support/firmware.ts';
+import { stackDepths } from '../support/stack-depth.ts';
 import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 import { compareSides } from '../support/wire-differential.ts';
 import { soundLines } from '../support/wire-mutations.ts';
+import { BURST_MAX, recover } from '../support/wire-recovery.ts';
 import { sealedLine, verdictOf } from '../support/wire-verdict.ts';
 import { campaignSeed, recordResult } from './support/results.ts';
 
 const FRAMES = Number(process.env['CAMPAIGN_WIRE_FRAMES'] ?? 1_000_000);
 const FUZZ_S = Number(process.env['CAMPAIGN_FUZZ_S'] ?? 600);
+/** What README.md promises to firmware authors. */
+const STACK_BYTES_MAX = 768;
 const folder = resolve(import.meta.dirname, '../../firmware-protocol');
 
 let dir: TempDir;
@@ -36,6 +40,42 @@ test(`C and TypeScript give the same verdict on ${FRAMES} mutated frames`, async
     startedMs,
   });
 });
+
+test('whatever burst of 1 to 32 bytes lies wherever in 10,000 frames, C delivers what it left alone and nothing else', async () => {
+  const program = compileFirmware({ main: 'test/recovery.c', sanitized: false });
+  const seed = campaignSeed();
+  const limit = { timeout: 3_000_000 };
+  const found = JSON.parse(execFileSync(program, [String(seed), '10000', '1'], limit).toString()) as Recovered;
+  // Every position, 32 lengths but for the last bytes, 9 patterns.
+  expect(found.cases).toBe(9 * (BURST_MAX * found.bytes - (BURST_MAX * (BURST_MAX - 1)) / 2));
+  expect(found.whole_compared).toBeGreaterThan(100);
+  await recordResult({
+    scenario: 'open wire: bursts of 1 to 32 bytes, C',
+    counts: `${found.cases} bursts: 9 patterns of each length at each of ${found.bytes} bytes; each frame left alone delivered, nothing that was not sent; ${found.crc_passed} passed the CRC alone; ${found.whole_compared} windows as in the whole stream`,
+    seed,
+    startedMs,
+  });
+});
+
+test('the same of TypeScript, the patterns in turns', async () => {
+  const seed = campaignSeed();
+  const found = recover({ seed, frames: 10_000, stride: 1, patterns: 1, wholeEvery: 100_003 });
+  expect(found.cases).toBe(BURST_MAX * found.bytes - (BURST_MAX * (BURST_MAX - 1)) / 2);
+  expect(found.wholeCompared).toBeGreaterThan(100);
+  await recordResult({
+    scenario: 'open wire: bursts of 1 to 32 bytes, TypeScript',
+    counts: `${found.cases} bursts: each length at each of ${found.bytes} bytes, 9 patterns in turns; each frame left alone delivered, nothing that was not sent; ${found.wholeCompared} windows as in the whole stream`,
+    seed,
+    startedMs,
+  });
+});
+
+interface Recovered {
+  readonly bytes: number;
+  readonly cases: number;
+  readonly crc_passed: number;
+  readonly whole_compared: number;
+}
 
 test(`libFuzzer finds nothing in ${FUZZ_S} seconds`, async () => {
   const flags = ['-fsanitize=fuzzer,address,undefined', '-fno-sanitize-recover=all', '-g'];
@@ -110,6 +150,7 @@ test('sizes on a Cortex-M0, and no libc but memcpy', async () => {
     '-Os',
     '-ffreestanding',
     '-fno-tree-loop-distribute-patterns',
+    '-fcallgraph-info=su',
     ...C_WARNINGS,
   ];
   const objects = librarySources().map((source, i) => {
@@ -131,9 +172,14 @@ test('sizes on a Cortex-M0, and no libc but memcpy', async () => {
   expect(sizeOf(objects).every(([, data, bss]) => data === 0 && bss === 0)).toBe(true);
   expect(code).toBeLessThan(8_192);
   expect(ram).toBeLessThan(2_048);
+  const graphs = objects.map((name) => readFileSync(join(dir.path, name.replace(/o$/, 'ci')), 'utf8'));
+  const [deepest] = stackDepths(graphs);
+  expect(deepest?.path[0]).toBe('lkw_receive');
+  expect(deepest?.bytes).toBeLessThan(STACK_BYTES_MAX);
+  const compiler = execFileSync('arm-none-eabi-gcc', ['-dumpfullversion'], { timeout: 60_000 }).toString().trim();
   await recordResult({
     scenario: 'open wire: sizes on a Cortex-M0',
-    counts: `${code} bytes of code, ${ram} bytes for a device`,
+    counts: `arm-none-eabi-gcc ${compiler} -Os: ${code} bytes of code, ${ram} bytes for a device, ${deepest?.bytes} bytes of stack (${deepest?.path.join(' > ')})`,
     startedMs,
   });
 });

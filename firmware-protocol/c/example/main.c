@@ -303,6 +303,7 @@ int main(int argc, char **argv)
         if (poll(wait, 2, 1000) < 0 && errno != EINTR) {
             return 1;
         }
+        lkw_tick(&own.device, uptime_ms(&own));
         if ((wait[1].revents & (POLLIN | POLLHUP)) != 0 && !hear_hands(&own)) {
             return 0;
         }

@@ -157,6 +157,12 @@ static void obey(bench_device *bench, char *line)
     } else if (sscanf(line, "power %u %u %u %u", &a, &b, &c, &d) == 4) {
         lkw_set_power(&bench->device, (uint8_t)b, (int)c, (uint8_t)d, a);
         puts("ok");
+    } else if (sscanf(line, "tick %u", &a) == 1) {
+        lkw_tick(&bench->device, a);
+        puts("ok");
+    } else if (sscanf(line, "challenges %u", &a) == 1) {
+        bench->device.challenges = a;
+        puts("ok");
     } else if (sscanf(line, "pairing %u", &a) == 1) {
         bench->pairing = (int)a;
         puts("ok");

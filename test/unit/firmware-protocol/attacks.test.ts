@@ -243,3 +243,37 @@ test('the same boot, the same randomness: no challenge comes twice', async () =>
   for (let i = 0; i < 20; i += 1) seen.add(Buffer.from(await device.hear(gateway.hello())).toString('hex'));
   expect(seen.size).toBe(20);
 });
+
+test('a request that is held back for 49 days finds no session, although uptimes begin anew meanwhile', async () => {
+  const held = gateway.ask(OPEN, opening(device.nowMs + 2_000));
+  // The main loop says what time it is, and nobody speaks.
+  expect(await device.tell('tick')).toBe('ok');
+  device.nowMs += 60_001;
+  expect(await device.tell('tick')).toBe('ok');
+  device.nowMs = 1_500;
+  expect((await device.hear(held)).length).toBe(0);
+  expect(await device.ask('fired')).toBe('fired 0');
+  expect((await device.counts())['noSession']).toBe(1);
+});
+
+test('a device whose challenges are used up gives none again until it starts anew', async () => {
+  await device.ask('challenges 4294967294');
+  const last = await device.hear(gateway.hello());
+  expect(last.length).toBeGreaterThan(0);
+  // The same HELLO still gets the same answer; another one gets nothing.
+  expect(await device.hear(gateway.line)).toEqual(last);
+  expect((await device.hear(gateway.hello())).length).toBe(0);
+  expect((await device.counts())['refused']).toBe(1);
+  await device.restart({ boot: 6 });
+  await gateway.open(device);
+  expect(gateway.session?.boot).toBe(6);
+});
+
+test('a session that fell silent is over also for ASSIGN, before any sealed frame says so', async () => {
+  const assign = lineOf(openContent(false, 255, OPEN_TYPES.ASSIGN, join(IDENTITY, Uint8Array.of(9))));
+  device.nowMs += 60_000;
+  expect((await device.hear(assign)).length).toBe(0);
+  device.nowMs += 1;
+  expect((await device.hear(assign)).length).toBeGreaterThan(0);
+  expect(await device.ask('kept')).toMatch(/^kept 9 /);
+});

@@ -4,17 +4,27 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { C_WARNINGS, compileFirmware, librarySources } from '../../support/firmware.ts';
+import { stackDepths } from '../../support/stack-depth.ts';
 import { makeTempDir, type TempDir } from '../../support/temp-dir.ts';
 
-/** Of one function on this machine; the deepest call chain is below four of them. */
+/** Of one function on this machine. */
 const FRAME_BYTES_MAX = 512;
+/** Of the deepest call chain on this machine, whose registers are twice as wide as a Cortex-M0's. */
+const STACK_BYTES_MAX = 1_024;
 /** What GCC may call by itself, however freestanding it is told to be. */
 const HELPERS = /^(?:__stack_chk_fail|__gnu_thumb1_case_\w+|__aeabi_\w+)$/;
 
 let dir: TempDir;
 beforeAll(() => {
   dir = makeTempDir();
-  const flags = ['-Os', '-ffreestanding', '-fno-tree-loop-distribute-patterns', '-fstack-usage', ...C_WARNINGS];
+  const flags = [
+    '-Os',
+    '-ffreestanding',
+    '-fno-tree-loop-distribute-patterns',
+    '-fstack-usage',
+    '-fcallgraph-info=su',
+    ...C_WARNINGS,
+  ];
   for (const source of librarySources()) {
     const object = join(dir.path, `${basename(source, '.c')}.o`);
     execFileSync('gcc', [...flags, '-c', source, '-o', object], { timeout: 120_000, cwd: dir.path });
@@ -45,6 +55,29 @@ test('the stack of each function is known at compile time and small', () => {
   expect(unbounded).toEqual([]);
   const large = lines.filter((line) => Number(line.split('\t')[1]) > FRAME_BYTES_MAX);
   expect(large).toEqual([]);
+});
+
+test('the deepest chain of calls is bounded, and none of them calls itself', () => {
+  const graphs = readdirSync(dir.path)
+    .filter((name) => name.endsWith('.ci'))
+    .map((name) => readFileSync(join(dir.path, name), 'utf8'));
+  expect(graphs).toHaveLength(4);
+  const depths = stackDepths(graphs);
+  expect(depths.map(({ entry }) => entry)).toContain('lkw_receive');
+  expect(depths[0]?.path).toEqual(expect.arrayContaining(['lkw_receive', 'lkw_aes128']));
+  expect(depths[0]?.bytes).toBeGreaterThan(200);
+  expect(depths[0]?.bytes).toBeLessThan(STACK_BYTES_MAX);
+});
+
+test('a chain that comes back to itself, or a frame of any size, is noticed', () => {
+  const node = (name: string, frame: string): string =>
+    `node: { title: "${name}" label: "${name}\\nx.c:1:1\\n${frame}" }`;
+  const edge = (from: string, to: string): string =>
+    `edge: { sourcename: "${from}" targetname: "${to}" label: "x.c:1:1" }`;
+  const two = [node('a', '8 bytes (static)'), node('b', '16 bytes (static)'), edge('a', 'b')];
+  expect(stackDepths([two.join('\n')])[0]).toEqual({ entry: 'a', bytes: 24, path: ['a', 'b'] });
+  expect(() => stackDepths([[...two, edge('b', 'a')].join('\n')])).toThrow('calls itself');
+  expect(() => stackDepths([node('c', '8 bytes (dynamic)')])).toThrow('its frame is dynamic');
 });
 
 test('whatever is said to a device, sanitizers find nothing', () => {

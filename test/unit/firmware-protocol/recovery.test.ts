@@ -2,12 +2,14 @@
  * The resynchronisation bound of PROTOCOL.md section 2: zero bytes. Every frame whose own bytes arrive is delivered, whatever
  * was damaged before it, and nothing is delivered that was not sent.
  */
+import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { join, put32 } from '../../../firmware-protocol/codec/bytes.ts';
 import { FrameReceiver, lineOf, openContent } from '../../../firmware-protocol/codec/frame.ts';
 import { hex } from '../../../src/base/bytes.ts';
-import { startHarness } from '../../support/firmware.ts';
+import { compileFirmware, startHarness } from '../../support/firmware.ts';
 import { Random } from '../../support/mutate.ts';
+import { recover } from '../../support/wire-recovery.ts';
 import { FROM_DEVICE, FROM_GATEWAY } from '../../support/wire-verdict.ts';
 
 const FRAMES = 10_000;
@@ -89,6 +91,28 @@ describe('a stream of 10,000 frames with bursts of 1 to 32 bytes', () => {
     const own = receiver.push(bytes).filter(({ kind }) => kind === 'frame').length;
     expect(said.split(';').filter((verdict) => verdict.startsWith('open device 7 7e'))).toHaveLength(own);
     expect(await harness.end()).toBe(0);
+  });
+});
+
+describe('bursts of each length in each pattern at one position of many (all of them in the campaign)', () => {
+  test('TypeScript delivers what was not touched and nothing else', () => {
+    const { cases, wholeCompared } = recover({
+      seed: 5,
+      frames: FRAMES,
+      stride: 4_001,
+      patterns: 9,
+      wholeEvery: 9_973,
+    });
+    expect(cases).toBeGreaterThan(25_000);
+    expect(wholeCompared).toBeGreaterThan(0);
+  });
+
+  test('C delivers what was not touched and nothing else, and sanitizers find nothing', () => {
+    const program = compileFirmware({ main: 'test/recovery.c', sanitized: true });
+    const found = JSON.parse(execFileSync(program, ['5', String(FRAMES), '4001'], { timeout: 240_000 }).toString()) as {
+      readonly cases: number;
+    };
+    expect(found.cases).toBeGreaterThan(25_000);
   });
 });
 
