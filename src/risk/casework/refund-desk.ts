@@ -21,6 +21,7 @@ import { makeRuleset, type Ruleset, type RulesetSettings } from '../decision/rul
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
+import { type Explanation, explainDecision } from './explain.ts';
 import type { RefundRequest } from './refund-request.ts';
 
 export interface RefundDeskParts {
@@ -102,6 +103,12 @@ export class RefundDesk {
     const stored = await this.decision(decisionId);
     if (stored === undefined) return undefined;
     return decide(this.#parts.crypto, stored.facts, makeRuleset(this.#parts.crypto, stored.parameters));
+  }
+
+  /** Why it came out so, rule by rule; also why a rule did not fire. Undefined when there is none of that name. */
+  async explain(decisionId: string): Promise<Explanation | undefined> {
+    const stored = await this.decision(decisionId);
+    return stored && explainDecision(this.#parts.crypto, stored);
   }
 
   async #parcels(

@@ -6,12 +6,16 @@ import { type Kysely, type Migration, Migrator } from 'kysely';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { custodyMigration } from './migrations/m0001-custody.ts';
 import { refundsMigration } from './migrations/m0002-refunds.ts';
+import { caseworkMigration } from './migrations/m0003-casework.ts';
+import { leasesMigration } from './migrations/m0005-leases.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_custody': custodyMigration,
   '0002_refunds': refundsMigration,
+  '0003_casework': caseworkMigration,
+  '0005_leases': leasesMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {

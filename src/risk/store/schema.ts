@@ -116,6 +116,9 @@ export interface RefundTable extends Owned {
   readonly requested_at: Time;
   readonly parcel_refs: Json<readonly string[]>;
   state: 'open' | 'paid' | 'denied' | 'cancelled';
+  readonly recall: boolean | null;
+  /** What the caller said, where windows count from another time. */
+  readonly stated_at: Time | null;
 }
 
 /** A decision for good, with all that it was made of: facts, parameters and answer as canonical JSON. */
@@ -136,7 +139,176 @@ export interface RequestTable extends Owned {
   readonly decision_id: string;
 }
 
+// What follows from a decision (m0003): holds, the outbox, settlements; cases and verdicts of people.
+
+export interface RefundParcelTable extends Owned {
+  readonly parcel: string;
+  readonly refund_id: string;
+}
+
+export interface HoldTable extends Owned {
+  readonly hold_id: string;
+  readonly decision_id: string;
+  readonly refund_id: string;
+  readonly outcome: string;
+  readonly codes: Json<readonly string[]>;
+  readonly release_when: Json<readonly string[]>;
+  readonly approvals: number;
+  readonly blocked: boolean;
+  /** When the refund was asked for: the legal clock runs from there. */
+  readonly started_at: Time;
+  readonly placed_at: Time;
+  next_check_at: Time;
+  readonly answer_by: Time;
+  readonly deadline_at: Time;
+  readonly on_deadline: 'pay' | 'escalate';
+  readonly basis: string;
+  /** Warnings that were given, each once. */
+  steps: Json<readonly string[]>;
+  /** The next moment at which anything is to be done. */
+  due_at: Time;
+  state: 'open' | 'paid' | 'released' | 'deadline_paid' | 'denied' | 'cancelled' | 'superseded';
+  ended_at: Time | null;
+}
+
+/** What happened to a hold or a case, and by whom; `system` for the service itself. */
+export interface HistoryTable extends Owned {
+  readonly id: Generated<number>;
+  readonly at: Time;
+  readonly what: string;
+  readonly actor: string;
+  readonly detail: string | null;
+}
+
+export interface HoldEventTable extends HistoryTable {
+  readonly hold_id: string;
+}
+
+/** One command to the payment side, for good under its idempotency key. */
+export interface OutboxTable extends Owned {
+  readonly seq: Generated<number>;
+  readonly key: string;
+  readonly action: string;
+  /** Commands of one lane and refund leave in their order. */
+  readonly lane: string;
+  readonly refund_id: string;
+  readonly decision_id: string;
+  /** The bytes that are sent. */
+  readonly body: string;
+  readonly created_at: Time;
+  due_at: Time;
+  attempts: number;
+  state: 'waiting' | 'delivered' | 'dead';
+  lease_until: Time | null;
+  /** Grows with every lease: who comes back with an older one is too late. */
+  token: number;
+  ended_at: Time | null;
+  said: string | null;
+}
+
+export interface SettlementTable extends Owned {
+  readonly refund_id: string;
+  readonly reference: string;
+  readonly amount_minor: number;
+  readonly currency: string;
+  readonly settled_at: Time;
+  readonly recorded_at: Time;
+}
+
+export interface CaseTable extends Owned {
+  readonly case_id: string;
+  readonly kind: 'refund' | 'late_fact' | 'settlement';
+  readonly refund_id: string;
+  decision_id: string;
+  /** SHA-256 of the parcels' ledgers that opened it. */
+  readonly ledger: string | null;
+  readonly opened_at: Time;
+  contain_by: Time;
+  contained_at: Time | null;
+  evidence_due_at: Time;
+  evidence_by: Time;
+  evidence_at: Time | null;
+  steps: Json<readonly string[]>;
+  due_at: Time | null;
+  state: 'open' | 'closed';
+  closed_at: Time | null;
+  owner: string | null;
+}
+
+export interface CaseEventTable extends HistoryTable {
+  readonly case_id: string;
+}
+
+/** What a person said about a decision, once for each. */
+export interface VerdictTable extends Owned {
+  readonly decision_id: string;
+  readonly actor: string;
+  readonly refund_id: string;
+  readonly hold_id: string;
+  readonly verdict: 'release' | 'deny';
+  readonly reason: string;
+  readonly at: Time;
+}
+
+export interface LookedToTable {
+  readonly origin: string;
+  position: number;
+}
+
+export interface FreshClaimTable {
+  readonly id: Generated<number>;
+  readonly parcel: string;
+}
+
+export interface FreshDecisionTable {
+  readonly decision_id: string;
+}
+
+/* Leases of replicas, and what anchors prove of a log (m0005). */
+
+/** A receiver that lives, by the database's clock. */
+export interface ReplicaTable extends Owned {
+  readonly fleet: string;
+  readonly holder: string;
+  until: Time;
+}
+
+/** Who may write for the gateways of a partition. */
+export interface LeaseTable extends Owned {
+  readonly fleet: string;
+  readonly partition: string;
+  epoch: number;
+  holder: string;
+  replica: string;
+  until: Time;
+}
+
+/** What the anchors of a log prove, as far as it was read. */
+export interface AssuranceTable extends Owned {
+  readonly origin: string;
+  readonly gateway: string;
+  position: number;
+  held_first: number;
+  trust: string;
+  sealed: boolean;
+  anchored_size: number;
+  refuted: string | null;
+  why: string;
+}
+
+/** What one entry says about anchors, verified under the keys that `trust` names. */
+export interface AttestationTable extends Owned {
+  readonly origin: string;
+  readonly n: number;
+  readonly trust: string;
+  readonly body: Json<unknown>;
+}
+
 export interface Database {
+  readonly 'custody.replica': ReplicaTable;
+  readonly 'custody.lease': LeaseTable;
+  readonly 'custody.assurance': AssuranceTable;
+  readonly 'custody.attestation': AttestationTable;
   readonly 'custody.mention': MentionTable;
   readonly 'custody.read_to': ReadToTable;
   readonly 'custody.claim': ClaimTable;
@@ -145,6 +317,17 @@ export interface Database {
   readonly 'payments.refund': RefundTable;
   readonly 'payments.decision': DecisionTable;
   readonly 'payments.request': RequestTable;
+  readonly 'payments.refund_parcel': RefundParcelTable;
+  readonly 'payments.hold': HoldTable;
+  readonly 'payments.hold_event': HoldEventTable;
+  readonly 'payments.outbox': OutboxTable;
+  readonly 'payments.settlement': SettlementTable;
+  readonly 'payments.fresh_decision': FreshDecisionTable;
+  readonly 'cases.case': CaseTable;
+  readonly 'cases.case_event': CaseEventTable;
+  readonly 'cases.verdict': VerdictTable;
+  readonly 'custody.looked_to': LookedToTable;
+  readonly 'custody.fresh_claim': FreshClaimTable;
   readonly 'custody.log': LogTable;
   readonly 'custody.range': RangeTable;
   readonly 'custody.entry': EntryTable;

@@ -1,0 +1,236 @@
+/**
+ * Cases: what somebody has to look at. One for each refund that is not simply paid, joined by its later decisions; one for
+ * each late fact that would have changed a decision; and one for a settlement that contradicts what was decided.
+ *
+ * A case only collects: queues, approvals and outcomes of analysts stand on it and are not here.
+ */
+import type { Selectable } from 'kysely';
+import { hex, utf8 } from '../../base/bytes.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import type { RiskDatabase } from '../store/open-database.ts';
+import type { CaseTable } from '../store/schema.ts';
+import { caseClocks, nextCaseStep } from './clocks.ts';
+import type { HistoryLine } from './hold-book.ts';
+import type { Trx } from './rights.ts';
+
+export interface CaseView {
+  readonly case_id: string;
+  readonly kind: CaseTable['kind'];
+  readonly refund_id: string;
+  readonly decision_id: string;
+  readonly opened_at_ms: number;
+  /** Containment clock: the payment side has acted by then, or somebody is told. */
+  readonly contain_by_ms: number;
+  readonly contained_at_ms?: number;
+  /** Evidence clock: due, and late. */
+  readonly evidence_due_at_ms: number;
+  readonly evidence_by_ms: number;
+  readonly evidence_at_ms?: number;
+  readonly state: 'open' | 'closed';
+  readonly closed_at_ms?: number;
+}
+
+export interface CaseQuery {
+  readonly state?: 'open' | 'closed';
+  readonly refundId?: string;
+  readonly limit?: number;
+}
+
+export interface Opening {
+  readonly kind: CaseTable['kind'];
+  readonly refundId: string;
+  readonly decisionId: string;
+  /** What makes it another case of the same refund. */
+  readonly mark: string;
+  readonly ledger?: string;
+  readonly atMs: number;
+  readonly containmentMs: number;
+  readonly what: string;
+  readonly detail: string;
+}
+
+export interface Owner {
+  readonly tenant: string;
+  readonly region: string;
+}
+
+const LIMIT = 100;
+const LIMIT_MAX = 500;
+const HISTORY_MAX = 1_000;
+
+export class CaseBook {
+  readonly #database: RiskDatabase;
+
+  constructor(database: RiskDatabase) {
+    this.#database = database;
+  }
+
+  /** The newest first. */
+  list({ state, refundId, limit = LIMIT }: CaseQuery = {}): Promise<readonly CaseView[]> {
+    return this.#database.as('cases', async (trx) => {
+      let query = trx.selectFrom('cases.case').selectAll().orderBy('opened_at', 'desc').orderBy('case_id');
+      if (state !== undefined) query = query.where('state', '=', state);
+      if (refundId !== undefined) query = query.where('refund_id', '=', refundId);
+      const rows = await query.limit(Math.min(Math.max(Math.trunc(limit), 1), LIMIT_MAX)).execute();
+      return rows.map(caseView);
+    });
+  }
+
+  show(caseId: string): Promise<(CaseView & { readonly history: readonly HistoryLine[] }) | undefined> {
+    return this.#database.as('cases', async (trx) => {
+      const row = await trx.selectFrom('cases.case').selectAll().where('case_id', '=', caseId).executeTakeFirst();
+      if (row === undefined) return undefined;
+      const events = await trx
+        .selectFrom('cases.case_event')
+        .selectAll()
+        .where('case_id', '=', caseId)
+        .orderBy('id')
+        .limit(HISTORY_MAX)
+        .execute();
+      const history = events.map(({ at, what, actor, detail }) => ({
+        at_ms: at.getTime(),
+        what,
+        actor,
+        ...(detail !== null && { detail }),
+      }));
+      return { ...caseView(row), history };
+    });
+  }
+
+  /** The evidence of a case is kept, under this name: its clock stops. False when the case is not known. */
+  evidenceKept(caseId: string, name: string, actor: string, atMs: number, owner: Owner): Promise<boolean> {
+    return this.#database.as('cases', async (trx) => {
+      const row = await trx
+        .selectFrom('cases.case')
+        .selectAll()
+        .where('case_id', '=', caseId)
+        .forUpdate()
+        .executeTakeFirst();
+      if (row === undefined) return false;
+      if (row.evidence_at !== null) return true;
+      const evidence_at = new Date(atMs);
+      await trx
+        .updateTable('cases.case')
+        .set({ evidence_at, due_at: nextCaseStep({ ...row, evidence_at }) })
+        .where('case_id', '=', caseId)
+        .execute();
+      await caseEvent(trx, owner, { caseId, atMs, what: 'evidence_kept', actor, detail: name });
+      return true;
+    });
+  }
+}
+
+export function caseIdOf(
+  crypto: Pick<EvidenceCrypto, 'sha256'>,
+  { kind, mark }: Pick<Opening, 'kind' | 'mark'>,
+): string {
+  return `c-${hex(crypto.sha256(utf8(`${kind} ${mark}`))).slice(0, 32)}`;
+}
+
+/** Under the rights of cases. The same again joins it; a closed one is opened again. Resolves with its name. */
+export async function openCase(
+  trx: Trx,
+  crypto: Pick<EvidenceCrypto, 'sha256'>,
+  owner: Owner,
+  opening: Opening,
+): Promise<string> {
+  const { kind, refundId, decisionId, ledger, atMs, containmentMs, what, detail } = opening;
+  const caseId = caseIdOf(crypto, opening);
+  const clocks = caseClocks(atMs, containmentMs);
+  const { tenant, region } = owner;
+  const made = await trx
+    .insertInto('cases.case')
+    .values({
+      case_id: caseId,
+      kind,
+      refund_id: refundId,
+      decision_id: decisionId,
+      ledger: ledger ?? null,
+      opened_at: new Date(atMs),
+      ...clocks,
+      steps: '[]',
+      due_at: nextCaseStep({ ...clocks, contained_at: null, evidence_at: null, steps: [] }),
+      state: 'open',
+      tenant,
+      region,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('case_id')
+    .executeTakeFirst();
+  if (made === undefined) {
+    const { state } = await trx
+      .selectFrom('cases.case')
+      .select('state')
+      .where('case_id', '=', caseId)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    // The same fact, seen twice, is the same case; another decision about the refund joins it.
+    if (kind !== 'refund') return caseId;
+    if (state === 'closed') await reopen(trx, caseId, clocks);
+    await trx.updateTable('cases.case').set({ decision_id: decisionId }).where('case_id', '=', caseId).execute();
+  }
+  await caseEvent(trx, owner, { caseId, atMs, what, actor: 'system', detail });
+  return caseId;
+}
+
+async function reopen(trx: Trx, caseId: string, clocks: ReturnType<typeof caseClocks>): Promise<void> {
+  const fresh = { ...clocks, contained_at: null, evidence_at: null };
+  await trx
+    .updateTable('cases.case')
+    .set({ ...fresh, steps: '[]', state: 'open', closed_at: null, due_at: nextCaseStep({ ...fresh, steps: [] }) })
+    .where('case_id', '=', caseId)
+    .execute();
+}
+
+/** Under the rights of cases: late facts about a refund that was answered since then ask nothing more. */
+export async function closeCases(
+  trx: Trx,
+  owner: Owner,
+  refundId: string,
+  kinds: readonly CaseTable['kind'][],
+  why: { readonly atMs: number; readonly what: string; readonly actor: string; readonly detail: string },
+): Promise<void> {
+  const closed = await trx
+    .updateTable('cases.case')
+    .set({ state: 'closed', closed_at: new Date(why.atMs), due_at: null })
+    .where('refund_id', '=', refundId)
+    .where('kind', 'in', kinds)
+    .where('state', '=', 'open')
+    .returning('case_id')
+    .execute();
+  for (const { case_id: caseId } of closed) await caseEvent(trx, owner, { caseId, ...why });
+}
+
+export interface CaseEvent {
+  readonly caseId: string;
+  readonly atMs: number;
+  readonly what: string;
+  readonly actor: string;
+  readonly detail?: string;
+}
+
+export async function caseEvent(trx: Trx, owner: Owner, event: CaseEvent): Promise<void> {
+  const { caseId, atMs, what, actor, detail } = event;
+  const { tenant, region } = owner;
+  await trx
+    .insertInto('cases.case_event')
+    .values({ case_id: caseId, at: new Date(atMs), what, actor, detail: detail ?? null, tenant, region })
+    .execute();
+}
+
+export function caseView(row: Selectable<CaseTable>): CaseView {
+  return {
+    case_id: row.case_id,
+    kind: row.kind,
+    refund_id: row.refund_id,
+    decision_id: row.decision_id,
+    opened_at_ms: row.opened_at.getTime(),
+    contain_by_ms: row.contain_by.getTime(),
+    ...(row.contained_at !== null && { contained_at_ms: row.contained_at.getTime() }),
+    evidence_due_at_ms: row.evidence_due_at.getTime(),
+    evidence_by_ms: row.evidence_by.getTime(),
+    ...(row.evidence_at !== null && { evidence_at_ms: row.evidence_at.getTime() }),
+    state: row.state,
+    ...(row.closed_at !== null && { closed_at_ms: row.closed_at.getTime() }),
+  };
+}

@@ -1,0 +1,62 @@
+/**
+ * A kept decision, told whole: each rule with what it saw and what would have made it fire, also those that did not, out of
+ * the facts that were kept with it and of nothing newer.
+ */
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { RULES } from '../decision/decide.ts';
+import { type Decision, decide } from '../decision/decision.ts';
+import type { Facts } from '../decision/facts.ts';
+import { makeRuleset, type RulesetSettings } from '../decision/ruleset.ts';
+
+export interface RuleExplanation {
+  readonly code: string;
+  readonly title: string;
+  readonly fired: boolean;
+  readonly observed: string;
+  /** At which it fires. */
+  readonly threshold: string;
+  /** One sentence: why it fired, or why not. */
+  readonly why: string;
+}
+
+export interface Explanation {
+  readonly decision: Decision;
+  readonly rules: readonly RuleExplanation[];
+  readonly facts: Facts;
+  readonly parameters: RulesetSettings;
+  /** Deciding again from these facts gives these very bytes. */
+  readonly replays: boolean;
+}
+
+export interface KeptDecision {
+  readonly decision: Decision;
+  readonly facts: Facts;
+  readonly parameters: RulesetSettings;
+}
+
+export function explainDecision(crypto: Pick<EvidenceCrypto, 'sha256'>, kept: KeptDecision): Explanation {
+  const { decision, facts, parameters } = kept;
+  const again = decide(crypto, facts, makeRuleset(crypto, parameters));
+  const rules = again.rules.map(({ code, hit, observed, threshold, blind, error }) => {
+    const rule = RULES.find((one) => one.code === code);
+    const title = rule?.title ?? code;
+    const why = whyOf({ hit, observed, threshold, blind: blind === true, error: error === true });
+    return { code, title, fired: hit, observed, threshold, why };
+  });
+  const replays = JSON.stringify(again) === JSON.stringify(decision);
+  return { decision, rules, facts, parameters, replays };
+}
+
+function whyOf(look: {
+  readonly hit: boolean;
+  readonly observed: string;
+  readonly threshold: string;
+  readonly blind: boolean;
+  readonly error: boolean;
+}): string {
+  const { hit, observed, threshold, blind, error } = look;
+  if (error) return 'it failed, which counts as if it had fired';
+  if (hit) return `it fired: seen was ${observed}, and it fires at ${threshold}`;
+  if (blind) return `it did not fire, since the facts that it needs were not there; it fires at ${threshold}`;
+  return `it did not fire: seen was ${observed}, and it fires at ${threshold}`;
+}

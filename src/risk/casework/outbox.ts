@@ -1,0 +1,223 @@
+/**
+ * Commands on their way out, in the database of the decisions: written in the transaction that causes them, so that there
+ * is none without its cause and no cause without its command.
+ *
+ * A worker takes some under a lease, and whoever comes back with an older token than the row has is too late: its word is
+ * not taken. So several workers may run, and one that froze does no harm. A command may reach the other side twice, with
+ * the same key; it is never lost, and never forgotten: what is refused too often is dead, stays, and shows.
+ */
+import { type Selectable, sql } from 'kysely';
+import type { RiskDatabase } from '../store/open-database.ts';
+import type { OutboxTable } from '../store/schema.ts';
+import { ACTION_NAMES, type Action, type ActionMessage } from './actions.ts';
+import type { Owner } from './case-book.ts';
+import type { Trx } from './rights.ts';
+
+export interface ActionView {
+  readonly key: string;
+  readonly action: string;
+  readonly refund_id: string;
+  readonly decision_id: string;
+  readonly state: OutboxTable['state'];
+  readonly attempts: number;
+  readonly created_at_ms: number;
+  /** When it is tried next; absent when it is not. */
+  readonly due_at_ms?: number;
+  readonly ended_at_ms?: number;
+  /** The last answer of the other side, in a few words. */
+  readonly said?: string;
+}
+
+export interface Leased {
+  readonly key: string;
+  readonly action: Action;
+  readonly body: string;
+  readonly attempts: number;
+  readonly token: number;
+}
+
+export interface OutboxStatus {
+  readonly waiting: number;
+  readonly delivered: number;
+  readonly dead: number;
+  /** Of what waits; absent when nothing does. */
+  readonly oldest_at_ms?: number;
+}
+
+export type Ending =
+  | { readonly state: 'delivered'; readonly said: string }
+  | { readonly state: 'waiting'; readonly dueMs: number; readonly said: string }
+  | { readonly state: 'dead'; readonly said: string };
+
+const SAID_MAX = 200;
+const LIST_MAX = 500;
+
+/** Under the rights of payments. What is known under its key stays as it is; false then. */
+export async function enqueue(trx: Trx, owner: Owner, message: ActionMessage, atMs: number): Promise<boolean> {
+  const { key, action, lane, refundId, decisionId, body } = message;
+  const at = new Date(atMs);
+  const made = await trx
+    .insertInto('payments.outbox')
+    .values({
+      key,
+      action,
+      lane,
+      refund_id: refundId,
+      decision_id: decisionId,
+      body,
+      created_at: at,
+      due_at: at,
+      attempts: 0,
+      state: 'waiting',
+      lease_until: null,
+      token: 0,
+      ended_at: null,
+      said: null,
+      tenant: owner.tenant,
+      region: owner.region,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('key')
+    .executeTakeFirst();
+  return made !== undefined;
+}
+
+export class Outbox {
+  readonly #database: RiskDatabase;
+
+  constructor(database: RiskDatabase) {
+    this.#database = database;
+  }
+
+  /** The oldest that are due, at most `most`, of the actions that somebody takes. Leased to the caller until `untilMs`. */
+  lease(actions: readonly Action[], nowMs: number, untilMs: number, most: number): Promise<readonly Leased[]> {
+    if (actions.length === 0) return Promise.resolve([]);
+    const now = new Date(nowMs);
+    return this.#database.as('payments', async (trx) => {
+      const due = trx
+        .selectFrom('payments.outbox as o')
+        .select('o.seq')
+        .where('o.state', '=', 'waiting')
+        .where('o.due_at', '<=', now)
+        .where('o.action', 'in', actions)
+        .where(({ eb, or }) => or([eb('o.lease_until', 'is', null), eb('o.lease_until', '<=', now)]))
+        // Of one lane the first alone: what follows it waits until it arrived, or was given up.
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('payments.outbox as before')
+                .select('before.seq')
+                .whereRef('before.refund_id', '=', 'o.refund_id')
+                .whereRef('before.lane', '=', 'o.lane')
+                .whereRef('before.seq', '<', 'o.seq')
+                .where('before.state', '=', 'waiting'),
+            ),
+          ),
+        )
+        .orderBy('o.due_at')
+        .orderBy('o.seq')
+        .limit(most)
+        .forUpdate()
+        .skipLocked();
+      const rows = await trx
+        .updateTable('payments.outbox')
+        .set(({ eb }) => ({
+          lease_until: new Date(untilMs),
+          token: eb('token', '+', 1),
+          attempts: eb('attempts', '+', 1),
+        }))
+        .where('seq', 'in', due)
+        .returning(['key', 'action', 'body', 'attempts', 'token', 'seq'])
+        .execute();
+      return rows
+        .sort((a, b) => a.seq - b.seq)
+        .flatMap(({ action, ...row }) => (isAction(action) ? [{ ...row, action }] : []));
+    });
+  }
+
+  /** False when the lease went to somebody else meanwhile, or it was ended: the word comes too late. */
+  end({ key, token }: Pick<Leased, 'key' | 'token'>, ending: Ending, nowMs: number): Promise<boolean> {
+    const said = ending.said.slice(0, SAID_MAX);
+    const change =
+      ending.state === 'waiting'
+        ? { state: ending.state, due_at: new Date(ending.dueMs), lease_until: null, said }
+        : { state: ending.state, ended_at: new Date(nowMs), lease_until: null, said };
+    return this.#database.as('payments', async (trx) => {
+      const row = await trx
+        .updateTable('payments.outbox')
+        .set(change)
+        .where('key', '=', key)
+        .where('token', '=', token)
+        .where('state', '=', 'waiting')
+        .returning('key')
+        .executeTakeFirst();
+      return row !== undefined;
+    });
+  }
+
+  /** A person has a dead command tried again. False when it is not dead. */
+  revive(key: string, nowMs: number): Promise<boolean> {
+    return this.#database.as('payments', async (trx) => {
+      const row = await trx
+        .updateTable('payments.outbox')
+        .set({ state: 'waiting', attempts: 0, due_at: new Date(nowMs), ended_at: null })
+        .where('key', '=', key)
+        .where('state', '=', 'dead')
+        .returning('key')
+        .executeTakeFirst();
+      return row !== undefined;
+    });
+  }
+
+  status(): Promise<OutboxStatus> {
+    return this.#database.as('payments', async (trx) => {
+      const { rows } = await sql<{
+        readonly state: OutboxTable['state'];
+        readonly count: number;
+        readonly oldest: Date;
+      }>`
+        select state, count(*) as count, min(created_at) as oldest from payments.outbox group by state`.execute(trx);
+      const of = (state: OutboxTable['state']): number => Number(rows.find((row) => row.state === state)?.count ?? 0);
+      const oldest = rows.find(({ state }) => state === 'waiting')?.oldest;
+      return {
+        waiting: of('waiting'),
+        delivered: of('delivered'),
+        dead: of('dead'),
+        ...(oldest !== undefined && { oldest_at_ms: oldest.getTime() }),
+      };
+    });
+  }
+
+  /** The oldest first. */
+  list(state: OutboxTable['state'], limit = LIST_MAX): Promise<readonly ActionView[]> {
+    return this.#database.as('payments', async (trx) => {
+      const rows = await trx
+        .selectFrom('payments.outbox')
+        .selectAll()
+        .where('state', '=', state)
+        .orderBy('seq')
+        .limit(Math.min(Math.max(Math.trunc(limit), 1), LIST_MAX))
+        .execute();
+      return rows.map(actionView);
+    });
+  }
+}
+
+export function actionView(row: Selectable<OutboxTable>): ActionView {
+  return {
+    key: row.key,
+    action: row.action,
+    refund_id: row.refund_id,
+    decision_id: row.decision_id,
+    state: row.state,
+    attempts: row.attempts,
+    created_at_ms: row.created_at.getTime(),
+    ...(row.state === 'waiting' && { due_at_ms: row.due_at.getTime() }),
+    ...(row.ended_at !== null && { ended_at_ms: row.ended_at.getTime() }),
+    ...(row.said !== null && { said: row.said }),
+  };
+}
+
+function isAction(text: string): text is Action {
+  return (ACTION_NAMES as readonly string[]).includes(text);
+}
