@@ -7,7 +7,7 @@ export function showDecision(decision: Decision, io: Pick<CommandIo, 'out'>): vo
   const people = approvals > 0 ? `, ${approvals} approvals` : '';
   io.out(`${refund_id}: ${outcome}${people}`);
   for (const { code, text, events } of decision.reasons) {
-    io.out(`  ${code.padEnd(22)} ${text.analyst}`);
+    io.out(`  ${code.padEnd(22)} ${text}`);
     if (events.length > 0) io.out(`${''.padEnd(25)}${events.join(', ')}`);
   }
   for (const { outcome: other, text } of decision.counterfactuals) io.out(`  ${other} ${text}`);

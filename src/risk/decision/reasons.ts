@@ -18,7 +18,9 @@ export interface Reason {
   /** A rule (`R01`), a contradiction (`C18`), or a word for what custody says. */
   readonly code: string;
   readonly outcome: Outcome;
-  readonly text: Wording;
+  /** The analyst's wording: the one that people who decide read. */
+  readonly text: string;
+  readonly wording: Wording;
   readonly events: readonly EventRef[];
 }
 
@@ -56,7 +58,7 @@ const ENTITLEMENTS: Readonly<Record<EntitlementCode, readonly [customer: string,
 export function entitlementReason(code: EntitlementCode, outcome: Outcome, events: readonly EventRef[]): Reason {
   const [customer, analyst] = ENTITLEMENTS[code];
   const regulator = `${analyst}. Custody of the goods is judged before any rule; the outcome of this finding is ${outcome}.`;
-  return { code, outcome, text: { customer, analyst, regulator }, events };
+  return reason(code, outcome, { customer, analyst, regulator }, events);
 }
 
 export function contradictionReason(code: ContradictionCode, outcome: Outcome, events: readonly EventRef[]): Reason {
@@ -64,36 +66,31 @@ export function contradictionReason(code: ContradictionCode, outcome: Outcome, e
   const causes =
     innocent.length === 0 ? 'No innocent cause is known.' : `Innocent causes to rule out: ${innocent.join('; ')}.`;
   const regulator = `${analyst}. Signed records contradict what was claimed. ${causes}`;
-  return { code, outcome, text: { customer, analyst: `${analyst}. ${causes}`, regulator }, events };
+  return reason(code, outcome, { customer, analyst: `${analyst}. ${causes}`, regulator }, events);
 }
 
 export function ruleReason(rule: Rule, finding: Finding): Reason {
   const analyst = `${rule.title}: ${finding.observed} (threshold: ${finding.threshold})`;
   const regulator = `Rule ${rule.code}, ${rule.title}. Seen: ${finding.observed}. It fires at: ${finding.threshold}. It asks for ${rule.outcome}, which a person can change.`;
-  return {
-    code: rule.code,
-    outcome: rule.outcome,
-    text: { customer: rule.customer, analyst, regulator },
-    events: finding.events,
-  };
+  return reason(rule.code, rule.outcome, { customer: rule.customer, analyst, regulator }, finding.events);
 }
 
 export function errorReason(rule: Rule): Reason {
   const analyst = `${rule.title}: the rule failed, which counts as if it had fired`;
   const regulator = `Rule ${rule.code} could not be evaluated. It then counts as fired, so that no fault pays; a person can change it.`;
-  return { code: rule.code, outcome: rule.outcome, text: { customer: rule.customer, analyst, regulator }, events: [] };
+  return reason(rule.code, rule.outcome, { customer: rule.customer, analyst, regulator }, []);
 }
 
 export function dependencyReason(names: readonly string[]): Reason {
   const analyst = `Not readable or not there: ${names.join(', ')}`;
-  return {
-    code: 'DEPENDENCY_DOWN',
-    outcome: 'HOLD',
-    text: {
-      customer: 'We could not finish checking your refund. We will try again shortly.',
-      analyst,
-      regulator: `${analyst}. Nothing is paid on missing facts; the refund is decided again within a short time.`,
-    },
-    events: [],
+  const wording: Wording = {
+    customer: 'We could not finish checking your refund. We will try again shortly.',
+    analyst,
+    regulator: `${analyst}. Nothing is paid on missing facts; the refund is decided again within a short time.`,
   };
+  return reason('DEPENDENCY_DOWN', 'HOLD', wording, []);
+}
+
+function reason(code: string, outcome: Outcome, wording: Wording, events: readonly EventRef[]): Reason {
+  return { code, outcome, text: wording.analyst, wording, events };
 }
