@@ -23,12 +23,13 @@ import type { GrantedKey } from './settings.ts';
 import { UsedIds } from './used-ids.ts';
 import { idBytes } from './verbs.ts';
 
+/** Of one key: whoever has another one waits for none of them. */
 const RUNNING_MAX = 8;
 /** A signature costs more to check than to send: what comes faster is not even looked at. */
 const LOOKED_AT_MAX = 100;
 const LOOKED_AT_WITHIN_MS = 1_000;
 const RECORD_LIMIT_MS = 10_000;
-/** The one verb that never waits for room: it makes the others stop. */
+/** The one verb that is never refused for want of room: it makes the others stop. */
 const ALWAYS = 'stop_pick';
 
 export interface CommandsParts {
@@ -59,16 +60,17 @@ export interface CommandsStatus {
 
 export class CommandsRoom {
   readonly #parts: CommandsParts;
-  readonly #used = new UsedIds();
+  readonly #used: UsedIds;
   readonly #budget: RefusalBudget;
   readonly #replies: ReplyBox;
   readonly #ending = new AbortController();
-  #running = 0;
+  readonly #running = new Map<string, number>();
   #lookedAt = 0;
   #lookingSinceMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: CommandsParts) {
     this.#parts = parts;
+    this.#used = new UsedIds(parts.keys.size);
     this.#budget = new RefusalBudget(parts.scheduler, (counts) => this.#sayCounted(counts));
     this.#replies = new ReplyBox({
       ...parts,
@@ -122,7 +124,11 @@ export class CommandsRoom {
   }
 
   status(): CommandsStatus {
-    return { keys: this.#parts.keys.size, running: this.#running, waiting: this.#replies.waiting };
+    return {
+      keys: this.#parts.keys.size,
+      running: [...this.#running.values()].reduce((sum, each) => sum + each, 0),
+      waiting: this.#replies.waiting,
+    };
   }
 
   #mayLook(nowMs: number): boolean {
@@ -145,13 +151,14 @@ export class CommandsRoom {
     const { appender, observer, logger, verbs, crypto } = this.#parts;
     const { id, verb, by } = command;
     if (this.#ending.signal.aborted) return;
-    const isFull = this.#running >= RUNNING_MAX && verb !== ALWAYS;
+    const isFull = this.#runningOf(key) >= RUNNING_MAX && verb !== ALWAYS;
     const hash = commandHash(crypto, payload);
+    const judged = { id, hash, key, untilUpMs: command.until_up_ms };
     // Taken before anything that waits: the same message may come again at once.
-    if (isFull || !this.#used.take(id, hash, command.until_up_ms, this.#here().upMs)) {
+    if (isFull || !this.#used.take(judged, this.#here().upMs, verb === ALWAYS)) {
       return this.#refuse({ kind: 'refused', key, command, payload, reason: 'busy' });
     }
-    this.#running += 1;
+    this.#running.set(key, this.#runningOf(key) + 1);
     try {
       const body = { actor: by, data: { id, key, verb }, type: 'command.received' };
       const answer = appender.append({ observed: observer.observe(), body, urgent: true });
@@ -162,8 +169,12 @@ export class CommandsRoom {
         : ({ outcome: 'refused', result: 'recording_stopped' } satisfies VerbAnswer);
       this.#end(command, hash, key, done);
     } finally {
-      this.#running -= 1;
+      this.#running.set(key, this.#runningOf(key) - 1);
     }
+  }
+
+  #runningOf(key: string): number {
+    return this.#running.get(key) ?? 0;
   }
 
   async #flushed(): Promise<boolean> {
@@ -232,8 +243,8 @@ export class CommandsRoom {
     // Whoever is told that it is refused may rely on it: no time, clock or room makes it pass later. Of one that cannot be
     // remembered nothing is told.
     const isLasting = reason === 'repeated' || NEVER_LATER.has(reason);
-    const isSure =
-      isLasting || this.#used.has(id) || this.#used.refuse(id, hash, command.until_up_ms, this.#here().upMs);
+    const judged = { id, hash, key, untilUpMs: command.until_up_ms };
+    const isSure = isLasting || this.#used.has(id) || this.#used.refuse(judged, this.#here().upMs);
     // The bytes that were taken are answered as they were, or will be.
     const isSame = reason === 'repeated' && this.#used.isOf(id, hash);
     this.#say({ actor: by, data: { id, key, reason, verb }, type: 'command.refused' }, ({ origin, index }) => {

@@ -23,6 +23,7 @@ import { until } from '../../support/until.ts';
 const LOG = 'lockers.example/gw-0001/1-56475aa7';
 const START = base64url(new Uint8Array(16).fill(1));
 const ops = new Commander('ops');
+const desk = new Commander('desk');
 
 class Bench {
   readonly scheduler = new ManualScheduler();
@@ -39,7 +40,11 @@ class Bench {
   readonly room = new CommandsRoom({
     gateway: 'gw-0001',
     start: START,
-    keys: grantedKeys(commandsSettingsSchema.parse({ keys: [{ vkey: formatVkey(ops.vkey), verbs: ['open'] }] })),
+    keys: grantedKeys(
+      commandsSettingsSchema.parse({
+        keys: [ops, desk].map(({ vkey }) => ({ vkey: formatVkey(vkey), verbs: ['open', 'stop_pick'] })),
+      }),
+    ),
     verbs: {
       open: {
         check: accept,
@@ -48,6 +53,7 @@ class Bench {
           return this.answer;
         },
       },
+      stop_pick: { check: accept, run: async () => ({ outcome: 'executed', result: 'stopped' }) },
     },
     crypto: nodeCrypto,
     appender: {
@@ -77,7 +83,7 @@ class Bench {
     metrics: new MemoryMetrics(),
   });
 
-  take(nth: number, more: Partial<Command> = {}): Command {
+  take(nth: number, more: Partial<Command> = {}, by = ops): Command {
     const id = base64url(Uint8Array.from({ length: 16 }, (_, i) => (i < 4 ? (nth >> (8 * i)) & 255 : 0)));
     const command: Command = {
       gateway: 'gw-0001',
@@ -90,7 +96,7 @@ class Bench {
       by: { kind: 'service', ref: 'desk' },
       ...more,
     };
-    this.room.take(ops.sign(command).bytes);
+    this.room.take(by.sign(command).bytes);
     return command;
   }
 
@@ -248,4 +254,20 @@ test('the bytes of a command that was carried out have its own answer also when 
   await until('it is answered again', () => bench.sent.length === 2);
   expect(bench.sent[1]).toEqual(bench.sent[0]);
   expect(bench.runs).toHaveLength(1);
+});
+
+test('a key whose commands do not end keeps another one from nothing', async () => {
+  let go = (): void => undefined;
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  bench.flushes = () => gate;
+  for (let i = 0; i < 9; i += 1) bench.take(i);
+  expect(bench.drafts.at(-1)?.body.data).toMatchObject({ reason: 'busy' });
+  bench.take(20, {}, desk);
+  expect(bench.types().at(-1)).toBe('command.received');
+  bench.take(21, { verb: 'stop_pick' });
+  expect(bench.types().at(-1)).toBe('command.received');
+  go();
+  await until('all that was taken is carried out', () => bench.runs.length === 9);
 });
