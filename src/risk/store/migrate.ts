@@ -7,6 +7,7 @@ import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { custodyMigration } from './migrations/m0001-custody.ts';
 import { refundsMigration } from './migrations/m0002-refunds.ts';
 import { caseworkMigration } from './migrations/m0003-casework.ts';
+import { sourcesMigration } from './migrations/m0004-sources.ts';
 import { leasesMigration } from './migrations/m0005-leases.ts';
 import type { Database } from './schema.ts';
 
@@ -15,6 +16,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_custody': custodyMigration,
   '0002_refunds': refundsMigration,
   '0003_casework': caseworkMigration,
+  '0004_sources': sourcesMigration,
   '0005_leases': leasesMigration,
 };
 

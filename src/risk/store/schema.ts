@@ -90,6 +90,8 @@ export interface ClaimTable extends Owned {
   readonly at: Time;
   readonly received_at: Time;
   readonly body: Json<unknown>;
+  /** `unsigned` when its source did not sign: it then weighs a tenth. */
+  readonly level: Generated<'declared' | 'unsigned'>;
 }
 
 export interface PaymentTable extends Owned {
@@ -239,7 +241,7 @@ export interface CaseEventTable extends HistoryTable {
   readonly case_id: string;
 }
 
-/** What a person said about a decision, once for each. */
+/** What a person said about a decision: each word of each person once. */
 export interface VerdictTable extends Owned {
   readonly decision_id: string;
   readonly actor: string;
@@ -304,7 +306,56 @@ export interface AttestationTable extends Owned {
   readonly body: Json<unknown>;
 }
 
+/* Webhooks of declared sources, and what retention and erasure did (m0004). */
+
+/** An event of a source, taken once. */
+export interface SourceEventTable extends Owned {
+  readonly source: string;
+  readonly event_id: string;
+  readonly type: string;
+  /** SHA-256 of what it said. */
+  readonly digest: Bytes;
+  readonly occurred_at: Time;
+  readonly received_at: Time;
+}
+
+/** A message that was taken, until its timestamp is refused anyway. */
+export interface SourceSeenTable extends Owned {
+  readonly source: string;
+  readonly digest: Bytes;
+  readonly until: Time;
+}
+
+/** Closed before it was opened: payment, amount and currency are not known yet. */
+export interface DisputeTable extends Owned {
+  readonly source: string;
+  readonly dispute_ref: string;
+  payment_ref: string | null;
+  amount_minor: number;
+  currency: string | null;
+  result: 'won' | 'lost' | null;
+  opened_at: Time | null;
+  closed_at: Time | null;
+}
+
+export interface ErasureTable extends Owned {
+  readonly id: string;
+  readonly at: Time;
+  readonly kind: 'erasure' | 'retention';
+  readonly actor: string;
+  readonly reason: string;
+  readonly counts: Json<Readonly<Record<string, number>>>;
+  /** The signed statement: a DSSE envelope. */
+  readonly statement: string;
+}
+
 export interface Database {
+  readonly 'custody.source_event': SourceEventTable;
+  readonly 'custody.source_seen': SourceSeenTable;
+  readonly 'payments.source_event': SourceEventTable;
+  readonly 'payments.source_seen': SourceSeenTable;
+  readonly 'payments.dispute': DisputeTable;
+  readonly 'custody.erasure': ErasureTable;
   readonly 'custody.replica': ReplicaTable;
   readonly 'custody.lease': LeaseTable;
   readonly 'custody.assurance': AssuranceTable;
@@ -336,5 +387,10 @@ export interface Database {
 }
 
 /** Which role a room's statements run under. */
-export const ROLES = { custody: 'latchkey_custody', payments: 'latchkey_payments', cases: 'latchkey_cases' } as const;
+export const ROLES = {
+  custody: 'latchkey_custody',
+  payments: 'latchkey_payments',
+  cases: 'latchkey_cases',
+  retention: 'latchkey_retention',
+} as const;
 export type Role = keyof typeof ROLES;

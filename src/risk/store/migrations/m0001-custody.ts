@@ -7,7 +7,7 @@
 import { type Kysely, type Migration, sql } from 'kysely';
 import { ROLES } from '../schema.ts';
 
-const ROLE_NAMES = Object.values(ROLES);
+const ROLE_NAMES = [ROLES.custody, ROLES.payments, ROLES.cases];
 
 export const custodyMigration: Migration = {
   async up(db: Kysely<unknown>): Promise<void> {
