@@ -87,6 +87,16 @@ const parcel = z.strictObject({
   collect_by_ms: ms.exactOptional(),
   promised_by_ms: ms.exactOptional(),
   waiting_for: z.strictObject({ gateway: name, since_ms: ms }).exactOptional(),
+  assumptions: z
+    .array(
+      z.strictObject({
+        gateway: name,
+        level: z.enum(['A0', 'A1', 'A2', 'A3']).exactOptional(),
+        clock: z.enum(['synced', 'fair']).exactOptional(),
+      }),
+    )
+    .max(LIST_MAX)
+    .exactOptional(),
 });
 
 const refund = z.strictObject({
@@ -120,7 +130,7 @@ const patterns = z.strictObject({
   promotion: z.boolean().exactOptional(),
 });
 
-const factsSchema: z.ZodType<Facts> = z.strictObject({
+export const factsSchema: z.ZodType<Facts> = z.strictObject({
   v: z.literal(1),
   as_of_ms: ms,
   refund,

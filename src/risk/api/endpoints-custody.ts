@@ -1,0 +1,119 @@
+/** Endpoints about custody: ledgers, evidence to take away, and rates. */
+import { z } from 'zod';
+import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
+import { referenceSchema, refundParams } from './endpoints-decisions.ts';
+import { problem } from './problems.ts';
+import { ledgerSchema, ratesSchema } from './schemas.ts';
+
+const LINES_DEFAULT = 200;
+const LINES_MAX = 1_000;
+const DAY_MS = 86_400_000;
+const WINDOW_DAYS_MAX = 31;
+
+const parcelParams = z.strictObject({
+  ref: referenceSchema.describe('reference of the parcel as it stands in events'),
+});
+/** Query parameters are texts. */
+const count = (most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, { error: 'a whole number' })
+    .transform(Number)
+    .pipe(z.int().min(0).max(most));
+const pageQuery = z.strictObject({
+  from: count(1_000_000).default(0).describe('number of the first line of the timeline'),
+  limit: count(LINES_MAX).pipe(z.int().min(1)).default(LINES_DEFAULT).describe('lines of the timeline'),
+});
+const windowQuery = z.strictObject({
+  from: z.iso.datetime().optional().describe('inclusive; a day before "until" unless given'),
+  until: z.iso.datetime().optional().describe('exclusive; now unless given'),
+});
+
+const EVIDENCE_TYPE = 'application/x-ndjson';
+const unknownParcel = refusal(problem('not_found', 'nothing verified and nothing claimed is known of this parcel'));
+const unknownRefund = refusal(problem('not_found', 'there is no such refund, or nothing verified is known of it'));
+
+export const CUSTODY_ENDPOINTS: readonly Endpoint[] = [
+  endpoint({
+    id: 'getParcelLedger',
+    method: 'GET',
+    path: '/v1/parcels/{ref}/ledger',
+    summary: 'Where a parcel is, who has it, what confirms that, and what does not agree',
+    access: ['analyst', 'auditor'],
+    params: parcelParams,
+    query: pageQuery,
+    answers: { 200: { text: 'Its custody, folded now, and a page of its timeline', schema: ledgerSchema } },
+    refusals: ['not_found'],
+    async run({ params, query }, { ledger, clock }) {
+      const { facts, timeline } = await ledger.ledger(params.ref, clock.wallMs());
+      if (timeline.length === 0) return unknownParcel;
+      const next_from = query.from + query.limit;
+      return json({
+        facts,
+        timeline: timeline.slice(query.from, next_from),
+        timeline_total: timeline.length,
+        ...(next_from < timeline.length && { next_from }),
+      });
+    },
+  }),
+  endpoint({
+    id: 'getParcelBundle',
+    method: 'GET',
+    path: '/v1/parcels/{ref}/bundle',
+    summary: 'The evidence about a parcel, which "latchkey verify" accepts offline',
+    access: ['analyst', 'auditor'],
+    params: parcelParams,
+    answers: { 200: { text: 'A bundle (FORMAT.md)', type: EVIDENCE_TYPE } },
+    refusals: ['not_found'],
+    async run({ params, signal }, { bundles }) {
+      const bytes = await bundles.ofParcel(params.ref, signal);
+      return bytes === undefined ? unknownParcel : { kind: 'bytes', type: EVIDENCE_TYPE, bytes };
+    },
+  }),
+  endpoint({
+    id: 'getRefundBundle',
+    method: 'GET',
+    path: '/v1/refunds/{id}/bundle',
+    summary: 'The evidence behind a refund, which "latchkey verify" accepts offline',
+    access: ['analyst', 'auditor'],
+    params: refundParams,
+    answers: { 200: { text: 'A bundle (FORMAT.md)', type: EVIDENCE_TYPE } },
+    refusals: ['not_found'],
+    async run({ params, signal }, { bundles }) {
+      const bytes = await bundles.ofRefund(params.id, signal);
+      return bytes === undefined ? unknownRefund : { kind: 'bytes', type: EVIDENCE_TYPE, bytes };
+    },
+  }),
+  endpoint({
+    id: 'getParcelEpcis',
+    method: 'GET',
+    path: '/v1/parcels/{ref}/epcis',
+    summary: 'The custody events of a parcel as EPCIS 2.0',
+    access: ['analyst', 'auditor'],
+    params: parcelParams,
+    answers: { 200: { text: 'An EPCISDocument (GS1 EPCIS 2.0, JSON-LD)', schema: z.record(z.string(), z.unknown()) } },
+    refusals: ['not_found'],
+    async run({ params, signal }, { epcis }) {
+      const document = await epcis.ofParcel(params.ref, signal);
+      return document === undefined ? unknownParcel : json(document);
+    },
+  }),
+  endpoint({
+    id: 'getCustodyRates',
+    method: 'GET',
+    path: '/v1/metrics/custody',
+    summary: 'Rates of discrepancies, delivery proofs and disputes over a window of at most 31 days',
+    access: ['metrics', 'analyst', 'auditor'],
+    query: windowQuery,
+    answers: { 200: { text: 'The rates', schema: ratesSchema } },
+    async run({ query }, { rates, clock }) {
+      const untilMs = query.until === undefined ? clock.wallMs() : Date.parse(query.until);
+      const fromMs = query.from === undefined ? untilMs - DAY_MS : Date.parse(query.from);
+      if (fromMs >= untilMs || untilMs - fromMs > WINDOW_DAYS_MAX * DAY_MS) {
+        const expected = `"from" before "until", and at most ${WINDOW_DAYS_MAX} days between them`;
+        return refusal(problem('invalid_query', expected, { errors: [{ at: 'from', expected }] }));
+      }
+      return json(await rates.rates(fromMs, untilMs));
+    },
+  }),
+];

@@ -1,0 +1,125 @@
+/** Endpoints about refunds: a decision, why it is so, whether it is so again, and that a refund was settled. */
+import { z } from 'zod';
+import { refundRequestSchema } from '../casework/refund-request.ts';
+import type { Decision } from '../decision/decision.ts';
+import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
+import { explanationOf } from './explanation.ts';
+import { problem } from './problems.ts';
+import { decisionSchema, explanationSchema, replaySchema, settlementSchema } from './schemas.ts';
+
+const BODY_BYTES_MAX = 32_768;
+export const referenceSchema = z
+  .string()
+  .min(1)
+  .max(120)
+  .regex(/^[\x21-\x7e]+$/, { error: 'printable characters without spaces' });
+
+const decisionParams = z.strictObject({
+  id: z
+    .string()
+    .regex(/^d-[0-9a-f]{32}$/, { error: 'd- and 32 hex digits' })
+    .describe('decision_id of an answer'),
+});
+export const refundParams = z.strictObject({ id: referenceSchema.describe('refund_id of a request') });
+
+const settlementBody = z
+  .strictObject({
+    settlement_ref: referenceSchema.describe('of the payment provider'),
+    amount_minor: z.int().min(1).max(1_000_000_000_000),
+    currency: z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' }),
+    settled_at: z.iso.datetime({ precision: 3 }),
+  })
+  .meta({ id: 'Settlement' });
+
+/** What the rules saw stands in the explanation alone: it tells where thresholds are. */
+export function viewOf(decision: Decision): object {
+  const { rules: _, ...view } = decision;
+  return view;
+}
+
+const unknownDecision = refusal(
+  problem('not_found', 'there is no decision of this id; POST /v1/refund-decisions makes one'),
+);
+
+export const DECISION_ENDPOINTS: readonly Endpoint[] = [
+  endpoint({
+    id: 'decideRefund',
+    method: 'POST',
+    path: '/v1/refund-decisions',
+    summary: 'May this refund be paid now, and if not, why not and until when?',
+    description:
+      'Decides once for each Idempotency-Key of a client: the same key with the same body gives the same answer, and ' +
+      'with another body it is refused. What cannot be read makes a HOLD with a short deadline, never a payment.',
+    access: ['merchant'],
+    body: { type: 'json', schema: refundRequestSchema.meta({ id: 'RefundRequest' }), bytesMax: BODY_BYTES_MAX },
+    needsKey: true,
+    answers: { 200: { text: 'The decision', schema: decisionSchema } },
+    refusals: ['key_reused', 'refund_known'],
+    async run({ body, key, identity }, { desk }) {
+      const decided = await desk.decide(`${identity?.subject ?? ''} ${key}`, body);
+      return decided.ok ? json(viewOf(decided.value)) : refusal(problem(decided.reason, decided.detail));
+    },
+  }),
+  endpoint({
+    id: 'getDecision',
+    method: 'GET',
+    path: '/v1/refund-decisions/{id}',
+    summary: 'A decision as it was given',
+    access: ['merchant', 'operator', 'analyst', 'auditor'],
+    params: decisionParams,
+    answers: { 200: { text: 'The decision', schema: decisionSchema } },
+    refusals: ['not_found'],
+    async run({ params }, { desk }) {
+      const stored = await desk.decision(params.id);
+      return stored === undefined ? unknownDecision : json(viewOf(stored.decision));
+    },
+  }),
+  endpoint({
+    id: 'explainDecision',
+    method: 'GET',
+    path: '/v1/refund-decisions/{id}/explanation',
+    summary: 'Why it was decided so, also why a rule did not fire',
+    access: ['analyst', 'auditor'],
+    params: decisionParams,
+    answers: { 200: { text: 'Every rule and contradiction, and all facts', schema: explanationSchema } },
+    refusals: ['not_found'],
+    async run({ params }, { desk }) {
+      const stored = await desk.decision(params.id);
+      return stored === undefined ? unknownDecision : json(explanationOf(stored));
+    },
+  }),
+  endpoint({
+    id: 'replayDecision',
+    method: 'GET',
+    path: '/v1/refund-decisions/{id}/replay',
+    summary: 'Decide again from the kept facts, and compare',
+    access: ['auditor'],
+    params: decisionParams,
+    answers: { 200: { text: 'The decision as it is made now', schema: replaySchema } },
+    refusals: ['not_found'],
+    async run({ params }, { desk }) {
+      const stored = await desk.decision(params.id);
+      const again = await desk.replay(params.id);
+      if (stored === undefined || again === undefined) return unknownDecision;
+      return json({ same: JSON.stringify(again) === JSON.stringify(stored.decision), decision: viewOf(again) });
+    },
+  }),
+  endpoint({
+    id: 'confirmSettlement',
+    method: 'POST',
+    path: '/v1/refunds/{id}/settlement',
+    summary: 'The payment side paid this refund',
+    description: 'The same confirmation again gives the same answer. What is paid never exceeds what was captured.',
+    access: ['payments'],
+    params: refundParams,
+    body: { type: 'json', schema: settlementBody, bytesMax: BODY_BYTES_MAX },
+    answers: { 200: { text: 'It is kept as paid', schema: settlementSchema } },
+    refusals: ['not_found', 'not_released', 'settled_otherwise', 'exceeds_captured'],
+    async run({ params, body }, { settlements }) {
+      const { settled_at, ...rest } = body;
+      const kept = await settlements.confirm(params.id, { ...rest, settled_at_ms: Date.parse(settled_at) });
+      if (kept.ok) return json({ refund_id: params.id, state: kept.value.state });
+      return refusal(problem(kept.reason === 'unknown_refund' ? 'not_found' : kept.reason, kept.detail));
+    },
+  }),
+];

@@ -1,0 +1,61 @@
+/** Endpoints about holds. To release one is a person's act with approvals, which has a place of its own. */
+import { z } from 'zod';
+import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
+import { referenceSchema } from './endpoints-decisions.ts';
+import { HOLD_STATES } from './parts.ts';
+import { problem } from './problems.ts';
+import { holdPageSchema, holdSchema } from './schemas.ts';
+
+const PAGE_DEFAULT = 50;
+const PAGE_MAX = 200;
+
+const pageQuery = z.strictObject({
+  state: z.enum(HOLD_STATES).optional(),
+  cursor: z
+    .string()
+    .regex(/^[A-Za-z0-9_.~-]{1,200}$/, { error: 'a "next" of the page before' })
+    .optional(),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, { error: `a whole number from 1 to ${PAGE_MAX}` })
+    .transform(Number)
+    .pipe(z.int().min(1).max(PAGE_MAX))
+    .default(PAGE_DEFAULT),
+});
+
+export const HOLD_ENDPOINTS: readonly Endpoint[] = [
+  endpoint({
+    id: 'listHolds',
+    method: 'GET',
+    path: '/v1/holds',
+    summary: 'Holds, those that must be answered first at the top',
+    access: ['operator', 'analyst', 'auditor'],
+    query: pageQuery,
+    answers: { 200: { text: 'A page of holds', schema: holdPageSchema } },
+    async run({ query: { state, cursor, limit } }, { holds }) {
+      const page = await holds.page({
+        limit,
+        ...(state !== undefined && { state }),
+        ...(cursor !== undefined && { cursor }),
+      });
+      if (page.ok) return json(page.value);
+      return refusal(
+        problem('invalid_query', page.detail, { errors: [{ at: 'cursor', expected: 'a "next" of the page before' }] }),
+      );
+    },
+  }),
+  endpoint({
+    id: 'getHold',
+    method: 'GET',
+    path: '/v1/holds/{id}',
+    summary: 'One hold',
+    access: ['operator', 'analyst', 'auditor'],
+    params: z.strictObject({ id: referenceSchema.describe('hold_id') }),
+    answers: { 200: { text: 'The hold', schema: holdSchema } },
+    refusals: ['not_found'],
+    async run({ params }, { holds }) {
+      const hold = await holds.hold(params.id);
+      return hold === undefined ? refusal(problem('not_found', 'there is no such hold')) : json(hold);
+    },
+  }),
+];

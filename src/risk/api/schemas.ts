@@ -1,0 +1,197 @@
+/** The answers of the API, as OpenAPI tells them and as tests hold real answers against them. */
+import { z } from 'zod';
+import { CONTRADICTION_CODES } from '../decision/contradictions.ts';
+import { factsSchema } from '../decision/facts-schema.ts';
+import { GRADES } from '../decision/grade.ts';
+import { OUTCOMES } from '../decision/outcome.ts';
+import { HOLD_STATES } from './parts.ts';
+import { PROBLEM_CODES } from './problems.ts';
+import { ROLES } from './roles.ts';
+
+const ms = z.int().min(0).describe('milliseconds since 1970 UTC');
+const eventRef = z.string().describe('<origin>#<n> of a verified entry, <source>:<id> of a claim, or refund:<id>');
+const outcome = z.enum(OUTCOMES).meta({ id: 'Outcome', description: 'To refuse for good is an act of a person.' });
+
+const reason = z
+  .strictObject({
+    code: z.string().describe('a rule (R01), a contradiction (C18), or a word for what custody says'),
+    outcome,
+    text: z.string(),
+    wording: z.strictObject({ customer: z.string(), analyst: z.string(), regulator: z.string() }),
+    events: z.array(eventRef),
+  })
+  .meta({ id: 'Reason' });
+
+const evidence = z
+  .strictObject({
+    parcel: z.string(),
+    grade: z.enum(GRADES),
+    mdb: z.int().describe('thousandths of a deciban'),
+    groups: z.array(z.strictObject({ group: z.string(), mdb: z.int(), events: z.array(eventRef) })),
+  })
+  .meta({ id: 'Evidence' });
+
+export const decisionSchema = z
+  .strictObject({
+    v: z.literal(1),
+    decision_id: z.string().regex(/^d-[0-9a-f]{32}$/),
+    refund_id: z.string(),
+    outcome,
+    pay_now: z.boolean().describe('the one question: true pays, false waits'),
+    reasons: z.array(reason),
+    investigate: z.boolean(),
+    approvals: z.int().min(0).describe('how many people must approve'),
+    blocked: z.boolean().describe('it can never be paid as it stands'),
+    until_ms: ms.optional(),
+    release_when: z.array(z.string()),
+    evidence: z.array(evidence),
+    counterfactuals: z.array(z.strictObject({ outcome, text: z.string() })),
+    deadline_at_ms: ms.optional(),
+    next_check_at_ms: ms.optional(),
+    facts_hash: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .describe('SHA-256 of the facts (RFC 8785)'),
+    ledger_version: z.int().min(0),
+    ruleset: z.string(),
+    as_of_ms: ms,
+  })
+  .meta({ id: 'Decision' });
+
+const ruleLook = z
+  .strictObject({
+    code: z.string(),
+    title: z.string(),
+    fired: z.boolean(),
+    asks_for: outcome.describe('what it asks for when it fires'),
+    observed: z.string(),
+    threshold: z.string(),
+    why: z.string().describe('in one sentence why it fired, or why not'),
+    blind: z.literal(true).optional().describe('the facts that it needs are not there'),
+    error: z.literal(true).optional().describe('it failed, which counts as fired'),
+  })
+  .meta({ id: 'RuleLook' });
+
+export const explanationSchema = z
+  .strictObject({
+    decision: decisionSchema,
+    rules: z.array(ruleLook).describe('every rule, whether or not it fired'),
+    contradictions: z
+      .array(
+        z.strictObject({
+          code: z.enum(CONTRADICTION_CODES),
+          name: z.string(),
+          found: z.boolean(),
+          parcel: z.string().optional(),
+          severity: z.enum(['hard', 'soft']).optional(),
+          explained_by: z.string().optional(),
+          events: z.array(eventRef),
+        }),
+      )
+      .describe('every contradiction that is looked for, found or not'),
+    facts: factsSchema.describe('all that it was decided on; "latchkey risk decide" decides it again'),
+    parameters: z.record(z.string(), z.unknown()).describe('the parameters of its ruleset'),
+  })
+  .meta({ id: 'Explanation' });
+
+export const replaySchema = z
+  .strictObject({
+    same: z.boolean().describe('deciding again gave the same bytes'),
+    decision: decisionSchema.describe('as it is decided now'),
+  })
+  .meta({ id: 'Replay' });
+
+export const ledgerSchema = z
+  .strictObject({
+    facts: z.record(z.string(), z.unknown()).describe('state, custodian and signals of both legs, and contradictions'),
+    timeline: z.array(
+      z.strictObject({
+        ref: eventRef,
+        at_ms: z.number().describe('milliseconds since 1970 UTC, as the gateway ordered them'),
+        what: z.string(),
+        compartment: z.string().optional(),
+        forward: z.string(),
+        return: z.string(),
+      }),
+    ),
+    timeline_total: z.int().min(0),
+    next_from: z.int().min(0).optional().describe('"from" of the next page; absent on the last'),
+  })
+  .meta({ id: 'Ledger' });
+
+export const holdSchema = z
+  .strictObject({
+    hold_id: z.string(),
+    refund_id: z.string(),
+    decision_id: z.string(),
+    state: z.enum(HOLD_STATES),
+    reasons: z.array(z.string()),
+    placed_at_ms: ms,
+    deadline_at_ms: ms,
+    release_when: z.array(z.string()),
+    ended_at_ms: ms.optional(),
+  })
+  .meta({ id: 'Hold' });
+
+export const holdPageSchema = z
+  .strictObject({ holds: z.array(holdSchema), next: z.string().optional() })
+  .meta({ id: 'HoldPage' });
+
+export const settlementSchema = z
+  .strictObject({ refund_id: z.string(), state: z.literal('paid') })
+  .meta({ id: 'SettledRefund' });
+
+const share = z
+  .strictObject({
+    part: z.int().min(0),
+    whole: z.int().min(0),
+    rate: z.number().min(0).max(1).optional().describe('part of whole; absent when there is nothing to count'),
+  })
+  .meta({ id: 'Share' });
+
+export const ratesSchema = z
+  .strictObject({
+    from: z.string(),
+    until: z.string(),
+    refunds: z.int().min(0).describe('decided in the window, each counted once by its last decision'),
+    discrepancy: share.describe('refunds with a contradiction that nothing innocent explains'),
+    delivery_proof: share.describe(
+      'parcels that reached a locker, whose delivery is confirmed by two kinds of evidence',
+    ),
+    dispute_loss: share.describe('payments of these refunds with a disputed amount'),
+    disputed: z.array(
+      z.strictObject({ currency: z.string(), captured_minor: z.int().min(0), disputed_minor: z.int().min(0) }),
+    ),
+  })
+  .meta({ id: 'CustodyRates' });
+
+export const tokenSchema = z
+  .strictObject({
+    access_token: z.string(),
+    token_type: z.literal('Bearer'),
+    expires_in: z.int().min(1).max(900).describe('seconds'),
+    scope: z.enum(ROLES),
+  })
+  .meta({ id: 'Token' });
+
+export const healthSchema = z
+  .strictObject({
+    status: z.enum(['pass', 'fail']),
+    checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean() })),
+  })
+  .meta({ id: 'Health' });
+
+export const aliveSchema = z.strictObject({ status: z.literal('pass') }).meta({ id: 'Alive' });
+
+export const problemSchema = z
+  .strictObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(PROBLEM_CODES as [string, ...string[]]),
+    detail: z.string(),
+    request_id: z.string(),
+    errors: z.array(z.strictObject({ at: z.string(), expected: z.string() })).optional(),
+    error: z.string().optional().describe('RFC 6749 section 5.2, at /v1/tokens'),
+  })
+  .meta({ id: 'Problem', description: 'Problem details, RFC 9457.' });
