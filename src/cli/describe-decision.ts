@@ -10,6 +10,13 @@ export function showDecision(decision: Decision, io: Pick<CommandIo, 'out'>): vo
     io.out(`  ${code.padEnd(22)} ${text}`);
     if (events.length > 0) io.out(`${''.padEnd(25)}${events.join(', ')}`);
   }
+  for (const { gateway, level, clock } of decision.assumptions ?? []) {
+    const words = [
+      ...(level === undefined ? [] : [`level ${level}`]),
+      ...(clock === undefined ? [] : [`a ${clock} clock`]),
+    ];
+    io.out(`  on the operator's word: ${gateway} has ${words.join(' and ')}`);
+  }
   for (const { outcome: other, text } of decision.counterfactuals) io.out(`  ${other} ${text}`);
   if (deadline_at_ms !== undefined) io.out(`  to be answered by ${new Date(deadline_at_ms).toISOString()}`);
   io.out(`  ${decision_id}, ruleset ${ruleset}`);

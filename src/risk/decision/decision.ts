@@ -4,7 +4,7 @@
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { type Counterfactual, counterfactuals } from './counterfactual.ts';
 import { judge, sha256Json, type Verdict } from './decide.ts';
-import type { Facts } from './facts.ts';
+import type { Assumption, Facts } from './facts.ts';
 import { type Outcome, pays } from './outcome.ts';
 import type { Parameters, Ruleset } from './ruleset.ts';
 
@@ -15,6 +15,8 @@ export interface Decision extends Verdict {
   readonly refund_id: string;
   readonly pay_now: boolean;
   readonly counterfactuals: readonly Counterfactual[];
+  /** What it takes on an operator's word about gateways. */
+  readonly assumptions?: readonly Assumption[];
   /** By then somebody, or another look, must have answered. Absent when it is paid. */
   readonly deadline_at_ms?: number;
   readonly next_check_at_ms?: number;
@@ -38,12 +40,19 @@ export function decide(crypto: Pick<EvidenceCrypto, 'sha256'>, facts: Facts, rul
     ...verdict,
     pay_now: isPaid(verdict),
     counterfactuals: counterfactuals(facts, parameters, verdict),
+    ...assumptionsOf(facts),
     ...deadlines(facts, parameters, verdict),
     facts_hash,
     ledger_version: Math.max(0, ...facts.parcels.map(({ ledger_version }) => ledger_version)),
     ruleset: version,
     as_of_ms: facts.as_of_ms,
   };
+}
+
+function assumptionsOf({ parcels }: Facts): Pick<Decision, 'assumptions'> {
+  const all = parcels.flatMap(({ assumptions }) => assumptions ?? []);
+  const distinct = [...new Map(all.map((one) => [one.gateway, one])).values()];
+  return distinct.length === 0 ? {} : { assumptions: distinct };
 }
 
 function isPaid({ outcome, approvals }: { readonly outcome: Outcome; readonly approvals: number }): boolean {

@@ -95,6 +95,8 @@ export interface ParcelFacts {
   readonly promised_by_ms?: number;
   /** A gateway of this parcel's episode is away or quarantined: what it saw may still come. */
   readonly waiting_for?: { readonly gateway: string; readonly since_ms: number };
+  /** What of it stands on an operator's word about a gateway, and not on what was proved. */
+  readonly assumptions?: readonly Assumption[];
 }
 
 export interface RefundFacts {
@@ -155,6 +157,13 @@ export interface PatternFacts {
   readonly locker_loss?: { readonly upper_milli: number; readonly fleet_milli: number };
   readonly chargebacks?: { readonly count: number; readonly shared: string };
   readonly promotion?: boolean;
+}
+
+/** The operator's policy vouches for the key, or the clock, of a gateway. */
+export interface Assumption {
+  readonly gateway: string;
+  readonly level?: Exclude<Level, 'unsigned' | 'declared'>;
+  readonly clock?: Extract<ClockTrust, 'synced' | 'fair'>;
 }
 
 /** A part of the facts that could not be read: the answer is a hold with a short deadline. */

@@ -7,6 +7,7 @@ import type { WitnessKey } from './witness-key.ts';
 export const STATEMENTS = {
   store: 'every entry below this size is durably stored',
   advisory: 'every entry below this size was received and verified',
+  off: 'nothing: no receipt is given',
 } as const;
 
 export type WitnessRole = keyof typeof STATEMENTS;

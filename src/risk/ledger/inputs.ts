@@ -3,7 +3,7 @@
  * claim moves what is expected and what is asked for, and confirms nothing alone.
  */
 import type { CustodyEvent } from '../../evidence/event/event.ts';
-import type { Level } from '../decision/facts.ts';
+import type { ClockTrust, Level } from '../decision/facts.ts';
 
 /** One entry that names the parcel, or that is about a compartment while the parcel lay there. */
 export interface LedgerEntry {
@@ -16,6 +16,8 @@ export interface LedgerEntry {
   readonly n: number;
   readonly event: CustodyEvent;
   readonly level: Exclude<Level, 'declared'>;
+  /** The operator vouches for this gateway's clock, which cannot say who synchronises it. */
+  readonly clock?: Extract<ClockTrust, 'synced' | 'fair'>;
   /** The anchor, quote or key under it is refused by the trust policy (C16). */
   readonly refused?: boolean;
   /** Its log has two roots for one size (C21). */

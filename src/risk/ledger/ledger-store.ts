@@ -6,6 +6,7 @@ import { sql, type Transaction } from 'kysely';
 import { utf8Text } from '../../base/bytes.ts';
 import type { CustodyEvent } from '../../evidence/event/event.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
+import type { Assumption } from '../decision/facts.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import { foldLedger, type ParcelLedger } from './fold.ts';
@@ -18,6 +19,8 @@ export interface LedgerStoreParts {
   readonly region: string;
   /** How much the key of a gateway proves, as the operator's policy says. */
   readonly levelOf: (gateway: string) => LedgerEntry['level'];
+  /** What of that, and of its clock, is the operator's word. */
+  readonly assumptionOf?: (gateway: string) => Assumption | undefined;
 }
 
 type Trx = Transaction<Database>;
@@ -77,8 +80,16 @@ export class LedgerStore {
       const said = claims.map(
         ({ ref, at, body }): Claim => ({ kind: 'claim', ref, at_ms: at.getTime(), body: body as ClaimBody }),
       );
-      return foldLedger(parcel, [...entriesAbout(parcel, entries), ...said], asOfMs, around);
+      const about = entriesAbout(parcel, entries);
+      const { facts, timeline } = foldLedger(parcel, [...about, ...said], asOfMs, around);
+      const assumptions = this.#assumptions(about);
+      return { facts: { ...facts, ...(assumptions.length > 0 && { assumptions }) }, timeline };
     });
+  }
+
+  #assumptions(entries: readonly LedgerEntry[]): readonly Assumption[] {
+    const gateways = [...new Set(entries.map(({ gateway }) => gateway))].sort();
+    return gateways.flatMap((gateway) => this.#parts.assumptionOf?.(gateway) ?? []);
   }
 
   /** One page of a log, and how far it was read: in one transaction, so that nothing is noted twice or left out. */
@@ -147,7 +158,9 @@ export class LedgerStore {
       const named = parseOrigin(origin);
       if (event === undefined || !named.ok) return [];
       const level = this.#parts.levelOf(gateway);
-      return [{ kind: 'entry', ref: `${origin}#${n}`, gateway, log: named.value.number, n, event, level }];
+      const clock = this.#parts.assumptionOf?.(gateway)?.clock;
+      const ref = `${origin}#${n}`;
+      return [{ kind: 'entry', ref, gateway, log: named.value.number, n, event, level, ...(clock && { clock }) }];
     });
   }
 }

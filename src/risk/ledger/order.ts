@@ -42,6 +42,11 @@ function place(input: LedgerInput): Placed {
   if (input.kind === 'claim') return { input, atMs: input.at_ms, errMs: FAIR_ERR_MS, clock: 'fair' };
   const { src, err_ms } = input.event.clock;
   const known = src === 'ntp' || src === 'gps';
+  const vouched = input.clock;
+  if (!known && vouched !== undefined) {
+    const errMs = vouched === 'synced' ? SYNCED_ERR_MS : FAIR_ERR_MS;
+    return { input, atMs: Date.parse(input.event.at), errMs, clock: vouched };
+  }
   const clock =
     !known || err_ms === undefined || err_ms > FAIR_ERR_MS ? 'free' : err_ms <= SYNCED_ERR_MS ? 'synced' : 'fair';
   return { input, atMs: Date.parse(input.event.at), errMs: err_ms ?? FAIR_ERR_MS, clock };
