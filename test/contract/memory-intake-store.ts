@@ -156,11 +156,12 @@ export class MemoryStore implements IntakeStore {
     return new Uint8Array(Buffer.concat(lines).subarray(0, FORK_BYTES_MAX));
   }
 
-  async saveTrust(gateway: string, record: TrustRecord): Promise<void> {
+  async saveTrust(gateway: string, record: TrustRecord): Promise<'stored'> {
     await this.#write();
     const records = this.#disk.trust.get(gateway) ?? [];
     if (!records.some((known) => JSON.stringify(known) === JSON.stringify(record))) records.push(record);
     this.#disk.trust.set(gateway, records);
+    return 'stored';
   }
 
   async keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full'> {

@@ -46,10 +46,17 @@ export interface IntakeParts {
   readonly prefix: string;
   readonly policy: IntakePolicy;
   readonly trustFirstUse?: boolean;
+  /** `false`: what is stored is not receipted, so gateways keep everything. */
+  readonly receipts?: boolean;
   readonly acceptedGaps?: ReadonlyMap<string, number>;
   readonly limits?: Partial<IntakeLimits>;
-  /** Gateways that this receiver is for, by partition; all when absent. Others' stored logs are left alone. */
+  /**
+   * Gateways that this receiver is for, by partition; all when absent. Others' stored logs are left alone. When it says
+   * something else than before, `takeOver` or `dropForeign` follows.
+   */
   readonly isMine?: (gateway: string) => boolean;
+  /** The store answered that another receiver has taken this gateway over. */
+  readonly fenced?: (gateway: string) => void;
 }
 
 interface Tracked {
@@ -58,6 +65,8 @@ interface Tracked {
 }
 
 const TICK_MS = 1_000;
+/** Gateways that are loaded at once: a store has few connections. */
+const LOADS_AT_ONCE = 4;
 /** The same receipt is not sent more often than this. */
 const RECEIPT_REPEAT_MS = 1_000;
 
@@ -105,18 +114,31 @@ export class Intake {
   /** Loads what the store holds. Rejects with the store's codes. */
   static async open(parts: IntakeParts): Promise<Intake> {
     const intake = new Intake(parts);
-    for (const gateway of await parts.store.gateways()) {
-      if (parts.isMine?.(gateway) === false) continue;
-      intake.#known.add(gateway);
-      const tracked = intake.#fresh(gateway);
-      await intake.#load(tracked.intake);
-    }
-    intake.#nameGateways();
+    await intake.takeOver();
     if (parts.trustFirstUse === true) {
       parts.logger.warn({}, 'trust on first use is on: the first log key of each gateway is believed unseen');
     }
     intake.#later();
     return intake;
+  }
+
+  /** Loads what the store holds of gateways that are this receiver's and were not. Rejects with the store's codes. */
+  async takeOver(): Promise<void> {
+    const stored = await this.#parts.store.gateways();
+    const fresh = stored.filter((gateway) => this.#isMine(gateway) && !this.#gateways.has(gateway));
+    this.#nameGateways();
+    for (const gateway of fresh) this.#known.add(gateway);
+    const one = async (): Promise<void> => {
+      for (let gateway = fresh.pop(); gateway !== undefined; gateway = fresh.pop()) await this.#loadOne(gateway);
+    };
+    await Promise.all(Array.from({ length: LOADS_AT_ONCE }, one));
+  }
+
+  /** Forgets gateways that are not this receiver's any more: nothing more of them is stored or receipted here. */
+  dropForeign(): void {
+    const names = [...this.#known, ...this.#gateways.keys()];
+    for (const gateway of names) if (!this.#isMine(gateway)) this.#drop(gateway);
+    this.#makeRoom();
   }
 
   get storeFailure(): LatchkeyError | undefined {
@@ -139,7 +161,7 @@ export class Intake {
   message(topic: string, payload: Uint8Array): Promise<void> | undefined {
     const { crypto, metrics, prefix } = this.#parts;
     const parsed = parseTopic(crypto, prefix, topic);
-    if (!parsed.ok || this.#closed || this.#parts.isMine?.(parsed.value.gateway) === false) {
+    if (!parsed.ok || this.#closed || !this.#isMine(parsed.value.gateway)) {
       metrics.count('intake_messages_refused', 1, { kind: 'topic' });
       return undefined;
     }
@@ -211,6 +233,31 @@ export class Intake {
     return false;
   }
 
+  #isMine(gateway: string): boolean {
+    return this.#parts.isMine?.(gateway) !== false;
+  }
+
+  /** In its mailbox, so that a message that comes meanwhile waits for it. */
+  #loadOne(gateway: string): Promise<void> {
+    const { intake, mailbox } = this.#gateways.get(gateway) ?? this.#fresh(gateway);
+    return new Promise((resolve, reject) => {
+      mailbox.post(async () => {
+        if (!intake.isLoaded)
+          await this.#load(intake)
+            .then(() => intake.receiptsDue())
+            .catch(reject);
+        resolve();
+      });
+    });
+  }
+
+  #drop(gateway: string): void {
+    this.#gateways.get(gateway)?.intake.parking.clear();
+    this.#gateways.delete(gateway);
+    this.#known.delete(gateway);
+    this.#writer.forget(gateway);
+  }
+
   #post(gateway: string, bytes: number, work: (intake: GatewayIntake) => Promise<void>): void {
     const { intake, mailbox } = this.#gateways.get(gateway) ?? this.#fresh(gateway);
     this.#waitingBytes += bytes;
@@ -242,7 +289,7 @@ export class Intake {
   #nameGateways(): void {
     for (const origin of this.#policy.logs.keys()) {
       const parsed = parseOrigin(origin);
-      if (parsed.ok && this.#parts.isMine?.(parsed.value.gateway) !== false) this.#known.add(parsed.value.gateway);
+      if (parsed.ok && this.#isMine(parsed.value.gateway)) this.#known.add(parsed.value.gateway);
     }
   }
 
@@ -280,6 +327,12 @@ export class Intake {
         log.load(held.logs.find((each) => each.origin === log.origin));
         this.#parts.metrics.count('intake_conflicts');
       },
+      fenced: (gateway) => {
+        this.#parts.metrics.count('intake_fenced');
+        this.#parts.logger.warn({ gateway }, 'another receiver has taken this gateway over');
+        this.#drop(gateway);
+        this.#parts.fenced?.(gateway);
+      },
       contradicted: (log) => this.alarms.raise('receipt_contradicted', log.gateway, log.origin),
       stored: () => this.#makeRoom(),
       down: (error) => {
@@ -299,7 +352,7 @@ export class Intake {
   #sendReceipt(log: LogIntake): void {
     const { key, metrics, scheduler } = this.#parts;
     const { cosigned } = log;
-    if (cosigned === undefined) return;
+    if (cosigned === undefined || this.#parts.receipts === false) return;
     const nowMs = scheduler.monotonicMs();
     const isNew = log.receiptSize !== cosigned.size;
     if (!isNew && nowMs - log.receiptSentMs < RECEIPT_REPEAT_MS) return;

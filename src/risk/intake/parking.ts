@@ -44,6 +44,7 @@ export class Parking {
   readonly #total: ParkingTotal;
   readonly #byOrigin = new Map<string, Parked[]>();
   #bytes = 0;
+  #isClosed = false;
 
   constructor(limits: ParkingLimits, total: ParkingTotal) {
     this.#limits = limits;
@@ -64,6 +65,7 @@ export class Parking {
 
   /** What a parked item is kept as: `known` is there already, `full` was dropped. */
   park(origin: string, item: Parked): 'parked' | 'known' | 'full' {
+    if (this.#isClosed) return 'full';
     const items = this.#byOrigin.get(origin) ?? [];
     const twin = items.some((each) => each.first === item.first && equalBytes(each.bytes, item.bytes));
     if (twin) return 'known';
@@ -90,6 +92,13 @@ export class Parking {
     else this.#byOrigin.set(origin, kept);
     for (const item of taken) this.#add(-sizeOf(item));
     return taken;
+  }
+
+  /** Lets go of everything, for good. */
+  clear(): void {
+    this.#isClosed = true;
+    this.#byOrigin.clear();
+    this.#add(-this.#bytes);
   }
 
   /** Index of the lowest batch that waits for its predecessors. */

@@ -1,5 +1,5 @@
 /**
- * Where verified entries lie: the contract between intake and its store. Files implement it now, SQL can later.
+ * Where verified entries lie: the contract between intake and its store. Files and SQL implement it.
  *
  * What the store owes: whatever a method resolved is durable (it survives SIGKILL and a power cut), appends are
  * compare-and-swap on the held tree, cosigned trees are compare-and-swap on the one before. What it need not know: keys,
@@ -121,8 +121,13 @@ export interface RangeAppend {
   readonly storedAtMs: number;
 }
 
-/** `conflict`: the tree held is another than the caller's: load again. `fork`: at the edge of a later segment. */
-export type AppendAnswer = 'stored' | 'conflict' | 'fork';
+/**
+ * `conflict`: the tree held is another than the caller's: load again. `fork`: at the edge of a later segment. `fenced`:
+ * another receiver answers for this gateway now; what is known of it here is void.
+ */
+export type AppendAnswer = 'stored' | 'conflict' | 'fork' | 'fenced';
+
+export type CosignAnswer = 'stored' | 'conflict' | 'fenced';
 
 export interface ForkProof {
   /** `batch` or `checkpoint`: what was refused. */
@@ -136,6 +141,9 @@ export const FORKS_MAX = 16;
 export const FORK_BYTES_MAX = 262_144;
 
 export interface IntakeStore {
+  /** Other receivers write to it too, and may have taken over: also what is only said again is asked for first. */
+  readonly isShared?: boolean;
+
   /** Ids of gateways of which anything is kept, in no order. */
   gateways(): Promise<readonly string[]>;
 
@@ -161,7 +169,7 @@ export interface IntakeStore {
    * noted is not `expected`, or `next` is neither larger than it nor the same tree: the caller must not sign. So no two
    * roots ever carry a cosignature for one size. Rejects like `append`, and then nothing of the group may be signed.
    */
-  cosign(changes: readonly CosignChange[]): Promise<readonly ('stored' | 'conflict')[]>;
+  cosign(changes: readonly CosignChange[]): Promise<readonly CosignAnswer[]>;
 
   /** The tree of the first `size` entries, or undefined when `size` lies in no held segment. Rejects with STORE_IO. */
   frontierAt(origin: string, size: number): Promise<Frontier | undefined>;
@@ -181,11 +189,11 @@ export interface IntakeStore {
   /** What is stored of [first, end), as bytes for a fork's proof: at most FORK_BYTES_MAX of it. Rejects with STORE_IO. */
   excerpt(origin: string, first: number, end: number): Promise<Uint8Array>;
 
-  /** Durable when it resolves; the same record again is done already. Rejects like `append`. */
-  saveTrust(gateway: string, record: TrustRecord): Promise<void>;
+  /** Durable when it resolves with `stored`; the same record again is done already. Rejects like `append`. */
+  saveTrust(gateway: string, record: TrustRecord): Promise<'stored' | 'fenced'>;
 
   /** Keeps both sides, unless these bytes are kept already (`known`) or FORKS_MAX pairs are (`full`). Rejects like `append`. */
-  keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full'>;
+  keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full' | 'fenced'>;
 
   /** After STORE_IO or STORE_FULL: lets go of every handle and recovers. Rejects with the same codes while it cannot. */
   reopen(): Promise<void>;

@@ -27,6 +27,8 @@ export interface WriterEvents {
   /** The store holds something else than we thought: load the log again. */
   conflict(log: LogIntake): Promise<void>;
   contradicted(log: LogIntake): void;
+  /** Another receiver answers for this gateway now: nothing that is known of it here counts. */
+  fenced(gateway: string): void;
   /** A group is done: there is room again. */
   stored(): void;
   down(error: LatchkeyError): void;
@@ -97,13 +99,22 @@ export class Writer {
     return new Promise((resolve) => this.#waiters.push({ order: this.#order, resolve }));
   }
 
-  /** Resolves false when the store is down: the record is not kept. */
+  /** Resolves false when the record is not kept: the store is down, or another receiver answers for this gateway. */
   async saveTrust(gateway: string, record: TrustRecord): Promise<boolean> {
-    return (await this.#errand(() => this.#parts.store.saveTrust(gateway, record).then(() => true))) ?? false;
+    const answer = await this.#errand(() => this.#parts.store.saveTrust(gateway, record));
+    if (answer === 'fenced') this.#events.fenced(gateway);
+    return answer === 'stored';
   }
 
-  async keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full' | undefined> {
+  async keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full' | 'fenced' | undefined> {
     return this.#errand(() => this.#parts.store.keepFork(origin, fork));
+  }
+
+  /** Nothing of this gateway is stored or receipted from here on, but for a group that is under way. */
+  forget(gateway: string): void {
+    this.#unqueue((log) => log.gateway === gateway);
+    for (const log of this.#due) if (log.gateway === gateway) this.#due.delete(log);
+    if (!this.#storing) this.#tellWaiters();
   }
 
   /** Takes nothing more; resolves when what was queued is durable and receipted, or given up. */
@@ -174,11 +185,16 @@ export class Writer {
     metrics.count('intake_store_groups');
     this.#bytes -= bytes;
     const conflicts = new Set<LogIntake>();
+    const fenced = new Set<string>();
     for (const [i, { log, range, proof }] of group.entries()) {
       if (answers[i] === 'stored') {
         log.stored(range.before.size, range.after, range.note);
         metrics.count('intake_entries_stored', range.rows.length);
         this.#due.add(log);
+        continue;
+      }
+      if (answers[i] === 'fenced') {
+        fenced.add(log.gateway);
         continue;
       }
       if (answers[i] === 'fork') {
@@ -187,6 +203,7 @@ export class Writer {
       }
       conflicts.add(log);
     }
+    for (const gateway of fenced) this.#events.fenced(gateway);
     for (const log of conflicts) await this.#startOver(log);
     this.#storing = false;
     this.#tellWaiters();
@@ -195,10 +212,14 @@ export class Writer {
 
   /** What is queued for this log continues a tree that is not the store's. */
   async #startOver(log: LogIntake): Promise<void> {
-    const queued = this.#queue.filter((each) => each.log === log);
-    this.#queue = this.#queue.filter((each) => each.log !== log);
-    this.#bytes -= queued.reduce((sum, each) => sum + each.bytes, 0);
+    this.#unqueue((each) => each === log);
     await this.#events.conflict(log);
+  }
+
+  #unqueue(isMeant: (log: LogIntake) => boolean): void {
+    const queued = this.#queue.filter((each) => isMeant(each.log));
+    this.#queue = this.#queue.filter((each) => !isMeant(each.log));
+    this.#bytes -= queued.reduce((sum, each) => sum + each.bytes, 0);
   }
 
   /** Between groups: whoever waits for ranges that are no longer queued goes on. */
@@ -218,7 +239,8 @@ export class Writer {
       await this.#compare(log);
       const next = log.nextCosigned(this.#parts.crypto);
       if (next === undefined) continue;
-      if (next.size === log.cosigned?.size) ready.push(log);
+      // Who woke up after another had taken over must not send an older receipt over a newer one.
+      if (next.size === log.cosigned?.size && this.#parts.store.isShared !== true) ready.push(log);
       else changes.push({ log, origin: log.origin, expected: log.cosigned, next });
     }
     if (changes.length > 0) {
@@ -227,7 +249,8 @@ export class Writer {
         if (answers[i] === 'stored') {
           log.cosigned = next;
           ready.push(log);
-        } else await this.#startOver(log);
+        } else if (answers[i] === 'fenced') this.#events.fenced(log.gateway);
+        else await this.#startOver(log);
       }
     }
     for (const log of ready) this.#events.receiptable(log);

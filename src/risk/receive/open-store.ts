@@ -4,11 +4,13 @@
  * A receipt of role `store` says that entries survive a power cut. A database that was set up not to sync, as the
  * embedded one always is, cannot say that: then only advisory receipts are given.
  */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { FileStore } from '../intake/file-store/file-store.ts';
+import { PartitionLeases } from '../intake/sql-store/leases.ts';
 import { SqlStore } from '../intake/sql-store/sql-store.ts';
 import type { IntakeStore } from '../intake/store.ts';
 import { type DatabaseSettings, RiskDatabase } from '../store/open-database.ts';
@@ -16,6 +18,10 @@ import type { ReceiveSettings } from './settings.ts';
 
 export interface OpenedStore {
   readonly store: IntakeStore;
+  /** Absent for files. Closed with the store. */
+  readonly database?: RiskDatabase;
+  /** Of a database, which several receivers may share. */
+  readonly leases?: PartitionLeases;
   close(): Promise<void>;
 }
 
@@ -26,7 +32,7 @@ export async function openStore(settings: ReceiveSettings, crypto: EvidenceCrypt
     const store = await FileStore.open({ crypto, directory: data_dir });
     return { store, close: () => store.close() };
   }
-  const database = await RiskDatabase.open(databaseOf(where, data_dir));
+  const database = await RiskDatabase.open(databaseOf(where, settings));
   if (settings.witness.role === 'store' && !database.durable) {
     await database.close();
     const found = 'a database that does not sync to disk at each commit';
@@ -35,9 +41,22 @@ export async function openStore(settings: ReceiveSettings, crypto: EvidenceCrypt
       `witness.role store: expected a durable store, found ${found}; use advisory`,
     );
   }
-  const store = new SqlStore({ database, crypto, tenant, region });
+  const leases = new PartitionLeases({
+    database,
+    crypto,
+    tenant,
+    region,
+    fleet: settings.prefix,
+    // The embedded database has one user at a time: whoever opens it comes after the one before.
+    replica: settings.replica.name ?? (where === 'embedded' ? 'embedded' : randomBytes(8).toString('hex')),
+    partitions: settings.partitions,
+    ttlMs: settings.replica.lease_s * 1_000,
+  });
+  const store = new SqlStore({ database, crypto, tenant, region, leases });
   return {
     store,
+    database,
+    leases,
     async close() {
       await store.close();
       await database.close();
@@ -47,20 +66,24 @@ export async function openStore(settings: ReceiveSettings, crypto: EvidenceCrypt
 
 /** The database alone, for whoever decides on what the receiver stored. Rejects with CONFIG_INVALID for a store of files. */
 export async function openDatabase(settings: ReceiveSettings): Promise<RiskDatabase> {
-  const { store: where, data_dir } = settings;
-  if (where !== 'files') return RiskDatabase.open(databaseOf(where, data_dir));
+  const { store: where } = settings;
+  if (where !== 'files') return RiskDatabase.open(databaseOf(where, settings));
   throw new LatchkeyError(
     'CONFIG_INVALID',
     'store: expected embedded or postgres, found files: refunds need a database',
   );
 }
 
-function databaseOf(where: Exclude<ReceiveSettings['store'], 'files'>, dataDir: string): DatabaseSettings {
-  if (where === 'embedded') return { engine: 'pglite', directory: join(dataDir, 'database') };
+function databaseOf(
+  where: Exclude<ReceiveSettings['store'], 'files'>,
+  { data_dir, replica }: Pick<ReceiveSettings, 'data_dir' | 'replica'>,
+): DatabaseSettings {
+  if (where === 'embedded') return { engine: 'pglite', directory: join(data_dir, 'database') };
   const { url_file: file, pool_max: poolMax } = where.postgres;
   try {
     const url = readFileSync(file, 'utf8').split('\n')[0]?.trim() ?? '';
-    return { engine: 'postgres', url, poolMax };
+    // A frozen receiver holds its locks no longer than its leases.
+    return { engine: 'postgres', url, poolMax, idleTransactionMs: replica.lease_s * 1_000 };
   } catch (error) {
     throw new LatchkeyError('CONFIG_UNREADABLE', `store.postgres.url_file: cannot read ${file}: ${messageOf(error)}`);
   }

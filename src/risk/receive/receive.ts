@@ -20,12 +20,14 @@ import type { MqttConnection } from '../../platform/mqtt/connection.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { Intake, type IntakeParts } from '../intake/intake.ts';
 import { STATEMENTS } from '../intake/receipts.ts';
+import type { PartitionLeases } from '../intake/sql-store/leases.ts';
 import { intakeStatus } from '../intake/status.ts';
 import type { IntakeStore } from '../intake/store.ts';
 import { openWitnessKey, type WitnessKey } from '../intake/witness-key.ts';
 import { importFolder } from './import-folder.ts';
 import { openStore } from './open-store.ts';
 import { loadPolicy } from './policy-file.ts';
+import { Replica } from './replica.ts';
 import type { ReceiveSettings } from './settings.ts';
 import { StatusFile } from './status-file.ts';
 
@@ -35,6 +37,8 @@ export interface ReceiveDeps {
   readonly onReload?: (listener: () => void) => () => void;
   /** Called once when the first subscription stands. */
   readonly onReady?: () => void;
+  /** More for status.json. */
+  readonly status?: () => object;
   readonly scheduler?: Scheduler;
   readonly crypto?: EvidenceCrypto;
 }
@@ -62,10 +66,10 @@ export async function runReceive(settings: ReceiveSettings, deps: ReceiveDeps, s
     throw new LatchkeyError('STORE_IO', `cannot make ${settings.data_dir}: ${messageOf(error)}`, { cause: error });
   });
   const opened = await openStore(settings, crypto);
-  const { store } = opened;
+  const { store, leases } = opened;
   try {
     const { key, made } = await openKey(settings, crypto);
-    const receiver = await Receiver.open({ settings, deps, crypto, store, key, policy });
+    const receiver = await Receiver.open({ settings, deps, crypto, store, key, policy, ...(leases && { leases }) });
     if (made) deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for receipts: gateways must be told');
     await receiver.run(signal);
   } finally {
@@ -73,25 +77,26 @@ export async function runReceive(settings: ReceiveSettings, deps: ReceiveDeps, s
   }
 }
 
-function policyOf(settings: ReceiveSettings, crypto: EvidenceCrypto): Promise<IntakeParts['policy']> {
+export function policyOf(settings: ReceiveSettings, crypto: EvidenceCrypto): Promise<IntakeParts['policy']> {
   return loadPolicy(crypto, settings.policy, { trustFirstUse: settings.trust_first_use });
 }
 
-function openKey(settings: ReceiveSettings, crypto: EvidenceCrypto) {
+export function openKey(settings: ReceiveSettings, crypto: EvidenceCrypto) {
   const path = settings.witness.key_file ?? join(settings.data_dir, 'keys', 'witness.key');
   return openWitnessKey(crypto, path, settings.witness.name);
 }
 
-interface ReceiverParts {
+export interface ReceiverParts {
   readonly settings: ReceiveSettings;
   readonly deps: ReceiveDeps;
   readonly crypto: EvidenceCrypto;
   readonly store: IntakeStore;
+  readonly leases?: PartitionLeases;
   readonly key: WitnessKey;
   readonly policy: IntakeParts['policy'];
 }
 
-class Receiver {
+export class Receiver {
   readonly #parts: ReceiverParts;
   readonly #scheduler: Scheduler;
   readonly #logger: Logger;
@@ -99,6 +104,7 @@ class Receiver {
   readonly #connection: MqttConnection;
   readonly #status: StatusFile;
   #intake!: Intake;
+  #replica: Replica | undefined;
   #state: 'starting' | 'running' | 'stopping' | 'stopped' = 'starting';
   #policyError: string | undefined;
   #policyLogs: number;
@@ -113,7 +119,7 @@ class Receiver {
     this.#logger = deps.logger;
     this.#connection = createMqttConnection({
       settings: settings.mqtt,
-      clientId: `receive-${key.vkey.name.replace(/[^A-Za-z0-9_.-]/g, '_')}`.slice(0, 64),
+      clientId: clientIdOf(key.vkey.name, parts.leases?.holder),
       scheduler: this.#scheduler,
       logger: this.#logger,
       metrics: this.#metrics,
@@ -129,8 +135,10 @@ class Receiver {
 
   static async open(parts: ReceiverParts): Promise<Receiver> {
     const receiver = new Receiver(parts);
-    const { settings, crypto } = parts;
+    const { settings, crypto, leases } = parts;
     const { partitions, limits } = settings;
+    const isListed = (gateway: string): boolean =>
+      partitions === 'all' || partitions.includes(partitionOf(crypto, gateway));
     receiver.#intake = await Intake.open({
       ...parts,
       link: receiver.#connection,
@@ -139,6 +147,7 @@ class Receiver {
       metrics: receiver.#metrics,
       prefix: settings.prefix,
       trustFirstUse: settings.trust_first_use,
+      receipts: settings.witness.role !== 'off',
       acceptedGaps: new Map(settings.accepted_gaps.map(({ log, below }) => [log, below])),
       limits: {
         gatewayBytesMax: limits.parked_gateway_mib * MIB,
@@ -147,9 +156,29 @@ class Receiver {
         strangersMax: limits.unknown_gateways,
         carriedMax: limits.carried,
       },
-      ...(partitions === 'all' ? {} : { isMine: (gateway) => partitions.includes(partitionOf(crypto, gateway)) }),
+      isMine: leases === undefined ? isListed : (gateway) => leases.holds(gateway),
+      fenced: (gateway) => receiver.#replica?.fenced(gateway),
     });
+    if (leases !== undefined) receiver.#replica = receiver.#replicaOf(leases);
+    await receiver.#replica?.start();
     return receiver;
+  }
+
+  #replicaOf(leases: PartitionLeases): Replica {
+    return new Replica({
+      leases,
+      intake: this.#intake,
+      scheduler: this.#scheduler,
+      logger: this.#logger,
+      metrics: this.#metrics,
+      subscribe: async (partitions) => {
+        if (this.#connection.connected) await this.#subscribeTo(partitions);
+      },
+      unsubscribe: async (partitions) => {
+        const filters = this.#filtersOf(partitions);
+        await this.#connection.unsubscribe(filters).catch(() => undefined);
+      },
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -158,7 +187,7 @@ class Receiver {
     this.#status.start();
     await importFolder(this.#intake, join(settings.data_dir, 'import'), this.#logger);
     this.#connection.start({
-      connected: () => void this.#subscribe(true),
+      connected: () => void this.#connected(),
       lost: () => this.#intake.lost(),
       message: (topic, payload) => this.#intake.message(topic, payload),
     });
@@ -170,22 +199,37 @@ class Receiver {
     await this.#stop();
   }
 
-  async #subscribe(isNew: boolean): Promise<void> {
-    const { settings, deps } = this.#parts;
-    const partitions = settings.partitions === 'all' ? ['+'] : settings.partitions;
-    const filters = partitions.flatMap((each) => NAMES.map((name) => fleetFilter(settings.prefix, each, name)));
+  async #connected(): Promise<void> {
+    await this.#replica?.connected();
+    if (!(await this.#subscribeToAll())) return;
+    this.#intake.connected();
+    if (!this.#isReady) this.#parts.deps.onReady?.();
+    this.#isReady = true;
+  }
+
+  #subscribeToAll(): Promise<boolean> {
+    const { partitions } = this.#parts.settings;
+    return this.#subscribeTo(this.#replica?.partitions ?? (partitions === 'all' ? ['+'] : partitions));
+  }
+
+  #filtersOf(partitions: readonly string[]): string[] {
+    const { prefix } = this.#parts.settings;
+    return partitions.flatMap((each) => NAMES.map((name) => fleetFilter(prefix, each, name)));
+  }
+
+  /** False when the broker refused, or the connection ended. */
+  async #subscribeTo(partitions: readonly string[]): Promise<boolean> {
+    const filters = this.#filtersOf(partitions);
     try {
       for (let at = 0; at < filters.length; at += FILTERS_AT_ONCE) {
         await this.#connection.subscribe(filters.slice(at, at + FILTERS_AT_ONCE));
       }
+      return true;
     } catch (error) {
       this.#logger.warn({ error: explain(error) }, 'cannot subscribe');
       this.#connection.drop('cannot subscribe');
-      return;
+      return false;
     }
-    if (isNew) this.#intake.connected();
-    if (!this.#isReady) deps.onReady?.();
-    this.#isReady = true;
   }
 
   #reload(): void {
@@ -203,7 +247,7 @@ class Receiver {
       }
       await importFolder(this.#intake, join(settings.data_dir, 'import'), this.#logger);
       // Statements of gateways that were unknown until now are retained by the broker.
-      if (this.#connection.connected) await this.#subscribe(false);
+      if (this.#connection.connected) await this.#subscribeToAll();
       await this.#status.write();
     });
   }
@@ -226,6 +270,7 @@ class Receiver {
       },
     );
     await this.#connection.close();
+    await this.#replica?.stop();
     this.#state = 'stopped';
     await this.#status.stop();
     this.#logger.info({}, 'stopped');
@@ -241,8 +286,9 @@ class Receiver {
       witness: { vkey: formatVkey(key.vkey), role, states: STATEMENTS[role] },
       trust_first_use: settings.trust_first_use,
       policy: { logs: this.#policyLogs, ...(this.#policyError === undefined ? {} : { error: this.#policyError }) },
-      partitions: settings.partitions,
+      partitions: this.#replica?.partitions ?? settings.partitions,
       ...intakeStatus(this.#intake),
+      ...this.#parts.deps.status?.(),
       metrics: this.#metrics.snapshot(),
     };
   }
@@ -258,4 +304,10 @@ function fired(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return resolve();
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+/** Receivers that share a database and a witness are clients of their own: `holder` ends with what no other start has. */
+function clientIdOf(witness: string, holder: string | undefined): string {
+  if (holder === undefined) return `receive-${witness.replace(/[^A-Za-z0-9_.-]/g, '_')}`.slice(0, 64);
+  return `receive-${holder.replace('/', '-').slice(-40)}`;
 }

@@ -19,9 +19,11 @@ const witnessSchema = z.strictObject({
     .refine(isKeyName, { error: 'a name without spaces and plus signs' })
     .describe('name of the key that signs receipts, for example refunds.example/receipts'),
   role: z
-    .enum(['store', 'advisory'])
+    .enum(['store', 'advisory', 'off'])
     .default('store')
-    .describe(`what a receipt states. store: ${STATEMENTS.store}. advisory: ${STATEMENTS.advisory}`),
+    .describe(
+      `what a receipt states. store: ${STATEMENTS.store}. advisory: ${STATEMENTS.advisory}. off: ${STATEMENTS.off}`,
+    ),
   key_file: absolutePath.optional().describe('data_dir/keys/witness.key unless given; made at the first start'),
 });
 
@@ -52,6 +54,8 @@ const storeSchema = z
 
 const label = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'letters, digits and hyphens, at most 63' });
 
+const gatewayId = z.string().regex(/^[a-z0-9-]{1,64}$/, { error: 'a gateway id' });
+
 const limitsSchema = z.strictObject({
   parked_gateway_mib: z.int().min(1).max(1_024).default(16).describe('bytes that wait, of one gateway'),
   parked_mib: z.int().min(1).max(65_536).default(256).describe('bytes that wait, of all gateways'),
@@ -60,53 +64,68 @@ const limitsSchema = z.strictObject({
   carried: z.int().min(1).max(10_000_000).default(200_000).describe('entries that one gateway may have carried over'),
 });
 
-export const receiveSettingsSchema = z
-  .strictObject({
-    data_dir: absolutePath.describe('entries, receipts, the witness key, status.json; on a disk, not in memory'),
-    store: storeSchema.default('files'),
-    tenant: label.default('default').describe('stands on every row of a database'),
-    region: label.default('default').describe('stands on every row of a database'),
-    gateway_levels: z
-      .record(z.string().regex(/^[a-z0-9-]{1,64}$/, { error: 'a gateway id' }), z.enum(['A0', 'A1', 'A2', 'A3']))
-      .default({})
-      .describe('how much the key of a gateway proves to refund decisions; A0 for those that are not named'),
-    policy: absolutePath.optional().describe('trust policy (JSON): whose logs are believed. Read again at SIGHUP'),
-    trust_first_use: z
-      .boolean()
-      .default(false)
-      .describe('believe the first log key of each gateway unseen: for trials only'),
-    mqtt: mqttSettingsSchema,
-    prefix: z
-      .string()
-      .refine(isTopicPrefix, { error: '1 to 8 topic levels without wildcards' })
-      .default(PREFIX_DEFAULT)
-      .describe('topic levels before /v1/'),
-    partitions: z
-      .union([
-        z.literal('all'),
-        z
-          .array(z.string().regex(/^[0-3][0-9a-f]$/, { error: 'two hex digits from 00 to 3f' }))
-          .min(1)
-          .max(64),
-      ])
-      .default('all')
-      .describe('the part of the fleet that this receiver is for'),
-    witness: witnessSchema,
-    accepted_gaps: z.array(acceptedGapSchema).max(10_000).default([]),
-    limits: limitsSchema.prefault({}),
-    status_interval_s: z.int().min(1).max(3_600).default(2).describe('how often data_dir/status.json is renewed'),
-    stop_wait_s: z
-      .int()
-      .min(0)
-      .max(600)
-      .default(10)
-      .describe('a clean stop waits this long for the disk and the broker'),
-    log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-  })
-  .superRefine((settings, context) => {
-    if (settings.policy !== undefined || settings.trust_first_use) return;
-    const message = 'expected a trust policy (or trust_first_use: true), found neither';
-    context.addIssue({ code: 'custom', path: ['policy'], message, input: undefined });
-  });
+const replicaSchema = z.strictObject({
+  name: label
+    .optional()
+    .describe('of this receiver among those on one database: the next start of that name takes over at once'),
+  lease_s: z
+    .int()
+    .min(2)
+    .max(300)
+    .default(10)
+    .describe('after so long without a sign of life others take over; renewed three times within it'),
+});
+
+/** Also the first part of the settings of the service, which receives and more. */
+export const receiveShape = z.strictObject({
+  data_dir: absolutePath.describe('entries, receipts, the witness key, status.json; on a disk, not in memory'),
+  store: storeSchema.default('files'),
+  tenant: label.default('default').describe('stands on every row of a database'),
+  region: label.default('default').describe('stands on every row of a database'),
+  gateway_levels: z
+    .record(gatewayId, z.enum(['A0', 'A1', 'A2', 'A3']))
+    .default({})
+    .describe('how much the key of a gateway proves to refund decisions; A0 for those that are not named'),
+  gateway_clocks: z
+    .record(gatewayId, z.enum(['synced', 'fair']))
+    .default({})
+    .describe('clocks that refund decisions believe, although the gateway cannot say who synchronises it'),
+  policy: absolutePath.optional().describe('trust policy (JSON): whose logs are believed. Read again at SIGHUP'),
+  trust_first_use: z
+    .boolean()
+    .default(false)
+    .describe('believe the first log key of each gateway unseen: for trials only'),
+  mqtt: mqttSettingsSchema,
+  prefix: z
+    .string()
+    .refine(isTopicPrefix, { error: '1 to 8 topic levels without wildcards' })
+    .default(PREFIX_DEFAULT)
+    .describe('topic levels before /v1/'),
+  partitions: z
+    .union([
+      z.literal('all'),
+      z
+        .array(z.string().regex(/^[0-3][0-9a-f]$/, { error: 'two hex digits from 00 to 3f' }))
+        .min(1)
+        .max(64),
+    ])
+    .default('all')
+    .describe('the part of the fleet that this receiver is for; those on one database share all among them'),
+  replica: replicaSchema
+    .prefault({})
+    .describe('several receivers on one PostgreSQL share the fleet, and one witness key'),
+  witness: witnessSchema,
+  accepted_gaps: z.array(acceptedGapSchema).max(10_000).default([]),
+  limits: limitsSchema.prefault({}),
+  status_interval_s: z.int().min(1).max(3_600).default(2).describe('how often data_dir/status.json is renewed'),
+  stop_wait_s: z.int().min(0).max(600).default(10).describe('a clean stop waits this long for the disk and the broker'),
+  log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+});
+
+export const receiveSettingsSchema = receiveShape.superRefine((settings, context) => {
+  if (settings.policy !== undefined || settings.trust_first_use) return;
+  const message = 'expected a trust policy (or trust_first_use: true), found neither';
+  context.addIssue({ code: 'custom', path: ['policy'], message, input: undefined });
+});
 
 export type ReceiveSettings = z.output<typeof receiveSettingsSchema>;

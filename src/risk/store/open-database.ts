@@ -16,12 +16,19 @@ import { migrate } from './migrate.ts';
 import { PgliteDialect } from './pglite-dialect.ts';
 import { type Database, ROLES, type Role } from './schema.ts';
 
-export type DatabaseSettings =
-  | { readonly engine: 'pglite'; readonly directory: string }
-  | { readonly engine: 'postgres'; readonly url: string; readonly poolMax?: number };
+export interface PostgresSettings {
+  readonly engine: 'postgres';
+  readonly url: string;
+  readonly poolMax?: number;
+  /** The server ends a transaction whose client says nothing for so long: a frozen process holds no lock for ever. */
+  readonly idleTransactionMs?: number;
+}
+
+export type DatabaseSettings = { readonly engine: 'pglite'; readonly directory: string } | PostgresSettings;
 
 const CONNECT_LIMIT_MS = 10_000;
 const STATEMENT_LIMIT_MS = 60_000;
+const IDLE_TRANSACTION_LIMIT_MS = 10_000;
 const POOL_MAX = 10;
 /** Object identifier of int8 (pg_type.dat). */
 const INT8 = 20;
@@ -40,7 +47,7 @@ export class RiskDatabase {
 
   /** Opens and migrates. Rejects with STORE_BUSY, STORE_IO (retry) or STORE_VERSION. */
   static async open(settings: DatabaseSettings): Promise<RiskDatabase> {
-    return settings.engine === 'pglite' ? openPglite(settings.directory) : openPostgres(settings.url, settings.poolMax);
+    return settings.engine === 'pglite' ? openPglite(settings.directory) : openPostgres(settings);
   }
 
   static make(kysely: Kysely<Database>, durable: boolean, release: () => void): RiskDatabase {
@@ -74,7 +81,11 @@ async function openPglite(directory: string): Promise<RiskDatabase> {
   }
 }
 
-async function openPostgres(url: string, poolMax = POOL_MAX): Promise<RiskDatabase> {
+async function openPostgres({
+  url,
+  poolMax = POOL_MAX,
+  idleTransactionMs = IDLE_TRANSACTION_LIMIT_MS,
+}: PostgresSettings): Promise<RiskDatabase> {
   const types = {
     getTypeParser: (id: number, format?: 'text' | 'binary') =>
       id === INT8 ? parseInt8 : (pg.types.getTypeParser(id, format as 'text') as (text: string) => unknown),
@@ -84,11 +95,14 @@ async function openPostgres(url: string, poolMax = POOL_MAX): Promise<RiskDataba
     max: poolMax,
     connectionTimeoutMillis: CONNECT_LIMIT_MS,
     statement_timeout: STATEMENT_LIMIT_MS,
+    idle_in_transaction_session_timeout: idleTransactionMs,
     application_name: 'latchkey',
     types: types as pg.CustomTypesConfig,
   });
   // An idle connection that the server ends is replaced by the next one that is asked for.
   pool.on('error', () => undefined);
+  // One that it ends between two statements of a transaction fails with the next statement.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   try {
     await migrate(kysely);

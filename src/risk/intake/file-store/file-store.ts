@@ -179,8 +179,11 @@ export class FileStore implements IntakeStore {
     });
   }
 
-  saveTrust(gateway: string, record: TrustRecord): Promise<void> {
-    return this.#writing(async () => (await this.#gateway(gateway)).saveTrust(record));
+  saveTrust(gateway: string, record: TrustRecord): Promise<'stored'> {
+    return this.#writing(async (): Promise<'stored'> => {
+      await (await this.#gateway(gateway)).saveTrust(record);
+      return 'stored';
+    });
   }
 
   keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full'> {

@@ -1,9 +1,10 @@
 /**
  * Verified entries in SQL: the intake store's contract over PGlite and PostgreSQL alike.
  *
- * A group of appends is one transaction. The row of a log is locked first, so several replicas on one database take turns
- * at a log, and what each of them takes for the held tree is compared under that lock. After an error of the database
- * every write rejects until `reopen` found it answering again: what a broken connection committed is loaded anew.
+ * A group of appends is one transaction. Where several receivers share the database, it first locks the leases that it
+ * stands on, and what another one took over meanwhile is answered `fenced`. Then the row of a log is locked, and what the
+ * caller takes for the held tree is compared under that lock. After an error of the database every write rejects until
+ * `reopen` found it answering again: what a broken connection committed is loaded anew.
  */
 import { sql } from 'kysely';
 import { base64, equalBytes, utf8 } from '../../../base/bytes.ts';
@@ -13,26 +14,30 @@ import { type Frontier, TreeBuilder } from '../../../evidence/log/tree.ts';
 import type { RiskDatabase } from '../../store/open-database.ts';
 import {
   type AppendAnswer,
+  type CosignAnswer,
   type CosignChange,
   type EntryPlace,
   FORK_BYTES_MAX,
   FORKS_MAX,
   type ForkProof,
   type HeldGateway,
-  type HeldLog,
   type IntakeStore,
   type RangeAppend,
   type TrustRecord,
   type UseEntry,
 } from '../store.ts';
+import type { PartitionLeases } from './leases.ts';
+import { loadGateway } from './load.ts';
 import { columnsOf, type EntryRow, entryOf, frontierOf, plain, rootsOf } from './rows.ts';
-import { cosignedOf, cosignOne, failureOf, segmentsOf, type Trx } from './statements.ts';
+import { cosignOne, failureOf, type Trx } from './statements.ts';
 
 export interface SqlStoreParts {
   readonly database: RiskDatabase;
   readonly crypto: EvidenceCrypto;
   readonly tenant: string;
   readonly region: string;
+  /** Absent: nobody else writes to this database. */
+  readonly leases?: PartitionLeases;
 }
 
 /** Rows of one INSERT: a statement has at most 65,535 parameters. */
@@ -54,11 +59,13 @@ const COLUMNS = [
 ] as const;
 
 export class SqlStore implements IntakeStore {
+  readonly isShared: boolean;
   readonly #parts: SqlStoreParts;
   #failure: LatchkeyError | undefined;
 
   constructor(parts: SqlStoreParts) {
     this.#parts = parts;
+    this.isShared = parts.leases !== undefined;
   }
 
   gateways(): Promise<readonly string[]> {
@@ -70,67 +77,29 @@ export class SqlStore implements IntakeStore {
   }
 
   load(gateway: string): Promise<HeldGateway> {
-    return this.#read(async (trx) => {
-      const rows = await trx
-        .selectFrom('custody.log')
-        .selectAll()
-        .where('gateway', '=', gateway)
-        .orderBy('origin')
-        .execute();
-      const logs: HeldLog[] = [];
-      for (const row of rows) {
-        const segments = await segmentsOf(trx, row.origin);
-        const { count } = await trx
-          .selectFrom('custody.fork')
-          .select(({ fn }) => fn.countAll<number>().as('count'))
-          .where('origin', '=', row.origin)
-          .executeTakeFirstOrThrow();
-        if (segments.length > 0 || count > 0 || row.cosigned_size !== null) {
-          logs.push({ origin: row.origin, segments, cosigned: cosignedOf(row), forks: count, cutBytes: 0 });
-        }
-      }
-      const records = await trx
-        .selectFrom('custody.trust')
-        .select('record')
-        .where('gateway', '=', gateway)
-        .orderBy('id')
-        .execute();
-      const trust = records.map(({ record }) => JSON.parse(record) as TrustRecord);
-      return { gateway, logs, trust, carried: rows.reduce((sum, { carried }) => sum + carried, 0) };
-    });
+    return this.#read((trx) => loadGateway(trx, gateway));
   }
 
   append(ranges: readonly RangeAppend[]): Promise<readonly AppendAnswer[]> {
-    return this.#write(async (trx) => {
-      // In one order for every replica, so that no two wait for each other.
-      for (const origin of [...new Set(ranges.map((range) => range.origin))].sort()) await this.#lockLog(trx, origin);
-      const answers: AppendAnswer[] = [];
-      for (const range of ranges) answers.push(await this.#appendOne(trx, range));
-      return answers;
-    });
+    return this.#inGroup(ranges, (trx, range) => this.#appendOne(trx, range));
   }
 
-  cosign(changes: readonly CosignChange[]): Promise<readonly ('stored' | 'conflict')[]> {
-    return this.#write(async (trx) => {
-      for (const origin of [...new Set(changes.map((change) => change.origin))].sort())
-        await this.#lockLog(trx, origin);
-      const answers: ('stored' | 'conflict')[] = [];
-      for (const change of changes) answers.push(await cosignOne(trx, change));
-      return answers;
-    });
+  cosign(changes: readonly CosignChange[]): Promise<readonly CosignAnswer[]> {
+    return this.#inGroup(changes, cosignOne);
   }
 
   frontierAt(origin: string, size: number): Promise<Frontier | undefined> {
     return this.#read(async (trx) => {
+      // Ranges are disjoint: if the last that begins there does not reach it, none does.
       const range = await trx
         .selectFrom('custody.range')
-        .select(['first', 'before_roots'])
+        .select(['first', 'end_size', 'before_roots'])
         .where('origin', '=', origin)
         .where('first', '<=', size)
-        .where('end_size', '>=', size)
         .orderBy('first', 'desc')
+        .limit(1)
         .executeTakeFirst();
-      if (range === undefined) return undefined;
+      if (range === undefined || range.end_size < size) return undefined;
       const tree = new TreeBuilder(this.#parts.crypto, frontierOf(range.first, range.before_roots));
       const rows = await trx
         .selectFrom('custody.entry')
@@ -221,22 +190,23 @@ export class SqlStore implements IntakeStore {
     return plain(Buffer.concat(lines).subarray(0, FORK_BYTES_MAX));
   }
 
-  async saveTrust(gateway: string, record: TrustRecord): Promise<void> {
+  async saveTrust(gateway: string, record: TrustRecord): Promise<'stored' | 'fenced'> {
     const { tenant, region } = this.#parts;
-    await this.#write((trx) =>
-      trx
+    return this.#write(async (trx) => {
+      if (!(await this.#mayWrite(trx, [gateway]))(gateway)) return 'fenced';
+      await trx
         .insertInto('custody.trust')
         .values({ gateway, record: JSON.stringify(record), tenant, region })
         .onConflict((conflict) => conflict.doNothing())
-        .execute(),
-    );
+        .execute();
+      return 'stored';
+    });
   }
 
-  keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full'> {
+  async keepFork(origin: string, fork: ForkProof): Promise<'kept' | 'known' | 'full' | 'fenced'> {
     const { crypto, tenant, region } = this.#parts;
     const digest = crypto.sha256(fork.theirs);
-    return this.#write(async (trx) => {
-      await this.#lockLog(trx, origin);
+    const [answer = 'fenced'] = await this.#inGroup([{ origin }], async (trx) => {
       const kept = await trx.selectFrom('custody.fork').select('digest').where('origin', '=', origin).execute();
       if (kept.some((one) => equalBytes(plain(one.digest), digest))) return 'known';
       if (kept.length >= FORKS_MAX) return 'full';
@@ -244,6 +214,7 @@ export class SqlStore implements IntakeStore {
       await trx.insertInto('custody.fork').values({ origin, digest, kind, theirs, ours, tenant, region }).execute();
       return 'kept';
     });
+    return answer;
   }
 
   async reopen(): Promise<void> {
@@ -260,10 +231,32 @@ export class SqlStore implements IntakeStore {
     this.#failure = new LatchkeyError('STORE_IO', 'the store is closed');
   }
 
+  /** One transaction over leases and logs, locked in one order for every replica, so that no two wait for each other. */
+  #inGroup<T extends { readonly origin: string }, A>(
+    items: readonly T[],
+    work: (trx: Trx, item: T) => Promise<A>,
+  ): Promise<readonly (A | 'fenced')[]> {
+    return this.#write(async (trx) => {
+      const origins = [...new Set(items.map(({ origin }) => origin))].sort();
+      const mayWrite = await this.#mayWrite(trx, origins.map(gatewayOf));
+      for (const origin of origins) if (mayWrite(gatewayOf(origin))) await this.#lockLog(trx, origin);
+      const answers: (A | 'fenced')[] = [];
+      for (const item of items) answers.push(mayWrite(gatewayOf(item.origin)) ? await work(trx, item) : 'fenced');
+      return answers;
+    });
+  }
+
+  async #mayWrite(trx: Trx, gateways: readonly string[]): Promise<(gateway: string) => boolean> {
+    const { leases } = this.#parts;
+    if (leases === undefined) return () => true;
+    const held = await leases.fence(trx, gateways);
+    return (gateway) => held.has(leases.partitionOf(gateway));
+  }
+
   /** Makes the log's row when there is none, and holds it until the transaction ends. */
   async #lockLog(trx: Trx, origin: string): Promise<void> {
     const { tenant, region } = this.#parts;
-    const gateway = origin.split('/')[1] ?? '';
+    const gateway = gatewayOf(origin);
     await trx
       .insertInto('custody.log')
       .values({
@@ -284,14 +277,15 @@ export class SqlStore implements IntakeStore {
 
   async #appendOne(trx: Trx, range: RangeAppend): Promise<AppendAnswer> {
     const { origin, before, after } = range;
-    const overlap = await trx
+    const last = await trx
       .selectFrom('custody.range')
-      .select('first')
+      .select('end_size')
       .where('origin', '=', origin)
       .where('first', '<', after.size)
-      .where('end_size', '>', before.size)
+      .orderBy('first', 'desc')
+      .limit(1)
       .executeTakeFirst();
-    if (overlap !== undefined) return 'conflict';
+    if (last !== undefined && last.end_size > before.size) return 'conflict';
     const grown = await trx
       .selectFrom('custody.range')
       .select('after_roots')
@@ -314,7 +308,7 @@ export class SqlStore implements IntakeStore {
   async #insert(trx: Trx, { origin, before, after, note, rows, storedAtMs }: RangeAppend): Promise<void> {
     const { tenant, region } = this.#parts;
     const owned = { origin, tenant, region };
-    const gateway = origin.split('/')[1] ?? '';
+    const gateway = gatewayOf(origin);
     const stored_at = new Date(storedAtMs);
     await sql`select custody.ensure_day(${stored_at.toISOString().slice(0, 10)}::date)`.execute(trx);
     const carried = rows.filter(({ carries }) => carries !== undefined).length;
@@ -373,4 +367,8 @@ export class SqlStore implements IntakeStore {
       throw this.#failure;
     }
   }
+}
+
+function gatewayOf(origin: string): string {
+  return origin.split('/')[1] ?? '';
 }

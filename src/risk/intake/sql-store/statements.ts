@@ -1,12 +1,12 @@
 /**
- * Statements of the SQL store that need no state of it: segments, cosigned trees, and what an error of the database means.
+ * Statements of the SQL store that need no state of it: cosigned trees, and what an error of the database means.
  */
 import type { Transaction } from 'kysely';
 import { equalBytes } from '../../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../../base/errors.ts';
 import type { Database } from '../../store/schema.ts';
-import type { CosignChange, Cosigned, HeldSegment } from '../store.ts';
-import { frontierOf, plain } from './rows.ts';
+import type { CosignChange, Cosigned } from '../store.ts';
+import { plain } from './rows.ts';
 
 export type Trx = Transaction<Database>;
 
@@ -17,28 +17,6 @@ export function failureOf(error: unknown): LatchkeyError {
   return new LatchkeyError(full ? 'STORE_FULL' : 'STORE_IO', `the database failed: ${messageOf(error)}`, {
     cause: error,
   });
-}
-
-export async function segmentsOf(trx: Trx, origin: string): Promise<readonly HeldSegment[]> {
-  const rows = await trx
-    .selectFrom('custody.range')
-    .select(['first', 'end_size', 'after_roots', 'note'])
-    .where('origin', '=', origin)
-    .orderBy('first')
-    .execute();
-  const segments: HeldSegment[] = [];
-  for (const { first, end_size, after_roots, note } of rows) {
-    const last = segments.at(-1);
-    const touches = last?.end.size === first;
-    const segment: HeldSegment = {
-      first: touches ? last.first : first,
-      end: frontierOf(end_size, after_roots),
-      ...(note !== null && { note: plain(note) }),
-    };
-    if (touches) segments[segments.length - 1] = segment;
-    else segments.push(segment);
-  }
-  return segments;
 }
 
 interface CosignedColumns {
