@@ -76,7 +76,17 @@ export { EMPTY_FRONTIER, type Frontier, leafHash, nodeHash, rootOf, TreeBuilder 
 export { type PortableOptions, portableCrypto } from './portable-crypto.ts';
 export { SCHEMA_FILES, schemaText } from './schemas.ts';
 export { AnchorsTogether } from './verify/anchors.ts';
-export { BUNDLE_TYPE, type Bundle, type BundleSource, bundleLog, formatBundle, parseBundle } from './verify/bundle.ts';
+export {
+  BUNDLE_TYPE,
+  type Bundle,
+  type BundleEntry,
+  type BundleLog,
+  formatBundle,
+  parseBundle,
+} from './verify/bundle.ts';
+export type { DecisionFinding } from './verify/bundle-decisions.ts';
+export { BUNDLE_SEAL_TYPE, sealed, sealPayload } from './verify/bundle-seal.ts';
+export { type BundleSource, bundleLog } from './verify/bundle-source.ts';
 export { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile, type TrustSource } from './verify/enrolled.ts';
 export { type PolicyProblem, type PolicyResult, parsePolicy, policyOfVkey, type TrustPolicy } from './verify/policy.ts';
 export { EXIT_CODES, VERIFY_REASONS, type VerifyReason } from './verify/reasons.ts';

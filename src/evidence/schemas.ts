@@ -86,19 +86,40 @@ const WIRE: JsonObject = {
   bundle: closed(
     {
       logs: list(
-        closed({
-          checkpoints: list(closed({ consistency: list(hash, 0, 110), note }), 1, 64),
-          entries: list(closed({ leaf: { type: 'string', maxLength: 4_096 }, proof: { type: 'string' } }), 0, 4_096),
-          log: origin,
-          searched: closed({ end: count, first: count }),
-        }),
+        closed(
+          {
+            checkpoints: list(closed({ consistency: list(hash, 0, 110), note }), 1, 64),
+            entries: list(
+              {
+                oneOf: [
+                  closed({ leaf: { type: 'string', maxLength: 4_096 }, proof: { type: 'string' } }),
+                  closed({ hash, proof: { type: 'string' } }),
+                ],
+              },
+              0,
+              4_096,
+            ),
+            log: origin,
+            searched: closed({ end: count, first: count }),
+          },
+          { trees: list(closed({ consistency: list(hash, 0, 110), root: hash, size: count }), 1, 64) },
+        ),
         1,
         16,
       ),
       question: { type: 'string', maxLength: 1_000 },
       v: version,
     },
-    { enrolment: { type: 'string' }, successors: list({ type: 'string' }, 1, 16) },
+    {
+      decisions: list(
+        closed({ answer: { type: 'string' }, facts: { type: 'string' }, parameters: { type: 'string' } }),
+        1,
+        64,
+      ),
+      enrolments: list({ type: 'string' }, 1, 16),
+      seal: { type: 'string' },
+      successors: list({ type: 'string' }, 1, 16),
+    },
   ),
 };
 

@@ -5,7 +5,8 @@ import { expect } from 'vitest';
 import { utf8, utf8Text } from '../../src/base/bytes.ts';
 import { canonicalJson } from '../../src/evidence/event/json.ts';
 import { subtreesOf } from '../../src/evidence/log/proofs.ts';
-import { type Bundle, type BundleSource, bundleLog, formatBundle } from '../../src/evidence/verify/bundle.ts';
+import { type Bundle, formatBundle } from '../../src/evidence/verify/bundle.ts';
+import { type BundleSource, bundleLog } from '../../src/evidence/verify/bundle-source.ts';
 import { EXIT_CODES, VERIFY_REASONS, type VerifyReason } from '../../src/evidence/verify/reasons.ts';
 import type { Verdict } from '../../src/evidence/verify/verdict.ts';
 import { type VerifyOptions, verifyBytes } from '../../src/evidence/verify/verify-file.ts';
@@ -55,6 +56,8 @@ export function bundleOf(...logs: readonly BundleSource[]): Bundle {
     question: 'Was parcel p1.abc deposited?',
     logs: logs.map((each) => bundleLog(nodeCrypto, each)),
     successors: [],
+    enrolments: [],
+    decisions: [],
   };
 }
 
@@ -68,14 +71,17 @@ export function edited(bundle: Bundle, edit: (value: BundleJson) => void): Uint8
 export interface BundleJson {
   v: number;
   question: unknown;
-  enrolment?: unknown;
+  enrolments?: unknown;
+  decisions?: unknown;
+  seal?: unknown;
   successors?: unknown;
   extra?: unknown;
   logs: {
     log: string;
     searched: { first: number; end: number };
     checkpoints: { note: string; consistency: string[] }[];
-    entries: { leaf: string; proof: string }[];
+    entries: { leaf?: string; hash?: string; proof: string }[];
+    trees?: { size: number; root: string; consistency: string[] }[];
   }[];
 }
 
@@ -95,6 +101,9 @@ export const BUNDLE_REASONS: readonly VerifyReason[] = [
   'bundle_proof',
   'bundle_statement',
   'bundle_enrolment',
+  'bundle_seal',
+  'bundle_unsealed',
+  'bundle_decision',
   'leaf',
   'leaf_place',
   'cosignature',

@@ -108,7 +108,7 @@ export class LogAnchors {
 
   entry(index: number, leaf: Uint8Array, use: LeafUse): void {
     if (this.#collector === undefined) return;
-    const type = typeOf(leaf);
+    const type = glancedType(leaf);
     if (type === undefined || (use.use === 'opaque' && use.why === 'unknown_version')) {
       this.#collector.unreadable(index);
       return;
@@ -120,6 +120,11 @@ export class LogAnchors {
     const checked = use.use === 'accepted' ? checkLeaf(this.#log.vkey.name, index, leaf) : undefined;
     if (checked?.ok && checked.value.event !== undefined) this.#collector.entry(index, checked.value.event);
     else this.#collector.unreadable(index);
+  }
+
+  /** Its body is gone, so it might have been an anchor. */
+  erased(index: number): void {
+    this.#collector?.unreadable(index);
   }
 
   history(): LogHistory | undefined {
@@ -231,7 +236,7 @@ const TYPE_MEMBER = Array.from('"type":"', (unit) => unit.charCodeAt(0));
  * `type` of a leaf of version 1 without reading the rest: the last member of that name, since `data` stands before it
  * and no quote inside of a string is bare.
  */
-function typeOf(leaf: Uint8Array): string | undefined {
+export function glancedType(leaf: Uint8Array): string | undefined {
   for (let at = leaf.length - TYPE_MEMBER.length; at >= 0; at -= 1) {
     // Most bytes are no quote: only at one is the rest compared.
     if (leaf[at] !== 0x22 || !TYPE_MEMBER.every((byte, i) => leaf[at + i] === byte)) continue;

@@ -17,6 +17,7 @@ export class EntryTally {
   #accepted = 0;
   #opaque = 0;
   #withheld = 0;
+  #erased = 0;
   #from: string | undefined;
   #to: string | undefined;
   #predecessor: ClosedLog | undefined;
@@ -38,18 +39,29 @@ export class EntryTally {
     return checked;
   }
 
+  /** Its body is gone: only its leaf hash was proved. */
+  erased(index: number): void {
+    this.#note(index, 'erased', 'its body was erased: the leaf hash alone is proved');
+  }
+
   finding(): Pick<LogFinding, 'entries' | 'noted' | 'claimedTime' | 'predecessor'> {
     return {
-      entries: { accepted: this.#accepted, opaque: this.#opaque, withheld: this.#withheld },
+      entries: {
+        accepted: this.#accepted,
+        opaque: this.#opaque,
+        withheld: this.#withheld,
+        ...(this.#erased > 0 && { erased: this.#erased }),
+      },
       noted: this.#noted,
       ...(this.#from !== undefined && this.#to !== undefined && { claimedTime: { from: this.#from, to: this.#to } }),
       ...(this.#predecessor !== undefined && { predecessor: this.#predecessor }),
     };
   }
 
-  #note(index: number, use: 'opaque' | 'withheld', why: string): void {
+  #note(index: number, use: NotedEntry['use'], why: string): void {
     if (use === 'opaque') this.#opaque += 1;
-    else this.#withheld += 1;
+    else if (use === 'withheld') this.#withheld += 1;
+    else this.#erased += 1;
     if (this.#noted.length < NOTED_MAX) this.#noted.push({ index, use, why });
   }
 

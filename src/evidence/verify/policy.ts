@@ -2,7 +2,7 @@
  * The trust policy: what a verifier believes (FORMAT.md section 10). A JSON file that a person writes, so all its
  * problems are found at once, each with path, what was found and what was expected.
  */
-import { unbase64, unbase64url, utf8Text } from '../../base/bytes.ts';
+import { equalBytes, unbase64, unbase64url, utf8Text } from '../../base/bytes.ts';
 import { type EvidenceCrypto, isP256Spki } from '../crypto.ts';
 import { isSoundVkey, parseVkey, type Vkey } from '../log/note.ts';
 import { isOperatorDomain, parseOrigin, tagOf } from '../log/origin.ts';
@@ -46,7 +46,7 @@ export interface PolicyWitness {
   readonly roles: readonly WitnessRole[];
 }
 
-/** An enrolment service: its records about logs of these operator domains are believed. */
+/** An enrolment service, or a maker of bundles: its word about logs of these operator domains is believed. */
 export interface PolicyService {
   readonly vkey: Vkey;
   readonly domains: readonly string[];
@@ -61,6 +61,8 @@ export interface TrustPolicy {
   readonly leastLevel: Level;
   /** Absent: no record is believed. */
   readonly services?: readonly PolicyService[];
+  /** Who makes bundles about logs of these domains: then one counts only with a seal of theirs. */
+  readonly makers?: readonly PolicyService[];
 }
 
 export interface PolicyProblem {
@@ -132,7 +134,7 @@ class PolicyReader {
   }
 
   policy(value: Members): TrustPolicy {
-    this.#names('', value, ['v', 'logs', 'services', 'witnesses', 'successors', 'least_level']);
+    this.#names('', value, ['v', 'logs', 'services', 'makers', 'witnesses', 'successors', 'least_level']);
     if (value['v'] !== 1) this.#problem('v', value['v'], 'the version 1');
     const logs = new Map<string, PolicyLog>();
     for (const [path, item] of this.#list('logs', value['logs'], 0)) {
@@ -158,18 +160,25 @@ class PolicyReader {
     const level = value['least_level'] ?? 'A0';
     const leastLevel = LEVELS.find((each) => each === level);
     if (leastLevel === undefined) this.#problem('least_level', level, '"A0", "A1", "A2" or "A3"');
-    const services = this.#services(value['services']);
-    return { logs, witnesses, successors, leastLevel: leastLevel ?? 'A3', ...(services && { services }) };
+    const services = this.#services('services', value['services']);
+    const makers = this.#services('makers', value['makers']);
+    const signers = { ...(services && { services }), ...(makers && { makers }) };
+    for (const [i, { vkey }] of (makers ?? []).entries()) {
+      // Who makes bundles enrols nobody: a key has one use.
+      const isShared = services?.some((service) => equalBytes(service.vkey.publicKey, vkey.publicKey)) === true;
+      if (isShared) this.#problem(`makers[${i}].vkey`, vkey.name, "a key of its own, no enrolment service's");
+    }
+    return { logs, witnesses, successors, leastLevel: leastLevel ?? 'A3', ...signers };
   }
 
-  #services(value: unknown): readonly PolicyService[] | undefined {
+  #services(name: 'services' | 'makers', value: unknown): readonly PolicyService[] | undefined {
     if (value === undefined) return undefined;
     const services: PolicyService[] = [];
-    for (const [path, item] of this.#list('services', value, 0)) {
+    for (const [path, item] of this.#list(name, value, 0)) {
       const service = this.#service(path, item);
       if (service === undefined) continue;
       const twice = services.some((other) => other.vkey.name === service.vkey.name);
-      if (twice) this.#problem(`${path}.vkey`, service.vkey.name, 'each service once');
+      if (twice) this.#problem(`${path}.vkey`, service.vkey.name, 'each of them once');
       services.push(service);
     }
     return services;
@@ -180,7 +189,7 @@ class PolicyReader {
     this.#names(path, item, ['vkey', 'domains']);
     const vkey = this.#vkey(`${path}.vkey`, item['vkey']);
     if (vkey !== undefined && (vkey.type !== 1 || parseOrigin(vkey.name).ok || !isSoundVkey(this.#crypto, vkey))) {
-      this.#problem(`${path}.vkey`, item['vkey'], "an enrolment service's key (type 01), whose name is no log's");
+      this.#problem(`${path}.vkey`, item['vkey'], "the key of a service (type 01), whose name is no log's");
     }
     const domains: string[] = [];
     for (const [domainPath, domain] of this.#list(`${path}.domains`, item['domains'], 1)) {
@@ -304,6 +313,20 @@ function isMembers(value: unknown): value is Members {
 
 const vkeySchema = { type: 'string', pattern: '^[^+\\s]+\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]{44}$' } as const;
 
+const signersSchema = {
+  type: 'array',
+  maxItems: LOGS_MAX,
+  items: {
+    type: 'object',
+    required: ['vkey', 'domains'],
+    additionalProperties: false,
+    properties: {
+      vkey: vkeySchema,
+      domains: { type: 'array', minItems: 1, maxItems: LOGS_MAX, items: { type: 'string', maxLength: 107 } },
+    },
+  },
+} as const;
+
 /** JSON Schema (2020-12). What it cannot say (key ids, tags, each log once) `parsePolicy` checks. */
 export const POLICY_SCHEMA = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -339,19 +362,8 @@ export const POLICY_SCHEMA = {
         },
       },
     },
-    services: {
-      type: 'array',
-      maxItems: LOGS_MAX,
-      items: {
-        type: 'object',
-        required: ['vkey', 'domains'],
-        additionalProperties: false,
-        properties: {
-          vkey: vkeySchema,
-          domains: { type: 'array', minItems: 1, maxItems: LOGS_MAX, items: { type: 'string', maxLength: 107 } },
-        },
-      },
-    },
+    services: signersSchema,
+    makers: signersSchema,
     witnesses: {
       type: 'array',
       maxItems: LOGS_MAX,

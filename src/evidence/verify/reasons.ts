@@ -72,6 +72,11 @@ export const VERIFY_REASONS = {
     outcome: 'refuted',
     text: 'the enrolment in the bundle names a service of the policy and is not what that service signed',
   },
+  bundle_seal: { outcome: 'refuted', text: 'the bundle is not the one that its maker sealed' },
+  bundle_decision: {
+    outcome: 'refuted',
+    text: 'a decision in the bundle is not of its facts, or rests on an entry that is not in the bundle',
+  },
   bundle_statement: { outcome: 'refuted', text: 'a successor statement in the bundle does not verify' },
   no_trust: { outcome: 'cannot_tell', text: 'neither a policy nor a verifier key was given' },
   unattributed: { outcome: 'cannot_tell', text: 'the file does not say which log of the policy it is of' },
@@ -82,6 +87,10 @@ export const VERIFY_REASONS = {
   parked: { outcome: 'cannot_tell', text: 'validly signed, but of a version that this verifier does not know' },
   revoked: { outcome: 'cannot_tell', text: "the policy's revocation does not cover these entries" },
   beyond_successor: { outcome: 'cannot_tell', text: 'the log goes on above the size at which its successor took over' },
+  bundle_unsealed: {
+    outcome: 'cannot_tell',
+    text: 'nobody whom the policy names as a maker of bundles sealed this one: entries may have been left out of it',
+  },
   successor_conflict: { outcome: 'cannot_tell', text: 'two successors of one log: a person must decide' },
   below_least_level: { outcome: 'cannot_tell', text: "verified, but below the policy's least level" },
   crypto_disagree: { outcome: 'cannot_tell', text: 'two implementations of Ed25519 disagree: please report it' },

@@ -3,6 +3,8 @@
  */
 import type { Checkpoint } from '../log/checkpoint.ts';
 import type { AnchorsFinding } from './anchors.ts';
+import type { DecisionFinding } from './bundle-decisions.ts';
+import type { SealedBy } from './bundle-seal.ts';
 import type { TrustSource } from './enrolled.ts';
 import { LEVELS, type Level, type TrustPolicy, type WitnessRole } from './policy.ts';
 import { EXIT_CODES, type Outcome, VERIFY_REASONS, type VerifyReason } from './reasons.ts';
@@ -22,7 +24,7 @@ export interface SeenReceipt {
 /** An entry that was accepted and may not be used as it stands. */
 export interface NotedEntry {
   readonly index: number;
-  readonly use: 'opaque' | 'withheld';
+  readonly use: 'opaque' | 'withheld' | 'erased';
   readonly why: string;
 }
 
@@ -48,7 +50,13 @@ export interface LogFinding {
   readonly end: number;
   /** Root at `end`, base64. */
   readonly root: string;
-  readonly entries: { readonly accepted: number; readonly opaque: number; readonly withheld: number };
+  readonly entries: {
+    readonly accepted: number;
+    readonly opaque: number;
+    readonly withheld: number;
+    /** Of a bundle: those of which only the leaf hash is left. Absent when there are none. */
+    readonly erased?: number;
+  };
   /** The first 16 entries that are not plainly usable. */
   readonly noted: readonly NotedEntry[];
   readonly level: Level;
@@ -88,6 +96,10 @@ export interface Verdict {
   readonly logs: readonly LogFinding[];
   /** For a bundle: what its maker says that it answers. A claim. */
   readonly question?: string;
+  /** For a bundle: who sealed it, so that nothing was left out since. Absent when nobody whom the policy names did. */
+  readonly sealed?: SealedBy;
+  /** For a bundle: what was decided on its entries, as its maker says. */
+  readonly decisions?: readonly DecisionFinding[];
 }
 
 /** A failure on the way to a verdict. */

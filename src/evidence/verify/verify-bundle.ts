@@ -6,9 +6,11 @@ import type { Checkpoint } from '../log/checkpoint.ts';
 import { verifyLogNote } from '../log/note.ts';
 import { verifyConsistency, verifyInclusion } from '../log/proofs.ts';
 import { leafHash } from '../log/tree.ts';
-import { AnchorsTogether, LogAnchors, refutedBy } from './anchors.ts';
+import { AnchorsTogether, glancedType, LogAnchors, refutedBy } from './anchors.ts';
 import { assuranceOf } from './assurance.ts';
 import { type Bundle, type BundleLog, parseBundle } from './bundle.ts';
+import { verifyDecisions } from './bundle-decisions.ts';
+import { needsSeal, verifySeal } from './bundle-seal.ts';
 import { ExpectedCheckpoints } from './checkpoints.ts';
 import { isRecord } from './enrolled.ts';
 import { EntryTally } from './entry-tally.ts';
@@ -35,15 +37,21 @@ export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict
     return failed({ reason, detail: parsed.detail }, [], 'bundle');
   }
   const bundle = parsed.value;
+  const makers = context.policy.makers ?? [];
+  const seal = verifySeal(context.crypto, bundle, makers);
+  if (seal !== undefined && 'reason' in seal) return failed(seal, [], 'bundle');
   const believed = trustWith(context, bundle);
   if ('reason' in believed) return failed(believed, [], 'bundle');
+  const isSealed = seal !== undefined;
   const findings: LogFinding[] = [];
   const failures: Failure[] = [];
   const together = new AnchorsTogether();
+  const held = new Set<string>();
   bundle.logs.forEach((section, at) => {
-    const result = verifySection(context, believed, section, together);
+    const result = verifySection(context, believed, section, together, isSealed);
     if ('reason' in result) failures.push({ ...result, at });
     else {
+      for (const index of result.indices) held.add(`${section.log}#${index}`);
       findings.push(result.finding);
       const open = refutedBy(result.finding.anchors.continuity) ?? result.open;
       if (open !== undefined) failures.push({ ...open, at });
@@ -52,17 +60,27 @@ export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict
   context.together?.take(together);
   const refuted = together.refuted();
   if (refuted !== undefined) failures.push(refuted);
+  const decisions = verifyDecisions(context.crypto, bundle.decisions, held);
+  // What a decision names cannot be looked for in a log that did not verify.
+  if (!decisions.ok && failures.length === 0) failures.push(decisions);
+  if (!isSealed && needsSeal(bundle, makers)) {
+    failures.push({ reason: 'bundle_unsealed', detail: 'expected the seal of a maker whom the policy names' });
+  }
   // A refutation weighs more than what cannot be told of another log.
   const worst = failures.find((each) => VERIFY_REASONS[each.reason].outcome === 'refuted') ?? failures[0];
   if (worst !== undefined) return { ...failed(worst, findings, 'bundle'), question: bundle.question };
-  return concluded('bundle', findings, context.policy, bundle.question);
+  return {
+    ...concluded('bundle', findings, context.policy, bundle.question),
+    ...(seal !== undefined && { sealed: seal }),
+    ...(decisions.ok && decisions.value.length > 0 && { decisions: decisions.value }),
+  };
 }
 
 function trustWith(context: VerifyContext, bundle: Bundle): ReadonlyMap<string, BelievedLog> | Failure {
-  const { successors, enrolment } = bundle;
+  const { successors, enrolments: own } = bundle;
   const { crypto, policy, enrolments, badRecords: known } = context;
-  if ((successors.length === 0 && enrolment === undefined) || context.single !== undefined) return context.logs;
-  const records = [...enrolments.filter(isRecord), ...(enrolment === undefined ? [] : [enrolment])];
+  if ((successors.length === 0 && own.length === 0) || context.single !== undefined) return context.logs;
+  const records = [...enrolments.filter(isRecord), ...own];
   const beside = enrolments.filter((each) => !isRecord(each));
   // Statements from beside the file are none of the bundle's: what is false in them does not refute it.
   const others = believedLogs(crypto, policy, { statements: beside, records }).badStatements;
@@ -76,6 +94,8 @@ function trustWith(context: VerifyContext, bundle: Bundle): ReadonlyMap<string, 
 
 interface SectionResult {
   readonly finding: LogFinding;
+  /** Of the entries that were proved. */
+  readonly indices: readonly number[];
   /** What remains open although all verified. */
   readonly open?: Failure;
 }
@@ -85,6 +105,7 @@ function verifySection(
   logs: ReadonlyMap<string, BelievedLog>,
   section: BundleLog,
   together: AnchorsTogether,
+  isSealed: boolean,
 ): SectionResult | Failure {
   const log = logs.get(section.log);
   if (log === undefined || (context.single !== undefined && log !== context.single)) {
@@ -102,16 +123,19 @@ function verifySection(
   const checkpoints = verifyCheckpoints(context, log, section, expected, anchors);
   if ('reason' in checkpoints) return checkpoints;
   for (const { size, root } of checkpoints) roots.set(size, root);
+  const joined = verifyTrees(context, section, checkpoints, expected, anchors);
+  if (joined !== undefined) return joined;
+  for (const { size, root } of section.trees) roots.set(size, root);
   const newest = checkpoints.at(-1);
   if (newest === undefined) return { reason: 'bundle', detail: 'no checkpoint' };
   const tally = new EntryTally(section.log);
-  const failure = verifyEntries(context, section, checkpoints, tally, anchors);
-  if (failure !== undefined) return failure;
+  const entries = verifyEntries(context, section, checkpoints, tally, anchors);
+  if ('reason' in entries) return entries;
   const receipts = newestReceipts(expected.receipts);
   together.add(log, anchors);
   const anchored = anchors.finding();
   // The level is that of the entries in question; without any, that of the newest anchored checkpoint.
-  const asked = { first: 0, end: lastIndexOf(section) + 1 || anchored.size || newest.size, tailAllowed: false };
+  const asked = { first: 0, end: entries.askedEnd || anchored.size || newest.size, tailAllowed: false };
   const { first, end } = section.searched;
   const finding: LogFinding = {
     origin: section.log,
@@ -126,6 +150,7 @@ function verifySection(
     tail: newest.size - anchored.size,
     missing: [
       `entries other than those in the bundle; its maker says that he searched ${first} to ${end}`,
+      ...(isSealed ? [] : ['nobody whom the policy names sealed this bundle: entries may have been taken out of it']),
       ...context.badRecords.map((why) => `an enrolment record counts for nothing: ${why}`),
     ],
     ...(log.closed !== undefined && { closed: true as const }),
@@ -133,7 +158,7 @@ function verifySection(
     ...(log.vouchedBy !== undefined && { vouchedBy: log.vouchedBy }),
   };
   const open = expected.conclude(newest.size);
-  return open === undefined ? { finding } : { finding, open };
+  return { finding, indices: entries.indices, ...(open !== undefined && { open }) };
 }
 
 function verifyCheckpoints(
@@ -165,13 +190,47 @@ function verifyCheckpoints(
   return checkpoints;
 }
 
+/** Trees without a note of the log: each one the beginning of the first checkpoint that is larger. */
+function verifyTrees(
+  { crypto }: VerifyContext,
+  { trees }: BundleLog,
+  checkpoints: readonly Checkpoint[],
+  expected: ExpectedCheckpoints,
+  anchors: LogAnchors,
+): Failure | undefined {
+  let before = 0;
+  for (const { size, root, consistency } of trees) {
+    const next = checkpoints.find((each) => each.size >= size);
+    if (size <= before || next === undefined || next.size === size) {
+      return { reason: 'bundle_consistency', detail: `a tree of ${size} does not stand between its checkpoints` };
+    }
+    before = size;
+    const claim = { oldSize: size, oldRoot: root, newSize: next.size, newRoot: next.root };
+    if (!verifyConsistency(crypto, { ...claim, proof: consistency })) {
+      return { reason: 'bundle_consistency', detail: `no proof from size ${size} to ${next.size}` };
+    }
+    anchors.reached(size, root);
+    const failure = expected.found(size, root);
+    if (failure !== undefined) return failure;
+  }
+  return undefined;
+}
+
+interface ProvedEntries {
+  readonly indices: readonly number[];
+  /** Behind the last entry that is asked about; 0 when there is none. */
+  readonly askedEnd: number;
+}
+
 function verifyEntries(
   { crypto }: VerifyContext,
   section: BundleLog,
   checkpoints: readonly Checkpoint[],
   tally: EntryTally,
   anchors: LogAnchors,
-): Failure | undefined {
+): ProvedEntries | Failure {
+  const indices: number[] = [];
+  let askedEnd = 0;
   let next = 0;
   for (const entry of section.entries) {
     const proof = parseTlogProof(entry.proof);
@@ -182,23 +241,27 @@ function verifyEntries(
       return { reason: 'bundle_proof', detail: 'a proof leads to a note that is not in the bundle' };
     if (index < next) return { reason: 'bundle_proof', detail: 'the entries are not ascending' };
     next = index + 1;
-    const leaf = utf8(entry.leaf);
+    const { body } = entry;
+    const leaf = 'leaf' in body ? utf8(body.leaf) : undefined;
     const claim = { index, size: checkpoint.size, root: checkpoint.root, proof: hashes };
-    if (!verifyInclusion(crypto, { ...claim, leafHash: leafHash(crypto, leaf) })) {
+    const hash = 'hash' in body ? body.hash : leafHash(crypto, utf8(body.leaf));
+    if (!verifyInclusion(crypto, { ...claim, leafHash: hash })) {
       return { reason: 'bundle_proof', detail: `entry ${index} is not proved to be in the tree of ${checkpoint.size}` };
+    }
+    indices.push(index);
+    // An anchor proves what is below it, and is in no question itself.
+    if (leaf === undefined || glancedType(leaf) !== 'anchor.made') askedEnd = next;
+    if (leaf === undefined) {
+      tally.erased(index);
+      anchors.erased(index);
+      continue;
     }
     // A leaf of more than 4,096 bytes is refused here as it is in a batch.
     const checked = tally.add(index, leaf);
     if (!checked.ok) {
-      return { reason: checked.reason, detail: `${checked.detail} (${entry.leaf.length} characters)` };
+      return { reason: checked.reason, detail: `${checked.detail} (${leaf.length} bytes)` };
     }
     anchors.entry(index, leaf, checked.value.use);
   }
-  return undefined;
-}
-
-/** -1 when the bundle holds no entry of this log. */
-function lastIndexOf(section: BundleLog): number {
-  const proof = parseTlogProof(section.entries.at(-1)?.proof ?? '');
-  return proof.ok ? proof.value.index : -1;
+  return { indices, askedEnd };
 }

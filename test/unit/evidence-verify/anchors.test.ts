@@ -4,7 +4,8 @@ import { describeVerdict } from '../../../src/cli/commands/verify.ts';
 import { formatCheckpoint } from '../../../src/evidence/log/checkpoint.ts';
 import { formatNote } from '../../../src/evidence/log/note.ts';
 import { subtreesOf } from '../../../src/evidence/log/proofs.ts';
-import { bundleLog, formatBundle } from '../../../src/evidence/verify/bundle.ts';
+import { formatBundle } from '../../../src/evidence/verify/bundle.ts';
+import { bundleLog } from '../../../src/evidence/verify/bundle-source.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import {
   AnchoredLog,
@@ -192,7 +193,13 @@ describe('a bundle of an anchored log', () => {
     subtree: subtreesOf(nodeCrypto, log.leafHashes),
   });
   const bundle = (...sources: readonly ReturnType<typeof source>[]): Uint8Array =>
-    formatBundle({ question: 'q', logs: sources.map((each) => bundleLog(nodeCrypto, each)), successors: [] });
+    formatBundle({
+      question: 'q',
+      logs: sources.map((each) => bundleLog(nodeCrypto, each)),
+      successors: [],
+      enrolments: [],
+      decisions: [],
+    });
 
   test('has the level of the entries in question: below the last anchor A2, above it A1', () => {
     expect(verdict(log, bundle(source([5, 9, 12], [3, 7]))).logs[0]).toMatchObject({
@@ -216,12 +223,21 @@ describe('a bundle of an anchored log', () => {
       ...bare,
       checkpoints: [9, 12].map((size) => ({ size, note: noteText(log.sign(log.checkpoint(size))) })),
     };
-    // With the checkpoint, the entry's line is as good as the note's: it covers entry 3.
-    expect(verdict(log, bundle({ ...stripped, entries: [...stripped.entries] })).logs[0]).toMatchObject({
-      level: 'A1',
-      anchors: { size: 9 },
-    });
-    expect(verdict(log, bundle(stripped)).logs[0]?.whyNotHigher[0]).toContain('below entry 9');
+    // With the checkpoint, the entry's line is as good as the note's: it covers entry 3, and is not asked about itself.
+    expect(verdict(log, bundle(stripped)).logs[0]).toMatchObject({ level: 'A2', anchors: { size: 9 } });
+    const more = [3, 9, 10].map((index) => ({ index, leaf: log.leaves[index] ?? utf8('') }));
+    const above = verdict(log, bundle({ ...stripped, entries: more })).logs[0];
+    expect(above).toMatchObject({ level: 'A1' });
+    expect(above?.whyNotHigher[0]).toContain('below entry 10');
+  });
+
+  test('is joined to an anchor by the root that it certifies, where no note of that size is here', () => {
+    const joined = { ...source([12], [3, 9]), trees: [{ size: 9, root: log.checkpoint(9).root }] };
+    expect(verdict(log, bundle(joined)).logs[0]).toMatchObject({ level: 'A2', anchors: { size: 9 } });
+    const other = { ...joined, trees: [{ size: 8, root: log.checkpoint(8).root }] };
+    expect(verdict(log, bundle(other)).logs[0]).toMatchObject({ level: 'A1', anchors: { size: 0 } });
+    const wrong = { ...joined, trees: [{ size: 9, root: log.checkpoint(8).root }] };
+    expect(verdict(log, bundle(wrong))).toMatchObject({ reason: 'bundle_consistency', exitCode: 1 });
   });
 
   test('of two logs with one counter shows what neither shows alone', () => {
@@ -242,6 +258,8 @@ describe('a bundle of an anchored log', () => {
       question: 'q',
       logs: [one, two].map((each) => bundleLog(nodeCrypto, of(each))),
       successors: [],
+      enrolments: [],
+      decisions: [],
     });
     const policy = policyOf([], { logs: [one, two].map((each) => ({ vkey: vkeyText(each), ...tpm.policy })) });
     const given = verdict(one, bytes, { policy });

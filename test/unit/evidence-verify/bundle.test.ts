@@ -1,9 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { base64, concatBytes, utf8 } from '../../../src/base/bytes.ts';
-import { formatNote, type Note } from '../../../src/evidence/log/note.ts';
-import { type Bundle, formatBundle, parseBundle } from '../../../src/evidence/verify/bundle.ts';
+import { base64, concatBytes, hex, utf8 } from '../../../src/base/bytes.ts';
+import { pae } from '../../../src/evidence/batch/pae.ts';
+import type { JsonObject } from '../../../src/evidence/event/event.ts';
+import { canonicalJson } from '../../../src/evidence/event/json.ts';
+import { formatNote, formatVkey, type Note } from '../../../src/evidence/log/note.ts';
+import { type Bundle, type BundleDecision, formatBundle, parseBundle } from '../../../src/evidence/verify/bundle.ts';
+import { BUNDLE_SEAL_TYPE, sealed, sealPayload } from '../../../src/evidence/verify/bundle-seal.ts';
+import { parsePolicy } from '../../../src/evidence/verify/policy.ts';
 import type { VerifyOptions } from '../../../src/evidence/verify/verify-file.ts';
 import type { Envelope } from '../../../src/evidence/wire/envelope.ts';
+import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { spoiled, TestEnroller } from '../../support/test-enrolments.ts';
 import { fill } from '../../support/test-events.ts';
 import { noteText, TestLog } from '../../support/test-log.ts';
@@ -71,7 +77,7 @@ describe('a verdict over a bundle', () => {
       (value) => Object.assign(value, { question: 'x'.repeat(1_001) }),
       (value) => Object.assign(value, { successors: [] }),
       (value) => Object.assign(value, { successors: ['x'] }),
-      (value) => Object.assign(value, { enrolment: 'x' }),
+      (value) => Object.assign(value, { enrolments: 'x' }),
       (value) => value.logs.push(section(value)),
       (value) => Object.assign(section(value), { more: 1 }),
       (value) => Object.assign(section(value), { checkpoints: [] }),
@@ -193,7 +199,7 @@ describe('a verdict over a bundle', () => {
     const enroller = new TestEnroller();
     const policy = policyOf([log], { services: [enroller.row()] });
     const summary = enroller.summary(log);
-    const withSummary = (enrolment: Envelope): Uint8Array => formatBundle({ ...good, enrolment });
+    const withSummary = (enrolment: Envelope): Uint8Array => formatBundle({ ...good, enrolments: [enrolment] });
     expect(reason(withSummary(summary), { policy })).toBe('verified');
     expect(reason(withSummary(spoiled(summary)), { policy })).toBe('bundle_enrolment');
     expect(reason(withSummary(spoiled(summary)))).toBe('verified');
@@ -204,9 +210,156 @@ describe('a verdict over a bundle', () => {
     expect(parseBundle(formatBundle(good))).toEqual({ ok: true, value: good });
     const enrolled: Bundle = {
       ...good,
-      enrolment: { ...statement(log, log.vkey === undefined ? log.vkey : new TestLog('n', 'gw-0001', 2).vkey) },
+      enrolments: [statement(log, new TestLog('n', 'gw-0001', 2).vkey)],
     };
     expect(parseBundle(formatBundle(enrolled))).toEqual({ ok: true, value: enrolled });
+  });
+});
+
+describe('a bundle with a seal, decisions and erased entries', () => {
+  const maker = new TestEnroller('refunds.lockers.example');
+  const makers = { makers: [maker.row()] };
+  const policy = policyOf([log], makers);
+  const ISSUED = '2026-11-22T12:00:00.000Z';
+  const good = bundleOf(source(log));
+  const seal = (bundle: Bundle): Bundle => {
+    const payload = sealPayload(nodeCrypto, bundle, ISSUED);
+    return sealed(bundle, payload, maker.vkey, maker.key.sign(pae(BUNDLE_SEAL_TYPE, payload)));
+  };
+  const decision = (events: readonly string[], facts: object = {}): BundleDecision => {
+    const factsText = canonicalJson({ ...facts, parcels: [{ forward: { events } }] } as JsonObject);
+    const parameters = '{}';
+    const hash = (text: string): string => hex(nodeCrypto.sha256(utf8(text)));
+    const ruleset = `v1-${hash(parameters).slice(0, 12)}`;
+    const facts_hash = hash(factsText);
+    const decision_id = `d-${hash(canonicalJson({ facts: facts_hash, ruleset })).slice(0, 32)}`;
+    const answer = JSON.stringify({ decision_id, refund_id: 'r-1', outcome: 'PAY', facts_hash, ruleset, grade: 1.5 });
+    return { answer, facts: factsText, parameters };
+  };
+  const ref = (n: number): string => `${log.origin}#${n}`;
+
+  test('counts with the seal of a maker whom the policy names, and with no other', () => {
+    const sealedBundle = seal(good);
+    expect(parseBundle(formatBundle(sealedBundle))).toEqual({ ok: true, value: sealedBundle });
+    const given = verdict(formatBundle(sealedBundle), { policy });
+    expect(given).toMatchObject({ outcome: 'verified', sealed: { maker: maker.vkey.name, issued: ISSUED } });
+    expect(given.logs[0]?.missing).toHaveLength(1);
+    expect(reason(formatBundle(good), { policy })).toBe('bundle_unsealed');
+    // Who names no maker hears that nobody sealed it.
+    const open = verdict(formatBundle(sealedBundle));
+    expect(open).toMatchObject({ outcome: 'verified' });
+    expect(open).not.toHaveProperty('sealed');
+    expect(open.logs[0]?.missing.join()).toContain('nobody whom the policy names sealed this bundle');
+    // One for another operator's logs has no word here, and its own logs need no seal of this one's.
+    const elsewhere = policyOf([log], { makers: [maker.row('parcels.example')] });
+    expect(verdict(formatBundle(sealedBundle), { policy: elsewhere })).not.toHaveProperty('sealed');
+    expect(reason(formatBundle(good), { policy: elsewhere })).toBe('verified');
+  });
+
+  test('shows whatever was changed, taken out or put in after it was sealed', () => {
+    const decided = seal({ ...good, decisions: [decision([ref(12)])] });
+    const changes: ((value: BundleJson) => void)[] = [
+      (value) => value.logs[0]?.entries.pop(),
+      (value) => value.logs[0]?.checkpoints.splice(1, 1),
+      (value) => Object.assign(value, { question: 'another' }),
+      (value) => Object.assign(value.logs[0]?.searched ?? {}, { end: 41 }),
+      (value) => Object.assign(value, { decisions: undefined }) && delete value.decisions,
+    ];
+    for (const change of changes) expect(reason(edited(decided, change), { policy })).toBe('bundle_seal');
+    const [signature] = decided.seal?.signatures ?? [];
+    if (decided.seal === undefined || signature === undefined) throw new Error('no seal');
+    const payload = utf8('{}');
+    const other = {
+      ...decided.seal,
+      payload,
+      signatures: [{ ...signature, sig: maker.key.sign(pae(BUNDLE_SEAL_TYPE, payload)) }],
+    };
+    expect(reason(formatBundle({ ...decided, seal: other }), { policy })).toBe('bundle_seal');
+    expect(reason(formatBundle({ ...decided, seal: spoiled(decided.seal) }), { policy })).toBe('bundle_seal');
+    const stranger = { ...decided.seal, signatures: [{ ...signature, keyid: '00000000' }] };
+    expect(reason(formatBundle({ ...decided, seal: stranger }), { policy })).toBe('bundle_unsealed');
+  });
+
+  test('has decisions that are of their facts and name no entry that is not there', () => {
+    const told = verdict(formatBundle({ ...good, decisions: [decision([ref(12), 'carrier:7', ref(30)])] }));
+    const [finding] = told.decisions ?? [];
+    expect(finding).toMatchObject({ refundId: 'r-1', outcome: 'PAY', entries: [ref(12), ref(30)] });
+    const sound = decision([ref(12)]);
+    const wrong: readonly BundleDecision[] = [
+      decision([ref(13)]),
+      { ...sound, facts: decision([]).facts },
+      { ...sound, parameters: '{"a":1}' },
+      { ...sound, answer: sound.answer.replace('"d-', '"d-0') },
+      { ...sound, answer: '[]' },
+      { ...sound, answer: '{' },
+      { ...sound, answer: sound.answer.replace('"PAY"', '1') },
+      { ...sound, facts: 'null' },
+    ];
+    for (const each of wrong)
+      expect(reason(formatBundle({ ...good, decisions: [each] })), each.answer).toBe('bundle_decision');
+    // The entry is there and does not verify: that is said first.
+    const tampered = edited({ ...good, decisions: [sound] }, (value) => {
+      Object.assign(value.logs[0]?.entries[1] ?? {}, { leaf: '{}' });
+    });
+    expect(reason(tampered)).toBe('bundle_proof');
+  });
+
+  test('proves the leaf hash of an entry whose body was erased, and says so', () => {
+    const hash = log.leafHashes[12] ?? new Uint8Array(32);
+    const entries = [
+      { index: 0, leaf: log.leaves[0] ?? utf8('') },
+      { index: 12, leaf: { hash } },
+    ];
+    const bundle = bundleOf(source(log, { entries }));
+    const given = verdict(formatBundle({ ...bundle, decisions: [decision([ref(12)])] }));
+    expect(given.logs[0]).toMatchObject({ entries: { accepted: 1, erased: 1 }, noted: [{ index: 12, use: 'erased' }] });
+    const changed = edited(bundle, (value) => {
+      Object.assign(value.logs[0]?.entries[1] ?? {}, { hash: base64(log.leafHashes[13] ?? new Uint8Array(32)) });
+    });
+    expect(reason(changed)).toBe('bundle_proof');
+    for (const spelt of ['AAAA', 7]) {
+      expect(reason(edited(bundle, (value) => Object.assign(value.logs[0]?.entries[1] ?? {}, { hash: spelt })))).toBe(
+        'bundle',
+      );
+    }
+  });
+
+  test('is refused for trees that its checkpoints do not contain, and for empty lists', () => {
+    const trees = [9, 20].map((size) => ({ size, root: log.checkpoint(size).root }));
+    const joined = bundleOf(source(log, { trees }));
+    expect(reason(formatBundle(joined))).toBe('verified');
+    const first = (value: BundleJson) => value.logs[0]?.trees?.[0] ?? {};
+    for (const [change, why] of [
+      [(value) => Object.assign(first(value), { root: base64(log.checkpoint(8).root) }), 'bundle_consistency'],
+      [(value) => Object.assign(first(value), { size: 8 }), 'bundle_consistency'],
+      [(value) => Object.assign(first(value), { size: 10 }), 'bundle_consistency'],
+      [(value) => Object.assign(first(value), { size: 30 }), 'bundle_consistency'],
+      [(value) => value.logs[0]?.trees?.reverse(), 'bundle_consistency'],
+      [(value) => Object.assign(first(value), { size: 41 }), 'bundle_consistency'],
+      [(value) => Object.assign(first(value), { more: 1 }), 'bundle'],
+      [(value) => Object.assign(first(value), { root: 'AAAA' }), 'bundle'],
+      [(value) => Object.assign(value.logs[0] ?? {}, { trees: [] }), 'bundle'],
+      [(value) => Object.assign(value, { decisions: [] }), 'bundle'],
+      [(value) => Object.assign(value, { decisions: [{ answer: '', facts: '' }] }), 'bundle'],
+      [(value) => Object.assign(value, { enrolments: [] }), 'bundle'],
+      [(value) => Object.assign(value, { seal: 'x' }), 'bundle'],
+    ] as readonly (readonly [(value: BundleJson) => unknown, string])[]) {
+      expect(reason(edited(joined, (value) => void change(value))), change.toString()).toBe(why);
+    }
+  });
+
+  test('a policy refuses a maker that enrols, too, or has the name of a log', () => {
+    const text = (members: object): Uint8Array => utf8(JSON.stringify({ v: 1, logs: [], ...members }));
+    const problems = (members: object) => {
+      const parsed = parsePolicy(nodeCrypto, text(members));
+      return parsed.ok ? [] : parsed.problems.map(({ path }) => path);
+    };
+    expect(problems({ makers: [maker.row()] })).toEqual([]);
+    expect(problems({ makers: [maker.row()], services: [maker.row()] })).toEqual(['makers[0].vkey']);
+    expect(problems({ makers: [maker.row(), maker.row()] })).toEqual(['makers[1].vkey']);
+    expect(problems({ makers: [{ vkey: formatVkey(log.vkey), domains: ['lockers.example'] }] })).toEqual([
+      'makers[0].vkey',
+    ]);
   });
 });
 

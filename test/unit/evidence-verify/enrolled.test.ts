@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { base64url, utf8 } from '../../../src/base/bytes.ts';
 import { formatVkey } from '../../../src/evidence/log/note.ts';
 import { subtreesOf } from '../../../src/evidence/log/proofs.ts';
-import { bundleLog, formatBundle } from '../../../src/evidence/verify/bundle.ts';
+import { formatBundle } from '../../../src/evidence/verify/bundle.ts';
+import { bundleLog } from '../../../src/evidence/verify/bundle-source.ts';
 import { parseEnrolmentFile } from '../../../src/evidence/verify/enrolled.ts';
 import { parsePolicy, type TrustPolicy } from '../../../src/evidence/verify/policy.ts';
 import type { Verdict } from '../../../src/evidence/verify/verdict.ts';
@@ -41,7 +42,8 @@ function bundle(enrolment?: Envelope, successors: readonly Envelope[] = [], of: 
     entries: [{ index: 2, leaf: of.leaves[2] ?? utf8('') }],
     subtree: subtreesOf(nodeCrypto, of.leafHashes),
   });
-  return formatBundle({ question: 'q', logs: [section], successors, ...(enrolment && { enrolment }) });
+  const enrolments = enrolment === undefined ? [] : [enrolment];
+  return formatBundle({ question: 'q', logs: [section], successors, enrolments, decisions: [] });
 }
 
 /** A statement about the next log of the same TPM, quoted by its AK. */

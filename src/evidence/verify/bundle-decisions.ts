@@ -1,0 +1,95 @@
+/**
+ * Decisions in a bundle (FORMAT.md section 8): each is of the facts beside it, and every entry that the answer or the
+ * facts name stands in the bundle. Whether the facts lead to that answer is the ruleset's: whoever has it decides again.
+ */
+import { hex, utf8 } from '../../base/bytes.ts';
+import { accept, type Result, refuse } from '../../base/result.ts';
+import type { EvidenceCrypto } from '../crypto.ts';
+import { canonicalJson } from '../event/json.ts';
+import { parseOrigin } from '../log/origin.ts';
+import type { BundleDecision } from './bundle.ts';
+
+/** One decision of a verified bundle: its maker's word about the entries. */
+export interface DecisionFinding {
+  readonly decisionId: string;
+  readonly refundId: string;
+  readonly outcome: string;
+  /** Entries of the bundle that it names: `<origin>#<n>`. */
+  readonly entries: readonly string[];
+}
+
+const DEPTH_MAX = 32;
+/** The version of a ruleset ends with the first digits of the hash of its parameters. */
+const RULESET_DIGITS = 12;
+const RULESET = /^v[0-9]{1,4}-([0-9a-f]{12})$/;
+/** `<origin>#<n>`; other references are of claims. */
+const REF = /^(.{1,120})#(0|[1-9][0-9]{0,15})$/;
+
+/** `held`: the references of all entries in the bundle. */
+export function verifyDecisions(
+  crypto: EvidenceCrypto,
+  decisions: readonly BundleDecision[],
+  held: ReadonlySet<string>,
+): Result<readonly DecisionFinding[], 'bundle_decision'> {
+  const findings: DecisionFinding[] = [];
+  for (const each of decisions) {
+    const finding = verifyOne(crypto, each, held);
+    if (!finding.ok) return finding;
+    findings.push(finding.value);
+  }
+  return accept(findings);
+}
+
+function verifyOne(
+  crypto: EvidenceCrypto,
+  { answer: answerText, facts: factsText, parameters: parametersText }: BundleDecision,
+  held: ReadonlySet<string>,
+): Result<DecisionFinding, 'bundle_decision'> {
+  const answer = membersOf(answerText);
+  const facts = membersOf(factsText);
+  const { decision_id: id, refund_id: refund, outcome, facts_hash: factsHash, ruleset } = answer ?? {};
+  const isRead = typeof id === 'string' && typeof refund === 'string' && typeof outcome === 'string';
+  if (facts === undefined || !isRead || typeof ruleset !== 'string') {
+    return refuse('bundle_decision', 'a decision is not the JSON of an answer and its facts');
+  }
+  const digest = (text: string): string => hex(crypto.sha256(utf8(text)));
+  if (factsHash !== digest(factsText)) return refuse('bundle_decision', `${id} was made of other facts`);
+  if (RULESET.exec(ruleset)?.[1] !== digest(parametersText).slice(0, RULESET_DIGITS)) {
+    return refuse('bundle_decision', `${id} was made with other parameters`);
+  }
+  if (id !== `d-${digest(canonicalJson({ facts: factsHash, ruleset })).slice(0, 32)}`) {
+    return refuse('bundle_decision', `${id} is not the name of this decision`);
+  }
+  const entries = new Set<string>();
+  collect(answer, '', entries, 0);
+  collect(facts, '', entries, 0);
+  for (const ref of entries) {
+    if (!held.has(ref)) return refuse('bundle_decision', `${id} rests on ${ref}, which is not in the bundle`);
+  }
+  return accept({ decisionId: id, refundId: refund, outcome, entries: [...entries].sort() });
+}
+
+function collect(value: unknown, name: string, refs: Set<string>, depth: number): void {
+  if (depth > DEPTH_MAX) return;
+  if (Array.isArray(value)) {
+    for (const item of value) collect(item, name, refs, depth + 1);
+    return;
+  }
+  if (typeof value === 'string' && (name === 'events' || name === 'event')) {
+    const found = REF.exec(value);
+    if (found !== null && parseOrigin(found[1] ?? '').ok) refs.add(value);
+    return;
+  }
+  if (typeof value !== 'object' || value === null) return;
+  for (const [member, inner] of Object.entries(value)) collect(inner, member, refs, depth + 1);
+}
+
+function membersOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const isMembers = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isMembers ? (value as Readonly<Record<string, unknown>>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
