@@ -90,6 +90,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/risk/ledger',
     'src/risk/casework',
   ],
+  'src/risk/sources': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/ledger'],
+  'src/risk/retention': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/decision'],
   'src/risk/store': ['src/base', 'src/platform', 'src/evidence'],
   'src/risk/intake': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store'],
   'src/risk/receive': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/intake'],

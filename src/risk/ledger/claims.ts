@@ -56,6 +56,11 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
     }
     case 'inspected': {
       const says = body.result === 'ok' ? 'supports' : 'contradicts';
+      // An inspection pays by itself: the word of somebody who signs nothing is evidence, and no inspection.
+      if (placed.input.level === 'unsigned') {
+        const heard = { ...fold.return, signals: [...fold.return.signals, signalOf(placed, 'received', says)] };
+        return { ...fold, return: { ...heard, events: [...heard.events, ref] } };
+      }
       const signals = [...fold.return.signals, signalOf(placed, 'received', says)];
       return { ...fold, return: move(fold.return, INSPECTED[body.result], 'warehouse', atMs, ref, signals) };
     }

@@ -67,7 +67,7 @@ export function readEpisode(
 
 export function signalOf(placed: Placed, name: Signal['name'], says: Signal['says']): Signal {
   const { input, clock } = placed;
-  const level = input.kind === 'entry' ? input.level : 'declared';
+  const level = input.kind === 'entry' ? input.level : (input.level ?? 'declared');
   return { name, says, level, clock: input.kind === 'entry' ? clock : 'synced', event: input.ref };
 }
 

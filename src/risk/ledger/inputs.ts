@@ -49,6 +49,8 @@ export interface Claim {
   readonly ref: string;
   readonly at_ms: number;
   readonly body: ClaimBody;
+  /** `unsigned` when its sender was told by a bearer token alone; `declared` unless said otherwise. */
+  readonly level?: 'declared' | 'unsigned';
 }
 
 export type LedgerInput = LedgerEntry | Claim;

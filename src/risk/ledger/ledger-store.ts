@@ -78,7 +78,13 @@ export class LedgerStore {
       const entries = await this.#entriesOf(trx, parcel);
       const claims = await trx.selectFrom('custody.claim').selectAll().where('parcel', '=', parcel).execute();
       const said = claims.map(
-        ({ ref, at, body }): Claim => ({ kind: 'claim', ref, at_ms: at.getTime(), body: body as ClaimBody }),
+        ({ ref, at, body, level }): Claim => ({
+          kind: 'claim',
+          ref,
+          at_ms: at.getTime(),
+          body: body as ClaimBody,
+          level,
+        }),
       );
       const about = entriesAbout(parcel, entries);
       const { facts, timeline } = foldLedger(parcel, [...about, ...said], asOfMs, around);
