@@ -24,7 +24,7 @@ export const refundParams = z.strictObject({ id: referenceSchema.describe('refun
 
 const settlementBody = z
   .strictObject({
-    settlement_ref: referenceSchema.describe('of the payment provider'),
+    reference: referenceSchema.describe('of the payment side: one for each payment'),
     amount_minor: z.int().min(1).max(1_000_000_000_000),
     currency: z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' }),
     settled_at: z.iso.datetime({ precision: 3 }),
@@ -54,7 +54,7 @@ export const DECISION_ENDPOINTS: readonly Endpoint[] = [
     body: { type: 'json', schema: refundRequestSchema.meta({ id: 'RefundRequest' }), bytesMax: BODY_BYTES_MAX },
     needsKey: true,
     answers: { 200: { text: 'The decision', schema: decisionSchema } },
-    refusals: ['key_reused', 'refund_known'],
+    refusals: ['key_reused', 'refund_known', 'refund_closed', 'requested_at'],
     async run({ body, key, identity }, { desk }) {
       const decided = await desk.decide(`${identity?.subject ?? ''} ${key}`, body);
       return decided.ok ? json(viewOf(decided.value)) : refusal(problem(decided.reason, decided.detail));
@@ -84,8 +84,8 @@ export const DECISION_ENDPOINTS: readonly Endpoint[] = [
     answers: { 200: { text: 'Every rule and contradiction, and all facts', schema: explanationSchema } },
     refusals: ['not_found'],
     async run({ params }, { desk }) {
-      const stored = await desk.decision(params.id);
-      return stored === undefined ? unknownDecision : json(explanationOf(stored));
+      const told = await desk.explain(params.id);
+      return told === undefined ? unknownDecision : json(explanationOf(told));
     },
   }),
   endpoint({
@@ -114,12 +114,12 @@ export const DECISION_ENDPOINTS: readonly Endpoint[] = [
     params: refundParams,
     body: { type: 'json', schema: settlementBody, bytesMax: BODY_BYTES_MAX },
     answers: { 200: { text: 'It is kept as paid', schema: settlementSchema } },
-    refusals: ['not_found', 'not_released', 'settled_otherwise', 'exceeds_captured'],
-    async run({ params, body }, { settlements }) {
+    refusals: ['not_found', 'settled_before', 'reference_known', 'amount_differs', 'not_ordered', 'exceeds_captured'],
+    async run({ params, body }, { desk }) {
       const { settled_at, ...rest } = body;
-      const kept = await settlements.confirm(params.id, { ...rest, settled_at_ms: Date.parse(settled_at) });
-      if (kept.ok) return json({ refund_id: params.id, state: kept.value.state });
-      return refusal(problem(kept.reason === 'unknown_refund' ? 'not_found' : kept.reason, kept.detail));
+      const kept = await desk.settle(params.id, { ...rest, settled_at_ms: Date.parse(settled_at) });
+      if (kept.ok) return json({ refund_id: params.id, state: kept.value });
+      return refusal(problem(kept.reason === 'refund_unknown' ? 'not_found' : kept.reason, kept.detail));
     },
   }),
 ];

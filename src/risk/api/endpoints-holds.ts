@@ -1,8 +1,8 @@
 /** Endpoints about holds. To release one is a person's act with approvals, which has a place of its own. */
 import { z } from 'zod';
+import { HOLD_STATES } from '../casework/hold-book.ts';
 import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
 import { referenceSchema } from './endpoints-decisions.ts';
-import { HOLD_STATES } from './parts.ts';
 import { problem } from './problems.ts';
 import { holdPageSchema, holdSchema } from './schemas.ts';
 
@@ -33,15 +33,12 @@ export const HOLD_ENDPOINTS: readonly Endpoint[] = [
     query: pageQuery,
     answers: { 200: { text: 'A page of holds', schema: holdPageSchema } },
     async run({ query: { state, cursor, limit } }, { holds }) {
-      const page = await holds.page({
+      const page = await holds.list({
         limit,
         ...(state !== undefined && { state }),
-        ...(cursor !== undefined && { cursor }),
+        ...(cursor !== undefined && { after: cursor }),
       });
-      if (page.ok) return json(page.value);
-      return refusal(
-        problem('invalid_query', page.detail, { errors: [{ at: 'cursor', expected: 'a "next" of the page before' }] }),
-      );
+      return json(page);
     },
   }),
   endpoint({
@@ -54,7 +51,7 @@ export const HOLD_ENDPOINTS: readonly Endpoint[] = [
     answers: { 200: { text: 'The hold', schema: holdSchema } },
     refusals: ['not_found'],
     async run({ params }, { holds }) {
-      const hold = await holds.hold(params.id);
+      const hold = await holds.show(params.id);
       return hold === undefined ? refusal(problem('not_found', 'there is no such hold')) : json(hold);
     },
   }),

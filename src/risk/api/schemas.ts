@@ -1,10 +1,10 @@
 /** The answers of the API, as OpenAPI tells them and as tests hold real answers against them. */
 import { z } from 'zod';
+import { HOLD_STATES } from '../casework/hold-book.ts';
 import { CONTRADICTION_CODES } from '../decision/contradictions.ts';
 import { factsSchema } from '../decision/facts-schema.ts';
 import { GRADES } from '../decision/grade.ts';
 import { OUTCOMES } from '../decision/outcome.ts';
-import { HOLD_STATES } from './parts.ts';
 import { PROBLEM_CODES } from './problems.ts';
 import { ROLES } from './roles.ts';
 
@@ -53,6 +53,10 @@ export const decisionSchema = z
       .regex(/^[0-9a-f]{64}$/)
       .describe('SHA-256 of the facts (RFC 8785)'),
     ledger_version: z.int().min(0),
+    assumptions: z
+      .array(z.strictObject({ gateway: z.string(), level: z.string().optional(), clock: z.string().optional() }))
+      .optional()
+      .describe("what it takes on the operator's word about gateways"),
     ruleset: z.string(),
     as_of_ms: ms,
   })
@@ -63,12 +67,9 @@ const ruleLook = z
     code: z.string(),
     title: z.string(),
     fired: z.boolean(),
-    asks_for: outcome.describe('what it asks for when it fires'),
     observed: z.string(),
     threshold: z.string(),
     why: z.string().describe('in one sentence why it fired, or why not'),
-    blind: z.literal(true).optional().describe('the facts that it needs are not there'),
-    error: z.literal(true).optional().describe('it failed, which counts as fired'),
   })
   .meta({ id: 'RuleLook' });
 
@@ -91,6 +92,7 @@ export const explanationSchema = z
       .describe('every contradiction that is looked for, found or not'),
     facts: factsSchema.describe('all that it was decided on; "latchkey risk decide" decides it again'),
     parameters: z.record(z.string(), z.unknown()).describe('the parameters of its ruleset'),
+    replays: z.boolean().describe('deciding again from these facts gives the same bytes'),
   })
   .meta({ id: 'Explanation' });
 
@@ -119,22 +121,79 @@ export const ledgerSchema = z
   })
   .meta({ id: 'Ledger' });
 
-export const holdSchema = z
+const holdMembers = {
+  hold_id: z.string(),
+  decision_id: z.string(),
+  refund_id: z.string(),
+  outcome,
+  codes: z.array(z.string()).describe('reasons of its decision'),
+  release_when: z.array(z.string()),
+  approvals: z.int().min(0),
+  blocked: z.boolean(),
+  placed_at_ms: ms,
+  next_check_at_ms: ms,
+  answer_by_ms: ms.describe('by then somebody, or another look, must have answered'),
+  deadline_at_ms: ms.describe('where the law or the policy ends the waiting'),
+  on_deadline: z.enum(['pay', 'escalate']),
+  basis: z.string(),
+  steps: z.array(z.string()).describe('warnings given so far'),
+  state: z.enum(HOLD_STATES as [string, ...string[]]),
+  ended_at_ms: ms.optional(),
+};
+
+const historyLine = z.strictObject({
+  at_ms: ms,
+  what: z.string(),
+  actor: z.string(),
+  detail: z.string().optional(),
+});
+
+const action = z
   .strictObject({
-    hold_id: z.string(),
+    key: z.string(),
+    action: z.string(),
     refund_id: z.string(),
     decision_id: z.string(),
-    state: z.enum(HOLD_STATES),
-    reasons: z.array(z.string()),
-    placed_at_ms: ms,
-    deadline_at_ms: ms,
-    release_when: z.array(z.string()),
+    state: z.string(),
+    attempts: z.int().min(0),
+    created_at_ms: ms,
+    due_at_ms: ms.optional(),
     ended_at_ms: ms.optional(),
+    said: z.string().optional(),
   })
-  .meta({ id: 'Hold' });
+  .meta({ id: 'Action' });
+
+const caseOfHold = z
+  .strictObject({
+    case_id: z.string(),
+    kind: z.string(),
+    refund_id: z.string(),
+    decision_id: z.string(),
+    opened_at_ms: ms,
+    contain_by_ms: ms,
+    contained_at_ms: ms.optional(),
+    evidence_due_at_ms: ms,
+    evidence_by_ms: ms,
+    evidence_at_ms: ms.optional(),
+    state: z.enum(['open', 'closed']),
+    closed_at_ms: ms.optional(),
+  })
+  .meta({ id: 'Case' });
+
+export const holdSchema = z
+  .strictObject({
+    ...holdMembers,
+    history: z.array(historyLine),
+    actions: z.array(action).describe('commands to the payment side'),
+    cases: z.array(caseOfHold),
+  })
+  .meta({ id: 'HoldDetail' });
 
 export const holdPageSchema = z
-  .strictObject({ holds: z.array(holdSchema), next: z.string().optional() })
+  .strictObject({
+    holds: z.array(z.strictObject(holdMembers).meta({ id: 'Hold' })),
+    next: z.string().optional().describe('"cursor" of the next page; absent on the last'),
+  })
   .meta({ id: 'HoldPage' });
 
 export const settlementSchema = z
