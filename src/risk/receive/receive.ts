@@ -37,6 +37,7 @@ export interface ReceiveDeps {
   readonly onReload?: (listener: () => void) => () => void;
   /** Called once when the first subscription stands. */
   readonly onReady?: () => void;
+  readonly metrics?: MemoryMetrics;
   /** More for status.json. */
   readonly status?: () => object;
   readonly scheduler?: Scheduler;
@@ -100,7 +101,7 @@ export class Receiver {
   readonly #parts: ReceiverParts;
   readonly #scheduler: Scheduler;
   readonly #logger: Logger;
-  readonly #metrics = new MemoryMetrics();
+  readonly #metrics: MemoryMetrics;
   readonly #connection: MqttConnection;
   readonly #status: StatusFile;
   #intake!: Intake;
@@ -117,6 +118,7 @@ export class Receiver {
     this.#policyLogs = parts.policy.logs.size;
     this.#scheduler = deps.scheduler ?? systemScheduler();
     this.#logger = deps.logger;
+    this.#metrics = deps.metrics ?? new MemoryMetrics();
     this.#connection = createMqttConnection({
       settings: settings.mqtt,
       clientId: clientIdOf(key.vkey.name, parts.leases?.holder),
@@ -179,6 +181,15 @@ export class Receiver {
         await this.#connection.unsubscribe(filters).catch(() => undefined);
       },
     });
+  }
+
+  get isConnected(): boolean {
+    return this.#connection.connected;
+  }
+
+  /** Why nothing is stored now. */
+  get storeFailure(): LatchkeyError | undefined {
+    return this.#intake.storeFailure;
   }
 
   async run(signal: AbortSignal): Promise<void> {

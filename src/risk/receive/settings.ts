@@ -6,12 +6,12 @@ import { isTopicPrefix, PREFIX_DEFAULT } from '../../evidence/wire/topics.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import { STATEMENTS } from '../intake/receipts.ts';
 
-const absolutePath = z
+export const absolutePath = z
   .string()
   .max(4_096)
   .regex(/^\/[^\0]*$/, { error: 'an absolute path' });
 
-const witnessSchema = z.strictObject({
+export const witnessSchema = z.strictObject({
   name: z
     .string()
     .min(1)
@@ -39,18 +39,20 @@ const acceptedGapSchema = z.strictObject({
     .describe('receipts go on although entries below this size are missing'),
 });
 
+const postgresSchema = z.strictObject({
+  postgres: z.strictObject({
+    url_file: absolutePath.describe('first line: postgres://user:password@host/database; mode 0600'),
+    pool_max: z.int().min(1).max(100).default(4),
+  }),
+});
+
 const storeSchema = z
-  .union([
-    z.literal('files'),
-    z.literal('embedded'),
-    z.strictObject({
-      postgres: z.strictObject({
-        url_file: absolutePath.describe('first line: postgres://user:password@host/database; mode 0600'),
-        pool_max: z.int().min(1).max(100).default(4),
-      }),
-    }),
-  ])
+  .union([z.literal('files'), z.literal('embedded'), postgresSchema])
   .describe('files in data_dir; embedded: PGlite there, for advisory receipts; or PostgreSQL 15 and later');
+
+export const databaseSchema = z
+  .union([z.literal('embedded'), postgresSchema])
+  .describe('embedded: PGlite in data_dir, which survives the process and no power cut; or PostgreSQL 15 and later');
 
 const label = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'letters, digits and hyphens, at most 63' });
 
@@ -122,10 +124,16 @@ export const receiveShape = z.strictObject({
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 
-export const receiveSettingsSchema = receiveShape.superRefine((settings, context) => {
+/** A check over the whole settings. */
+export function needsPolicy(
+  settings: { readonly policy?: string | undefined; readonly trust_first_use: boolean },
+  context: z.core.$RefinementCtx,
+): void {
   if (settings.policy !== undefined || settings.trust_first_use) return;
   const message = 'expected a trust policy (or trust_first_use: true), found neither';
   context.addIssue({ code: 'custom', path: ['policy'], message, input: undefined });
-});
+}
+
+export const receiveSettingsSchema = receiveShape.superRefine(needsPolicy);
 
 export type ReceiveSettings = z.output<typeof receiveSettingsSchema>;
