@@ -108,6 +108,8 @@ export interface CompartmentStatus {
   readonly occupied?: boolean;
   readonly held: number;
   readonly visited: boolean;
+  /** Its board answers, and says that it cannot read this lock: `door` is what was seen last. */
+  readonly unread?: true;
 }
 
 export function compartmentStatus(

@@ -24,7 +24,6 @@ import {
   forcedBody,
   holdsCard,
   lineBody,
-  loneScansBody,
   occupancyBody,
   scanBody,
 } from './bodies.ts';
@@ -45,16 +44,17 @@ import {
 import { countBody } from './count-body.ts';
 import { HeldReferences } from './held-references.ts';
 import { Instruments } from './instruments.ts';
-import { reportOf } from './lone-scans.ts';
 import { type ClosedBy, judgeEpisode } from './outcome.ts';
 import type { Custody, CustodyOptions } from './room.ts';
-import { ScanRow, type WaitingScan } from './scans.ts';
+import { ScanDesk } from './scan-desk.ts';
+import type { WaitingScan } from './scans.ts';
 import { sealOf } from './seals.ts';
 import type { CompartmentSettings } from './settings.ts';
 import { readSnapshot, type StartPlace, takeSnapshot } from './snapshot.ts';
+import { UnreadLocks } from './unread-locks.ts';
 import { sealSaid } from './visit-bodies.ts';
 import { VisitKeeper } from './visit-keeper.ts';
-import { readOf, unreadIn, type Wiring, wiringOf } from './wiring.ts';
+import { readOf, type Wiring, wiringOf } from './wiring.ts';
 
 const TICK_MS = 1_000;
 
@@ -75,8 +75,8 @@ class CustodyRoom implements Custody {
   readonly #states = new Map<string, Compartment>();
   /** Names of compartments with a running episode. */
   readonly #visited = new Set<string>();
-  readonly #row = new ScanRow();
-  readonly #windowMs: number;
+  readonly #scans: ScanDesk;
+  readonly #unread: UnreadLocks;
   readonly #held: HeldReferences;
   readonly #instruments: Instruments;
   #revision = 0;
@@ -87,7 +87,7 @@ class CustodyRoom implements Custody {
 
   constructor(options: CustodyOptions) {
     this.#options = options;
-    this.#windowMs = options.settings.scan_window_s * 1_000;
+    this.#scans = new ScanDesk(options, this.#settings);
     this.#held = new HeldReferences(options.references);
     const changed = (): void => {
       this.#revision += 1;
@@ -97,6 +97,7 @@ class CustodyRoom implements Custody {
       this.#tell();
     };
     const say = (observed: Observed, body: EventBody): void => this.#append(observed, body, true);
+    this.#unread = new UnreadLocks(say);
     this.visits = new VisitKeeper(options, { say, changed, ordered });
     this.#instruments = new Instruments({ ...options, say: (observed, body) => this.#append(observed, body), changed });
     this.#wired = wiringOf(options.settings.compartments);
@@ -151,13 +152,16 @@ class CustodyRoom implements Custody {
     this.visits.tick(observed);
     this.#instruments.tick(observed);
     for (const name of this.#visited) this.#closeIfDue(name, observed);
-    this.#reportLoneScans(observed);
+    this.#append(
+      observed,
+      this.#scans.report(observed, (name) => this.#state(name)),
+    );
     this.#tell();
   }
 
   snapshot(place?: StartPlace): JsonObject {
     const { upMs } = this.#options.observer.observe();
-    return takeSnapshot([...this.#settings.values()], this.#states, this.#row.list(), this.#options, {
+    return takeSnapshot([...this.#settings.values()], this.#states, this.#scans.list(), this.#options, {
       place,
       visits: (number) => this.visits.snapshot(upMs, number),
       instruments: this.#instruments.snapshot(),
@@ -166,7 +170,10 @@ class CustodyRoom implements Custody {
   }
 
   status(): readonly CompartmentStatus[] {
-    return this.#options.settings.compartments.map((each) => compartmentStatus(each, this.#state(each.name)));
+    return this.#options.settings.compartments.map((each) => ({
+      ...compartmentStatus(each, this.#state(each.name)),
+      ...(this.#unread.has(each.name) && { unread: true as const }),
+    }));
   }
 
   recount(observed: Observed, actor?: Actor): number {
@@ -187,7 +194,7 @@ class CustodyRoom implements Custody {
       this.#states.set(name, state);
       if (state.episode !== undefined) this.#visited.add(name);
     }
-    for (const scan of read.waiting) this.#row.push(scan);
+    for (const scan of read.waiting) this.#scans.push(scan);
     this.visits.restore(read.visits, this.#options.observer.observe().upMs);
     this.#instruments.restore(read.instruments);
     this.#instruments.inputs.restore(read.inputs);
@@ -220,12 +227,12 @@ class CustodyRoom implements Custody {
     this.#append(reading.observed, scanBody(reading, parcel, this.#options.references.clear, card));
     const { device, observed, quarantined } = reading;
     const scan: WaitingScan = { device, boot: this.#options.boot, upMs: observed.upMs, parcel, quarantined, seal };
-    if (this.#visited.size === 0 || !this.#claim(scan, observed)) this.#row.push(scan);
+    if (this.#visited.size === 0 || !this.#claim(scan, observed)) this.#scans.push(scan);
   }
 
   /** Gives a scan to the door that stands open; of several, to the one that opened last. */
   #claim(scan: WaitingScan, observed: Observed): boolean {
-    const visited = [...this.#visited].filter((name) => this.#serves(name, scan));
+    const visited = [...this.#visited].filter((name) => this.#scans.serves(name, scan));
     const claimant = claimantOf(visited, (name) => this.#state(name));
     if (claimant === undefined) return false;
     const latest = claimant.name;
@@ -246,7 +253,7 @@ class CustodyRoom implements Custody {
       const settings = channels.get(channel.channel);
       if (settings !== undefined) this.#read(settings, channel, reading);
     }
-    for (const name of unreadIn(channels, reading))
+    for (const name of this.#unread.take(channels, reading))
       this.#states.set(name, loseCompartment(this.#state(name), reading.observed.upMs));
   }
 
@@ -256,7 +263,7 @@ class CustodyRoom implements Custody {
     const read = readOf(settings, channel, reading, this.#options.boot);
     const sealed: WaitingScan[] = [];
     const { state, outputs } = readCompartment(before, read, () => {
-      const arrival = this.visits.arrival(settings, observed, this.#takeWaiting(settings.name, observed));
+      const arrival = this.visits.arrival(settings, observed, this.#scans.takeFor(settings.name, observed));
       sealed.push(...arrival.scans.filter(({ seal }) => seal !== undefined));
       return arrival;
     });
@@ -296,26 +303,13 @@ class CustodyRoom implements Custody {
     this.#revision += 1;
   }
 
-  #takeWaiting(name: string, observed: Observed): readonly WaitingScan[] {
-    return this.#row.take((scan) => this.#waitedMs(scan, observed) <= this.#windowMs && this.#serves(name, scan));
-  }
-
-  /** A scan of the run before waits at least since this start. */
-  #waitedMs(scan: WaitingScan, observed: Observed): number {
-    return scan.boot === this.#options.boot ? observed.upMs - scan.upMs : observed.upMs;
-  }
-
   /** A scan that a door left open has taken may be of the one that opens now: both say so. */
-  #doubtScans(opened: string, { upMs }: Observed): void {
+  #doubtScans(opened: string, observed: Observed): void {
     for (const name of [...this.#visited].filter((other) => other !== opened)) {
-      const taken = scansWhileOpen(this.#state(name), this.#options.boot, upMs - this.#windowMs);
-      if (!taken.some((scan) => this.#serves(opened, scan))) continue;
+      const taken = scansWhileOpen(this.#state(name), this.#options.boot, this.#scans.sinceMs(observed));
+      if (!taken.some((scan) => this.#scans.serves(opened, scan))) continue;
       for (const one of [name, opened]) this.#states.set(one, doubtScans(this.#state(one)));
     }
-  }
-
-  #serves(name: string, scan: WaitingScan): boolean {
-    return this.#settings.get(name)?.scanners?.includes(scan.device) ?? true;
   }
 
   #deviceChanged(reading: DeviceReading): void {
@@ -353,16 +347,6 @@ class CustodyRoom implements Custody {
     this.#indexHeld();
     this.#revision += 1;
     this.#options.metrics.count('custody_episodes', 1, { outcome: outcome.type, closed_by: closedBy });
-  }
-
-  #reportLoneScans(observed: Observed): void {
-    if (this.#row.size === 0) return;
-    const expired = this.#row.take((scan) => this.#waitedMs(scan, observed) > this.#windowMs);
-    const more = this.#row.takePushedOut(observed.upMs, this.#windowMs);
-    const report = reportOf(expired, more, this.#options, (name) => this.#state(name));
-    // Without a commissioned door there is nothing that a scan could have opened.
-    if (this.#settings.size === 0 || report === undefined) return;
-    this.#append(observed, loneScansBody(report.scans, more, report.doors, this.#options.boot));
   }
 
   #indexHeld(): void {

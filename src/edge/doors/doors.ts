@@ -46,6 +46,8 @@ export interface ControlledDoor extends DoorPlace {
 export interface SeenDoor {
   readonly name: string;
   readonly door: 'open' | 'shut' | 'unknown';
+  /** Its board cannot read it now: `door` is what was seen last. */
+  readonly unread?: true;
 }
 
 export interface DoorsParts {
@@ -202,7 +204,9 @@ export class DoorsRoom implements Doors {
     if (door === undefined) return { kind: 'unusable', reason: 'unknown_compartment' };
     if (!door.commissioned) return { kind: 'unusable', reason: 'not_commissioned' };
     const seen = this.#parts.seen().find(({ name }) => name === compartment);
-    return { kind: 'usable', door: seen?.door ?? 'unknown', away: this.#away.has(door.device) };
+    // What nobody could see open is not opened.
+    const away = this.#away.has(door.device) || seen?.unread === true;
+    return { kind: 'usable', door: seen?.door ?? 'unknown', away };
   }
 
   #open(): readonly string[] {

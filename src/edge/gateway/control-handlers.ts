@@ -18,6 +18,7 @@ import {
   type GatewayStatus,
   journalNotices,
   journalProblems,
+  lockProblems,
   problemsOf,
   tellingProblems,
   tpmNotices,
@@ -78,10 +79,12 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
   const observed = observer.observe();
   const tpm = gateway.tpm?.status();
   const telling = gateway.telling?.status();
+  const custody = gateway.custody.status();
   const opening = gateway.opening.status();
   const access = gateway.access?.status();
   const problems = [
     ...problemsOf({ uplink, lines, journalProblems: journalProblems(status) }),
+    ...lockProblems(custody.compartments),
     ...tpmProblems(tpm),
     ...tellingProblems(telling),
     ...gateway.commissioning.problems(),
@@ -99,7 +102,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     journal: status,
     uplink,
     lines,
-    custody: gateway.custody.status(),
+    custody,
     opening,
     ...(access !== undefined && { access }),
     ...(tpm !== undefined && { tpm }),

@@ -2,6 +2,7 @@
 import type { MetricSample } from '../../base/metrics.ts';
 import type { ClockClaim } from '../../evidence/event/event.ts';
 import type { AccessStatus } from '../access/access.ts';
+import type { CompartmentStatus } from '../custody/compartment.ts';
 import type { LineStatus } from '../drivers/line.ts';
 import type { JournalStatus } from '../journal/journal-status.ts';
 import type { UplinkHealth } from '../uplink/health.ts';
@@ -74,6 +75,15 @@ export function problemsOf(parts: {
     }
   }
   return found;
+}
+
+/** A lock that its own board cannot read is not opened, and nothing is claimed of its door. */
+export function lockProblems(compartments: readonly CompartmentStatus[]): readonly string[] {
+  return compartments.flatMap(({ name, device, unread }) =>
+    unread === true
+      ? [`${device} cannot read the lock of compartment ${name}: look at its feedback wire and its connector`]
+      : [],
+  );
 }
 
 /** A TPM that is away stops no entry: only what it would prove is missing. */

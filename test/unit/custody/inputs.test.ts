@@ -68,13 +68,56 @@ describe('switches of a board', () => {
   });
 });
 
-test('a door that its board cannot read is not taken for what it was', () => {
-  const table = new Table();
-  table.west('shut');
-  const observed = table.now();
-  const channels = [{ channel: 2, feedback: 1 } as const];
-  table.custody.sink({ kind: 'board', device: 'west', observed, channels, unread: [1] });
-  table.west('open');
-  const opened = table.drafts.find(({ body }) => body.type === 'door.opened');
-  expect(opened?.body.data).toHaveProperty('unwatched_ms');
+describe('a lock that its board cannot read', () => {
+  /** Channel 1 of `west` is w1. */
+  function answer(table: Table, ...unread: readonly number[]): void {
+    table.scheduler.advance(500);
+    const observed = table.now();
+    const channels = [1, 2].filter((channel) => !unread.includes(channel));
+    const states = channels.map((channel) => ({ channel, feedback: 1 }) as const);
+    table.custody.sink({ kind: 'board', device: 'west', observed, channels: states, unread });
+  }
+  const told = (table: Table): readonly object[] =>
+    table.drafts.map(({ body }) => body).filter(({ type }) => type === 'exception.reported');
+  const isShown = (table: Table): boolean =>
+    table.custody.status().some(({ name, unread }) => name === 'w1' && unread === true);
+
+  test('is not taken for what it was', () => {
+    const table = new Table();
+    table.west('shut');
+    answer(table, 1);
+    table.west('open');
+    const opened = table.drafts.find(({ body }) => body.type === 'door.opened');
+    expect(opened?.body.data).toHaveProperty('unwatched_ms');
+  });
+
+  test('is said once, after two answers in a row, and shown until it is read again', () => {
+    const table = new Table();
+    table.west('shut');
+    answer(table, 1);
+    answer(table);
+    answer(table, 1);
+    expect([told(table), isShown(table)]).toEqual([[], false]);
+    answer(table, 1);
+    answer(table, 1);
+    expect(told(table)).toEqual([
+      { compartment: 'w1', data: { what: 'lock_unread' }, device: 'west', type: 'exception.reported' },
+    ]);
+    expect(isShown(table)).toBe(true);
+    answer(table);
+    expect(isShown(table)).toBe(false);
+    expect(table.withheld).toEqual([]);
+  });
+
+  test('that comes and goes is said again after ten minutes at the earliest; one that is not commissioned, never', () => {
+    const table = new Table();
+    const loose = (): void => {
+      for (let i = 0; i < 20; i += 1) for (const unread of [[1], [1], []]) answer(table, 2, ...unread);
+    };
+    loose();
+    expect(told(table)).toHaveLength(1);
+    table.scheduler.advance(600_000);
+    loose();
+    expect(told(table)).toHaveLength(2);
+  });
 });

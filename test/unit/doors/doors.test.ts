@@ -24,6 +24,7 @@ class Site {
   readonly bodies: EventBody[] = [];
   saved: string | undefined;
   door: 'open' | 'shut' | 'unknown' = 'shut';
+  unread = false;
   flush: () => Promise<void> = async () => undefined;
   unlock: (signal: AbortSignal) => Promise<FrameAnswer> = async () => this.sent();
   readonly #dir: TempDir;
@@ -67,7 +68,7 @@ class Site {
         this.steps.push('frame');
         return this.unlock(signal);
       },
-      seen: () => [{ name: 'A1', door: this.door }],
+      seen: () => [{ name: 'A1', door: this.door, ...(this.unread && { unread: true as const }) }],
       expect: () => void this.steps.push('expected'),
       recount: () => 1,
       observer: { observe: () => ({ wallMs: 0, upMs: this.scheduler.monotonicMs(), clock: { src: 'none' } }) },
@@ -142,6 +143,18 @@ describe('nothing leaves', () => {
     room.heard({ type: 'device.lost', device: 'board-1', data: {} });
     expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'board_away' });
     expect(site.steps).toEqual([]);
+  });
+
+  test('when the board answers, and cannot read this lock', async () => {
+    const room = site.start();
+    site.unread = true;
+    expect(await room.open(request(1), never)).toEqual({ kind: 'refused', reason: 'board_away' });
+    site.unread = false;
+    site.flush = async () => {
+      site.unread = true;
+    };
+    expect(await room.open(request(2), never)).toEqual({ kind: 'refused', reason: 'board_away' });
+    expect(site.steps).not.toContain('frame');
   });
 
   test('when the caller gave up, or the gateway stops', async () => {

@@ -6,7 +6,7 @@ import type { EventDraft } from '../../../src/edge/contracts/appender.ts';
 import { Life } from '../../../src/edge/gateway/life.ts';
 import { loadReferenceKeys } from '../../../src/edge/gateway/references.ts';
 import { type GatewaySettings, gatewaySettingsSchema } from '../../../src/edge/gateway/settings.ts';
-import { journalProblems, problemsOf } from '../../../src/edge/gateway/status.ts';
+import { journalProblems, lockProblems, problemsOf } from '../../../src/edge/gateway/status.ts';
 import { clockSteppedData, openedData } from '../../../src/edge/gateway/words.ts';
 import type { JournalStatus } from '../../../src/edge/journal/journal-status.ts';
 import type { UplinkHealth } from '../../../src/edge/uplink/health.ts';
@@ -206,6 +206,14 @@ describe('health', () => {
   test('an open socket whose receipts stand still is no health', () => {
     const problems = problemsOf({ uplink: { ...uplink, stalled: true, waiting: 12 }, lines: [], journalProblems: [] });
     expect(problems).toEqual(['no receipt moves although 12 entries wait for one']);
+  });
+
+  test('a lock that its own board cannot read is named, with what to look at', () => {
+    const place = { device: 'board-1', door: 'shut', held: 0, visited: false } as const;
+    expect(lockProblems([{ ...place, name: 'A1' }])).toEqual([]);
+    expect(lockProblems([{ ...place, name: 'A2', unread: true }])).toEqual([
+      'board-1 cannot read the lock of compartment A2: look at its feedback wire and its connector',
+    ]);
   });
 
   test('a lost port, a lost device, a full disk and a file set aside are named', () => {
