@@ -94,6 +94,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/risk/retention': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/decision'],
   'src/risk/store': ['src/base', 'src/platform', 'src/evidence'],
   'src/risk/intake': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store'],
+  'src/risk/service': ['src/base', 'src/platform', 'src/evidence', 'src/risk'],
   'src/risk/receive': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/intake'],
   'src/cli': ['src', 'simulators'],
   simulators: ['firmware-protocol', 'src/base', 'src/platform', 'src/tpm2', 'src/evidence'],

@@ -7,7 +7,18 @@ const CONFIG: CommandOption = {
   type: 'string',
   short: 'c',
   value: 'FILE',
-  help: 'receive.yaml with a database as its store (/etc/latchkey/receive.yaml)',
+  help: 'risk.yaml, or receive.yaml with a database as its store (/etc/latchkey/receive.yaml)',
+};
+const SERVICE_CONFIG: CommandOption = {
+  type: 'string',
+  short: 'c',
+  value: 'FILE',
+  help: 'the settings (/etc/latchkey/risk.yaml, or risk.yaml in --data-dir)',
+};
+const DATA_DIR: CommandOption = { type: 'string', value: 'DIR', help: 'data directory of an embedded service' };
+const SHOW_KEY: CommandOption = {
+  type: 'boolean',
+  help: 'print the verifier key of its receipts, which gateways name, and end; the key is made when there is none',
 };
 const RULESET: CommandOption = {
   type: 'string',
@@ -16,6 +27,45 @@ const RULESET: CommandOption = {
 };
 
 export const RISK_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'risk',
+    summary: 'Run the whole risk service on a database of its own in one directory (--embedded)',
+    positionals: [],
+    options: {
+      embedded: {
+        type: 'boolean',
+        help: 'PGlite in the data directory, locked; receipts only when asked for, advisory',
+      },
+      'data-dir': { ...DATA_DIR, help: 'everything it keeps; also risk.yaml, unless --config names another' },
+      config: SERVICE_CONFIG,
+      'show-key': SHOW_KEY,
+    },
+    details:
+      'For trials and small sites: PGlite survives the process, and no power cut. "latchkey risk serve" runs on PostgreSQL.\n' +
+      'Ends at SIGTERM once what it took is stored. SIGHUP reads the trust policy again. data_dir/status.json says how it fares.',
+    load: async () => (await import('./commands/risk-serve.ts')).riskEmbeddedCommand,
+  },
+  {
+    name: 'risk serve',
+    summary: 'Run the risk service: intake, ledger, decisions, webhooks and API in one process',
+    positionals: [],
+    options: { config: SERVICE_CONFIG, 'data-dir': DATA_DIR, 'show-key': SHOW_KEY },
+    details:
+      'Ends at SIGTERM once what it took is stored. SIGHUP reads the trust policy again. data_dir/status.json says how it fares.',
+    load: async () => (await import('./commands/risk-serve.ts')).riskServeCommand,
+  },
+  {
+    name: 'risk token',
+    summary: 'Make a token for the API of the service, for whoever may read its key',
+    positionals: ['ROLE'],
+    options: {
+      config: SERVICE_CONFIG,
+      'data-dir': DATA_DIR,
+      subject: { type: 'string', value: 'NAME', help: 'who asks, as its records say it (local)' },
+    },
+    details: 'ROLE is merchant, payments, operator, analyst, auditor or metrics. It lives 15 minutes at most.',
+    load: async () => (await import('./commands/risk-serve.ts')).riskTokenCommand,
+  },
   {
     name: 'risk ledger',
     summary: 'Tell the story of one parcel from verified exports: where it is, who has it, what does not agree',
@@ -57,6 +107,7 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     positionals: ['REQUEST'],
     options: {
       config: CONFIG,
+      'data-dir': DATA_DIR,
       key: { type: 'string', value: 'KEY', help: 'idempotency key: the same again gives the same answer (refund_id)' },
       ruleset: RULESET,
       json: JSON_OUT,
@@ -70,7 +121,7 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     name: 'risk replay',
     summary: 'Decide a kept decision again from its own facts, and compare',
     positionals: ['DECISION'],
-    options: { config: CONFIG, json: JSON_OUT },
+    options: { config: CONFIG, 'data-dir': DATA_DIR, json: JSON_OUT },
     details: 'Exit code 0: the same to the byte. 1: another answer. 2: there is no such decision.',
     load: async () => (await import('./commands/risk-refund.ts')).riskReplayCommand,
   },
@@ -78,7 +129,7 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     name: 'risk import',
     summary: 'Take in payments, exchange rates or claims of carrier, merchant and warehouse',
     positionals: ['KIND', 'FILE'],
-    options: { config: CONFIG, json: JSON_OUT },
+    options: { config: CONFIG, 'data-dir': DATA_DIR, json: JSON_OUT },
     details: 'KIND is payments, rates or claims; FILE is JSON, a list. The same again changes nothing.',
     load: async () => (await import('./commands/risk-refund.ts')).riskImportCommand,
   },

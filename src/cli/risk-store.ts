@@ -1,17 +1,16 @@
 /** The database of receive.yaml for the commands of the risk side. */
 import { systemScheduler } from '../base/system-scheduler.ts';
 import { nodeCrypto } from '../platform/node-crypto.ts';
-import { loadSettings } from '../platform/settings.ts';
-import { RefundDesk } from '../risk/casework/refund-desk.ts';
-import { LedgerStore } from '../risk/ledger/ledger-store.ts';
+import type { RefundDesk } from '../risk/casework/refund-desk.ts';
+import { makeRuleset } from '../risk/decision/ruleset.ts';
+import type { LedgerStore } from '../risk/ledger/ledger-store.ts';
 import { openDatabase } from '../risk/receive/open-store.ts';
-import { receiveSettingsSchema } from '../risk/receive/settings.ts';
+import { openRooms } from '../risk/service/rooms.ts';
 import type { RiskDatabase } from '../risk/store/open-database.ts';
 import type { CommandArgs, CommandIo } from './command.ts';
 import { peopleLogger } from './people-logger.ts';
 import { readRuleset } from './read-ruleset.ts';
-
-const RECEIVE_YAML = '/etc/latchkey/receive.yaml';
+import { readStoredWhere } from './risk-settings.ts';
 
 export interface RiskSide {
   readonly database: RiskDatabase;
@@ -26,19 +25,17 @@ export async function withRiskSide<T>(
   io: CommandIo,
   work: (side: RiskSide) => Promise<T>,
 ): Promise<T> {
-  const settings = loadSettings(args.text('config') ?? RECEIVE_YAML, receiveSettingsSchema);
-  const { tenant, region, gateway_levels } = settings;
+  const { settings, ruleset } = readStoredWhere(args);
+  const { tenant, region } = settings;
   const owner = { tenant, region };
   const database = await openDatabase(settings);
   try {
-    const levelOf = (gateway: string): 'A0' | 'A1' | 'A2' | 'A3' => gateway_levels[gateway] ?? 'A0';
-    const ledger = new LedgerStore({ database, ...owner, levelOf });
-    const desk = new RefundDesk({
+    const file = args.text('ruleset');
+    const { ledger, desk } = openRooms({
       database,
-      ledger,
+      settings,
       crypto: nodeCrypto,
-      ruleset: readRuleset(args.text('ruleset')),
-      ...owner,
+      ruleset: file === undefined ? makeRuleset(nodeCrypto, ruleset) : readRuleset(file),
       clock: systemScheduler(),
       logger: peopleLogger(io),
     });

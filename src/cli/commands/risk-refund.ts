@@ -29,7 +29,8 @@ export const riskReplayCommand: CommandRun = async (args, io) => {
     if (stored === undefined || again === undefined) {
       throw new LatchkeyError('INPUT_UNREADABLE', `there is no decision ${JSON.stringify(id)} in this database`);
     }
-    if (args.flag('json')) io.out(JSON.stringify(again));
+    // Named twice: as in a request, and as lists of decisions name it.
+    if (args.flag('json')) io.out(JSON.stringify({ refund: again.refund_id, ...again }));
     else showDecision(again, io);
     const same = JSON.stringify(again) === JSON.stringify(stored.decision);
     io.err(

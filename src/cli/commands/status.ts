@@ -41,12 +41,34 @@ function describePace({ cycleMs, unseenMaxMs }: Line): string {
   return `; all boards in ${cycleMs} ms, a door unseen for at most ${unseenMaxMs} ms`;
 }
 
-function describeDevice({ name, driver, state, reason, polls, remedy }: Line['devices'][number]): readonly string[] {
+/** Of what a device counts itself: what should not be. */
+const TROUBLES: ReadonlySet<string> = new Set([
+  'damaged',
+  'forged',
+  'replayed',
+  'skipped',
+  'refused',
+  'events_dropped',
+]);
+
+function describeDevice({
+  name,
+  driver,
+  state,
+  reason,
+  polls,
+  remedy,
+  counters,
+}: Line['devices'][number]): readonly string[] {
   const rate = polls === undefined ? '' : `; ${polls.recentFailuresPercent} % of the last questions failed`;
   const worst =
     polls === undefined || polls.unseenWorstMs === 0 ? '' : `, unseen for ${polls.unseenWorstMs} ms at most`;
+  const own = Object.entries(counters ?? {}).filter(([what, times]) => TROUBLES.has(what) && times > 0);
   return [
     `           ${name} (${driver}): ${state} ${reason}${rate}${worst}`,
+    ...(own.length === 0
+      ? []
+      : [`             it counts ${own.map(([what, times]) => `${what} ${times}`).join(', ')}`]),
     ...(remedy === undefined ? [] : [`             ${remedy}`]),
   ];
 }

@@ -65,7 +65,9 @@ export async function openStore(settings: ReceiveSettings, crypto: EvidenceCrypt
 }
 
 /** The database alone, for whoever decides on what the receiver stored. Rejects with CONFIG_INVALID for a store of files. */
-export async function openDatabase(settings: ReceiveSettings): Promise<RiskDatabase> {
+export async function openDatabase(
+  settings: Pick<ReceiveSettings, 'store' | 'data_dir' | 'replica'>,
+): Promise<RiskDatabase> {
   const { store: where } = settings;
   if (where !== 'files') return RiskDatabase.open(databaseOf(where, settings));
   throw new LatchkeyError(

@@ -1,0 +1,166 @@
+/**
+ * `latchkey risk serve` and `latchkey risk --embedded`: intake, ledger, decisions and their API in one process on one
+ * database, from start to signal.
+ *
+ * Parts stop in the order in which they depend on each other: first nobody asks any more, then the ledger stands still,
+ * then what gateways sent is stored and receipted, then the database is closed.
+ */
+import { join } from 'node:path';
+import type { Scheduler } from '../../base/clock.ts';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import { MemoryMetrics } from '../../base/metrics.ts';
+import { systemScheduler } from '../../base/system-scheduler.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { formatVkey } from '../../evidence/log/note.ts';
+import { makeDirectory } from '../../platform/durable-file.ts';
+import { lockFile } from '../../platform/file-lock.ts';
+import type { HttpServer } from '../../platform/http/server.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { makeRuleset } from '../decision/ruleset.ts';
+import type { WitnessKey } from '../intake/witness-key.ts';
+import { type OpenedStore, openStore } from '../receive/open-store.ts';
+import { openKey, policyOf, Receiver } from '../receive/receive.ts';
+import type { RiskDatabase } from '../store/open-database.ts';
+import { serveHttp } from './http.ts';
+import { LedgerPump } from './ledger-pump.ts';
+import { openRooms } from './rooms.ts';
+import type { RiskSettings } from './settings.ts';
+
+export interface RiskDeps {
+  readonly logger: Logger;
+  /** Called once, when the API listens and the subscriptions stand. */
+  readonly onReady?: (url: string | undefined) => void;
+  readonly scheduler?: Scheduler;
+  readonly crypto?: EvidenceCrypto;
+}
+
+/**
+ * Runs until the signal fires and everything taken is stored and receipted (bounded). Rejects when it cannot start:
+ * CONFIG_UNREADABLE, CONFIG_INVALID, KEY_PERMISSIONS, KEY_LOST, STORE_BUSY, STORE_IO, PORT_BUSY.
+ */
+export async function runRiskService(settings: RiskSettings, deps: RiskDeps, signal: AbortSignal): Promise<void> {
+  const crypto = deps.crypto ?? nodeCrypto;
+  await makeDirectory(settings.dataDir).catch((error: unknown) => {
+    throw new LatchkeyError('STORE_IO', `cannot make ${settings.dataDir}: ${messageOf(error)}`, { cause: error });
+  });
+  const lock = lockFile(join(settings.dataDir, 'service.lock'), 'STORE_BUSY', `the service in ${settings.dataDir}`);
+  try {
+    const opened = await openStore(settings.receive, crypto);
+    try {
+      await new RiskService(settings, deps, crypto).run(opened, signal);
+    } finally {
+      await opened.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+class RiskService {
+  readonly #settings: RiskSettings;
+  readonly #deps: RiskDeps;
+  readonly #crypto: EvidenceCrypto;
+  readonly #scheduler: Scheduler;
+  readonly #metrics = new MemoryMetrics();
+  #pump: LedgerPump | undefined;
+  #server: HttpServer | undefined;
+
+  constructor(settings: RiskSettings, deps: RiskDeps, crypto: EvidenceCrypto) {
+    this.#settings = settings;
+    this.#deps = deps;
+    this.#crypto = crypto;
+    this.#scheduler = deps.scheduler ?? systemScheduler();
+  }
+
+  async run(opened: OpenedStore, signal: AbortSignal): Promise<void> {
+    const { database } = opened;
+    if (database === undefined) throw new LatchkeyError('CONFIG_INVALID', 'database: expected one, found files');
+    const { key, made } = await openKey(this.#settings.receive, this.#crypto);
+    if (made)
+      this.#deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for receipts: gateways must be told');
+    const receiver = await this.#receiver(opened, key);
+    await this.#open(database, receiver);
+    const receiving = new AbortController();
+    // A receiver that fails ends the service as a signal does.
+    const ended = receiver.run(receiving.signal);
+    await Promise.race([fired(signal), ended.catch(() => undefined)]);
+    this.#deps.logger.info({}, 'the risk service stops');
+    await this.#server?.close();
+    await this.#pump?.stop();
+    receiving.abort();
+    await ended;
+  }
+
+  async #receiver({ store, leases }: OpenedStore, key: WitnessKey): Promise<Receiver> {
+    const { receive } = this.#settings;
+    const { logger } = this.#deps;
+    const policy = await policyOf(receive, this.#crypto);
+    const deps = {
+      logger,
+      scheduler: this.#scheduler,
+      metrics: this.#metrics,
+      status: () => this.#status(),
+      onReady: () => this.#ready(),
+    };
+    return Receiver.open({
+      settings: receive,
+      deps,
+      crypto: this.#crypto,
+      store,
+      key,
+      policy,
+      ...(leases && { leases }),
+    });
+  }
+
+  async #open(database: RiskDatabase, receiver: Receiver): Promise<void> {
+    const { receive, ruleset, ledgerEveryMs, api, sources } = this.#settings;
+    const { logger } = this.#deps;
+    const scheduler = this.#scheduler;
+    const pumped = (ledger: ConstructorParameters<typeof LedgerPump>[0]['ledger']): LedgerPump => {
+      this.#pump = new LedgerPump({ ledger, scheduler, logger, everyMs: ledgerEveryMs });
+      return this.#pump;
+    };
+    const rules = makeRuleset(this.#crypto, ruleset);
+    const shared = { database, crypto: this.#crypto, logger };
+    const rooms = openRooms({ ...shared, settings: receive, ruleset: rules, clock: scheduler }, pumped);
+    this.#pump?.start();
+    if (api === undefined) return;
+    const { tenant, region } = receive;
+    this.#server = await serveHttp({
+      ...shared,
+      ...rooms,
+      settings: api,
+      sources,
+      owner: { tenant, region },
+      bundles: { ofParcel: async () => undefined, ofRefund: async () => undefined },
+      epcis: { ofParcel: async () => undefined },
+      receiver,
+      metrics: this.#metrics,
+      scheduler,
+    });
+  }
+
+  #ready(): void {
+    const { logger, onReady } = this.#deps;
+    const { database, role } = { database: this.#settings.receive.store, role: this.#settings.receive.witness.role };
+    const engine = typeof database === 'string' ? database : 'postgres';
+    logger.info({ url: this.#server?.url, database: engine, receipts: role }, 'the risk service runs');
+    onReady?.(this.#server?.url);
+  }
+
+  #status(): object {
+    return {
+      ledger: this.#pump?.status(),
+      ...(this.#server !== undefined && { api: { url: this.#server.url } }),
+    };
+  }
+}
+
+function fired(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
