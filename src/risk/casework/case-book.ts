@@ -11,7 +11,7 @@ import type { RiskDatabase } from '../store/open-database.ts';
 import type { CaseTable } from '../store/schema.ts';
 import { caseClocks, nextCaseStep } from './clocks.ts';
 import type { HistoryLine } from './hold-book.ts';
-import type { Trx } from './rights.ts';
+import type { Owner, Trx } from './rights.ts';
 
 export interface CaseView {
   readonly case_id: string;
@@ -47,11 +47,6 @@ export interface Opening {
   readonly containmentMs: number;
   readonly what: string;
   readonly detail: string;
-}
-
-export interface Owner {
-  readonly tenant: string;
-  readonly region: string;
 }
 
 const LIMIT = 100;
@@ -127,13 +122,13 @@ export function caseIdOf(
   return `c-${hex(crypto.sha256(utf8(`${kind} ${mark}`))).slice(0, 32)}`;
 }
 
-/** Under the rights of cases. The same again joins it; a closed one is opened again. Resolves with its name. */
+/** Under the rights of cases. The same again joins it; a closed one is opened again. `made` when it was not there. */
 export async function openCase(
   trx: Trx,
   crypto: Pick<EvidenceCrypto, 'sha256'>,
   owner: Owner,
   opening: Opening,
-): Promise<string> {
+): Promise<{ readonly caseId: string; readonly made: boolean }> {
   const { kind, refundId, decisionId, ledger, atMs, containmentMs, what, detail } = opening;
   const caseId = caseIdOf(crypto, opening);
   const clocks = caseClocks(atMs, containmentMs);
@@ -165,12 +160,12 @@ export async function openCase(
       .forUpdate()
       .executeTakeFirstOrThrow();
     // The same fact, seen twice, is the same case; another decision about the refund joins it.
-    if (kind !== 'refund') return caseId;
+    if (kind !== 'refund') return { caseId, made: false };
     if (state === 'closed') await reopen(trx, caseId, clocks);
     await trx.updateTable('cases.case').set({ decision_id: decisionId }).where('case_id', '=', caseId).execute();
   }
   await caseEvent(trx, owner, { caseId, atMs, what, actor: 'system', detail });
-  return caseId;
+  return { caseId, made: made !== undefined };
 }
 
 async function reopen(trx: Trx, caseId: string, clocks: ReturnType<typeof caseClocks>): Promise<void> {

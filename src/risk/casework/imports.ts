@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
+import type { Owner } from './rights.ts';
 
 const ROWS_MAX = 100_000;
 const currency = z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' });
@@ -33,11 +34,6 @@ export const ratesSchema = z
 
 export type PaymentRow = z.output<typeof paymentsSchema>[number];
 export type RateRow = z.output<typeof ratesSchema>[number];
-
-export interface Owner {
-  readonly tenant: string;
-  readonly region: string;
-}
 
 /** A later import of a payment says what is captured and disputed now. */
 export async function importPayments(database: RiskDatabase, rows: readonly PaymentRow[], owner: Owner): Promise<void> {

@@ -10,8 +10,7 @@ import { type Selectable, sql } from 'kysely';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { OutboxTable } from '../store/schema.ts';
 import { ACTION_NAMES, type Action, type ActionMessage } from './actions.ts';
-import type { Owner } from './case-book.ts';
-import type { Trx } from './rights.ts';
+import type { Owner, Trx } from './rights.ts';
 
 export interface ActionView {
   readonly key: string;

@@ -1,61 +1,60 @@
 /**
- * Decides about refunds, once for each idempotency key, and keeps what each decision was made of.
+ * Decides about refunds, once for each idempotency key, keeps what each decision was made of, and has done what follows.
  *
  * Refunds of one operator are decided one after the other (an advisory lock in the transaction), so that of many that
  * come at once each sees the ones before it. The ledger is read before that, under the rights of custody alone: whoever
- * pays never touches evidence. What cannot be read makes a hold with a short deadline, never a payment.
+ * pays never touches evidence. What cannot be read makes a hold with a short deadline, never a payment. Holds, cases and
+ * the commands to the payment side are written in the transaction of the decision: there is none without the other.
  */
-import { sql, type Transaction } from 'kysely';
 import type { Clock } from '../../base/clock.ts';
-import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
-import type { JsonObject } from '../../evidence/event/event.ts';
-import { canonicalJson } from '../../evidence/event/json.ts';
 import { sha256Json } from '../decision/decide.ts';
 import { type Decision, decide } from '../decision/decision.ts';
-import type { Dependency, Facts, ParcelFacts, RecentRefund, UsdRate } from '../decision/facts.ts';
-import { parseFacts } from '../decision/facts-schema.ts';
-import { makeRuleset, type Ruleset, type RulesetSettings } from '../decision/ruleset.ts';
+import { makeRuleset, type Ruleset } from '../decision/ruleset.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
-import type { Database } from '../store/schema.ts';
-import { type Explanation, explainDecision } from './explain.ts';
-import type { RefundRequest } from './refund-request.ts';
+import { type Explanation, explainDecision, type KeptDecision } from './explain.ts';
+import { FollowUp, orderedOf } from './follow-up.ts';
+import { keepDecision, keepRefund, keptDecision, lockOperator } from './kept.ts';
+import type { LegalPolicy } from './legal-policy.ts';
+import { readFacts, readParcels } from './refund-facts.ts';
+import { countedFrom, type RefundRequest } from './refund-request.ts';
+import type { Owner, Trx } from './rights.ts';
+import { type Settlement, type SettlementRefusal, Settlements } from './settlements.ts';
+import { type Standing, type Verdict, type VerdictRefusal, Verdicts } from './verdicts.ts';
 
-export interface RefundDeskParts {
+export interface RefundDeskParts extends Owner {
   readonly database: RiskDatabase;
   readonly ledger: Pick<LedgerStore, 'ledger'>;
   readonly crypto: EvidenceCrypto;
   readonly ruleset: Ruleset;
-  readonly tenant: string;
-  readonly region: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Terms of the law where they are not those of the European Union. */
+  readonly legal?: LegalPolicy;
 }
 
-export interface StoredDecision {
-  readonly decision: Decision;
-  readonly facts: Facts;
-  readonly parameters: RulesetSettings;
-}
+export type StoredDecision = KeptDecision;
 
-/** `key_reused`: another body under a known key. `refund_known`: another request under a known refund. */
-export type DeskRefusal = 'key_reused' | 'refund_known';
-
-type Trx = Transaction<Database>;
-
-const RECENT_MAX = 10_000;
-/** Rates of a day hold until the next table, and no longer than this. */
-const RATE_DAYS_MAX = 4;
-const DAY_MS = 86_400_000;
+/**
+ * `key_reused`: another body under a known key. `refund_known`: another request under a known refund. `refund_closed`: it
+ * was answered for good, or its payment is ordered. `requested_at`: asked for in the future.
+ */
+export type DeskRefusal = 'key_reused' | 'refund_known' | 'refund_closed' | 'requested_at';
 
 export class RefundDesk {
   readonly #parts: RefundDeskParts;
+  readonly #followUp: FollowUp;
+  readonly #verdicts: Verdicts;
+  readonly #settlements: Settlements;
 
   constructor(parts: RefundDeskParts) {
     this.#parts = parts;
+    this.#followUp = followUpOf(parts);
+    this.#verdicts = new Verdicts(parts, this.#followUp);
+    this.#settlements = new Settlements(parts, this.#followUp);
   }
 
   /** The same key with the same body gives the same answer, and decides nothing anew. */
@@ -63,39 +62,38 @@ export class RefundDesk {
     const { database, crypto } = this.#parts;
     const bodyHash = sha256Json(crypto, request);
     const asOfMs = this.#parts.clock.wallMs();
-    const { parcels, failed } = await this.#parcels(request, asOfMs);
+    const read = await readParcels(this.#parts, request, asOfMs);
     return database.as('payments', async (trx) => {
-      await sql`select pg_advisory_xact_lock(hashtextextended(${`operator ${request.operator}`}, 0))`.execute(trx);
-      const known = await trx
-        .selectFrom('payments.request')
-        .selectAll()
-        .where('idempotency_key', '=', key)
-        .executeTakeFirst();
+      await lockOperator(trx, request.operator);
+      const known = await answered(trx, key);
       if (known !== undefined) {
-        if (known.body_hash !== bodyHash)
+        if (known.bodyHash !== bodyHash)
           return refuse('key_reused', 'this idempotency key came with another body before');
-        return accept((await storedDecision(trx, known.decision_id)).decision);
+        return accept(known.decision);
       }
-      if (!(await this.#keepRefund(trx, request))) {
+      const counted = countedFrom(request, asOfMs);
+      if (!counted.ok) return counted;
+      const refund = await keepRefund(trx, this.#parts, request, counted.value);
+      if (refund === undefined) {
         return refuse('refund_known', 'this refund was requested before with other particulars');
       }
-      const facts = await this.#facts(trx, request, asOfMs, parcels, failed);
-      const decision = decide(crypto, facts, this.#parts.ruleset);
-      await this.#keepDecision(trx, key, bodyHash, facts, decision);
+      if (refund.state !== 'open' || (await orderedOf(trx, refund.refund_id)).has('pay')) {
+        const state = refund.state === 'open' ? 'its payment was ordered' : `it is ${refund.state}`;
+        return refuse('refund_closed', `this refund was answered before: ${state}`);
+      }
+      const { ruleset } = this.#parts;
+      const facts = await readFacts(trx, ruleset.parameters, refund, asOfMs, read);
+      const decision = decide(crypto, facts, ruleset);
+      const fresh = await keepDecision(trx, this.#parts, ruleset, facts, decision);
+      await this.#keepAnswer(trx, key, bodyHash, decision.decision_id);
+      if (fresh) await this.#followUp.follow(trx, refund, decision);
       return accept(decision);
     });
   }
 
   /** Undefined when there is none of that name. */
   decision(decisionId: string): Promise<StoredDecision | undefined> {
-    return this.#parts.database.as('payments', async (trx) => {
-      const row = await trx
-        .selectFrom('payments.decision')
-        .select('decision_id')
-        .where('decision_id', '=', decisionId)
-        .executeTakeFirst();
-      return row && storedDecision(trx, decisionId);
-    });
+    return this.#parts.database.as('payments', (trx) => keptDecision(trx, decisionId));
   }
 
   /** Decides again from what was kept. */
@@ -111,171 +109,50 @@ export class RefundDesk {
     return stored && explainDecision(this.#parts.crypto, stored);
   }
 
-  async #parcels(
-    request: RefundRequest,
-    asOfMs: number,
-  ): Promise<{ readonly parcels: readonly ParcelFacts[]; readonly failed: readonly Dependency[] }> {
-    try {
-      const ledgers = await Promise.all(request.parcel_refs.map((ref) => this.#parts.ledger.ledger(ref, asOfMs)));
-      return { parcels: ledgers.map(({ facts }) => facts), failed: [] };
-    } catch (error) {
-      this.#parts.logger.error({ error: messageOf(error), refund: request.refund_id }, 'the ledger cannot be read');
-      return { parcels: [], failed: ['ledger'] };
-    }
+  /** A person lets a held refund be paid: once as many have said so as it asks for, it is ordered. */
+  release(holdId: string, verdict: Verdict): Promise<Result<Standing, VerdictRefusal>> {
+    return this.#verdicts.release(holdId, verdict);
   }
 
-  /** False when this refund is known with other particulars. */
-  async #keepRefund(trx: Trx, request: RefundRequest): Promise<boolean> {
+  /** A person refuses a refund for good. */
+  deny(refundId: string, verdict: Verdict): Promise<Result<Standing, VerdictRefusal>> {
+    return this.#verdicts.deny(refundId, verdict);
+  }
+
+  /** Whoever asked for it takes it back, while nothing was ordered. */
+  cancel(refundId: string, verdict: Verdict): Promise<Result<Standing, VerdictRefusal>> {
+    return this.#verdicts.cancel(refundId, verdict);
+  }
+
+  /** The payment side confirms that it paid. The same confirmation again changes nothing. */
+  settle(refundId: string, settlement: Settlement): Promise<Result<'paid', SettlementRefusal>> {
+    return this.#settlements.settle(refundId, settlement);
+  }
+
+  async #keepAnswer(trx: Trx, key: string, bodyHash: string, decisionId: string): Promise<void> {
     const { tenant, region } = this.#parts;
-    const { refund_id, payment_ref, operator, kind, amount_minor, currency, destination } = request;
-    const row = { refund_id, payment_ref, operator, kind, amount_minor, currency, destination };
-    const known = await trx
-      .selectFrom('payments.refund')
-      .select(['refund_id', 'payment_ref', 'operator', 'kind', 'amount_minor', 'currency', 'destination'])
-      .where('refund_id', '=', refund_id)
-      .executeTakeFirst();
-    if (known !== undefined) return canonicalJson(known) === canonicalJson(row);
-    const parcel_refs = JSON.stringify(request.parcel_refs);
-    const requested_at = new Date(request.requested_at);
-    await trx
-      .insertInto('payments.refund')
-      .values({ ...row, parcel_refs, requested_at, state: 'open', tenant, region })
-      .execute();
-    return true;
-  }
-
-  async #facts(
-    trx: Trx,
-    request: RefundRequest,
-    asOfMs: number,
-    parcels: readonly ParcelFacts[],
-    failed: readonly Dependency[],
-  ): Promise<Facts> {
-    const { refund_id, kind, amount_minor, currency, operator, destination, recall } = request;
-    const requestedMs = Date.parse(request.requested_at);
-    const rate = await rateOf(trx, currency, requestedMs);
-    const payment = await trx
-      .selectFrom('payments.payment')
-      .selectAll()
-      .where('payment_ref', '=', request.payment_ref)
-      .executeTakeFirst();
-    const { promised } = await trx
-      .selectFrom('payments.refund')
-      .select(({ fn }) => fn.sum<number | string | null>('amount_minor').as('promised'))
-      .where('payment_ref', '=', request.payment_ref)
-      .where('refund_id', '!=', refund_id)
-      .where('state', 'in', ['open', 'paid'])
-      .executeTakeFirstOrThrow();
-    return {
-      v: 1,
-      as_of_ms: asOfMs,
-      refund: {
-        refund_id,
-        kind,
-        amount_minor,
-        currency,
-        operator,
-        requested_at_ms: requestedMs,
-        destination,
-        ...(recall !== undefined && { recall }),
-      },
-      ...(rate !== undefined && { rate }),
-      ...(payment !== undefined &&
-        payment.currency === currency && {
-          payment: {
-            captured_minor: payment.captured_minor,
-            refunded_minor: Number(promised ?? 0),
-            disputed_minor: payment.disputed_minor,
-          },
-        }),
-      operator: { recent: await this.#recent(trx, request, requestedMs) },
-      parcels,
-      failed,
-    };
-  }
-
-  async #recent(
-    trx: Trx,
-    { operator, refund_id }: RefundRequest,
-    requestedMs: number,
-  ): Promise<readonly RecentRefund[]> {
-    const { velocity_window_ms, consecutive_window_ms } = this.#parts.ruleset.parameters;
-    const windowMs = Math.max(velocity_window_ms, consecutive_window_ms);
-    const rows = await trx
-      .selectFrom('payments.refund')
-      .select(['refund_id', 'requested_at', 'amount_minor', 'currency'])
-      .where('operator', '=', operator)
-      .where('refund_id', '!=', refund_id)
-      .where('state', '!=', 'cancelled')
-      .where('requested_at', '>', new Date(requestedMs - windowMs))
-      .where('requested_at', '<', new Date(requestedMs + windowMs))
-      .orderBy('requested_at', 'desc')
-      .orderBy('refund_id')
-      .limit(RECENT_MAX)
-      .execute();
-    const recent: RecentRefund[] = [];
-    for (const row of rows) {
-      const at_ms = row.requested_at.getTime();
-      const rate = await rateOf(trx, row.currency, at_ms);
-      const { refund_id: id, amount_minor, currency } = row;
-      recent.push({ refund_id: id, at_ms, amount_minor, currency, ...(rate !== undefined && { rate }) });
-    }
-    return recent;
-  }
-
-  async #keepDecision(trx: Trx, key: string, bodyHash: string, facts: Facts, decision: Decision): Promise<void> {
-    const { tenant, region, ruleset } = this.#parts;
-    const { decision_id, refund_id, outcome, as_of_ms } = decision;
-    await trx
-      .insertInto('payments.decision')
-      .values({
-        decision_id,
-        refund_id,
-        decided_at: new Date(as_of_ms),
-        outcome,
-        facts: canonicalJson(facts as unknown as JsonObject),
-        ruleset: ruleset.version,
-        parameters: canonicalJson(ruleset.parameters),
-        answer: JSON.stringify(decision),
-        tenant,
-        region,
-      })
-      // The same facts again, in the same millisecond, are the same decision.
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
     await trx
       .insertInto('payments.request')
-      .values({ idempotency_key: key, body_hash: bodyHash, decision_id, tenant, region })
+      .values({ idempotency_key: key, body_hash: bodyHash, decision_id: decisionId, tenant, region })
       .execute();
   }
 }
 
-async function storedDecision(trx: Trx, decisionId: string): Promise<StoredDecision> {
-  const row = await trx
-    .selectFrom('payments.decision')
-    .selectAll()
-    .where('decision_id', '=', decisionId)
-    .executeTakeFirstOrThrow();
-  const facts = parseFacts(JSON.parse(row.facts));
-  if (!facts.ok) throw new Error(`decision ${decisionId}: ${facts.detail}`);
-  return {
-    decision: JSON.parse(row.answer) as Decision,
-    facts: facts.value,
-    parameters: JSON.parse(row.parameters) as RulesetSettings,
-  };
+export function followUpOf({ crypto, tenant, region, ruleset, legal = {} }: RefundDeskParts): FollowUp {
+  return new FollowUp({ crypto, tenant, region, parameters: ruleset.parameters, legal });
 }
 
-/** The newest table of that day or of the few before it: weekends have none. */
-async function rateOf(trx: Trx, currency: string, atMs: number): Promise<UsdRate | undefined> {
-  if (currency === 'USD') return undefined;
-  const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
+async function answered(
+  trx: Trx,
+  key: string,
+): Promise<{ readonly bodyHash: string; readonly decision: Decision } | undefined> {
   const row = await trx
-    .selectFrom('payments.usd_rate')
-    .select(['usd_e9', sql<string>`to_char(day, 'YYYY-MM-DD')`.as('table_day')])
-    .where('currency', '=', currency)
-    .where('day', '<=', sql<Date>`${day(atMs)}::date`)
-    .where('day', '>', sql<Date>`${day(atMs - RATE_DAYS_MAX * DAY_MS)}::date`)
-    .orderBy('day', 'desc')
+    .selectFrom('payments.request')
+    .selectAll()
+    .where('idempotency_key', '=', key)
     .executeTakeFirst();
-  return row && { usd_e9: row.usd_e9, day: row.table_day };
+  if (row === undefined) return undefined;
+  const kept = await keptDecision(trx, row.decision_id);
+  if (kept === undefined) throw new Error(`the decision ${row.decision_id} of a known key is gone`);
+  return { bodyHash: row.body_hash, decision: kept.decision };
 }

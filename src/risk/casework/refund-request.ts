@@ -1,5 +1,6 @@
 /** A request to decide about a refund, as the API and the command line take it. */
 import { z } from 'zod';
+import { accept, type Result, refuse } from '../../base/result.ts';
 
 const name = z
   .string()
@@ -22,3 +23,29 @@ export const refundRequestSchema = z.strictObject({
 });
 
 export type RefundRequest = z.output<typeof refundRequestSchema>;
+
+/** A request may say that it was made so long ago, and no more: refunds are counted in windows of time. */
+export const REQUEST_AGE_MAX_MS = 3_600_000;
+/** Clocks of callers may be so far ahead. */
+export const REQUEST_AHEAD_MAX_MS = 5 * 60_000;
+
+/**
+ * The time from which a request counts, in every window and for every deadline.
+ *
+ * A request that says it is older than the limit counts from now: else three refunds of one day could be dated into three.
+ * One from the future is refused, or counts from now when a clock may be that far off.
+ */
+export function countedFrom(
+  request: Pick<RefundRequest, 'requested_at'>,
+  nowMs: number,
+): Result<number, 'requested_at'> {
+  const statedMs = Date.parse(request.requested_at);
+  if (statedMs > nowMs + REQUEST_AHEAD_MAX_MS) {
+    const now = new Date(nowMs).toISOString();
+    return refuse(
+      'requested_at',
+      `expected a time up to now (${now}), found ${request.requested_at}: check the clocks`,
+    );
+  }
+  return accept(statedMs > nowMs || statedMs < nowMs - REQUEST_AGE_MAX_MS ? nowMs : statedMs);
+}

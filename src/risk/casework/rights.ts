@@ -4,6 +4,12 @@ import { type Database, ROLES, type Role } from '../store/schema.ts';
 
 export type Trx = Transaction<Database>;
 
+/** Whose rows they are. */
+export interface Owner {
+  readonly tenant: string;
+  readonly region: string;
+}
+
 /** Does the work under other rights, then goes on under those of payments. What fails undoes the transaction. */
 export async function asCases<T>(trx: Trx, work: () => Promise<T>): Promise<T> {
   await setRole(trx, 'cases');

@@ -250,8 +250,10 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
       });
       // A Sunday has no table: that of Friday holds.
       expect((await decided(deskOf(), 'k-eur-2', { ...euros, refund_id: 'eur-2' })).outcome).toBe('PAY');
-      const late = { ...euros, refund_id: 'eur-3', requested_at: new Date(NOW_MS + 3 * 86_400_000).toISOString() };
-      expect((await decided(deskOf(), 'k-eur-3', late)).outcome).toBe('HOLD');
+      const laterMs = NOW_MS + 3 * 86_400_000;
+      const late = { ...euros, refund_id: 'eur-3', requested_at: new Date(laterMs).toISOString() };
+      const then = deskOf({ clock: new ManualScheduler(laterMs) });
+      expect((await decided(then, 'k-eur-3', late)).outcome).toBe('HOLD');
     });
 
     test('a ledger that cannot be read holds, and pays nothing', async () => {

@@ -75,7 +75,7 @@ const CASES: readonly string[] = [
   `create table cases.verdict (
     decision_id text not null, actor text not null, refund_id text not null, hold_id text not null,
     verdict text not null check (verdict in ('release', 'deny')), reason text not null, at timestamptz not null, ${OWNED},
-    primary key (decision_id, actor))`,
+    primary key (decision_id, actor, verdict))`,
   `create function cases.refuse_change() returns trigger language plpgsql as $$ begin
     raise exception 'cases.% is append-only: % is refused', tg_table_name, lower(tg_op) using errcode = 'insufficient_privilege';
   end $$`,
