@@ -6,7 +6,7 @@ import { KillTally } from './support/kill-tally.ts';
 import { campaignSeed, recordResult } from './support/results.ts';
 
 const DELAYED = 40;
-const CALLS_MAX = 120;
+const CALLS_MAX = 80;
 const STEPS: readonly Reached[] = ['nothing', 'used', 'granted', 'framed'];
 const seed = campaignSeed();
 let rig: AccessRig;

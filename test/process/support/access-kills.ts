@@ -4,6 +4,7 @@
  */
 import type { CustodyEvent } from '../../../src/evidence/event/event.ts';
 import { AccessBench, grantArgs } from '../../support/access-bench.ts';
+import { randomId } from '../../support/opening-bench.ts';
 import { until } from '../../support/until.ts';
 import { DoorDaemon, type KillCall, type KillMoment, type Work } from './door-daemon.ts';
 
@@ -36,7 +37,7 @@ export class AccessRig {
   static async make(codes: number): Promise<AccessRig> {
     const rig = new AccessRig(await AccessBench.withHands());
     await rig.#daemon.ready();
-    for (let i = 0; i < codes; i += 1) await rig.#grant(`${10_000_000 + i}`);
+    await rig.#grant(Array.from({ length: codes }, (_, i) => `${10_000_000 + i}`));
     return rig;
   }
 
@@ -70,16 +71,17 @@ export class AccessRig {
     return mine;
   }
 
-  /** Over when the daemon says in its log lines that the opening ended. */
+  /** Over when the daemon says in its log lines that the opening ended, or at the keypad that it opens nothing. */
   #typing({ code }: Code): Work {
     const { hands } = this.#bench;
     const ends = (): number => this.#daemon.linesWith('an opening ended');
-    let before = 0;
+    const told = (): readonly string[] => hands?.told('pad') ?? [];
+    let before = { ends: 0, told: 0 };
     const begin = (): void => {
-      before = ends();
+      before = { ends: ends(), told: told().length };
       hands?.type('pad', code);
     };
-    return { begin, isOver: () => ends() > before };
+    return { begin, isOver: () => ends() > before.ends || told().slice(before.told).includes('R') };
   }
 
   /** The same code, until it is said to be used. */
@@ -115,13 +117,16 @@ export class AccessRig {
     return granted.length > 0 ? 'granted' : 'used';
   }
 
-  async #grant(code: string): Promise<void> {
+  async #grant(codes: readonly string[]): Promise<void> {
     const bench = this.#bench;
     const started = (await this.#daemon.entries()).filter(({ type }) => type === 'gateway.started').at(-1);
-    const args = grantArgs(code, started?.data['access_key']);
-    const { bytes, hash } = bench.ops.sign(await this.#daemon.command('grant', args));
-    await bench.publish(bytes);
-    await until('the code is granted', () => bench.heard(hash) !== undefined);
-    this.#codes.push({ code, credential: String(args['credential']) });
+    const command = await this.#daemon.command('grant', {});
+    for (const code of codes) {
+      const args = grantArgs(code, started?.data['access_key']);
+      const { bytes, hash } = bench.ops.sign({ ...command, id: randomId(), args });
+      await bench.publish(bytes);
+      await until('the code is granted', () => bench.heard(hash) !== undefined);
+      this.#codes.push({ code, credential: String(args['credential']) });
+    }
   }
 }

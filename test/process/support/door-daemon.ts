@@ -20,14 +20,17 @@ import { sabotage } from './sabotage.ts';
 
 const START_LIMIT_MS = 60_000;
 const LOOK_AGAIN_MS = 10;
+/** What is still written once the end of a work was told. */
+const TAIL_MS = 1_000;
 /** Calls that make something durable, or tell of it. */
 const CALLS = ['pwrite64', 'fsync', 'fdatasync', 'write'];
 /** Where its log lines go: between an entry that is durable and the frame that it is for stands "unlocking". */
-const LINES = 'stdout';
+const LINES = 'stderr';
+const LINES_FD = 2;
 
 export interface KillCall {
   readonly at: 'call';
-  /** Below the data directory, without numbers of logs; or `stdout`. */
+  /** Below the data directory, without numbers of logs; or `stderr`. */
   readonly file: string;
   readonly call: string;
   /** From 1. */
@@ -101,6 +104,7 @@ export class DoorDaemon {
     // Chance is the point here: there is nothing to wait for.
     else if (moment.at === 'delay') await new Promise((resolve) => setTimeout(resolve, moment.ms));
     else await until('killed at the call, or over', () => !child.running || work.isOver());
+    if (moment.at === 'call') await until('killed at the call', () => !child.running, TAIL_MS).catch(() => undefined);
     const inTime = moment.at !== 'call' || !child.running;
     child.signal('SIGKILL');
     await child.exit();
@@ -112,11 +116,12 @@ export class DoorDaemon {
   /** The calls of one whole work, in order: where a later one can be killed. */
   async findCalls(work: Work): Promise<readonly KillCall[]> {
     const { pid } = await this.ready();
-    const lines = readlinkSync(`/proc/${pid}/fd/1`);
+    const lines = readlinkSync(`/proc/${pid}/fd/${LINES_FD}`);
     const logFile = this.#bench.dir.file('trace');
     const trace = await sabotage(pid, { inject: [], trace: CALLS, logFile });
     await work.begin();
     await until('the work is over', work.isOver);
+    await new Promise((resolve) => setTimeout(resolve, TAIL_MS));
     const counts = new Map<string, number>();
     return (await trace.stop()).flatMap(({ name: call, args }) => {
       const path = args[0]?.path ?? '';
@@ -157,7 +162,7 @@ export class DoorDaemon {
 
   /** Of its present run. */
   linesWith(text: string): number {
-    return this.#child?.lines().filter((line) => line.includes(text)).length ?? 0;
+    return this.#child?.lines('err').filter((line) => line.includes(text)).length ?? 0;
   }
 
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
@@ -167,7 +172,9 @@ export class DoorDaemon {
   #trap(pid: number, { file, call, nth }: KillCall) {
     const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(join(`/proc/${pid}/fd`, fd)));
     const paths =
-      file === LINES ? [readlinkSync(`/proc/${pid}/fd/1`)] : open.filter((path) => this.#fileOf(path) === file);
+      file === LINES
+        ? [readlinkSync(`/proc/${pid}/fd/${LINES_FD}`)]
+        : open.filter((path) => this.#fileOf(path) === file);
     if (paths.length === 0) throw new Error(`${file} is not open: ${open.join()}`);
     const logFile = this.#bench.dir.file('trap');
     return sabotage(pid, { inject: [`${call}:signal=SIGKILL:when=${nth}`], trace: [call], paths, logFile });
