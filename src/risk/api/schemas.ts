@@ -9,7 +9,7 @@ import { PROBLEM_CODES } from './problems.ts';
 import { ROLES } from './roles.ts';
 
 const ms = z.int().min(0).describe('milliseconds since 1970 UTC');
-const eventRef = z.string().describe('<origin>#<n> of a verified entry, <source>:<id> of a claim, or refund:<id>');
+const eventRef = z.string().describe('<origin>#<n> of a verified entry, or <source>:<id> of a claim');
 const outcome = z.enum(OUTCOMES).meta({ id: 'Outcome', description: 'To refuse for good is an act of a person.' });
 
 const reason = z
@@ -19,6 +19,7 @@ const reason = z
     text: z.string(),
     wording: z.strictObject({ customer: z.string(), analyst: z.string(), regulator: z.string() }),
     events: z.array(eventRef),
+    refunds: z.array(z.string()).optional().describe('refunds that count with this one, itself among them'),
   })
   .meta({ id: 'Reason' });
 

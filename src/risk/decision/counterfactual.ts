@@ -3,8 +3,9 @@
  * happen are tried: evidence that arrives, a contradiction that is explained, time that passes.
  */
 import { CONTRADICTIONS } from './contradictions.ts';
-import { judge, legOf, type Verdict } from './decide.ts';
+import { judge, type Verdict } from './decide.ts';
 import type { Facts, ParcelFacts, Signal } from './facts.ts';
+import { legOf } from './leg-of.ts';
 import { OUTCOMES, type Outcome } from './outcome.ts';
 import type { Parameters } from './ruleset.ts';
 import { SIGNAL_NAMES, SIGNALS } from './signals.ts';

@@ -11,8 +11,9 @@ import type { JsonObject } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import { CONTRADICTIONS } from './contradictions.ts';
 import { type Entitlement, entitlements, legEvidence } from './eligibility.ts';
-import type { Contradiction, Dependency, Facts, RefundKind } from './facts.ts';
+import type { Contradiction, Dependency, Facts } from './facts.ts';
 import { type Evidence, isHard } from './grade.ts';
+import { legOf } from './leg-of.ts';
 import { type Outcome, pays, stricter } from './outcome.ts';
 import {
   contradictionReason,
@@ -95,11 +96,6 @@ export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: J
     release_when: [...new Set(claims.flatMap(({ release_when }) => release_when ?? []))],
     evidence,
   };
-}
-
-/** The leg that a kind of refund stands on. */
-export function legOf(kind: RefundKind): 'forward' | 'return' {
-  return kind === 'return' ? 'return' : 'forward';
 }
 
 export function sha256Json(crypto: Pick<EvidenceCrypto, 'sha256'>, value: object): string {

@@ -22,6 +22,8 @@ export interface Reason {
   readonly text: string;
   readonly wording: Wording;
   readonly events: readonly EventRef[];
+  /** Refunds that count with this one, itself among them. */
+  readonly refunds?: readonly string[];
 }
 
 const ENTITLEMENTS: Readonly<Record<EntitlementCode, readonly [customer: string, analyst: string]>> = {
@@ -72,7 +74,9 @@ export function contradictionReason(code: ContradictionCode, outcome: Outcome, e
 export function ruleReason(rule: Rule, finding: Finding): Reason {
   const analyst = `${rule.title}: ${finding.observed} (threshold: ${finding.threshold})`;
   const regulator = `Rule ${rule.code}, ${rule.title}. Seen: ${finding.observed}. It fires at: ${finding.threshold}. It asks for ${rule.outcome}, which a person can change.`;
-  return reason(rule.code, rule.outcome, { customer: rule.customer, analyst, regulator }, finding.events);
+  const { events, refunds } = finding;
+  const made = reason(rule.code, rule.outcome, { customer: rule.customer, analyst, regulator }, events);
+  return refunds === undefined ? made : { ...made, refunds };
 }
 
 export function errorReason(rule: Rule): Reason {

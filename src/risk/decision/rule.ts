@@ -30,6 +30,8 @@ export interface Finding {
   readonly observed: string;
   readonly threshold: string;
   readonly events: readonly EventRef[];
+  /** Refunds of the same operator that count with this one. */
+  readonly refunds?: readonly string[];
   /** The facts that this rule needs are not there, so it could not fire. */
   readonly blind?: boolean;
   /** The refund can never be paid as it stands, whatever becomes of a hold. */

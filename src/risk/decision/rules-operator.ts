@@ -4,6 +4,7 @@
  * Windows are half open: a refund exactly one window ago is no longer in it.
  */
 import type { EventRef, Facts, RecentRefund } from './facts.ts';
+import { legOf } from './leg-of.ts';
 import { compareUsd } from './money.ts';
 import { poissonTailMicro } from './poisson.ts';
 import { type Finding, type Rule, seen, unseen } from './rule.ts';
@@ -46,8 +47,11 @@ function above(refund: RecentRefund, usdMinor: number): boolean {
   return compareUsd(refund, usdMinor) === 1;
 }
 
-function refsOf(refunds: readonly RecentRefund[]): readonly EventRef[] {
-  return refunds.map(({ refund_id }) => `refund:${refund_id}`);
+/** Of several refunds: which they are, and what is known of the custody of the one that is asked for. */
+function several(facts: Facts, refunds: readonly RecentRefund[], finding: Finding): Finding {
+  const leg = legOf(facts.refund.kind);
+  const events: readonly EventRef[] = facts.parcels.flatMap((parcel) => parcel[leg].events);
+  return { ...finding, events, refunds: refunds.map(({ refund_id }) => refund_id) };
 }
 
 export function dollars(usdMinor: number): string {
@@ -63,7 +67,8 @@ function velocity(facts: Facts, parameters: Parameters): Finding {
   const large = together(facts, velocity_window_ms, velocity_usd_minor);
   const span = `${dollars(velocity_usd_minor)} in ${hours(velocity_window_ms)}`;
   const hit = large.length >= velocity_count;
-  return seen(hit, `${large.length} refunds over ${span}`, `${velocity_count} over ${span}`, refsOf(large));
+  const finding = seen(hit, `${large.length} refunds over ${span}`, `${velocity_count} over ${span}`);
+  return several(facts, large, finding);
 }
 
 function unusualVelocity(facts: Facts, parameters: Parameters): Finding {
@@ -74,12 +79,8 @@ function unusualVelocity(facts: Facts, parameters: Parameters): Finding {
   const raised = facts.patterns?.promotion === true ? Math.floor((usual * parameters.promotion_milli) / MILLI) : usual;
   const chance = poissonTailMicro(large.length, raised);
   const hit = large.length > 1 && chance < parameters.velocity_tail_micro;
-  return seen(
-    hit,
-    `${large.length} where ${raised} thousandths are usual: ${chance} in a million`,
-    threshold,
-    refsOf(large),
-  );
+  const observed = `${large.length} where ${raised} thousandths are usual: ${chance} in a million`;
+  return several(facts, large, seen(hit, observed, threshold));
 }
 
 function consecutive(facts: Facts, parameters: Parameters): Finding {
@@ -94,12 +95,8 @@ function consecutive(facts: Facts, parameters: Parameters): Finding {
   }
   const { consecutive_count } = parameters;
   const text = `${consecutive_count} in a row of at least ${dollars(least)}`;
-  return seen(
-    run.length >= consecutive_count,
-    `${run.length} in a row of at least ${dollars(least)}`,
-    text,
-    refsOf(run),
-  );
+  const hit = run.length >= consecutive_count;
+  return several(facts, run, seen(hit, `${run.length} in a row of at least ${dollars(least)}`, text));
 }
 
 function pairOf(facts: Facts, { pair_approvals, pair_share_milli }: Parameters): Finding {

@@ -39,7 +39,7 @@ describe('R01: three refunds over $100 in 24 hours', () => {
     expect(hits(of).includes('R01')).toBe(hit);
     if (hit) {
       expect(decided(of).outcome).toBe('HOLD');
-      expect(decided(of).reasons.find(({ code }) => code === 'R01')?.events).toContain('refund:r-1');
+      expect(decided(of).reasons.find(({ code }) => code === 'R01')?.refunds).toContain('r-1');
     }
   });
 
