@@ -1,0 +1,100 @@
+/**
+ * The work beside the decisions, round after round: late facts, then what falls due, and commands on their way out.
+ *
+ * Several services may do it on one database: whatever one of them did, the others find done.
+ */
+import { sleep } from '../../base/abort.ts';
+import { Backoff } from '../../base/backoff.ts';
+import type { Scheduler } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+import { LateFacts, type LateReport } from './late-facts.ts';
+import { Outbox, type OutboxStatus } from './outbox.ts';
+import { type ActionSink, type Delivered, OutboxWorker } from './outbox-worker.ts';
+import type { RefundDeskParts } from './refund-desk.ts';
+import { Sweep, type SweepReport } from './sweep.ts';
+
+export interface CaseworkerParts extends Omit<RefundDeskParts, 'clock'> {
+  readonly scheduler: Scheduler;
+  /** Without it commands wait in the outbox. */
+  readonly sink?: ActionSink;
+  /** Between two rounds. */
+  readonly everyMs?: number;
+}
+
+export interface Round {
+  readonly late: LateReport;
+  readonly swept: SweepReport;
+  readonly sent: Delivered;
+}
+
+export interface CaseworkStatus {
+  readonly outbox: OutboxStatus;
+  /** Holds that are open, and those of them whose deadline has passed. */
+  readonly holds: { readonly open: number; readonly overdue: number };
+}
+
+const EVERY_MS = 1_000;
+const NOTHING: Delivered = { taken: 0, failed: 0, fenced: 0 };
+
+export class Caseworker {
+  readonly #parts: CaseworkerParts;
+  readonly #late: LateFacts;
+  readonly #sweep: Sweep;
+  readonly #outbox: Outbox;
+  readonly #worker: OutboxWorker | undefined;
+
+  constructor(parts: CaseworkerParts) {
+    const { scheduler, sink, logger, database } = parts;
+    this.#parts = parts;
+    this.#late = new LateFacts({ ...parts, clock: scheduler });
+    this.#sweep = new Sweep({ ...parts, clock: scheduler });
+    this.#outbox = new Outbox(database);
+    this.#worker = sink && new OutboxWorker({ outbox: this.#outbox, sink, scheduler, logger });
+  }
+
+  /** One round. Rejects where the database does, or when the signal fires. */
+  async once(signal: AbortSignal): Promise<Round> {
+    const late = await this.#late.look(signal);
+    const swept = await this.#sweep.due(signal);
+    const sent = (await this.#worker?.deliverDue(signal)) ?? NOTHING;
+    return { late, swept, sent };
+  }
+
+  /** Until the signal fires. Commands leave while a round is at work; a database that is away is asked again. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#rounds(signal), this.#worker?.run(signal)]);
+  }
+
+  async status(nowMs = this.#parts.scheduler.wallMs()): Promise<CaseworkStatus> {
+    const outbox = await this.#outbox.status();
+    const holds = await this.#parts.database.as('payments', (trx) =>
+      trx
+        .selectFrom('payments.hold')
+        .select(({ fn }) => [
+          fn.countAll<number>().as('open'),
+          fn.countAll<number>().filterWhere('deadline_at', '<=', new Date(nowMs)).as('overdue'),
+        ])
+        .where('state', '=', 'open')
+        .executeTakeFirstOrThrow(),
+    );
+    return { outbox, holds: { open: Number(holds.open), overdue: Number(holds.overdue) } };
+  }
+
+  async #rounds(signal: AbortSignal): Promise<void> {
+    const { scheduler, logger, everyMs = EVERY_MS } = this.#parts;
+    const pause = new Backoff({ firstMs: everyMs, maxMs: 30_000 });
+    while (!signal.aborted) {
+      let waitMs = everyMs;
+      try {
+        await this.#late.look(signal);
+        await this.#sweep.due(signal);
+        pause.reset();
+      } catch (error) {
+        if (signal.aborted) return;
+        waitMs = pause.nextMs();
+        logger.error({ error: messageOf(error) }, 'a round of casework failed');
+      }
+      await sleep(scheduler, waitMs, signal).catch(() => undefined);
+    }
+  }
+}
