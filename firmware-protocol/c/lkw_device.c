@@ -272,6 +272,11 @@ static size_t answer_prove(lkw_device *device, const uint8_t *mac_g, uint32_t up
     if (key != NULL) {
         handshake_mac(key, 2, device->transcript, device->pending_mac, expected);
     }
+    /* Started anew between HELLO and PROVE: nobody's forgery. */
+    if (!device->pending && !device->in_session) {
+        device->counts[LKW_COUNT_NO_SESSION]++;
+        return 0;
+    }
     if (key == NULL || lkw_differ(expected, mac_g, 16) != 0) {
         device->counts[LKW_COUNT_FORGED]++;
         return 0;

@@ -19,6 +19,8 @@ export interface WireHub {
   readonly fromDevices: readonly Sound[];
   /** Bytes to the gateway, from nobody who belongs here. */
   inject(bytes: Uint8Array): void;
+  /** Bytes to one device, from nobody who belongs here. */
+  whisper(device: number, bytes: Uint8Array): void;
   /** Called with each frame of the gateway before a device hears it. */
   onQuestion(listener: (frame: Sound) => void): void;
   pull(device: number): void;
@@ -87,6 +89,7 @@ export async function openHub({ devices, holdMs = 0 }: HubOptions): Promise<Wire
     fromGateway,
     fromDevices,
     inject: (bytes) => pty.send(bytes),
+    whisper: (device, bytes) => void ports[device]?.write(Buffer.from(bytes)),
     onQuestion: (listener) => {
       question = listener;
     },

@@ -40,7 +40,13 @@ export interface RunningLine {
   changes(device: string): readonly string[];
 }
 
-export function startLine(path: string, devices: readonly LatchkeySettings[], marginMs = 200): RunningLine {
+/** `wallMs`: what the clock shows, where somebody says where it has it from. */
+export function startLine(
+  path: string,
+  devices: readonly LatchkeySettings[],
+  marginMs = 200,
+  wallMs?: () => number,
+): RunningLine {
   const readings: Reading[] = [];
   const metrics = new MemoryMetrics();
   const startMs = scheduler.monotonicMs();
@@ -48,7 +54,13 @@ export function startLine(path: string, devices: readonly LatchkeySettings[], ma
   const line = new LatchkeyLine({
     port: portAt(path, metrics),
     sink: (reading) => void readings.push(reading),
-    observer: { observe: () => ({ wallMs: 0, upMs: upMs(), clock: { src: 'none' as const } }) },
+    observer: {
+      observe: () => ({
+        wallMs: wallMs?.() ?? 0,
+        upMs: upMs(),
+        clock: { src: wallMs === undefined ? ('none' as const) : ('ntp' as const) },
+      }),
+    },
     scheduler,
     logger,
     metrics,

@@ -96,7 +96,15 @@ static void randomness(void *context, uint8_t out[16])
     }
 }
 
-static const lkw_hooks hooks = {keep, fire, is_pairing, randomness, NULL};
+/* On a board: its display, or the records that it keeps for itself. */
+static void take_time(void *context, const uint8_t unix_ms[8])
+{
+    (void)context;
+    printf("time %llu\n", (unsigned long long)lkw_get32(unix_ms) | (unsigned long long)lkw_get32(unix_ms + 4) << 32);
+    fflush(stdout);
+}
+
+static const lkw_hooks hooks = {keep, fire, is_pairing, randomness, take_time};
 
 /* On a board: the pins of its switches, before the first frame says anything of them. */
 static void read_switches(board *own)

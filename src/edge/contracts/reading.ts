@@ -78,6 +78,8 @@ export interface DeviceReading {
   readonly reason: string;
   /** For `lost` and `found` after a loss: when it last answered. */
   readonly lastAnswerUpMs?: number;
+  /** With `events_lost`: how many events of the device nobody will ever hear. */
+  readonly missing?: number;
   /** What it is, where its driver knows. */
   readonly what?: 'board' | 'scanner' | 'scale' | 'sensor' | 'reader' | 'camera';
   /** Who it says that it is: make, model, serial number, as far as it tells. At most 64 printable characters. */

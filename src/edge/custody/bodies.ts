@@ -173,6 +173,7 @@ export function deviceBody(reading: DeviceReading, compartments: readonly string
   const kind = reading.what ?? (compartments.length > 0 ? 'board' : undefined);
   if (kind !== undefined) data['kind'] = kind;
   if (reading.lastAnswerUpMs !== undefined) data['last_answer_up_ms'] = count(reading.lastAnswerUpMs);
+  if (reading.missing !== undefined) data['missing'] = count(reading.missing);
   data['reason'] = reading.reason;
   return { data, device: reading.device, type: `device.${reading.state}` };
 }

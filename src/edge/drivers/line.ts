@@ -26,6 +26,8 @@ export interface DeviceStatus {
   readonly lastAnswerUpMs?: number;
   /** What to do, where it is lost or faulted and a person can help. */
   readonly remedy?: string;
+  /** What it counts itself since it started, by its own names: damage, forgeries, dropped events. Over the open wire. */
+  readonly counters?: Readonly<Record<string, number>>;
   /** Of a polled board, since the start. */
   readonly polls?: {
     readonly asked: number;

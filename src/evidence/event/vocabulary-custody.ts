@@ -171,6 +171,8 @@ const deviceState = object(
     last_answer_up_ms: int(),
     compartments: array(nameField),
     compartments_more: count,
+    /** Events of the device that are lost for good. */
+    missing: count,
     sensor: sensorClaim,
   },
 );

@@ -269,6 +269,13 @@ test('a device whose challenges are used up gives none again until it starts ane
   expect(gateway.session?.boot).toBe(6);
 });
 
+test('a device that starts anew between HELLO and PROVE accuses nobody', async () => {
+  gateway.hear(await device.hear(gateway.hello()));
+  await device.restart({ boot: 6 });
+  expect((await device.hear(gateway.line)).length).toBe(0);
+  expect(await device.counts()).toMatchObject({ noSession: 1, forged: 0 });
+});
+
 test('a session that fell silent is over also for ASSIGN, before any sealed frame says so', async () => {
   const assign = lineOf(openContent(false, 255, OPEN_TYPES.ASSIGN, join(IDENTITY, Uint8Array.of(9))));
   device.nowMs += 60_000;

@@ -1,6 +1,6 @@
 /**
  * What a gateway knows of one device, in a file of mode 0600: who it is, the key in use, the next key while it is rotated, the
- * highest boot number that was seen under it, and how many events that boot had (PROTOCOL.md sections 9 and 11). Replaced as a whole, durably, before
+ * highest boot number that was seen under it, how many events that boot had, and what was told of its counters (PROTOCOL.md sections 9 and 11). Replaced as a whole, durably, before
  * anything that relies on it is said on the wire.
  */
 import { constants } from 'node:fs';
@@ -11,6 +11,7 @@ import type { WireKey } from '../../../../firmware-protocol/codec/session.ts';
 import { base64, hex, unbase64, unhex, utf8, utf8Text } from '../../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../../base/errors.ts';
 import { isMissing, makeDirectory, writeFileDurably } from '../../../platform/durable-file.ts';
+import type { ToldCounts } from './device-counts.ts';
 
 const FILE_BYTES_MAX = 4_096;
 const KEY_BYTES = 16;
@@ -22,16 +23,26 @@ export interface DeviceKeys {
   readonly boot: number;
   /** Newest event number of that boot that is known here: at the last opening of a session or orderly stop. */
   readonly events?: number;
+  /** What was told of its own counters in that boot. */
+  readonly told?: ToldCounts;
 }
 
 const keySchema = z.strictObject({ number: z.int().min(1).max(65_535), key: z.string().max(24) });
+const countSchema = z.int().min(0).max(0xffff_ffff);
+const toldSchema = z.strictObject({
+  forged: countSchema,
+  replayed: countSchema,
+  skipped: countSchema,
+  dropped: countSchema,
+});
 const fileSchema = z.strictObject({
   latchkey_device_keys: z.literal(1),
   identity: z.string().regex(/^[0-9a-f]{16}$/),
   current: keySchema.exactOptional(),
   next: keySchema.exactOptional(),
   boot: z.int().min(0).max(0xffff_ffff),
-  events: z.int().min(0).max(0xffff_ffff).exactOptional(),
+  events: countSchema.exactOptional(),
+  told: toldSchema.exactOptional(),
 });
 
 /** Undefined when there is no file. Throws KEY_PERMISSIONS when others may read it, KEY_LOST when it holds something else. */
@@ -67,6 +78,7 @@ export async function writeDeviceKeys(path: string, keys: DeviceKeys): Promise<v
     ...(keys.next !== undefined && { next: shown(keys.next) }),
     boot: keys.boot,
     ...(keys.events !== undefined && { events: keys.events }),
+    ...(keys.told !== undefined && { told: keys.told }),
   };
   try {
     await makeDirectory(dirname(path));
@@ -93,11 +105,12 @@ function parse(text: string): DeviceKeys | undefined {
   const current = keyOf(read.data.current);
   const next = keyOf(read.data.next);
   if (current === null || next === null) return undefined;
-  const { boot, events } = read.data;
+  const { boot, events, told } = read.data;
   return {
     identity,
     boot,
     ...(events !== undefined && { events }),
+    ...(told !== undefined && { told }),
     ...(current && { current }),
     ...(next && { next }),
   };

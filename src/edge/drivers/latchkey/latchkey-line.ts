@@ -12,6 +12,7 @@ import { sleep } from '../../../base/abort.ts';
 import { hex } from '../../../base/bytes.ts';
 import type { Timer } from '../../../base/clock.ts';
 import { messageOf } from '../../../base/errors.ts';
+import type { Observed } from '../../contracts/observed.ts';
 import type { SensorClaim } from '../../contracts/reading.ts';
 import type { DeviceStatus, Line, LineParts, LineStatus, UnlockAnswer } from '../line.ts';
 import { LinePort } from '../line-port.ts';
@@ -50,7 +51,7 @@ interface Entry {
   claim?: SensorClaim;
   lastAnswerUpMs?: number;
   /** What goes on, by its name; each ends by itself. */
-  readonly attacks: Map<Refusal, Timer>;
+  readonly attacks: Map<string, Timer>;
   lookedAtMs?: number;
 }
 
@@ -98,6 +99,8 @@ export class LatchkeyLine implements Line {
         {
           found: (_device, claim) => this.#found(entry, claim),
           failed: (_device, fault, detail) => this.#failed(entry, fault, detail),
+          missed: (_device, events) => this.#missed(entry, events),
+          attacked: (_device, what) => this.#attacked(entry, `${what}_at_device`),
           polled: (_device, polled, askedAtMs) => {
             const observed = parts.observer.observe();
             entry.lastAnswerUpMs = observed.upMs;
@@ -107,7 +110,7 @@ export class LatchkeyLine implements Line {
           },
           collides: (_device, identity) => this.#collides(entry, identity),
         },
-        now,
+        { monotonicMs: now, wallMs: () => knownWallMs(parts.observer.observe()) },
       );
       const readings = new WireReadings(parts, settings);
       const entry: Entry = { device, readings, state: 'unknown', reason: '', attacks: new Map() };
@@ -154,6 +157,7 @@ export class LatchkeyLine implements Line {
 
   status(): LineStatus {
     const devices = this.#entries.map(({ device, state, reason, lastAnswerUpMs }): DeviceStatus => {
+      const { counters } = device;
       const remedy = state === 'lost' || state === 'faulted' ? remedyFor(reason) : undefined;
       return {
         name: device.settings.name,
@@ -161,6 +165,7 @@ export class LatchkeyLine implements Line {
         state,
         reason,
         ...(lastAnswerUpMs !== undefined && { lastAnswerUpMs }),
+        ...(counters !== undefined && { counters }),
         ...(remedy !== undefined && { remedy }),
       };
     });
@@ -242,11 +247,18 @@ export class LatchkeyLine implements Line {
     logger.debug({ port: port.name, device: entry.device.settings.name, fault, detail }, 'a device failed');
     const isLoss = fault === 'no_reply' || fault === 'reset' || fault === 'spent';
     this.#become(entry, isLoss ? 'lost' : 'faulted', fault);
-    // It goes on speaking: what was lost is told, and its state is looked at anew.
-    if (fault === 'events_lost' && entry.claim !== undefined) this.#become(entry, 'found', 'authenticated');
   }
 
-  #become(entry: Entry, state: 'found' | 'lost' | 'faulted', reason: string): void {
+  /** It goes on speaking: what was lost is told, and its state is looked at anew. */
+  #missed(entry: Entry, events: number): void {
+    const { port, logger, metrics } = this.#parts;
+    metrics.count('wire_events_lost', events, { port: port.name });
+    logger.warn({ port: port.name, device: entry.device.settings.name, events }, 'a device lost events');
+    this.#become(entry, 'faulted', 'events_lost', events);
+    if (entry.claim !== undefined) this.#become(entry, 'found', 'authenticated');
+  }
+
+  #become(entry: Entry, state: 'found' | 'lost' | 'faulted', reason: string, missing?: number): void {
     if (entry.state === state && entry.reason === reason && state !== 'found') return;
     // A device that was never there is not lost by a reset.
     if (reason === 'reset' && entry.state !== 'found') return;
@@ -269,6 +281,7 @@ export class LatchkeyLine implements Line {
       reason,
       what,
       ...(lastAnswerUpMs !== undefined && { lastAnswerUpMs }),
+      ...(missing !== undefined && { missing }),
       ...(isProved && { sensor: claim, identity: identityText(claim) }),
     });
   }
@@ -287,14 +300,18 @@ export class LatchkeyLine implements Line {
   }
 
   #refused(party: Party, what: Refusal): void {
-    const { metrics, port, logger } = this.#parts;
+    const { metrics, port } = this.#parts;
     if (what === 'timeouts' || what === 'echoes' || what === 'unasked' || what === 'foreign') {
       this.#port.counts.add(what);
     }
     metrics.count('wire_refused', 1, { port: port.name, what });
     if (!ATTACKS.has(what)) return;
     const entry = this.#entries.find(({ device }) => device.settings.address === party.peer.address);
-    if (entry === undefined) return;
+    if (entry !== undefined) this.#attacked(entry, what);
+  }
+
+  #attacked(entry: Entry, what: string): void {
+    const { port, logger } = this.#parts;
     // Once a minute in the log, always in the counters.
     const before = entry.attacks.get(what);
     if (before === undefined) {
@@ -338,13 +355,17 @@ export class LatchkeyLine implements Line {
     return heard.frames.length === 0 && heard.damagedBytes === 0;
   }
 
-  #tellAttack(entry: Entry, what: Refusal, active: boolean): void {
+  #tellAttack(entry: Entry, what: string, active: boolean): void {
     const { observer, sink } = this.#parts;
     const observed = observer.observe();
     const reading = { kind: 'input', device: entry.device.settings.name, observed, what: 'tamper', active } as const;
     // Twice: a change of an input counts from its second reading on, and this one is certain.
     for (let sample = 0; sample < 2; sample += 1) sink({ ...reading, input: `line_${what}` });
   }
+}
+
+function knownWallMs({ wallMs, clock }: Observed): number | undefined {
+  return clock.src === 'none' ? undefined : wallMs;
 }
 
 function identityText({ identity, model, version }: SensorClaim): string {

@@ -16,6 +16,7 @@ import { LatchkeyError } from '../../../base/errors.ts';
 import { accept, type Result, refuse } from '../../../base/result.ts';
 import type { Port } from '../../contracts/port.ts';
 import { Conversation, type Outcome, type Party } from './conversation.ts';
+import { NOTHING_TOLD } from './device-counts.ts';
 import { type DeviceKeys, readDeviceKeys, writeDeviceKeys } from './key-file.ts';
 import { lookAround } from './look-around.ts';
 import type { LatchkeySettings } from './settings.ts';
@@ -123,8 +124,8 @@ class Pairing {
       const answer = await this.#line.ask(party, SEALED_TYPES.SET_KEY, setKeyBody(number, next.key));
       if (answer?.type === SEALED_TYPES.KEY_SET) {
         const boot = await this.#openWith(party, next);
-        const { identity, boot: bootBefore, events } = keys;
-        const kept: DeviceKeys = { identity, boot: bootBefore, current: next, ...(events !== undefined && { events }) };
+        const { current: _current, next: _next, ...known } = keys;
+        const kept: DeviceKeys = { ...known, current: next };
         await writeDeviceKeys(settings.key_file, atBoot(kept, boot));
         say(`key ${number} is in use`);
         return { identity: hex(keys.identity), key: number, boot };
@@ -230,6 +231,7 @@ class PairLine {
 /** Events are counted anew in each boot. */
 function atBoot(keys: DeviceKeys, boot: number): DeviceKeys {
   if (boot <= keys.boot) return keys;
-  const { events: _before, ...rest } = keys;
-  return { ...rest, boot };
+  const { events: _events, told: _told, ...rest } = keys;
+  // Nothing of the boot before is missing in this one.
+  return { ...rest, boot, ...(keys.boot > 0 && { told: NOTHING_TOLD }) };
 }

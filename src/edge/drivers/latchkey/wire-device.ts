@@ -27,9 +27,11 @@ import { base64url, hex } from '../../../base/bytes.ts';
 import { messageOf } from '../../../base/errors.ts';
 import type { SensorClaim } from '../../contracts/reading.ts';
 import type { Conversation, Outcome, Party } from './conversation.ts';
+import { type DeviceAttack, NOTHING_TOLD } from './device-counts.ts';
 import { type DeviceKeys, readDeviceKeys, writeDeviceKeys } from './key-file.ts';
 import type { LatchkeySettings } from './settings.ts';
 import { nodeWireCrypto } from './wire-crypto.ts';
+import { type WireClock, WireUpkeep } from './wire-upkeep.ts';
 
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
@@ -44,15 +46,17 @@ export type Fault =
   | 'duplicate_address'
   | 'unmeasured'
   | 'wrong_channels'
-  | 'events_lost'
   | 'reset';
 
 type Opened = Extract<Outcome, { kind: 'opened' }>;
 
 export interface WireDeviceListener {
   found(device: WireDevice, claim: SensorClaim): void;
-  /** `missing`: how many events are lost. */
   failed(device: WireDevice, fault: Fault, detail: string): void;
+  /** Events are lost for good. */
+  missed(device: WireDevice, events: number): void;
+  /** The device heard what nobody here had said. */
+  attacked(device: WireDevice, what: DeviceAttack): void;
   polled(device: WireDevice, polled: Polled, askedAtMs: number): void;
   /** Every answer of its address was damaged: whether two devices on the line have it. */
   collides(device: WireDevice, identity: Uint8Array): Promise<boolean>;
@@ -62,7 +66,7 @@ export class WireDevice {
   readonly settings: LatchkeySettings;
   readonly #conversation: Conversation;
   readonly #listener: WireDeviceListener;
-  readonly #now: () => number;
+  readonly #clock: WireClock;
   #party: Party | undefined;
   #keys: DeviceKeys | undefined;
   #capabilities: Capabilities | undefined;
@@ -79,12 +83,25 @@ export class WireDevice {
   /** Two devices were found at its address; until one of them opens a session. */
   #isDouble = false;
   #uptime = { deviceMs: 0, atMs: 0 };
+  readonly #upkeep: WireUpkeep;
 
-  constructor(settings: LatchkeySettings, conversation: Conversation, listener: WireDeviceListener, now: () => number) {
+  constructor(settings: LatchkeySettings, conversation: Conversation, listener: WireDeviceListener, clock: WireClock) {
     this.settings = settings;
     this.#conversation = conversation;
     this.#listener = listener;
-    this.#now = now;
+    this.#clock = clock;
+    this.#upkeep = new WireUpkeep({
+      keyFile: settings.key_file,
+      clock,
+      ask: (type, body) => this.#ask(type, body),
+      missed: (events) => listener.missed(this, events),
+      attacked: (what) => listener.attacked(this, what),
+    });
+  }
+
+  /** Its own counters, as it told them last in this session; absent before. */
+  get counters(): Readonly<Record<string, number>> | undefined {
+    return this.#upkeep.counters;
   }
 
   get capabilities(): Capabilities | undefined {
@@ -114,6 +131,7 @@ export class WireDevice {
       if (nowMs < this.#retryAtMs || !(await this.#open())) return;
     }
     await this.#poll();
+    if (this.isInSession) await this.#keepUp(() => this.#upkeep.turn());
   }
 
   /** Before this gateway stops: how many events it saw, so that the next start knows a device with fewer. */
@@ -177,10 +195,16 @@ export class WireDevice {
     // Lost and unread events have numbers too, so a device never has fewer than were seen of it (PROTOCOL.md section 9).
     const known = Math.max(boot === keys.boot ? (keys.events ?? 0) : 0, boot === this.#boot ? this.#accounted : 0);
     if (events < known) return this.#fail('went_back', `${events} events in boot ${boot} after ${known}`);
+    // Of another start nothing was told yet; of a device that was never heard, nobody missed anything.
+    const told = boot === keys.boot ? keys.told : keys.boot === 0 ? undefined : NOTHING_TOLD;
     if (boot !== keys.boot || key === keys.next || events !== (keys.events ?? 0)) {
       const isRotating = key === keys.current && keys.next !== undefined;
       const { identity } = keys;
-      const kept: DeviceKeys = { identity, current: key, boot, events, ...(isRotating && { next: keys.next }) };
+      const kept: DeviceKeys = {
+        ...{ identity, current: key, boot, events },
+        ...(isRotating && { next: keys.next }),
+        ...(told !== undefined && { told }),
+      };
       try {
         // Kept first: what is not on the disk would be believed again after a restart of this gateway.
         await writeDeviceKeys(this.settings.key_file, kept);
@@ -196,12 +220,13 @@ export class WireDevice {
       this.#accounted = 0;
     }
     this.#boot = boot;
+    this.#upkeep.begin(boot, told);
     const claim = await this.#learn(keys.identity, key, session);
     if (claim === undefined) return false;
     this.#openedAtMs = this.#now();
     this.#retryMs = RETRY_FIRST_MS;
     this.#listener.found(this, claim);
-    return true;
+    return this.#keepUp(() => this.#upkeep.turn());
   }
 
   /** What it can, and what runs on it. */
@@ -262,11 +287,24 @@ export class WireDevice {
     }
     const fresh = polled.events.filter(({ number }) => number > this.#acknowledged);
     const missing = missingOf(this.#accounted, fresh, polled);
-    if (missing > 0 && this.#isCounting) this.#listener.failed(this, 'events_lost', `${missing} events`);
+    if (missing > 0 && this.#isCounting && !(await this.#keepUp(() => this.#upkeep.jumped(missing)))) return;
     this.#isCounting = true;
     this.#acknowledged = fresh.at(-1)?.number ?? this.#acknowledged;
     this.#accounted = polled.more ? this.#acknowledged : polled.nextEvent - 1;
     this.#listener.polled(this, { ...polled, events: fresh }, askedAtMs);
+  }
+
+  /** False when the session ended over it. */
+  async #keepUp(work: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await work();
+    } catch (error) {
+      return this.#fail('key_unreadable', messageOf(error));
+    }
+  }
+
+  #now(): number {
+    return this.#clock.monotonicMs();
   }
 
   async #ask(

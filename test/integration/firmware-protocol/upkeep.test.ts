@@ -1,0 +1,108 @@
+/** The time and the counters of firmware in C, through the driver: what only the device saw is seen at the gateway. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { join as join8 } from '../../../firmware-protocol/codec/bytes.ts';
+import { lineOf, sealedHead } from '../../../firmware-protocol/codec/frame.ts';
+import { type Locker, startLocker } from '../../support/locker.ts';
+import { makeTempDir, type TempDir } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
+import { openHub, type WireHub } from '../../support/wire-hub.ts';
+import { pairAt, type RunningLine, startLine, wireSettings } from '../../support/wire-line.ts';
+
+const WALL_MS = 1_795_000_000_000;
+
+let dir: TempDir;
+let locker: Locker;
+let hub: WireHub;
+let running: RunningLine | undefined;
+beforeEach(async () => {
+  dir = makeTempDir();
+  locker = await startLocker({ dir: dir.path });
+  hub = await openHub({ devices: [locker.path] });
+  await pairAt(hub.path, settings(), locker.pairingCode);
+});
+afterEach(async () => {
+  await running?.line.stop();
+  running = undefined;
+  await hub.close();
+  await locker.stop();
+  dir.remove();
+});
+
+const settings = () => wireSettings('bank', dir.file('keys.json'));
+
+async function start(): Promise<RunningLine> {
+  await running?.line.stop();
+  const next = startLine(hub.path, [settings()], 200, () => WALL_MS);
+  running = next;
+  await until('its counters are read', () => next.line.status().devices[0]?.counters !== undefined);
+  return next;
+}
+
+const counterOf = ({ line }: RunningLine, name: string): number => line.status().devices[0]?.counters?.[name] ?? 0;
+const inputs = ({ readings }: RunningLine): readonly string[] => [
+  ...new Set(readings.flatMap((one) => (one.kind === 'input' && one.active ? [one.input] : []))),
+];
+const missing = ({ readings }: RunningLine): number =>
+  readings.reduce((sum, one) => sum + (one.kind === 'device' ? (one.missing ?? 0) : 0), 0);
+
+/** More than its queue holds, in one go. */
+const tooMuch = (): void =>
+  locker.hands(Array.from({ length: 12 }, (_, i) => `scan ]C0 ${String(i).padStart(190, '0')}`).join('\n'));
+
+const countLines = (): readonly string[] => locker.child.lines().filter((line) => /^(?: \d+){10}$/.test(line));
+
+/** As it counts them, once it has taken in what was typed before. */
+async function dropped(): Promise<number> {
+  const before = countLines().length;
+  locker.hands('counts');
+  await until('it says its counters', () => countLines().length > before);
+  return Number(countLines().at(-1)?.trim().split(' ').at(-1));
+}
+
+test('the device is told the time when its session opens', async () => {
+  await start();
+  expect(await locker.child.line(/^time /)).toBe(`time ${WALL_MS}`);
+});
+
+test('a frame forged to the device while the gateway is away, and one replayed, are told when it is back', async () => {
+  const first = await start();
+  // Not the last one: that would be a repetition.
+  const question = hub.fromGateway.filter(({ frame }) => frame.sealed).at(-3);
+  if (question === undefined) throw new Error('expected a sealed question');
+  await first.line.stop();
+  expect(inputs(first)).toEqual([]);
+  hub.whisper(0, lineOf(join8(sealedHead(false, 1, 99), new Uint8Array(20).fill(7))));
+  hub.whisper(0, question.line);
+  const second = await start();
+  await until('both are told', () => inputs(second).length >= 2);
+  expect(inputs(second)).toEqual(['line_forged_at_device', 'line_replayed_at_device']);
+  expect(counterOf(second, 'forged')).toBe(1);
+  // Not again by the next run.
+  const third = await start();
+  await until('it is polled', () => third.readings.some(({ kind }) => kind === 'board'));
+  expect(inputs(third)).toEqual([]);
+  expect(counterOf(third, 'forged')).toBe(1);
+});
+
+test('as many events as the device dropped are told as lost, also those of a time without a gateway, each once', async () => {
+  const first = await start();
+  tooMuch();
+  await until('a loss is told', () => missing(first) > 0);
+  const atFirst = await dropped();
+  await until('all of it', () => missing(first) === atFirst);
+  expect(first.changes('bank').slice(-2)).toEqual(['faulted events_lost', 'found authenticated']);
+
+  await first.line.stop();
+  tooMuch();
+  const away = (await dropped()) - atFirst;
+  expect(away).toBeGreaterThan(0);
+  const second = await start();
+  await until('the loss is told', () => missing(second) > 0);
+  await until('what was kept has come', () => second.readings.some(({ kind }) => kind === 'scan'));
+  expect(missing(second)).toBe(away);
+  expect(counterOf(second, 'events_dropped')).toBe(atFirst + away);
+
+  const third = await start();
+  await until('it is polled', () => third.readings.some(({ kind }) => kind === 'board'));
+  expect(missing(third)).toBe(0);
+});
