@@ -256,7 +256,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Print the JSON Schema of a kind of settings file, for editors',
     positionals: ['KIND'],
     options: {},
-    details: 'KIND is gateway, enrolments, receive, command or site.',
+    details: 'KIND is gateway, enrolments, receive, command or site; risk-api prints the OpenAPI document of the API.',
     load: async () => (await import('./commands/config-schema.ts')).configSchemaCommand,
   },
   ...DOOR_COMMANDS,

@@ -1,6 +1,7 @@
-/** `latchkey config schema`: the JSON Schema of a settings file, for editors. */
+/** `latchkey config schema`: the JSON Schema of a settings file, for editors, and the OpenAPI document of the risk API. */
 import { z } from 'zod';
 import { LatchkeyError } from '../../base/errors.ts';
+import { openApiText } from '../../risk/api/openapi.ts';
 import type { CommandRun } from '../command.ts';
 import { SETTINGS_KINDS, type SettingsKind } from '../settings-kinds.ts';
 
@@ -11,8 +12,9 @@ export const configSchemaCommand: CommandRun = async (args, io) => {
 
 /** Generated files under config/ are this text. Throws USAGE for a kind that there is not. */
 export function settingsSchemaText(kind: string): string {
+  if (kind === 'risk-api') return openApiText();
   if (!Object.hasOwn(SETTINGS_KINDS, kind)) {
-    const known = Object.keys(SETTINGS_KINDS).join(', ');
+    const known = [...Object.keys(SETTINGS_KINDS), 'risk-api'].join(', ');
     throw new LatchkeyError('USAGE', `expected one of ${known}, found ${JSON.stringify(kind)}`);
   }
   const { schema } = SETTINGS_KINDS[kind as SettingsKind];

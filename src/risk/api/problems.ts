@@ -3,7 +3,6 @@
  * and what to do stands in `detail`; nothing that was sent is repeated there but names of members.
  */
 export const PROBLEMS = {
-  malformed_request: [400, 'The request is not HTTP as this service reads it'],
   malformed_json: [400, 'The body is not JSON'],
   invalid_body: [422, 'The body is not what this endpoint takes'],
   invalid_path: [400, 'A name in the path is not of the form that it has here'],
