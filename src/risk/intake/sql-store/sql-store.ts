@@ -93,7 +93,7 @@ export class SqlStore implements IntakeStore {
       // Ranges are disjoint: if the last that begins there does not reach it, none does.
       const range = await trx
         .selectFrom('custody.range')
-        .select(['first', 'end_size', 'before_roots'])
+        .select(['first', 'end_size', 'before_roots', 'after_roots'])
         .where('origin', '=', origin)
         .where('first', '<=', size)
         .orderBy('first', 'desc')
@@ -109,6 +109,9 @@ export class SqlStore implements IntakeStore {
         .where('n', '<', size)
         .orderBy('n')
         .execute();
+      // Retention drops hashes in the end, and leaves the roots at the edges of ranges.
+      if (rows.length !== size - range.first)
+        return size === range.end_size ? frontierOf(size, range.after_roots) : undefined;
       for (const { leaf_hash } of rows) tree.push(plain(leaf_hash));
       return tree.frontier();
     });

@@ -1,0 +1,54 @@
+/**
+ * After something was taken away: its bytes, too. PostgreSQL leaves old rows, statistics and its write-ahead log as they
+ * are until somebody needs the place; tables are written anew here, and the log goes on to its next file.
+ *
+ * Copies elsewhere (backups, replicas, archives of the write-ahead log) are their keeper's.
+ */
+import { sql } from 'kysely';
+import { messageOf } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { RiskDatabase } from '../store/open-database.ts';
+
+export interface Compacted {
+  readonly tables: readonly string[];
+  /** What the server did not allow this login, or keeps by its settings: its administrator has to. */
+  readonly left: readonly string[];
+}
+
+const TABLE = /^[a-z]+\.[a-z0-9_]+$/;
+
+/** Takes each table for itself alone while it is written anew. */
+export async function compact(database: RiskDatabase, tables: readonly string[], logger: Logger): Promise<Compacted> {
+  const left: string[] = [];
+  const done: string[] = [];
+  await database.kysely.connection().execute(async (own) => {
+    const attempt = async (what: string, statement: string): Promise<boolean> => {
+      try {
+        await sql.raw(statement).execute(own);
+        return true;
+      } catch (error) {
+        logger.warn({ what, error: messageOf(error) }, 'the database did not let go of old bytes');
+        left.push(what);
+        return false;
+      }
+    };
+    // A large table takes longer than any question may.
+    await attempt('statement_timeout', 'set statement_timeout = 0');
+    for (const table of [...new Set(tables)].filter((name) => TABLE.test(name))) {
+      if (await attempt(`vacuum ${table}`, `vacuum (full, analyze) ${table}`)) done.push(table);
+    }
+    await attempt('vacuum pg_statistic', 'vacuum full pg_catalog.pg_statistic');
+    await attempt('wal_recycle', 'set wal_recycle = off');
+    // The first checkpoint ends in the file that is then left behind, and the second removes it.
+    for (const statement of ['checkpoint', 'select pg_switch_wal()', 'checkpoint']) {
+      if (!(await attempt('write-ahead log', statement))) break;
+    }
+    const { rows } = await sql<{ readonly recycle: string; readonly source: string }>`
+      select reset_val as recycle, source from pg_settings where name = 'wal_recycle'`.execute(own);
+    await attempt('reset', 'reset wal_recycle');
+    await attempt('reset', 'reset statement_timeout');
+    // Another process makes checkpoints there, and goes by the server's own setting.
+    if (database.durable && rows[0]?.recycle === 'on') left.push('wal_recycle is on: old files wait to be overwritten');
+  });
+  return { tables: done, left };
+}

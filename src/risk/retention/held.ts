@@ -1,0 +1,35 @@
+/** Parcels that somebody still needs: those of a refund that is held, disputed, looked into, or about to be paid. */
+import { sql, type Transaction } from 'kysely';
+import type { Database } from '../store/schema.ts';
+
+type Trx = Transaction<Database>;
+
+export type HeldBy = 'hold' | 'case' | 'dispute' | 'payment_ordered';
+
+export interface HeldParcel {
+  readonly parcel: string;
+  readonly by: HeldBy;
+  /** Name of the hold, case, dispute or refund. */
+  readonly name: string;
+}
+
+/** GDPR Art. 17(3)(e) and Art. 18: what a legal claim needs is kept until it is over. All of them unless one is named. */
+export async function heldParcels(trx: Trx, parcel?: string): Promise<readonly HeldParcel[]> {
+  const asked = parcel ?? null;
+  const { rows } = await sql<HeldParcel>`
+    with asked as (select parcel, refund_id from payments.refund_parcel where ${asked}::text is null or parcel = ${asked})
+    select a.parcel, 'hold' as by, h.hold_id as name
+      from asked a join payments.hold h on h.refund_id = a.refund_id and h.state = 'open'
+    union all
+    select a.parcel, 'case', c.case_id
+      from asked a join cases.case c on c.refund_id = a.refund_id and c.state = 'open'
+    union all
+    select a.parcel, 'dispute', d.dispute_ref
+      from asked a join payments.refund r on r.refund_id = a.refund_id
+      join payments.dispute d on d.payment_ref = r.payment_ref and d.result is null
+    union all
+    select a.parcel, 'payment_ordered', o.refund_id
+      from asked a join payments.outbox o on o.refund_id = a.refund_id and o.state = 'waiting'
+    order by 1, 2, 3`.execute(trx);
+  return rows;
+}

@@ -1,0 +1,21 @@
+/** How long what is kept: proposals, to be set by whoever answers for the data. */
+import { z } from 'zod';
+
+const days = z.int().min(1).max(36_500);
+
+export const retentionSchema = z
+  .strictObject({
+    bodies_days: days.default(540).describe('bodies of entries; 540 is the outer limit of a dispute at Visa'),
+    hashes_days: days.default(2_557).describe('leaf hashes; after that the roots of a log stay alone'),
+    claims_days: days.default(540).describe('claims of declared sources'),
+    source_events_days: days
+      .default(540)
+      .describe('that an event of a source was taken: it could come again after that'),
+  })
+  .refine(({ bodies_days, hashes_days }) => hashes_days >= bodies_days, {
+    error: 'hashes_days of at least bodies_days',
+    path: ['hashes_days'],
+  })
+  .prefault({});
+
+export type RetentionSettings = z.output<typeof retentionSchema>;
