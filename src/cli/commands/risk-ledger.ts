@@ -13,18 +13,19 @@ import { BatchSplitter } from '../../evidence/verify/split-batches.ts';
 import type { LogFinding } from '../../evidence/verify/verdict.ts';
 import { verifyBytes } from '../../evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
-import { parseClaims } from '../../risk/ledger/claims-file.ts';
+import { claimOf, claimRowsSchema } from '../../risk/ledger/claims-file.ts';
 import { foldLedger, type ParcelLedger } from '../../risk/ledger/fold.ts';
 import type { Claim, LedgerEntry } from '../../risk/ledger/inputs.ts';
 import { entriesAbout } from '../../risk/ledger/select.ts';
 import type { CommandIo, CommandRun } from '../command.ts';
+import { readJson } from '../read-json.ts';
 
 export const riskLedgerCommand: CommandRun = async (args, io) => {
   const [parcel = '', ...files] = args.positionals;
   const policy = policyIn(args.required('policy'));
   const claims = args.text('claims');
   const entries = files.flatMap((file) => verifiedEntries(file, policy));
-  const inputs = [...entriesAbout(parcel, entries), ...(claims === undefined ? [] : claimsIn(claims))];
+  const inputs = [...entriesAbout(parcel, entries), ...(claims === undefined ? [] : claimsIn(claims, parcel))];
   const ledger = foldLedger(parcel, inputs, Date.now());
   if (args.flag('json')) io.out(JSON.stringify(ledger));
   else show(ledger, io);
@@ -80,16 +81,10 @@ function entriesOf(batch: Uint8Array, logs: readonly LogFinding[]): readonly Led
   });
 }
 
-function claimsIn(file: string): readonly Claim[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(read(file)).toString());
-  } catch (error) {
-    throw new LatchkeyError('INPUT_UNREADABLE', `${file} is not JSON: ${messageOf(error)}`);
-  }
-  const claims = parseClaims(value);
-  if (!claims.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${file}: ${claims.detail}`);
-  return claims.value;
+function claimsIn(file: string, parcel: string): readonly Claim[] {
+  return readJson(file, claimRowsSchema)
+    .filter((row) => row.parcel === parcel)
+    .map(claimOf);
 }
 
 function read(file: string): Uint8Array {

@@ -2,11 +2,11 @@
 import { LatchkeyError } from '../../base/errors.ts';
 import { importPayments, importRates, paymentsSchema, ratesSchema } from '../../risk/casework/imports.ts';
 import { refundRequestSchema } from '../../risk/casework/refund-request.ts';
-import { type ClaimRow, claimRowsSchema } from '../../risk/ledger/claims-file.ts';
+import { claimOf, claimRowsSchema } from '../../risk/ledger/claims-file.ts';
 import type { CommandRun } from '../command.ts';
 import { showDecision } from '../describe-decision.ts';
 import { readJson } from '../read-json.ts';
-import { withRiskSide } from '../risk-store.ts';
+import { type RiskSide, withRiskSide } from '../risk-store.ts';
 
 export const riskRefundCommand: CommandRun = async (args, io) => {
   const request = readJson(args.positionals[0] ?? '', refundRequestSchema);
@@ -42,22 +42,35 @@ export const riskReplayCommand: CommandRun = async (args, io) => {
 
 export const riskImportCommand: CommandRun = async (args, io) => {
   const [kind = '', file = ''] = args.positionals;
-  return withRiskSide(args, io, async ({ database, ledger, owner }) => {
-    let count: number;
-    if (kind === 'payments') {
-      const rows = readJson(file, paymentsSchema);
-      await importPayments(database, rows, owner);
-      count = rows.length;
-    } else if (kind === 'rates') {
-      const taken = await importRates(database, readJson(file, ratesSchema), owner);
-      if (!taken.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${file}: ${taken.detail}; nothing was imported`);
-      count = taken.value;
-    } else if (kind === 'claims') {
-      const rows: readonly ClaimRow[] = readJson(file, claimRowsSchema);
-      for (const { parcel, ...claim } of rows) await ledger.claim(parcel, { kind: 'claim', ...claim }, Date.now());
-      count = rows.length;
-    } else throw new LatchkeyError('USAGE', `expected payments, rates or claims, found ${JSON.stringify(kind)}`);
-    io.out(args.flag('json') ? JSON.stringify({ kind, count }) : `${count} ${kind} imported`);
-    return 0;
-  });
+  // Read before the database is opened: a file that is wrong takes no lock.
+  const keep = importOf(kind, file);
+  const count = await withRiskSide(args, io, keep);
+  io.out(args.flag('json') ? JSON.stringify({ kind, count }) : `${count} ${kind} imported`);
+  return 0;
 };
+
+function importOf(kind: string, file: string): (side: RiskSide) => Promise<number> {
+  if (kind === 'payments') {
+    const rows = readJson(file, paymentsSchema);
+    return async ({ database, owner }) => {
+      await importPayments(database, rows, owner);
+      return rows.length;
+    };
+  }
+  if (kind === 'rates') {
+    const rows = readJson(file, ratesSchema);
+    return async ({ database, owner }) => {
+      const taken = await importRates(database, rows, owner);
+      if (!taken.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${file}: ${taken.detail}; nothing was imported`);
+      return taken.value;
+    };
+  }
+  if (kind === 'claims') {
+    const rows = readJson(file, claimRowsSchema);
+    return async ({ ledger }) => {
+      for (const row of rows) await ledger.claim(row.parcel, claimOf(row), Date.now());
+      return rows.length;
+    };
+  }
+  throw new LatchkeyError('USAGE', `expected payments, rates or claims, found ${JSON.stringify(kind)}`);
+}

@@ -42,6 +42,7 @@ export class Caseworker {
   readonly #sweep: Sweep;
   readonly #outbox: Outbox;
   readonly #worker: OutboxWorker | undefined;
+  #latest: CaseworkStatus | undefined;
 
   constructor(parts: CaseworkerParts) {
     const { scheduler, sink, logger, database } = parts;
@@ -63,6 +64,11 @@ export class Caseworker {
   /** Until the signal fires. Commands leave while a round is at work; a database that is away is asked again. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all([this.#rounds(signal), this.#worker?.run(signal)]);
+  }
+
+  /** As of the last round; undefined before the first. */
+  get latest(): CaseworkStatus | undefined {
+    return this.#latest;
   }
 
   async status(nowMs = this.#parts.scheduler.wallMs()): Promise<CaseworkStatus> {
@@ -88,6 +94,7 @@ export class Caseworker {
       try {
         await this.#late.look(signal);
         await this.#sweep.due(signal);
+        this.#latest = await this.status();
         pause.reset();
       } catch (error) {
         if (signal.aborted) return;

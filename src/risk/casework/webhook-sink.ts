@@ -20,7 +20,6 @@ const RETRY_AFTER_MAX_MS = 3_600_000;
 export interface WebhookSinkParts {
   readonly endpoints: readonly Endpoint[];
   readonly clock: Clock;
-  readonly version: string;
 }
 
 export class WebhookSink implements ActionSink {
@@ -56,7 +55,7 @@ export class WebhookSink implements ActionSink {
           'idempotency-key': key,
           'content-type': 'application/json',
           'content-length': Buffer.byteLength(body),
-          'user-agent': `latchkey/${this.#parts.version}`,
+          'user-agent': 'latchkey',
         },
       });
     } catch (error) {

@@ -1,6 +1,5 @@
 /** Claims of declared sources from a file: JSON, one object a claim. */
 import { z } from 'zod';
-import { accept, type Result, refuse } from '../../base/result.ts';
 import type { Claim } from './inputs.ts';
 
 const CLAIMS_MAX = 10_000;
@@ -25,17 +24,10 @@ const body = z.discriminatedUnion('what', [
   z.strictObject({ what: z.literal('inspected'), result: z.enum(['ok', 'empty', 'wrong_item', 'damaged']) }),
 ]);
 
-const claimsSchema = z.array(z.strictObject({ ref: name, at_ms: ms, body })).max(CLAIMS_MAX);
-
-/** With the parcel that each is about, for a store. */
+/** Each names the parcel that it is about. The same file tells the story of one parcel, and is taken into a store. */
 export const claimRowsSchema = z.array(z.strictObject({ parcel: name, ref: name, at_ms: ms, body })).max(CLAIMS_MAX);
 export type ClaimRow = z.output<typeof claimRowsSchema>[number];
 
-export function parseClaims(value: unknown): Result<readonly Claim[], 'claims'> {
-  const parsed = claimsSchema.safeParse(value);
-  if (parsed.success) return accept(parsed.data.map((one) => ({ kind: 'claim', ...one })));
-  const issues = parsed.error.issues
-    .slice(0, 5)
-    .map(({ path, message }) => `${path.join('.') || 'claims'}: ${message}`);
-  return refuse('claims', `expected a list of claims with ref, at_ms and body: ${issues.join('; ')}`);
+export function claimOf({ ref, at_ms, body: said }: ClaimRow): Claim {
+  return { kind: 'claim', ref, at_ms, body: said };
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import type { LegalPolicy } from '../casework/legal-policy.ts';
 import { RefundDesk } from '../casework/refund-desk.ts';
 import type { Assumption } from '../decision/facts.ts';
 import type { Ruleset } from '../decision/ruleset.ts';
@@ -18,6 +19,7 @@ export interface RoomParts {
   readonly crypto: EvidenceCrypto;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly legal?: LegalPolicy;
 }
 
 export interface Rooms {

@@ -17,6 +17,8 @@ import { makeDirectory } from '../../platform/durable-file.ts';
 import { lockFile } from '../../platform/file-lock.ts';
 import type { HttpServer } from '../../platform/http/server.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { Caseworker, type CaseworkerParts } from '../casework/caseworker.ts';
+import { WebhookSink } from '../casework/webhook-sink.ts';
 import { makeRuleset } from '../decision/ruleset.ts';
 import type { WitnessKey } from '../intake/witness-key.ts';
 import { type OpenedStore, openStore } from '../receive/open-store.ts';
@@ -64,6 +66,7 @@ class RiskService {
   readonly #scheduler: Scheduler;
   readonly #metrics = new MemoryMetrics();
   #pump: LedgerPump | undefined;
+  #caseworker: Caseworker | undefined;
   #server: HttpServer | undefined;
 
   constructor(settings: RiskSettings, deps: RiskDeps, crypto: EvidenceCrypto) {
@@ -81,12 +84,16 @@ class RiskService {
       this.#deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for receipts: gateways must be told');
     const receiver = await this.#receiver(opened, key);
     await this.#open(database, receiver);
+    const working = new AbortController();
+    const casework = this.#caseworker?.run(working.signal);
     const receiving = new AbortController();
     // A receiver that fails ends the service as a signal does.
     const ended = receiver.run(receiving.signal);
     await Promise.race([fired(signal), ended.catch(() => undefined)]);
     this.#deps.logger.info({}, 'the risk service stops');
     await this.#server?.close();
+    working.abort();
+    await casework;
     await this.#pump?.stop();
     receiving.abort();
     await ended;
@@ -115,7 +122,7 @@ class RiskService {
   }
 
   async #open(database: RiskDatabase, receiver: Receiver): Promise<void> {
-    const { receive, ruleset, ledgerEveryMs, api, sources } = this.#settings;
+    const { receive, ruleset, ledgerEveryMs, api, sources, legal } = this.#settings;
     const { logger } = this.#deps;
     const scheduler = this.#scheduler;
     const pumped = (ledger: ConstructorParameters<typeof LedgerPump>[0]['ledger']): LedgerPump => {
@@ -124,10 +131,11 @@ class RiskService {
     };
     const rules = makeRuleset(this.#crypto, ruleset);
     const shared = { database, crypto: this.#crypto, logger };
-    const rooms = openRooms({ ...shared, settings: receive, ruleset: rules, clock: scheduler }, pumped);
+    const rooms = openRooms({ ...shared, settings: receive, ruleset: rules, clock: scheduler, legal }, pumped);
     this.#pump?.start();
-    if (api === undefined) return;
     const { tenant, region } = receive;
+    await this.#openCasework({ ...shared, ledger: rooms.ledger, ruleset: rules, tenant, region, legal, scheduler });
+    if (api === undefined) return;
     this.#server = await serveHttp({
       ...shared,
       ...rooms,
@@ -142,6 +150,13 @@ class RiskService {
     });
   }
 
+  /** Late facts, clocks of holds, and commands on their way out. */
+  async #openCasework(parts: Omit<CaseworkerParts, 'sink'>): Promise<void> {
+    const sink = new WebhookSink({ endpoints: this.#settings.webhooks, clock: this.#scheduler });
+    await sink.check();
+    this.#caseworker = new Caseworker({ ...parts, sink });
+  }
+
   #ready(): void {
     const { logger, onReady } = this.#deps;
     const { database, role } = { database: this.#settings.receive.store, role: this.#settings.receive.witness.role };
@@ -153,6 +168,7 @@ class RiskService {
   #status(): object {
     return {
       ledger: this.#pump?.status(),
+      ...this.#caseworker?.latest,
       ...(this.#server !== undefined && { api: { url: this.#server.url } }),
     };
   }

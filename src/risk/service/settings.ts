@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { LatchkeyError } from '../../base/errors.ts';
 import { apiSettingsSchema } from '../api/settings.ts';
+import { legalPolicySchema } from '../casework/legal-policy.ts';
+import { webhooksSchema } from '../casework/webhook-settings.ts';
 import { rulesetSchema } from '../decision/ruleset.ts';
 import {
   absolutePath,
@@ -47,6 +49,8 @@ export const riskSettingsSchema = receiveShape
       .optional()
       .describe('without it nobody is answered over HTTP'),
     sources: sourcesSchema.describe('who may send webhooks to POST /v1/sources/NAME'),
+    webhooks: webhooksSchema,
+    legal: legalPolicySchema,
   })
   .superRefine(needsPolicy);
 
@@ -59,6 +63,8 @@ export interface RiskSettings {
   readonly ruleset: Written['ruleset'];
   readonly ledgerEveryMs: number;
   readonly sources: Written['sources'];
+  readonly webhooks: Written['webhooks'];
+  readonly legal: Written['legal'];
   readonly api: (Omit<Api, 'token_key_file'> & { readonly token_key_file: string }) | undefined;
 }
 
@@ -67,7 +73,7 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
   if (dataDir === undefined) {
     throw new LatchkeyError('CONFIG_INVALID', 'data_dir: expected an absolute path (or --data-dir), found neither');
   }
-  const { database, receipts, ruleset, ledger_every_ms, api, sources, ...shared } = written;
+  const { database, receipts, ruleset, ledger_every_ms, api, sources, webhooks, legal, ...shared } = written;
   const role = receipts.role ?? (database === 'embedded' ? 'off' : 'store');
   return {
     dataDir,
@@ -75,6 +81,8 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
     ruleset,
     ledgerEveryMs: ledger_every_ms,
     sources,
+    webhooks,
+    legal,
     api: api && { ...api, token_key_file: api.token_key_file ?? join(dataDir, 'keys', 'token.key') },
   };
 }

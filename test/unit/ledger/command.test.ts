@@ -62,7 +62,10 @@ describe('latchkey risk ledger', () => {
   test('adds the claims, and gives programs the facts of a decision', async () => {
     const claims = fileOf(
       'claims.json',
-      JSON.stringify([{ ref: 'wms:1', at_ms: 1, body: { what: 'declared', weight_g: 1_000 } }]),
+      JSON.stringify([
+        { parcel: 'k1.another', ref: 'wms:2', at_ms: 1, body: { what: 'declared', weight_g: 9_000 } },
+        { parcel: PARCEL.ref, ref: 'wms:1', at_ms: 1, body: { what: 'declared', weight_g: 1_000 } },
+      ]),
     );
     const { facts } = JSON.parse(await run([PARCEL.ref, exported], { policy, claims, json: true })) as {
       readonly facts: {
@@ -86,9 +89,9 @@ describe('latchkey risk ledger', () => {
   });
 
   test.for([
-    ['{', /is not JSON/],
-    ['[{"ref":"x"}]', /expected a list of claims/],
-    ['[{"ref":"x","at_ms":1,"body":{"what":"paid"}}]', /expected a list of claims/],
+    ['{', /as JSON/],
+    ['[{"ref":"x"}]', /0\.parcel/],
+    ['[{"parcel":"k","ref":"x","at_ms":1,"body":{"what":"paid"}}]', /0\.body/],
   ] as const)('refuses claims %s', async ([text, why]) => {
     await expect(run([PARCEL.ref, exported], { policy, claims: fileOf('bad.json', text) })).rejects.toThrow(why);
   });
