@@ -1,6 +1,6 @@
 /** Real serial ports and TCP, real drivers, and a simulated site on the other end of the cables. */
 import { readlink } from 'node:fs/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { code128, ssccLabel } from '../../../simulators/scanners/codes.ts';
 import { type SiteSettingsInput, siteSchema } from '../../../simulators/site/settings.ts';
@@ -21,7 +21,8 @@ const scheduler = systemScheduler();
 const entrySchema = z.strictObject({ ...portShape, ...lineShape });
 const ends: (() => Promise<unknown>)[] = [];
 
-afterEach(async () => {
+// The tests mostly wait for lines at their true speed: they do so side by side.
+afterAll(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
@@ -109,7 +110,7 @@ const YARD: SiteSettingsInput = {
   ],
 };
 
-describe('lines of a simulated site', () => {
+describe.concurrent('lines of a simulated site', () => {
   test('what hands do at the compartments is read, on a serial port and over TCP', async () => {
     const yard = await site(YARD);
     const bus = bench({
@@ -314,7 +315,7 @@ describe('lines of a simulated site', () => {
   });
 });
 
-test('boards of three families on one simulated line are each read by their own driver, at one speed', async () => {
+test.concurrent('boards of three families on one simulated line are each read by their own driver, at one speed', async () => {
   const made = await site({
     name: 'mixed',
     lines: [
