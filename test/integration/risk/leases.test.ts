@@ -27,8 +27,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await database.kysely.transaction().execute(async (trx) => {
-    await sql`set local latchkey.retention = 'on'`.execute(trx);
-    await sql`truncate custody.log, custody.trust, custody.lease, custody.replica cascade`.execute(trx);
+    await sql`set local session_replication_role = 'replica'`.execute(trx);
+    await sql`truncate custody.log, custody.entry, custody.trust, custody.lease, custody.replica cascade`.execute(trx);
   });
 });
 
