@@ -1,5 +1,6 @@
 /** People at the box and a desk far away, as processes: codes over standard input, exit codes, and what the journal says. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { Secret, TOTP } from 'otpauth';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
@@ -9,7 +10,14 @@ import type { GatewayStatus } from '../../src/edge/gateway/status.ts';
 import type { CustodyEvent } from '../../src/evidence/event/event.ts';
 import { runLatchkey, startLatchkey } from '../support/child.ts';
 import { DOORS, GATEWAY, OpeningBench } from '../support/opening-bench.ts';
+import { until } from '../support/until.ts';
+import { sabotage } from './support/sabotage.ts';
 
+/** One pixel: a public test image. */
+const PNG = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'base64',
+);
 /** Each acts once with a good code: what a code may do does not depend on how long the step before took. */
 const PEOPLE = { opener: 'technician', stopper: 'technician', late: 'technician', eager: 'technician' } as const;
 const CHIEF = 'chief';
@@ -35,13 +43,11 @@ beforeAll(async () => {
   const key = await runLatchkey(['command', 'key', '--config', bench.dir.file('command.yaml')]);
   const vkey = /\S+\+[0-9a-f]{8}\+\S+/.exec(key.out)?.[0];
   const commands = { keys: [{ vkey, verbs: ['open'] }] };
-  writeFileSync(bench.dir.file('gateway.yaml'), stringify({ ...bench.settings(), console: { people }, commands }));
-  daemon = startLatchkey(['run', '--config', bench.dir.file('gateway.yaml')]);
-  const endMs = performance.now() + START_LIMIT_MS;
-  while (!(await isReady())) {
-    if (!daemon.running || performance.now() > endMs) throw new Error(`the daemon is not ready:${daemon.tail()}`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-  }
+  mkdirSync(bench.dir.file('drop'));
+  const eye = { kind: 'file_drop', name: 'eye', directory: bench.dir.file('drop'), look_ms: 100 };
+  const settings = { ...bench.settings(), console: { people }, commands, photos: { sources: [eye] } };
+  writeFileSync(bench.dir.file('gateway.yaml'), stringify(settings));
+  await start();
   const vkeyOfLog = (await status())?.log.vkey;
   writeFileSync(bench.dir.file('policy.json'), JSON.stringify({ v: 1, logs: [{ vkey: vkeyOfLog }] }));
 });
@@ -49,6 +55,15 @@ afterAll(async () => {
   await daemon?.stop('SIGKILL').catch(() => undefined);
   await bench?.close();
 });
+
+async function start(): Promise<void> {
+  daemon = startLatchkey(['run', '--config', bench.dir.file('gateway.yaml')]);
+  const endMs = performance.now() + START_LIMIT_MS;
+  while (!(await isReady())) {
+    if (!daemon.running || performance.now() > endMs) throw new Error(`the daemon is not ready:${daemon.tail()}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
+}
 
 async function ask(verb: string, args: object, onItem: (line: unknown) => void = () => undefined): Promise<unknown> {
   const socketPath = bench.dir.file('data', 'control.sock');
@@ -97,9 +112,14 @@ test('one code opens one door, stop-pick holds for everybody, and only an admini
   expect(bench.tap.channels).toEqual([1, 2]);
 });
 
-test('the journal names who did it, and holds no code', async () => {
+async function journal(): Promise<readonly CustodyEvent[]> {
   const entries: CustodyEvent[] = [];
   await ask('tail', { lines: 100_000 }, (line) => entries.push(JSON.parse(String(line)) as CustodyEvent));
+  return entries;
+}
+
+test('the journal names who did it, and holds no code', async () => {
+  const entries = await journal();
   const acts = entries
     .filter(({ type }) => type === 'console.acted')
     .map(({ actor, data }) => [actor?.ref, data['result']]);
@@ -122,4 +142,28 @@ test('the journal names who did it, and holds no code', async () => {
     expect(words.has(`"${code}"`)).toBe(false);
     expect(said).not.toContain(`"${code}"`);
   }
+});
+
+test('a daemon killed while it keeps a photo takes it again, tells it once, and gives it out to the byte', async () => {
+  const hash = createHash('sha256').update(PNG);
+  const sha256 = hash.copy().digest('hex');
+  const half = bench.dir.file('data', 'photos', `${sha256}.photo.tmp`);
+  const inject = ['rename:signal=SIGKILL:when=1'];
+  const trap = { inject, trace: ['rename'], paths: [half], logFile: bench.dir.file('trap') };
+  const fault = await sabotage(daemon.pid, trap);
+  writeFileSync(bench.dir.file('drop', 'a.png.part'), PNG);
+  renameSync(bench.dir.file('drop', 'a.png.part'), bench.dir.file('drop', 'a.png'));
+  await daemon.exit();
+  await fault.stop();
+  expect([existsSync(half), existsSync(bench.dir.file('drop', 'a.png'))]).toEqual([true, true]);
+  for (const name of DOORS) bench.site.shut(name);
+  await start();
+  await until('it is taken over', () => !existsSync(bench.dir.file('drop', 'a.png')));
+  const photos = (await journal()).filter(({ type }) => type === 'photo.captured');
+  expect(photos).toMatchObject([{ device: 'eye', data: { sha256: hash.digest('base64url') } }]);
+  expect(photos[0]?.data).not.toHaveProperty('kept');
+  const out = bench.dir.file('a.png');
+  const given = await runLatchkey(['photo', sha256, '--out', out, '--config', bench.dir.file('gateway.yaml')]);
+  expect([given.code, readFileSync(out).equals(PNG)]).toEqual([0, true]);
+  expect(readdirSync(bench.dir.file('data', 'photos')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
 });

@@ -63,8 +63,14 @@ export class Photos {
 
   /** Takes photos from now on; those of cameras when their doors change. */
   start(sink: ReadingSink, keeper: Pick<CustodyKeeper, 'onEvent'>): void {
-    const { settings, logger } = this.#parts;
-    const parts = { ...this.#parts, keeper: this.#store, sink, logger: logger.child({ room: 'photos' }) };
+    const { settings, journal, logger } = this.#parts;
+    const parts = {
+      ...this.#parts,
+      keeper: this.#store,
+      sink,
+      durable: (signal: AbortSignal) => journal.appender.flush(signal),
+      logger: logger.child({ room: 'photos' }),
+    };
     this.#sources = settings.photos.sources.map((source) => sourceOf(source, parts));
     for (const source of this.#sources) source.start();
     this.#store.start();

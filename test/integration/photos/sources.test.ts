@@ -7,6 +7,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { base64url, hex } from '../../../src/base/bytes.ts';
+import { LatchkeyError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { MemoryMetrics } from '../../../src/base/metrics.ts';
 import { systemScheduler } from '../../../src/base/system-scheduler.ts';
@@ -55,6 +56,7 @@ function bench(keeps = true) {
       },
     },
     sink: (reading: Reading) => void readings.push(reading),
+    durable: async () => undefined,
     observer: { observe: () => ({ wallMs: 0, upMs: 1, clock: { src: 'none' as const } }) },
     scheduler: systemScheduler(),
     logger: silentLogger,
@@ -105,6 +107,27 @@ describe('a directory that a camera writes into', () => {
     expect(photos()[0]?.sha256).toEqual(new Uint8Array(createHash('sha256').update(WHOLE_JPEG).digest()));
     expect(existsSync(dir.file('a.jpg'))).toBe(false);
     expect(states()).toEqual(['found answered']);
+  });
+
+  test('one is not removed before its event is durable, and is reported again by the next start when that failed', async () => {
+    const dir = temp();
+    const { parts, photos } = bench();
+    const settings = fileDropSchema.parse({ kind: 'file_drop', name: 'eye', directory: dir.path });
+    writeFileSync(dir.file('a.jpg'), WHOLE_JPEG);
+    const there: boolean[] = [];
+    const failing = new FileDrop(settings, {
+      ...parts,
+      durable: async () => {
+        there.push(existsSync(dir.file('a.jpg')));
+        throw new LatchkeyError('JOURNAL_IO', 'the disk is away');
+      },
+    });
+    for (let i = 0; i < 4; i += 1) await failing.look();
+    expect([photos().length, there, existsSync(dir.file('a.jpg'))]).toEqual([1, [true], true]);
+    const next = new FileDrop(settings, parts);
+    for (let i = 0; i < 2; i += 1) await next.look();
+    expect([photos().length, existsSync(dir.file('a.jpg'))]).toEqual([2, false]);
+    expect(photos()[1]).toEqual(photos()[0]);
   });
 
   test('one that is still being written is waited for', async () => {

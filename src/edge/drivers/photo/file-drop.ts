@@ -3,8 +3,8 @@
  *
  * Looked into again and again rather than watched: notices of the kernel do not come over network file systems. A file that
  * was renamed into place is whole at once; one that is written in place is taken when two looks find it unchanged and it
- * is a whole image. What is taken is removed only after it is kept and reported: a power cut in between reports it twice,
- * with the same hash.
+ * is a whole image. What is taken is removed only after it is kept, and after its event is durable: a power cut in between
+ * reports it twice, with the same hash.
  */
 import { open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ import { type FileDropSettings, sizeMaxBytes } from './settings.ts';
 const UNFINISHED = /^\.|\.(?:tmp|part|partial|swp|upload)$|~$/i;
 const FILES_LOOKED_AT_MAX = 1_000;
 const FILES_TAKEN_MAX = 8;
+const RECORD_LIMIT_MS = 10_000;
 
 export class FileDrop implements PhotoSource {
   readonly name: string;
@@ -27,7 +28,7 @@ export class FileDrop implements PhotoSource {
   #seen: ReadonlyMap<string, { readonly mark: string; readonly refused: boolean }> = new Map();
   #timer: Timer | undefined;
   #looking: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #ending = new AbortController();
 
   constructor(settings: FileDropSettings, parts: PhotoSourceParts) {
     this.name = settings.name;
@@ -39,7 +40,7 @@ export class FileDrop implements PhotoSource {
   start(): void {
     this.#timer = this.#parts.scheduler.after(this.#settings.look_ms, () => {
       this.#looking = this.look().finally(() => {
-        if (!this.#stopped) this.start();
+        if (!this.#ending.signal.aborted) this.start();
       });
     });
   }
@@ -49,7 +50,7 @@ export class FileDrop implements PhotoSource {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#ending.abort(new Error('the gateway stops'));
     this.#timer?.cancel();
     await this.#looking;
   }
@@ -71,7 +72,7 @@ export class FileDrop implements PhotoSource {
     let taken = 0;
     for (const file of files.slice(0, FILES_LOOKED_AT_MAX)) {
       const found = await stat(join(directory, file)).catch(() => undefined);
-      if (found?.isFile() !== true || this.#stopped) continue;
+      if (found?.isFile() !== true || this.#ending.signal.aborted) continue;
       const mark = `${found.size} ${found.mtimeMs} ${found.ino}`;
       const before = this.#seen.get(file);
       const isSame = before?.mark === mark;
@@ -97,8 +98,21 @@ export class FileDrop implements PhotoSource {
     const observed = this.#parts.observer.observe();
     const told = await report(this.#parts, { device: this.name, bytes, observed, cause: 'file_drop' });
     // What could not be kept is kept here, where the camera put it.
-    if (told === 'kept') await rm(path, { force: true });
-    return told === 'kept';
+    if (told !== 'kept' || !(await this.#recorded())) return false;
+    await rm(path, { force: true });
+    return true;
+  }
+
+  /** False: whether its event will stand is not known. The next start reports the image again. */
+  async #recorded(): Promise<boolean> {
+    try {
+      await this.#parts.durable(AbortSignal.any([AbortSignal.timeout(RECORD_LIMIT_MS), this.#ending.signal]));
+      return true;
+    } catch (error) {
+      const reason = messageOf(error);
+      this.#parts.logger.warn({ device: this.name, reason }, 'an image is left where it is: its event is not durable');
+      return false;
+    }
   }
 }
 

@@ -11,6 +11,8 @@ import { wholeImage } from './image.ts';
 export interface PhotoSourceParts {
   readonly keeper: PhotoKeeper;
   readonly sink: ReadingSink;
+  /** Resolves when what went into `sink` before is durable in the journal; rejects when it cannot be made so. */
+  readonly durable: (signal: AbortSignal) => Promise<void>;
   readonly observer: Observer;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
