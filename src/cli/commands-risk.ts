@@ -126,6 +126,94 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/risk-refund.ts')).riskReplayCommand,
   },
   {
+    name: 'risk holds',
+    summary: 'Show what is held, the nearest deadline first, or one hold with its history',
+    positionals: ['[HOLD]'],
+    options: {
+      config: CONFIG,
+      'data-dir': DATA_DIR,
+      state: {
+        type: 'string',
+        value: 'STATE',
+        help: 'open (unless given), released, deadline_paid, denied, superseded ...',
+      },
+      json: JSON_OUT,
+    },
+    details:
+      'A deadline pays what may no longer be withheld; what may be, what can never be paid, or what facts are missing of\n' +
+      'is told to people instead.',
+    load: async () => (await import('./commands/risk-casework.ts')).riskHoldsCommand,
+  },
+  {
+    name: 'risk hold-release',
+    summary: 'Let a held refund be paid, as a person with a reason, or refuse it for good (--deny)',
+    positionals: ['HOLD'],
+    options: {
+      config: CONFIG,
+      'data-dir': DATA_DIR,
+      actor: { type: 'string', value: 'NAME', help: 'the person; not the one who asked for the refund' },
+      reason: { type: 'string', value: 'TEXT', help: 'why, kept with the name' },
+      deny: { type: 'boolean', help: 'refuse the refund instead' },
+      json: JSON_OUT,
+    },
+    details: 'A refund that asks for several approvals stays held until so many people have said so.',
+    load: async () => (await import('./commands/risk-casework.ts')).riskHoldReleaseCommand,
+  },
+  {
+    name: 'risk settle',
+    summary: 'Keep the word of the payment side that a refund was paid',
+    positionals: ['REFUND'],
+    options: {
+      config: CONFIG,
+      'data-dir': DATA_DIR,
+      reference: { type: 'string', value: 'REF', help: 'of the payment side; the same again changes nothing' },
+      amount: { type: 'string', value: 'MINOR', help: 'in minor units; it must be that of the refund' },
+      currency: { type: 'string', value: 'CODE', help: 'of ISO 4217' },
+      json: JSON_OUT,
+    },
+    details: 'A confirmation that contradicts what was decided is refused, and opens a case.',
+    load: async () => (await import('./commands/risk-casework.ts')).riskSettleCommand,
+  },
+  {
+    name: 'risk work',
+    summary: 'Do one round of what the service does by itself: late facts, deadlines, commands that wait',
+    positionals: [],
+    options: {
+      config: CONFIG,
+      'data-dir': DATA_DIR,
+      ruleset: RULESET,
+      retry: { type: 'string', value: 'KEY', help: 'have a dead command tried again' },
+      json: JSON_OUT,
+    },
+    details:
+      'Commands go to the webhooks of risk.yaml; without any they wait. Exit code 1: something failed, or is dead.',
+    load: async () => (await import('./commands/risk-casework.ts')).riskWorkCommand,
+  },
+  {
+    name: 'risk bundle',
+    summary: 'Make the evidence for one parcel or refund: a bundle that "latchkey verify" judges offline, or EPCIS 2.0',
+    positionals: ['KIND', 'NAME'],
+    options: {
+      config: CONFIG,
+      out: { type: 'string', short: 'o', value: 'FILE', help: 'where it goes; standard output unless given' },
+      maker: {
+        type: 'string',
+        value: 'NAME',
+        help: 'seal it with the key of that name in data_dir/keys/bundles.key, made if there is none',
+      },
+      enrolment: {
+        type: 'string',
+        value: 'FILE',
+        multiple: true,
+        help: 'what "latchkey enrolments records" printed: summaries of its gateways go into the bundle',
+      },
+    },
+    details:
+      'KIND is parcel, refund or epcis (of a parcel). An erased entry is in a bundle as its leaf hash.\n' +
+      'Exit code 0: made. 2: nothing that is verified and signed is stored of it.',
+    load: async () => (await import('./commands/risk-bundle.ts')).riskBundleCommand,
+  },
+  {
     name: 'risk import',
     summary: 'Take in payments, exchange rates or claims of carrier, merchant and warehouse',
     positionals: ['KIND', 'FILE'],

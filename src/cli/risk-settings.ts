@@ -12,11 +12,18 @@ import { SETTINGS_KINDS } from './settings-kinds.ts';
 const RISK_YAML = '/etc/latchkey/risk.yaml';
 const RECEIVE_YAML = '/etc/latchkey/receive.yaml';
 
-/** Of the service. With --data-dir its `risk.yaml` is read, unless --config names another. */
+/**
+ * Of the service. With --data-dir its `risk.yaml` is read, and may name another directory where the data are; an explicit
+ * --config leaves that to --data-dir.
+ */
 export function readRiskSettings(args: CommandArgs): RiskSettings {
   const dataDir = dataDirOf(args);
-  const file = args.text('config') ?? (dataDir === undefined ? RISK_YAML : join(dataDir, 'risk.yaml'));
-  return riskSettings(loadSettings(file, riskSettingsSchema), dataDir);
+  const given = args.text('config');
+  if (given !== undefined || dataDir === undefined) {
+    return riskSettings(loadSettings(given ?? RISK_YAML, riskSettingsSchema), dataDir);
+  }
+  const written = loadSettings(join(dataDir, 'risk.yaml'), riskSettingsSchema);
+  return riskSettings(written, written.data_dir ?? dataDir);
 }
 
 export interface StoredWhere {
@@ -25,6 +32,8 @@ export interface StoredWhere {
     'store' | 'data_dir' | 'replica' | 'tenant' | 'region' | 'gateway_levels' | 'gateway_clocks'
   >;
   readonly ruleset: RulesetSettings;
+  readonly webhooks: RiskSettings['webhooks'];
+  readonly legal: RiskSettings['legal'];
 }
 
 /** Of whoever wrote the database: the service, the receiver, or, with --data-dir alone, an embedded one. */
@@ -36,11 +45,11 @@ export function readStoredWhere(args: CommandArgs): StoredWhere {
     return ofService(riskSettings(riskSettingsSchema.parse(bare), dataDir));
   }
   if (dataDir !== undefined || isRiskYaml(given)) return ofService(readRiskSettings(args));
-  return { settings: loadSettings(given ?? RECEIVE_YAML, receiveSettingsSchema), ruleset: {} };
+  return { settings: loadSettings(given ?? RECEIVE_YAML, receiveSettingsSchema), ruleset: {}, webhooks: [], legal: {} };
 }
 
-function ofService({ receive, ruleset }: RiskSettings): StoredWhere {
-  return { settings: receive, ruleset };
+function ofService({ receive, ruleset, webhooks, legal }: RiskSettings): StoredWhere {
+  return { settings: receive, ruleset, webhooks, legal };
 }
 
 function isRiskYaml(file: string | undefined): boolean {

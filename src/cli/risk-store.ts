@@ -1,7 +1,9 @@
 /** The database of receive.yaml for the commands of the risk side. */
 import { systemScheduler } from '../base/system-scheduler.ts';
 import { nodeCrypto } from '../platform/node-crypto.ts';
+import type { CaseworkerParts } from '../risk/casework/caseworker.ts';
 import type { RefundDesk } from '../risk/casework/refund-desk.ts';
+import type { Endpoint } from '../risk/casework/webhook-settings.ts';
 import { makeRuleset } from '../risk/decision/ruleset.ts';
 import type { LedgerStore } from '../risk/ledger/ledger-store.ts';
 import { openDatabase } from '../risk/receive/open-store.ts';
@@ -17,6 +19,9 @@ export interface RiskSide {
   readonly ledger: LedgerStore;
   readonly desk: RefundDesk;
   readonly owner: { readonly tenant: string; readonly region: string };
+  /** What the work beside decisions is made of. */
+  readonly parts: Omit<CaseworkerParts, 'scheduler' | 'ledger'>;
+  readonly webhooks: readonly Endpoint[];
 }
 
 /** Opens the database, does the work, and closes it again. Rejects with CONFIG_INVALID when entries lie in files. */
@@ -25,22 +30,22 @@ export async function withRiskSide<T>(
   io: CommandIo,
   work: (side: RiskSide) => Promise<T>,
 ): Promise<T> {
-  const { settings, ruleset } = readStoredWhere(args);
+  const { settings, ruleset: rules, webhooks, legal } = readStoredWhere(args);
   const { tenant, region } = settings;
   const owner = { tenant, region };
+  const file = args.text('ruleset');
+  const ruleset = file === undefined ? makeRuleset(nodeCrypto, rules) : readRuleset(file);
   const database = await openDatabase(settings);
   try {
-    const file = args.text('ruleset');
-    const { ledger, desk } = openRooms({
-      database,
-      settings,
-      crypto: nodeCrypto,
-      ruleset: file === undefined ? makeRuleset(nodeCrypto, ruleset) : readRuleset(file),
-      clock: systemScheduler(),
-      logger: peopleLogger(io),
-    });
-    return await work({ database, ledger, desk, owner });
+    const shared = { database, crypto: nodeCrypto, ruleset, legal, logger: peopleLogger(io) };
+    const { ledger, desk } = openRooms({ ...shared, settings, clock: systemScheduler() });
+    return await work({ database, ledger, desk, owner, parts: { ...shared, ...owner }, webhooks });
   } finally {
     await database.close();
   }
+}
+
+/** Where receive.yaml puts keys. */
+export function riskDataDir(args: CommandArgs): string {
+  return loadSettings(args.text('config') ?? RECEIVE_YAML, receiveSettingsSchema).data_dir;
 }
