@@ -42,6 +42,8 @@ export interface IntakeContext {
   /** Gaps that the operator accepted by name: size below which missing entries of that log are accepted. */
   readonly acceptedGaps: ReadonlyMap<string, number>;
   policy(): IntakePolicy;
+  /** A service of the policy has enrolled this gateway: it is no stranger. */
+  known(gateway: string): void;
   /** Asks the gateway for entries from `first` on. */
   request(log: LogIntake, first: number): void;
 }

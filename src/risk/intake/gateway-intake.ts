@@ -247,6 +247,14 @@ export class GatewayIntake {
     const enrolment = parseEnrolment(payload);
     if (!enrolment.ok) return metrics.count('intake_messages_refused', 1, { kind: 'enrolment' });
     let changed = false;
+    const policy = this.#context.policy();
+    const record = enrolment.value.record && this.trust.judgeRecord(policy, enrolment.value.record);
+    if (record !== undefined && !this.trust.isFull) {
+      if (!(await writer.saveTrust(this.gateway, record))) return;
+      this.trust.add(policy, record);
+      this.#context.known(this.gateway);
+      changed = true;
+    }
     for (const envelope of enrolment.value.successors) {
       const answer = this.trust.judge(envelope);
       if (answer.kind === 'refused') {

@@ -1,10 +1,11 @@
 /** The believed logs of one gateway while intake runs: derived from policy and stored records, anew after each change. */
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import { isRecord } from '../../evidence/verify/enrolled.ts';
 import { isAttestedStatement, verifyVouchedSuccessor } from '../../evidence/wire/attested-successor.ts';
 import { type Envelope, formatEnvelope } from '../../evidence/wire/envelope.ts';
 import { parseSuccessor } from '../../evidence/wire/successor.ts';
 import type { TrustRecord } from './store.ts';
-import { deriveTrust, type GatewayTrust, type IntakePolicy, type TrustedLog } from './trust.ts';
+import { deriveTrust, type GatewayTrust, type IntakePolicy, namedLogs, type TrustedLog } from './trust.ts';
 
 /** Records of one gateway: more is no honest history. */
 const RECORDS_MAX = 1_024;
@@ -85,6 +86,18 @@ export class TrustOfGateway {
       (each) => each.kind === 'closed' && each.origin === record.origin && each.size === record.size,
     );
     return !isKnown && said.length < CLOSED_BY_ONE_MAX;
+  }
+
+  /** An enrolment record out of a retained `enrolment` message: to be kept when a service of the policy signed it. */
+  judgeRecord(
+    policy: IntakePolicy,
+    envelope: Envelope,
+  ): Extract<TrustRecord, { readonly kind: 'enrolled' }> | undefined {
+    if (!isRecord(envelope) || (policy.services ?? []).length === 0) return undefined;
+    const record = { kind: 'enrolled', record: formatEnvelope(envelope) } as const;
+    if (this.#records.some((each) => each.kind === 'enrolled' && each.record === record.record)) return undefined;
+    const named = namedLogs(this.#crypto, { gateway: this.#gateway, policy, records: [record] });
+    return [...named.values()].some((log) => log.record !== undefined) ? record : undefined;
   }
 
   /** A statement out of a retained `enrolment` message. */

@@ -107,6 +107,7 @@ export class Intake {
       trustFirstUse: parts.trustFirstUse ?? false,
       acceptedGaps: parts.acceptedGaps ?? new Map(),
       policy: () => this.#policy,
+      known: (gateway) => this.#known.add(gateway),
       request: (log, first) => this.#request(log, first),
     };
   }
@@ -167,7 +168,7 @@ export class Intake {
     }
     const { gateway, name } = parsed.value;
     metrics.count('intake_messages', 1, { kind: name });
-    if (!this.#known.has(gateway) && !this.#gateways.has(gateway) && !this.#admit(gateway, name === 'batch')) {
+    if (!this.#known.has(gateway) && !this.#gateways.has(gateway) && !this.#admit(gateway, name)) {
       return undefined;
     }
     this.#post(gateway, payload.length, (tracked) => tracked.message(parsed.value, payload));
@@ -221,9 +222,10 @@ export class Intake {
     return this.#publisher.isIdle;
   }
 
-  /** A stranger is let in with a batch only, and not without end. */
-  #admit(gateway: string, isBatch: boolean): boolean {
-    if (!isBatch) return false;
+  /** A stranger is let in with a batch, or an enrolment where a service's word counts; and not without end. */
+  #admit(gateway: string, name: string): boolean {
+    const enrols = name === 'enrolment' && (this.#policy.services ?? []).length > 0;
+    if (name !== 'batch' && !enrols) return false;
     if (this.#gateways.size - this.#known.size < this.#limits.strangersMax) return true;
     for (const [name, { intake, mailbox }] of this.#gateways) {
       if (!this.#known.has(name) && mailbox.isIdle && intake.isEmpty) this.#gateways.delete(name);

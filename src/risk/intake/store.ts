@@ -93,6 +93,8 @@ export type TrustRecord =
   | { readonly kind: 'first_use'; readonly vkey: string }
   /** A successor statement that verified, as its DSSE envelope's JSON text. */
   | { readonly kind: 'successor'; readonly old: string; readonly statement: string }
+  /** An enrolment record that a service of the policy signed, as its DSSE envelope's JSON text. */
+  | { readonly kind: 'enrolled'; readonly record: string }
   /** Entries of this log were seen above the size at which a successor took over. */
   | { readonly kind: 'grew'; readonly origin: string }
   /** Entry 0 of `by` says that it was opened after `origin` ended, at `size` as far as it knows. */

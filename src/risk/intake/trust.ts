@@ -2,13 +2,15 @@
  * Which logs of a gateway are believed, and by which key. Pure: everything is derived anew from the policy, the stored
  * records and the sizes held, so that a changed policy takes effect at once and nothing is believed by accident.
  *
- * A log is believed because the policy names it, because the key of a believed log vouches for it in a successor
- * statement, or (when switched on) because its key came first. Two successors of one log, or a log that grew beyond the
+ * A log is believed because the policy names it, because an enrolment service of the policy signed a record about it,
+ * because the key of a believed log vouches for it in a successor statement, or (when switched on) because its key came
+ * first. Two successors of one log, or a log that grew beyond the
  * size at which it was handed over, freeze both branches: nobody here can know which one is the gateway.
  */
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { parseVkey, type Vkey } from '../../evidence/log/note.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
+import { enrolledLogs, type SourcedLog } from '../../evidence/verify/enrolled.ts';
 import { type CheckpointRef, isLogVkey, type TrustPolicy } from '../../evidence/verify/policy.ts';
 import { type VouchedSuccessor, verifyVouchedSuccessor } from '../../evidence/wire/attested-successor.ts';
 import { type Envelope, parseEnvelopeText } from '../../evidence/wire/envelope.ts';
@@ -16,11 +18,11 @@ import { parseSuccessor } from '../../evidence/wire/successor.ts';
 import type { TrustRecord } from './store.ts';
 
 /** The part of a trust policy that intake believes. */
-export type IntakePolicy = Pick<TrustPolicy, 'logs' | 'successors'>;
+export type IntakePolicy = Pick<TrustPolicy, 'logs' | 'successors' | 'services'>;
 
 export const NO_POLICY: IntakePolicy = { logs: new Map(), successors: [] };
 
-export type TrustedBy = 'policy' | 'successor' | 'first_use';
+export type TrustedBy = 'policy' | 'record' | 'successor' | 'first_use';
 
 export interface TrustedLog {
   readonly origin: string;
@@ -56,9 +58,9 @@ export interface TrustInput {
 
 export function deriveTrust(crypto: EvidenceCrypto, input: TrustInput): GatewayTrust {
   const logs = new Map<string, TrustedLog>();
-  for (const [origin, { vkey, revokedAt, ak }] of input.policy.logs) {
-    if (gatewayOf(origin) !== input.gateway) continue;
-    logs.set(origin, { origin, vkey, by: 'policy', ...(revokedAt && { revokedAt }), ...(ak && { ak }) });
+  for (const [origin, { vkey, revokedAt, ak, keyFrom }] of namedLogs(crypto, input)) {
+    const by = keyFrom === 'record' ? 'record' : 'policy';
+    logs.set(origin, { origin, vkey, by, ...(revokedAt && { revokedAt }), ...(ak && { ak }) });
   }
   if (input.firstUse && logs.size === 0) addFirstUse(crypto, input, logs);
   const used = followSuccessors(crypto, input, logs);
@@ -68,6 +70,25 @@ export function deriveTrust(crypto: EvidenceCrypto, input: TrustInput): GatewayT
     if (record.kind === 'closed' && logs.has(record.by)) closedBy.set(record.origin, record.size);
   }
   return { logs, closedBy, idleStatements: statements - used };
+}
+
+/** Logs of this gateway that the policy or a record of one of its services names. */
+export function namedLogs(
+  crypto: EvidenceCrypto,
+  { gateway, policy, records }: Pick<TrustInput, 'gateway' | 'policy' | 'records'>,
+): ReadonlyMap<string, SourcedLog> {
+  const own = new Map([...policy.logs].filter(([origin]) => gatewayOf(origin) === gateway));
+  const envelopes = records.flatMap((record) => {
+    const envelope = record.kind === 'enrolled' ? parseEnvelopeText(record.record) : undefined;
+    return envelope?.ok ? [envelope.value] : [];
+  });
+  const enrolled = enrolledLogs(crypto, asTrustPolicy({ ...policy, logs: own }), envelopes).logs;
+  return new Map([...enrolled].filter(([origin]) => gatewayOf(origin) === gateway));
+}
+
+/** Intake judges no witnesses and asks for no level. */
+export function asTrustPolicy(policy: IntakePolicy): TrustPolicy {
+  return { ...policy, witnesses: [], leastLevel: 'A0' };
 }
 
 function addFirstUse(crypto: EvidenceCrypto, input: TrustInput, logs: Map<string, TrustedLog>): void {

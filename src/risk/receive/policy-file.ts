@@ -20,8 +20,9 @@ export async function loadPolicy(
     throw new LatchkeyError('CONFIG_UNREADABLE', `cannot read the trust policy: ${messageOf(error)}`);
   });
   const policy = parsePolicy(crypto, bytes);
-  if (policy.ok && policy.value.logs.size === 0 && !options.trustFirstUse) {
-    const expected = 'expected at least one log (or trust_first_use: true in the settings), found none';
+  const believes = policy.ok && (policy.value.logs.size > 0 || (policy.value.services ?? []).length > 0);
+  if (policy.ok && !believes && !options.trustFirstUse) {
+    const expected = 'expected at least one log or service (or trust_first_use: true in the settings), found none';
     throw new LatchkeyError('CONFIG_INVALID', `${path}: logs: ${expected}`);
   }
   if (policy.ok) return policy.value;
