@@ -64,6 +64,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/verify.ts')).verifyCommand,
   },
   {
+    name: 'epcis',
+    summary: 'Write verified custody events as an EPCIS 2.0 document (GS1, JSON-LD) for trading partners',
+    positionals: ['FILE...'],
+    options: { policy: { type: 'string', value: 'FILE', help: 'the trust policy; what does not verify is not read' } },
+    details:
+      'FILE is a batch or an export. Which events have a counterpart, and which are left out, stands in FORMAT.md section 15.\nExit code 0: written. 2: a file does not verify.',
+    load: async () => (await import('./commands/epcis.ts')).epcisCommand,
+  },
+  {
     name: 'decode',
     summary: 'Show what a batch, an export or a captured frame of a device says',
     positionals: ['FILE|FAMILY', '[HEX...]'],
@@ -177,7 +186,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       json: JSON_OUT,
     },
     details:
-      'DEVICE is a name of the settings with "driver: latchkey"; its key_file is written. The gateway must not run: it holds the port. Press the button inside the housing unless the device is new. Safe to repeat after a power cut.',
+      'DEVICE is a name of the settings with "driver: latchkey"; its key_file is written. A running gateway pairs it between two questions on its line; its doors are not seen meanwhile. Press the button inside the housing unless the device is new. Safe to repeat after a power cut.',
     load: async () => (await import('./commands/pair.ts')).pairCommand,
   },
   {

@@ -4,8 +4,9 @@ import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import type { Port } from '../../src/edge/contracts/port.ts';
 import type { Reading } from '../../src/edge/contracts/reading.ts';
 import { LatchkeyLine } from '../../src/edge/drivers/latchkey/latchkey-line.ts';
-import { type Paired, pairDevice, parsePairingCode } from '../../src/edge/drivers/latchkey/pair.ts';
+import { pairDevice, parsePairingCode } from '../../src/edge/drivers/latchkey/pair.ts';
 import { type LatchkeySettings, latchkeySettings } from '../../src/edge/drivers/latchkey/settings.ts';
+import type { PairedDevice } from '../../src/edge/drivers/line.ts';
 import { createPort } from '../../src/edge/ports/create-port.ts';
 import { linkSchema } from '../../src/edge/ports/settings.ts';
 
@@ -24,7 +25,7 @@ function portAt(path: string, metrics: MemoryMetrics): Port {
   return createPort({ settings, baudDefault: BAUD, scheduler, logger, metrics });
 }
 
-export function pairAt(path: string, settings: LatchkeySettings, code: string, marginMs = 200): Promise<Paired> {
+export function pairAt(path: string, settings: LatchkeySettings, code: string, marginMs = 200): Promise<PairedDevice> {
   const parsed = parsePairingCode(code);
   if (!parsed.ok) throw new Error(parsed.detail);
   const port = portAt(path, new MemoryMetrics());

@@ -1,17 +1,19 @@
 /**
  * `latchkey pair DEVICE`: gives a device of the open wire a key of this gateway, with the code of its label, or another key in the
- * place of the one in use. The code is read from standard input or a file, never from the command line, which others can see.
+ * place of the one in use. A running gateway does it itself, between two questions on its line; otherwise the port is opened here. The code is read from standard input or a file, never from the command line, which others can see.
  */
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import type { PairingCode } from '../../../firmware-protocol/codec/pairing-code.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { MemoryMetrics } from '../../base/metrics.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
 import { pairDevice, parsePairingCode } from '../../edge/drivers/latchkey/pair.ts';
 import { LATCHKEY, LATCHKEY_BAUD, type LatchkeySettings } from '../../edge/drivers/latchkey/settings.ts';
+import type { PairedDevice } from '../../edge/drivers/line.ts';
 import { createPort } from '../../edge/ports/create-port.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
-import { gatewaySettings, hasLines } from '../locate.ts';
+import { askGateway, gatewaySettings, hasLines } from '../locate.ts';
 import { peopleLogger } from '../people-logger.ts';
 
 const LIMIT_MS = 120_000;
@@ -30,13 +32,14 @@ export const pairCommand: CommandRun = async (args, io) => {
     );
   }
   // Asked before a code is typed. A serial port is locked by whoever has it; a serial server may let a second master in.
-  if (await hasLines(settings, io)) {
-    throw new LatchkeyError(
-      'PORT_BUSY',
-      `pair: the gateway has this line: stop it ("systemctl stop latchkey"), pair ${name}, and start it again`,
-    );
-  }
+  const isRunning = await hasLines(settings, io);
   const code = args.flag('rotate') ? undefined : await pairingCode(args, io);
+  if (isRunning) {
+    const onProgress = (value: unknown): void => io.err(String((value as { readonly step?: unknown }).step));
+    const ask = { verb: 'pair', args: { device: name, ...(code !== undefined && { code: code.text }) }, onProgress };
+    tell(name, (await askGateway(settings, io, ask)) as PairedDevice, 'the gateway uses it already', args, io);
+    return 0;
+  }
   const scheduler = systemScheduler();
   const logger = peopleLogger(io);
   const baud = entry.link.baud ?? LATCHKEY_BAUD;
@@ -50,18 +53,28 @@ export const pairCommand: CommandRun = async (args, io) => {
       signal: AbortSignal.any([io.signal, AbortSignal.timeout(LIMIT_MS)]),
       say: (line) => io.err(line),
     },
-    code,
+    code?.code,
   );
-  if (args.flag('json')) io.out(JSON.stringify({ device: name, ...paired }));
-  else io.out(`${name}: paired with ${paired.identity}, key ${paired.key}; the gateway uses it from its next start on`);
+  tell(name, paired, 'the gateway uses it from its next start on', args, io);
   return 0;
 };
 
-async function pairingCode(args: CommandArgs, io: CommandIo): Promise<Parameters<typeof pairDevice>[1]> {
+function tell(name: string, paired: PairedDevice, when: string, args: CommandArgs, io: CommandIo): void {
+  if (args.flag('json')) io.out(JSON.stringify({ device: name, ...paired }));
+  else io.out(`${name}: paired with ${paired.identity}, key ${paired.key}; ${when}`);
+}
+
+interface Label {
+  readonly text: string;
+  readonly code: PairingCode;
+}
+
+async function pairingCode(args: CommandArgs, io: CommandIo): Promise<Label> {
   const file = args.text('code-file');
-  const code = parsePairingCode(file === undefined ? await typedLine(io) : await codeIn(file));
+  const text = (file === undefined ? await typedLine(io) : await codeIn(file)).trim();
+  const code = parsePairingCode(text);
   if (!code.ok) throw new LatchkeyError('USAGE', `pairing code: ${code.detail}`);
-  return code.value;
+  return { text, code: code.value };
 }
 
 async function codeIn(file: string): Promise<string> {

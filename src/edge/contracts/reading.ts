@@ -71,7 +71,7 @@ export interface DeviceReading {
   /**
    * Stable word. Found: `answered`, `heard` (it speaks by itself), `port_open` (it cannot be asked), `authenticated` (it proved itself over the open wire), `identified` (it was
    * found before, and now said who it is). Lost: `no_reply`, `silent`,
-   * `port_lost`. Faulted: `duplicate_address`, `wrong_channels`, `damaged` (answers that are never sound), `babbling`
+   * `port_lost`, `pairing` (it is being given a key). Faulted: `duplicate_address`, `wrong_channels`, `damaged` (answers that are never sound), `babbling`
    * (the line is never quiet), `second_master` (somebody else asks on the line), `partly_silent` (one of several polls
    * is never answered), and over the open wire the words of `Fault` in drivers/latchkey.
    */

@@ -72,6 +72,22 @@ export type UnlockAnswer =
       readonly reply: 'none_expected' | 'accepted' | 'rejected' | 'missing' | 'ambiguous';
     };
 
+export interface PairAsk {
+  /** Of the device's label, to pair it; without it the key of a paired device is rotated. */
+  readonly code?: string;
+  /** Each step, for the person who waits. */
+  readonly say: (step: string) => void;
+  /** Broken off before the next step. */
+  readonly signal: AbortSignal;
+}
+
+export interface PairedDevice {
+  readonly identity: string;
+  /** Number of the key that is in use now. */
+  readonly key: number;
+  readonly boot: number;
+}
+
 export interface Line {
   /** Opens the port and begins. Called once. */
   start(): void;
@@ -90,6 +106,12 @@ export interface Line {
    * nothing afterwards. Absent where no device of the line has locks.
    */
   unlock?(device: string, channel: number, signal: AbortSignal): Promise<UnlockAnswer>;
+  /**
+   * Gives a device a key of this gateway, or another one, between two questions of the line; the device is `lost` (`pairing`) meanwhile and
+   * found under its new key. Rejects with USAGE, PORT_UNAVAILABLE, PORT_BUSY or what the key file's disk says; every step
+   * leaves both sides with a key that works. Absent where no device has keys.
+   */
+  pair?(device: string, ask: PairAsk): Promise<PairedDevice>;
   /** Shows a person at this device that access was granted or refused, where it can. */
   signal?(device: string, word: 'granted' | 'refused'): void;
 }

@@ -13,6 +13,7 @@ import { eraseSelection } from './erase-selection.ts';
 import type { Gateway } from './gateway.ts';
 import { checkJournal, exportJournal, lineOf } from './journal-tools.ts';
 import { openingNotices } from './opening.ts';
+import { pairDeviceOf } from './pair-device.ts';
 import type { GatewaySettings } from './settings.ts';
 import {
   type GatewayStatus,
@@ -62,6 +63,7 @@ export function controlHandlers(parts: ControlParts): Readonly<Record<string, Co
         signal,
       ),
     commissioned: async () => gateway.commissioning.rows(),
+    pair: (args, out, signal) => pairDeviceOf(gateway.lines, args, out, signal),
     photo: async (args, out) => {
       if (gateway.photos === undefined)
         throw new LatchkeyError('USAGE', 'this gateway takes no photos (photos.sources)');

@@ -156,28 +156,59 @@ test('a forged, a replayed, a reflected and a downgraded frame each raise tamper
   }
 });
 
-test('pairing while the gateway has the line is refused, with what to do, and harms nothing', async () => {
+const keyInUse = (): number =>
+  (JSON.parse(readFileSync(keyFile(), 'utf8')) as { readonly current: { readonly number: number } }).current.number;
+const keyOf = ({ data }: CustodyEvent): number => (data['sensor'] as { readonly key: number }).key;
+
+test('the running gateway pairs a device and gives it another key, journals both, and so does the command without it', async () => {
   await configure(openWirePort());
-  await pair();
   await rig.startGateway();
-  await state('found', 'authenticated');
-  const before = readFileSync(keyFile(), 'utf8');
-  const done = await runLatchkey(['pair', DEVICE, '--rotate', '--config', rig.dir.file('gateway.yaml')]);
-  expect(done.code).not.toBe(0);
-  expect(done.err).toContain('the gateway has this line: stop it');
-  expect(done.out).toBe('');
-  expect(JSON.parse(readFileSync(keyFile(), 'utf8'))).toMatchObject({
-    current: (JSON.parse(before) as object)['current' as never],
-  });
-  expect(readFileSync(keyFile(), 'utf8')).not.toContain('"next"');
-  locker.hands('scan ]C0 STILL-HERE');
-  await eventually('code.scanned', ({ data }) => data['text'] === 'STILL-HERE');
-  expect(events('device.lost')).toEqual([]);
-  // Once it stands still the same command does it.
-  await rig.gateway.stop();
-  const rotated = await runLatchkey(['pair', DEVICE, '--rotate', '--config', rig.dir.file('gateway.yaml')]);
+  await state('faulted', 'not_paired');
+  const config = rig.dir.file('gateway.yaml');
+  const label = rig.dir.file('label');
+  writeFileSync(label, `${locker.pairingCode}\n`);
+  const paired = await runLatchkey(['pair', DEVICE, '--config', config, '--code-file', label]);
+  expect(paired, paired.err).toMatchObject({ code: 0 });
+  expect(paired.out).toContain(`paired with ${locker.identity}, key 1; the gateway uses it already`);
+  expect(paired.err).toContain('session opened with the key of the label');
+  expect(statSync(keyFile()).mode & 0o777).toBe(0o600);
+  expect(keyOf(await eventually('device.found'))).toBe(1);
+
+  // A paired device takes its label's key only while its button is pressed: it stays as it was, and is heard again.
+  const refused = await runLatchkey(['pair', DEVICE, '--config', config, '--code-file', label]);
+  expect(refused.code).not.toBe(0);
+  expect(refused.err).toContain('press the button');
+  await until('it is found again', () => events('device.found').length === 2);
+
+  const rotated = await runLatchkey(['pair', DEVICE, '--rotate', '--json', '--config', config]);
   expect(rotated, rotated.err).toMatchObject({ code: 0 });
-  expect(rotated.out).toContain('key 2');
+  expect(JSON.parse(rotated.out)).toMatchObject({ device: DEVICE, identity: locker.identity, key: 2 });
+  const again = await eventually('device.found', (event) => keyOf(event) === 2);
+  expect(keyInUse()).toBe(2);
+  const told = storedEvents(rig).filter(({ type, device }) => device === DEVICE && type.startsWith('device.'));
+  expect(told.map(({ type, data }) => `${type} ${String(data['reason'])}`)).toEqual([
+    'device.faulted not_paired',
+    'device.found authenticated',
+    'device.lost pairing',
+    'device.found authenticated',
+    'device.lost pairing',
+    'device.found authenticated',
+  ]);
+  // What it senses from then on is the new session's.
+  locker.hands('scan ]C0 AFTERWARDS');
+  const { session } = again.data['sensor'] as { readonly session: string };
+  expect((await eventually('code.scanned')).data['sensor']).toMatchObject({ session });
+  // Neither label nor keys are written down anywhere but in the key file.
+  const written =
+    [...rig.gateway.lines('out'), ...rig.gateway.lines('err')].join('\n') + JSON.stringify(storedEvents(rig));
+  for (const group of locker.pairingCode.split('-')) expect(written).not.toContain(group);
+  await rig.settle();
+
+  await rig.gateway.stop();
+  const alone = await runLatchkey(['pair', DEVICE, '--rotate', '--config', config]);
+  expect(alone, alone.err).toMatchObject({ code: 0 });
+  expect(alone.out).toContain('key 3; the gateway uses it from its next start on');
+  expect(keyInUse()).toBe(3);
 });
 
 function base64url(hexText: string): string {

@@ -10,21 +10,21 @@ import type { Refusal } from '../../../../firmware-protocol/codec/session.ts';
 import { OPEN_TYPES } from '../../../../firmware-protocol/codec/types.ts';
 import { sleep } from '../../../base/abort.ts';
 import { hex } from '../../../base/bytes.ts';
-import type { Timer } from '../../../base/clock.ts';
-import { messageOf } from '../../../base/errors.ts';
+import { LatchkeyError, messageOf } from '../../../base/errors.ts';
 import type { Observed } from '../../contracts/observed.ts';
 import type { SensorClaim } from '../../contracts/reading.ts';
-import type { DeviceStatus, Line, LineParts, LineStatus, UnlockAnswer } from '../line.ts';
+import type { DeviceStatus, Line, LineParts, LineStatus, PairAsk, PairedDevice, UnlockAnswer } from '../line.ts';
 import { LinePort } from '../line-port.ts';
 import { remedyFor } from '../remedies.ts';
 import { Conversation, type Party } from './conversation.ts';
+import { LineAttacks } from './line-attacks.ts';
 import { lookAround } from './look-around.ts';
+import { parsePairingCode, runPairing } from './pair.ts';
+import { type PairJob, PairQueue } from './pair-queue.ts';
 import { LATCHKEY, type LatchkeySettings } from './settings.ts';
 import { type Fault, WireDevice } from './wire-device.ts';
 import { WireReadings } from './wire-readings.ts';
 
-/** An attack is over when nothing of it came for so long. */
-const ATTACK_QUIET_MS = 60_000;
 const PULSE_MS = 500;
 /** Nobody else is asked while the line is looked around: so long at most, and so seldom. */
 const LOOK_LIMIT_MS = 10_000;
@@ -50,8 +50,6 @@ interface Entry {
   reason: string;
   claim?: SensorClaim;
   lastAnswerUpMs?: number;
-  /** What goes on, by its name; each ends by itself. */
-  readonly attacks: Map<string, Timer>;
   lookedAtMs?: number;
 }
 
@@ -69,6 +67,8 @@ export class LatchkeyLine implements Line {
   readonly #conversation: Conversation;
   readonly #entries: readonly Entry[];
   readonly #jobs: UnlockJob[] = [];
+  readonly #pairs = new PairQueue();
+  readonly #attacks: LineAttacks;
   #isOpen = false;
   /** Counts openings of the port: a round of an earlier one ends, however quickly the port came back. */
   #opening = 0;
@@ -80,6 +80,7 @@ export class LatchkeyLine implements Line {
   constructor(parts: LatchkeyLineParts) {
     this.#parts = parts;
     this.#port = new LinePort(parts);
+    this.#attacks = new LineAttacks(parts);
     const now = (): number => parts.scheduler.monotonicMs();
     this.#conversation = new Conversation({
       port: parts.port,
@@ -100,7 +101,7 @@ export class LatchkeyLine implements Line {
           found: (_device, claim) => this.#found(entry, claim),
           failed: (_device, fault, detail) => this.#failed(entry, fault, detail),
           missed: (_device, events) => this.#missed(entry, events),
-          attacked: (_device, what) => this.#attacked(entry, `${what}_at_device`),
+          attacked: (_device, what) => this.#attacks.noted(settings.name, `${what}_at_device`),
           polled: (_device, polled, askedAtMs) => {
             const observed = parts.observer.observe();
             entry.lastAnswerUpMs = observed.upMs;
@@ -113,7 +114,7 @@ export class LatchkeyLine implements Line {
         { monotonicMs: now, wallMs: () => knownWallMs(parts.observer.observe()) },
       );
       const readings = new WireReadings(parts, settings);
-      const entry: Entry = { device, readings, state: 'unknown', reason: '', attacks: new Map() };
+      const entry: Entry = { device, readings, state: 'unknown', reason: '' };
       return entry;
     });
   }
@@ -141,9 +142,10 @@ export class LatchkeyLine implements Line {
     this.#wake.abort();
     this.#conversation.cut();
     for (const job of this.#jobs.splice(0)) job.resolve({ kind: 'not_sent', reason: 'stopped' });
+    this.#pairs.drop('the gateway stops: pair it afterwards');
     await this.#running;
-    for (const { device, attacks } of this.#entries) {
-      for (const timer of attacks.values()) timer.cancel();
+    this.#attacks.stop();
+    for (const { device } of this.#entries) {
       await device.remember().catch((error: unknown) => {
         const { logger, port } = this.#parts;
         logger.warn(
@@ -189,6 +191,32 @@ export class LatchkeyLine implements Line {
     });
   }
 
+  pair(device: string, ask: PairAsk): Promise<PairedDevice> {
+    if (!this.#isOpen) {
+      const { name, reason } = { name: this.#parts.port.name, reason: this.#port.status().reason };
+      return Promise.reject(new LatchkeyError('PORT_UNAVAILABLE', `port ${name} is not open: ${reason}`));
+    }
+    const paired = this.#pairs.add({ device, ask });
+    this.#wake.abort();
+    return paired;
+  }
+
+  /** Nobody else is asked meanwhile. The session of before is over with it, whatever became of the pairing. */
+  async #pairNow({ device, ask }: PairJob): Promise<PairedDevice> {
+    const entry = this.#entries.find((one) => one.device.settings.name === device);
+    if (entry === undefined) throw new LatchkeyError('USAGE', `no device of this line is named ${device}`);
+    const code = ask.code === undefined ? undefined : parsePairingCode(ask.code);
+    if (code?.ok === false) throw new LatchkeyError('USAGE', `pairing code: ${code.detail}`);
+    const { logger, port } = this.#parts;
+    logger.info({ port: port.name, device }, 'a device is being paired');
+    if (entry.state === 'found') this.#become(entry, 'lost', 'pairing');
+    try {
+      return await runPairing({ ...ask, settings: entry.device.settings }, this.#conversation, code?.value);
+    } finally {
+      entry.device.forget();
+    }
+  }
+
   /** Until the port is lost or the line stops. */
   async #run(opening: number): Promise<void> {
     const { scheduler } = this.#parts;
@@ -199,6 +227,8 @@ export class LatchkeyLine implements Line {
       for (const { device } of this.#entries) {
         if (!goesOn()) return;
         await this.#unlockWaiting();
+        await this.#pairs.run((job) => this.#pairNow(job));
+        if (!goesOn()) return;
         await device.turn();
       }
       const nowMs = scheduler.monotonicMs();
@@ -210,7 +240,7 @@ export class LatchkeyLine implements Line {
 
   /** Ends early when something is to be done. */
   async #rest(delayMs: number): Promise<void> {
-    if (this.#jobs.length === 0 && !this.#wake.signal.aborted) {
+    if (this.#jobs.length === 0 && !this.#pairs.isWaiting && !this.#wake.signal.aborted) {
       await sleep(this.#parts.scheduler, delayMs, this.#wake.signal).catch(() => undefined);
     }
     this.#wake = new AbortController();
@@ -291,6 +321,7 @@ export class LatchkeyLine implements Line {
     this.#conversation.cut();
     this.#wake.abort();
     for (const job of this.#jobs.splice(0)) job.resolve({ kind: 'not_sent', reason: 'port_not_open' });
+    this.#pairs.drop(`port ${this.#parts.port.name} was lost: try again when it is back`);
     for (const entry of this.#entries) this.#become(entry, 'lost', 'port_lost');
   }
 
@@ -307,23 +338,7 @@ export class LatchkeyLine implements Line {
     metrics.count('wire_refused', 1, { port: port.name, what });
     if (!ATTACKS.has(what)) return;
     const entry = this.#entries.find(({ device }) => device.settings.address === party.peer.address);
-    if (entry !== undefined) this.#attacked(entry, what);
-  }
-
-  #attacked(entry: Entry, what: string): void {
-    const { port, logger } = this.#parts;
-    // Once a minute in the log, always in the counters.
-    const before = entry.attacks.get(what);
-    if (before === undefined) {
-      logger.warn({ port: port.name, device: entry.device.settings.name, what }, 'somebody meddles with the line');
-      this.#tellAttack(entry, what, true);
-    }
-    before?.cancel();
-    const ends = this.#parts.scheduler.after(ATTACK_QUIET_MS, () => {
-      entry.attacks.delete(what);
-      this.#tellAttack(entry, what, false);
-    });
-    entry.attacks.set(what, ends);
+    if (entry !== undefined) this.#attacks.noted(entry.device.settings.name, what);
   }
 
   /** Whether a look around the line finds two devices at the address, or two under the identity, of this one. */
@@ -353,14 +368,6 @@ export class LatchkeyLine implements Line {
     const body = whoBody(new Uint8Array(8), 64, false);
     const heard = await this.#conversation.shout(lineOf(openContent(false, ADDRESS_ALL, OPEN_TYPES.WHO, body)));
     return heard.frames.length === 0 && heard.damagedBytes === 0;
-  }
-
-  #tellAttack(entry: Entry, what: string, active: boolean): void {
-    const { observer, sink } = this.#parts;
-    const observed = observer.observe();
-    const reading = { kind: 'input', device: entry.device.settings.name, observed, what: 'tamper', active } as const;
-    // Twice: a change of an input counts from its second reading on, and this one is certain.
-    for (let sample = 0; sample < 2; sample += 1) sink({ ...reading, input: `line_${what}` });
   }
 }
 

@@ -12,9 +12,10 @@ import { NO_SESSION, type WireKey } from '../../../../firmware-protocol/codec/se
 import { OPEN_TYPES, SEALED_TYPES } from '../../../../firmware-protocol/codec/types.ts';
 import { hex } from '../../../base/bytes.ts';
 import type { Scheduler } from '../../../base/clock.ts';
-import { LatchkeyError } from '../../../base/errors.ts';
+import { LatchkeyError, messageOf } from '../../../base/errors.ts';
 import { accept, type Result, refuse } from '../../../base/result.ts';
 import type { Port } from '../../contracts/port.ts';
+import type { PairedDevice } from '../line.ts';
 import { Conversation, type Outcome, type Party } from './conversation.ts';
 import { NOTHING_TOLD } from './device-counts.ts';
 import { type DeviceKeys, readDeviceKeys, writeDeviceKeys } from './key-file.ts';
@@ -35,12 +36,6 @@ export interface PairParts {
   readonly say: (line: string) => void;
 }
 
-export interface Paired {
-  readonly identity: string;
-  readonly key: number;
-  readonly boot: number;
-}
-
 export function parsePairingCode(text: string): Result<PairingCode, 'code'> {
   const code = readPairingCode(text, (data) => createHash('sha256').update(data).digest());
   if (code === 'length') return refuse('code', 'expected the 42 letters and digits of the label');
@@ -49,26 +44,37 @@ export function parsePairingCode(text: string): Result<PairingCode, 'code'> {
 }
 
 /** `code`: from the label, to pair. Without it, the key of a paired device is rotated. */
-export async function pairDevice(parts: PairParts, code?: PairingCode): Promise<Paired> {
+export async function pairDevice(parts: PairParts, code?: PairingCode): Promise<PairedDevice> {
   const line = new PairLine(parts);
   await line.open();
   try {
-    return await new Pairing(parts, line).run(code);
+    return await runPairing(parts, line.conversation, code);
   } finally {
     await line.close();
   }
 }
 
-class Pairing {
-  readonly #parts: PairParts;
-  readonly #line: PairLine;
+type PairingParts = Pick<PairParts, 'settings' | 'signal' | 'say'>;
 
-  constructor(parts: PairParts, line: PairLine) {
+/** The same on a line that somebody else opened, and that nobody else speaks on until this ends. */
+export function runPairing(
+  parts: PairingParts,
+  conversation: Conversation,
+  code: PairingCode | undefined,
+): Promise<PairedDevice> {
+  return new Pairing(parts, conversation).run(code);
+}
+
+class Pairing {
+  readonly #parts: PairingParts;
+  readonly #line: Conversation;
+
+  constructor(parts: PairingParts, line: Conversation) {
     this.#parts = parts;
     this.#line = line;
   }
 
-  async run(code: PairingCode | undefined): Promise<Paired> {
+  async run(code: PairingCode | undefined): Promise<PairedDevice> {
     const { settings, say } = this.#parts;
     const known = await readDeviceKeys(settings.key_file);
     if (code === undefined && known === undefined) {
@@ -94,7 +100,7 @@ class Pairing {
   async #openKnown(party: Party, keys: DeviceKeys): Promise<number> {
     const { current, next } = keys;
     if (next !== undefined) {
-      const outcome = await this.#line.greet(party, next);
+      const outcome = await this.#greet(party, next);
       if (outcome.kind === 'opened') return outcome.boot;
     }
     if (current === undefined) throw new LatchkeyError('KEY_LOST', `${this.#parts.settings.key_file} holds no key`);
@@ -102,7 +108,7 @@ class Pairing {
   }
 
   async #openWith(party: Party, key: WireKey): Promise<number> {
-    const outcome = await this.#line.greet(party, key);
+    const outcome = await this.#greet(party, key);
     if (outcome.kind === 'opened') return outcome.boot;
     const reason = outcome.kind === 'failed' ? outcome.reason : 'malformed';
     const remedy =
@@ -115,13 +121,13 @@ class Pairing {
   }
 
   /** Steps 3 to 5. The file is durable before the device hears of the key. */
-  async #giveKey(party: Party, keys: DeviceKeys): Promise<Paired> {
+  async #giveKey(party: Party, keys: DeviceKeys): Promise<PairedDevice> {
     const { settings, say } = this.#parts;
     let number = Math.max(keys.current?.number ?? 0, keys.next?.number ?? 0) + 1;
     for (;;) {
       const next: WireKey = { number, key: randomBytes(16) };
       await writeDeviceKeys(settings.key_file, { ...keys, next });
-      const answer = await this.#line.ask(party, SEALED_TYPES.SET_KEY, setKeyBody(number, next.key));
+      const answer = await this.#ask(party, SEALED_TYPES.SET_KEY, setKeyBody(number, next.key));
       if (answer?.type === SEALED_TYPES.KEY_SET) {
         const boot = await this.#openWith(party, next);
         const { current: _current, next: _next, ...known } = keys;
@@ -141,9 +147,9 @@ class Pairing {
   /** The device of the label, at its address. */
   async #find(identity: Uint8Array): Promise<void> {
     const { settings, say } = this.#parts;
-    const here = await this.#line.who(identity);
+    const here = await this.#who(identity);
     if (here === undefined) {
-      const others = await lookAround((line) => this.#line.shout(line));
+      const others = await lookAround((line) => this.#shout(line));
       const seen = others.found.map((one) => `${hex(one.identity)} at address ${one.address}`);
       const found = seen.length === 0 ? 'nobody' : seen.join(', ');
       throw new LatchkeyError('PORT_UNAVAILABLE', `expected device ${hex(identity)} on this line, found ${found}`);
@@ -151,7 +157,7 @@ class Pairing {
     say(`found ${hex(identity)} at address ${here.address}`);
     if (here.address === settings.address) return;
     const line = lineOf(openContent(false, ADDRESS_ALL, OPEN_TYPES.ASSIGN, assignBody(identity, settings.address)));
-    const { frames } = await this.#line.shout(line);
+    const { frames } = await this.#shout(line);
     if (!frames.some((frame) => !frame.sealed && frame.type === OPEN_TYPES.ASSIGNED)) {
       throw new LatchkeyError(
         'PORT_UNAVAILABLE',
@@ -160,16 +166,56 @@ class Pairing {
     }
     say(`given address ${settings.address}`);
   }
+
+  #greet(party: Party, key: WireKey): Promise<Outcome> {
+    this.#goOn();
+    return this.#line.converse(party, { kind: 'open', key, random: randomBytes(16) });
+  }
+
+  async #ask(party: Party, type: number, body: Uint8Array): Promise<{ type: number; body: Uint8Array } | undefined> {
+    this.#goOn();
+    const outcome = await this.#line.converse(party, { kind: 'ask', type, body });
+    return outcome.kind === 'answer' ? outcome : undefined;
+  }
+
+  async #who(identity: Uint8Array): Promise<Here | undefined> {
+    const line = lineOf(openContent(false, ADDRESS_ALL, OPEN_TYPES.WHO, whoBody(identity, 64, true)));
+    for (let tries = 0; tries < FIND_TRIES; tries += 1) {
+      const { frames } = await this.#shout(line);
+      for (const frame of frames) {
+        if (frame.sealed || frame.type !== OPEN_TYPES.HERE || frame.body.length !== 14) continue;
+        const here = readHere(frame.body);
+        if (same(here.identity, identity)) return here;
+      }
+    }
+    return undefined;
+  }
+
+  async #shout(line: Uint8Array): Promise<Heard> {
+    this.#goOn();
+    try {
+      return await this.#line.shout(line);
+    } catch (error) {
+      throw new LatchkeyError('PORT_UNAVAILABLE', `the line went away: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Whoever asked may be gone. */
+  #goOn(): void {
+    if (this.#parts.signal.aborted) {
+      throw new LatchkeyError('TIMED_OUT', `the pairing of ${this.#parts.settings.name} was broken off: try again`);
+    }
+  }
 }
 
-/** The line while nobody else has it: open questions to all, and conversations with one. */
+/** A line that nobody else has: its port, opened for this alone. */
 class PairLine {
   readonly #parts: PairParts;
-  readonly #conversation: Conversation;
+  readonly conversation: Conversation;
 
   constructor(parts: PairParts) {
     this.#parts = parts;
-    this.#conversation = new Conversation({
+    this.conversation = new Conversation({
       ...parts,
       refused: () => undefined,
       damaged: () => undefined,
@@ -185,7 +231,7 @@ class PairLine {
         reject(new LatchkeyError('PORT_UNAVAILABLE', `port ${port.name} does not open`));
       });
       port.start({
-        bytes: (chunk) => this.#conversation.hear(chunk),
+        bytes: (chunk) => this.conversation.hear(chunk),
         state: (state, reason, trouble) => {
           if (state === 'opening') return;
           limit.cancel();
@@ -197,34 +243,8 @@ class PairLine {
   }
 
   async close(): Promise<void> {
-    this.#conversation.cut();
+    this.conversation.cut();
     await this.#parts.port.close();
-  }
-
-  greet(party: Party, key: WireKey): Promise<Outcome> {
-    return this.#conversation.converse(party, { kind: 'open', key, random: randomBytes(16) });
-  }
-
-  async ask(party: Party, type: number, body: Uint8Array): Promise<{ type: number; body: Uint8Array } | undefined> {
-    const outcome = await this.#conversation.converse(party, { kind: 'ask', type, body });
-    return outcome.kind === 'answer' ? outcome : undefined;
-  }
-
-  async who(identity: Uint8Array): Promise<Here | undefined> {
-    const line = lineOf(openContent(false, ADDRESS_ALL, OPEN_TYPES.WHO, whoBody(identity, 64, true)));
-    for (let tries = 0; tries < FIND_TRIES; tries += 1) {
-      const { frames } = await this.shout(line);
-      for (const frame of frames) {
-        if (frame.sealed || frame.type !== OPEN_TYPES.HERE || frame.body.length !== 14) continue;
-        const here = readHere(frame.body);
-        if (same(here.identity, identity)) return here;
-      }
-    }
-    return undefined;
-  }
-
-  shout(line: Uint8Array): Promise<Heard> {
-    return this.#conversation.shout(line);
   }
 }
 
