@@ -170,7 +170,7 @@ export class DoorDaemon {
   }
 
   #trap(pid: number, { file, call, nth }: KillCall) {
-    const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(join(`/proc/${pid}/fd`, fd)));
+    const open = openPaths(pid);
     const paths =
       file === LINES
         ? [readlinkSync(`/proc/${pid}/fd/${LINES_FD}`)]
@@ -196,4 +196,17 @@ export class DoorDaemon {
   #call(verb: string, args: Readonly<Record<string, unknown>>) {
     return { verb, args, socketPath: this.#bench.dir.file('data', 'control.sock'), silenceMaxMs: 20_000 };
   }
+}
+
+function openPaths(pid: number): readonly string[] {
+  const dir = `/proc/${pid}/fd`;
+  return readdirSync(dir).flatMap((fd) => {
+    try {
+      return [readlinkSync(join(dir, fd))];
+    } catch (error) {
+      // Closed since it was listed.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+  });
 }
