@@ -1,0 +1,477 @@
+/**
+ * Webhooks of declared sources on both engines: taken once, refused by a word of the table, weak as evidence; and nothing of
+ * a person in any file of the database.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHmac, createPrivateKey, sign } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { utf8 } from '../../../src/base/bytes.ts';
+import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { accept, refuse } from '../../../src/base/result.ts';
+import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
+import { sourceRoutes } from '../../../src/risk/sources/http.ts';
+import { SOURCE_REFUSAL_NAMES, SOURCE_REFUSALS, type SourceRefusal } from '../../../src/risk/sources/reasons.ts';
+import { openSources, SourcesRoom, type Taken } from '../../../src/risk/sources/room.ts';
+import { type SourceSettings, sourcesSchema } from '../../../src/risk/sources/settings.ts';
+import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { mutate, Random } from '../../support/mutate.ts';
+import { type Postgres, startPostgres } from '../../support/postgres.ts';
+import { TextLogger } from '../../unit/intake/harness.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'latchkey-sources-'));
+const NOW_MS = Date.UTC(2026, 10, 22, 12);
+const NOW_S = NOW_MS / 1_000;
+const OWNER = { tenant: 'default', region: 'eu' };
+const PARCEL = 'k1.AAAAAAAAAAAAAAAAAAAAAA';
+const SECRET = Buffer.alloc(32, 7);
+const TEXT_SECRET = 'a secret of thirty-two characters';
+let postgres: Postgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+}, 120_000);
+afterAll(async () => {
+  await postgres.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+
+function secretFile(name: string, text: string): string {
+  const path = join(root, name);
+  writeFileSync(path, `${text}\n`);
+  chmodSync(path, 0o600);
+  return path;
+}
+
+function settings(): readonly SourceSettings[] {
+  const standard = {
+    type: 'standard',
+    secret_files: [
+      secretFile('next', `whsec_${Buffer.alloc(32, 8).toString('base64')}`),
+      secretFile('now', `whsec_${SECRET.toString('base64')}`),
+    ],
+  };
+  const hmac = {
+    type: 'hmac',
+    secret_files: [secretFile('text', TEXT_SECRET)],
+    signature_header: 'x-signature',
+    timestamp_header: 'x-timestamp',
+    prefix: 'sha256=',
+  };
+  return sourcesSchema.parse([
+    { name: 'carrier-1', kind: 'carrier', auth: standard },
+    { name: 'merchant-1', kind: 'merchant', auth: standard },
+    { name: 'psp-1', kind: 'payment', auth: standard },
+    { name: 'bank-1', kind: 'chargeback', auth: standard },
+    { name: 'wms-1', kind: 'warehouse', auth: hmac },
+    { name: 'wms-2', kind: 'warehouse', auth: { type: 'bearer', token_files: [secretFile('token', TEXT_SECRET)] } },
+  ]);
+}
+
+interface Webhook {
+  readonly source: string;
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+}
+
+interface Sent {
+  readonly id?: string;
+  readonly atS?: number;
+  readonly occurred?: string;
+}
+
+let ids = 0;
+function bodyOf(type: string, data: object, { occurred = new Date(NOW_MS).toISOString() }: Sent = {}, id?: string) {
+  return utf8(JSON.stringify({ ...(id !== undefined && { id }), type, timestamp: occurred, data }));
+}
+
+function signedRaw(source: string, body: Uint8Array, { id, atS = NOW_S }: Sent = {}): Webhook {
+  ids += 1;
+  const eventId = id ?? `evt_${ids}`;
+  const mac = createHmac('sha256', SECRET).update(`${eventId}.${atS}.`).update(body).digest('base64');
+  const headers = new Headers({
+    'webhook-id': eventId,
+    'webhook-timestamp': String(atS),
+    'webhook-signature': `v1a,${'A'.repeat(86)}== v1,${mac}`,
+  });
+  return { source, headers, body };
+}
+
+function signed(source: string, type: string, data: object, sent: Sent = {}): Webhook {
+  return signedRaw(source, bodyOf(type, data, sent), sent);
+}
+
+function hmacSigned(type: string, data: object, sent: Sent = {}): Webhook {
+  ids += 1;
+  const body = bodyOf(type, data, sent, sent.id ?? `wms_${ids}`);
+  const atS = sent.atS ?? NOW_S;
+  const mac = createHmac('sha256', TEXT_SECRET).update(`${atS}.`).update(body).digest('hex');
+  return {
+    source: 'wms-1',
+    headers: new Headers({ 'x-signature': `sha256=${mac}`, 'x-timestamp': String(atS) }),
+    body,
+  };
+}
+
+function borne(type: string, data: object): Webhook {
+  ids += 1;
+  const body = bodyOf(type, data, {}, `wms_${ids}`);
+  return {
+    source: 'wms-2',
+    headers: new Headers({ authorization: `Bearer ${TEXT_SECRET.replaceAll(' ', '_')}` }),
+    body,
+  };
+}
+
+const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
+  PGlite: async () => ({ engine: 'pglite', directory: join(root, 'pglite') }),
+  PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('sources'), poolMax: 8 }),
+};
+
+for (const [engine, settingsOf] of Object.entries(ENGINES)) {
+  describe(engine, () => {
+    const logger = new TextLogger();
+    const told: Taken[] = [];
+    const clock = new ManualScheduler(NOW_MS);
+    let database: RiskDatabase;
+    let ledger: LedgerStore;
+    let room: SourcesRoom;
+    beforeAll(async () => {
+      writeFileSync(join(root, 'token'), `${TEXT_SECRET.replaceAll(' ', '_')}\n`);
+      database = await RiskDatabase.open(await settingsOf());
+      ledger = new LedgerStore({ database, ...OWNER, levelOf: () => 'A2' });
+      room = await roomOf();
+    }, 120_000);
+    afterAll(() => database.close());
+
+    async function roomOf(): Promise<SourcesRoom> {
+      const declared = settings();
+      writeFileSync(join(root, 'token'), `${TEXT_SECRET.replaceAll(' ', '_')}\n`);
+      return new SourcesRoom({
+        database,
+        crypto: nodeCrypto,
+        sources: await openSources(declared, nodeCrypto),
+        ...OWNER,
+        clock,
+        logger,
+        settle: async (refundId) => (refundId === 'r-none' ? refuse('unknown_refund', 'none') : accept('paid')),
+        onTaken: (taken) => void told.push(taken),
+      });
+    }
+
+    const take = ({ source, headers, body }: Webhook) => room.take(source, headers, body);
+    async function answerTo(webhook: Webhook): Promise<string> {
+      const answer = await take(webhook);
+      return answer.ok ? (answer.value.duplicate ? 'duplicate' : 'accepted') : answer.reason;
+    }
+    const payment = (ref: string) =>
+      database.as('payments', (trx) =>
+        trx
+          .selectFrom('payments.payment')
+          .select(['captured_minor', 'disputed_minor'])
+          .where('payment_ref', '=', ref)
+          .executeTakeFirst(),
+      );
+
+    test('a claim is kept once, however often its event is sent, and the rooms behind are told', async () => {
+      const sent = { id: 'evt_once' };
+      expect(await answerTo(signed('carrier-1', 'exception', { parcel: PARCEL, operator: 'op-7' }, sent))).toBe(
+        'accepted',
+      );
+      const later = { ...sent, atS: NOW_S + 1 };
+      expect(await answerTo(signed('carrier-1', 'exception', { parcel: PARCEL, operator: 'op-7' }, later))).toBe(
+        'duplicate',
+      );
+      expect(told.filter(({ eventId }) => eventId === 'evt_once').map(({ duplicate }) => duplicate)).toEqual([
+        false,
+        true,
+      ]);
+      const { facts } = await ledger.ledger(PARCEL, NOW_MS);
+      expect(facts).toMatchObject({
+        forward: { state: 'EXCEPTION' },
+        exception: { operator: 'op-7', event: 'carrier-1:evt_once' },
+      });
+      expect(facts.ledger_version).toBe(1);
+    });
+
+    test('sixteen of the same message at once are one, and fifteen are refused', async () => {
+      const one = signed('carrier-1', 'delivered', { parcel: 'k1.SIXTEEN', geofence: 'outside' });
+      const answers = await Promise.all(Array.from({ length: 16 }, () => answerTo(one)));
+      expect(answers.sort()).toEqual(['accepted', ...Array.from({ length: 15 }, () => 'replayed')]);
+    });
+
+    test('claims alone, however many and of whichever source, are no more than weak evidence', async () => {
+      const ref = 'k1.WEAK';
+      for (let i = 0; i < 4; i += 1) {
+        for (const one of [
+          signed('carrier-1', 'delivered', { parcel: ref, geofence: 'inside' }),
+          signed('merchant-1', 'declared', { parcel: ref, weight_g: 900, seal: 'S-17' }),
+          hmacSigned('warehouse_received', { parcel: ref, weight_g: 900 }),
+          hmacSigned('inspected', { parcel: ref, result: 'ok' }),
+        ])
+          expect(await answerTo(one)).toBe('accepted');
+      }
+      const { facts } = await ledger.ledger(ref, NOW_MS);
+      expect(facts.return.signals.map(({ level }) => level)).toContain('declared');
+      const { legEvidence } = await import('../../../src/risk/decision/eligibility.ts');
+      for (const leg of ['forward', 'return'] as const) {
+        expect(['NONE', 'WEAK']).toContain(legEvidence(facts, leg).grade);
+        expect(facts[leg].certainty).toBe('unconfirmed');
+      }
+    });
+
+    test('who signs nothing is heard and hardly weighs, and inspects nothing', async () => {
+      expect(await answerTo(borne('inspected', { parcel: 'k1.BEARER', result: 'ok' }))).toBe('accepted');
+      const { facts } = await ledger.ledger('k1.BEARER', NOW_MS);
+      expect(facts.return).toMatchObject({ state: 'NONE', signals: [{ name: 'received', level: 'unsigned' }] });
+      const { legEvidence } = await import('../../../src/risk/decision/eligibility.ts');
+      expect(legEvidence(facts, 'return')).toMatchObject({ grade: 'NONE', mdb: 2_000 });
+    });
+
+    test('captures add up, a dispute takes away until it is won, in any order', async () => {
+      const captured = { payment_ref: 'pay-1', amount_minor: 5_000, currency: 'EUR' };
+      const dispute = { dispute_ref: 'dp-1', ...captured, amount_minor: 2_000 };
+      expect(await answerTo(signed('bank-1', 'dispute.closed', { dispute_ref: 'dp-0', result: 'won' }))).toBe(
+        'accepted',
+      );
+      for (const one of [
+        signed('psp-1', 'payment.captured', captured),
+        signed('psp-1', 'payment.captured', captured),
+        signed('bank-1', 'dispute.opened', dispute),
+        signed('bank-1', 'dispute.opened', { ...dispute, dispute_ref: 'dp-0' }),
+      ])
+        expect(await answerTo(one)).toBe('accepted');
+      expect(await payment('pay-1')).toEqual({ captured_minor: 10_000, disputed_minor: 2_000 });
+      expect(await answerTo(signed('bank-1', 'dispute.closed', { dispute_ref: 'dp-1', result: 'won' }))).toBe(
+        'accepted',
+      );
+      expect(await payment('pay-1')).toEqual({ captured_minor: 10_000, disputed_minor: 0 });
+      const settled = { refund_id: 'r-1', settlement_ref: 'se-1', amount_minor: 100, currency: 'EUR' };
+      expect(await answerTo(signed('psp-1', 'refund.settled', settled))).toBe('accepted');
+    });
+
+    test('what is refused leaves no trace, and every word of the table is reached by damaged webhooks', async () => {
+      const samples: readonly (() => Webhook)[] = [
+        () => signed('carrier-1', 'delivered', { parcel: PARCEL, geofence: 'inside' }),
+        () => hmacSigned('warehouse_received', { parcel: PARCEL, weight_g: 900 }),
+        () => borne('warehouse_received', { parcel: PARCEL, weight_g: 900 }),
+        () => signed('psp-1', 'payment.captured', { payment_ref: 'pay-9', amount_minor: 5, currency: 'EUR' }),
+      ];
+      const random = new Random(11);
+      const seen = new Map<string, number>();
+      const count = (word: string) => seen.set(word, (seen.get(word) ?? 0) + 1);
+      for (let i = 0; i < 600; i += 1) {
+        const one = samples[random.below(samples.length)]?.() ?? samples[0]?.();
+        if (one === undefined) throw new Error('a sample');
+        count(await answerTo(damaged(random, one)));
+      }
+      for (const [word, one] of Object.entries(meant())) {
+        const first = one.before === undefined ? undefined : await answerTo(one.before);
+        expect(first ?? 'accepted', word).toBe('accepted');
+        const answer = await answerTo(one.webhook);
+        expect(answer).toBe(word);
+        count(answer);
+      }
+      expect(SOURCE_REFUSAL_NAMES.filter((name) => !seen.has(name))).toEqual([]);
+      expect(seen.get('accepted') ?? 0).toBeGreaterThan(10);
+      // A flipped bit is no accident that is believed: whatever was changed under a signature is refused for it.
+      expect(seen.get('bad_signature') ?? 0).toBeGreaterThan(100);
+      expect(await payment('pay-differs')).toEqual({ captured_minor: 5, disputed_minor: 0 });
+    }, 120_000);
+
+    /** Each word of the table by a webhook that is wrong in this alone. */
+    function meant(): Readonly<Record<SourceRefusal, { readonly before?: Webhook; readonly webhook: Webhook }>> {
+      const data = { parcel: PARCEL };
+      const ok = signed('carrier-1', 'handed_to_courier', data);
+      const with_ = (more: object) => ({ webhook: signed('carrier-1', 'handed_to_courier', { ...data, ...more }) });
+      const captured = { payment_ref: 'pay-differs', amount_minor: 5, currency: 'EUR' };
+      const again = signed('carrier-1', 'handed_to_courier', data);
+      const settled = { refund_id: 'r-none', settlement_ref: 'se-9', amount_minor: 1, currency: 'EUR' };
+      return {
+        unknown_source: { webhook: { ...ok, source: 'nobody' } },
+        too_large: { webhook: signedRaw('carrier-1', new Uint8Array(20_481).fill(0x20)) },
+        no_authentication: { webhook: { ...ok, headers: new Headers({ 'webhook-id': 'evt_1' }) } },
+        bad_signature: { webhook: { ...ok, source: 'merchant-1', body: utf8('{}') } },
+        bad_timestamp: { webhook: signed('carrier-1', 'handed_to_courier', data, { atS: 1.5 }) },
+        stale: { webhook: signed('carrier-1', 'handed_to_courier', data, { atS: NOW_S - 301 }) },
+        early: { webhook: signed('carrier-1', 'handed_to_courier', data, { atS: NOW_S + 301 }) },
+        replayed: { before: again, webhook: again },
+        not_json: { webhook: signedRaw('carrier-1', utf8('[1]')) },
+        personal_data: with_({ recipientName: 'x' }),
+        card_number: with_({ parcel: '4111-1111-1111-1111' }),
+        free_text: with_({ parcel: 'left with the neighbour' }),
+        address: with_({ parcel: 'somebody@example.org' }),
+        code: with_({ parcel: '482913' }),
+        schema: with_({ weight: 3 }),
+        bad_event_id: { webhook: signed('carrier-1', 'handed_to_courier', data, { id: '482913' }) },
+        occurs_later: {
+          webhook: signed('carrier-1', 'handed_to_courier', data, {
+            occurred: new Date(NOW_MS + 301_000).toISOString(),
+          }),
+        },
+        event_reused: {
+          before: signed('carrier-1', 'handed_to_courier', data, { id: 'evt_reused' }),
+          webhook: signed('carrier-1', 'handed_to_courier', { parcel: 'k1.OTHER' }, { id: 'evt_reused' }),
+        },
+        currency_differs: {
+          before: signed('psp-1', 'payment.captured', captured),
+          webhook: signed('psp-1', 'payment.captured', { ...captured, currency: 'USD' }),
+        },
+        settlement_refused: { webhook: signed('psp-1', 'refund.settled', settled) },
+      };
+    }
+
+    test('a refused message can come again once it is right: nothing of it was remembered', async () => {
+      const unkept = await new SourcesRoom({
+        database,
+        crypto: nodeCrypto,
+        sources: await openSources(settings(), nodeCrypto),
+        ...OWNER,
+        clock,
+        logger,
+      });
+      const { source, headers, body } = signed('psp-1', 'refund.settled', {
+        refund_id: 'r-2',
+        settlement_ref: 'se-2',
+        amount_minor: 1,
+        currency: 'EUR',
+      });
+      expect(await unkept.take(source, headers, body)).toMatchObject({ reason: 'settlement_refused' });
+      expect(await take({ source, headers, body })).toMatchObject({ ok: true, value: { duplicate: false } });
+    });
+
+    test('the replay cache holds no more than what could come again', async () => {
+      expect(await answerTo(signed('carrier-1', 'handed_to_courier', { parcel: PARCEL }))).toBe('accepted');
+      clock.advance(601_000);
+      const fresh = signed('carrier-1', 'handed_to_courier', { parcel: PARCEL }, { atS: NOW_S + 601 });
+      expect(await answerTo(fresh)).toBe('accepted');
+      const { rows } = await database.as('custody', (trx) =>
+        sql<{ count: number }>`select count(*)::int as count from custody.source_seen`.execute(trx),
+      );
+      expect(rows).toEqual([{ count: 1 }]);
+    });
+
+    test('over HTTP each word has its status, and a database that is away asks for it again', async () => {
+      const app = sourceRoutes(room, logger);
+      const post = ({ source, headers, body }: Webhook) =>
+        app.request(`/v1/sources/${source}`, { method: 'POST', headers, body });
+      const atS = NOW_S + 601;
+      const answered = await post(signed('carrier-1', 'handed_to_courier', { parcel: PARCEL }, { atS }));
+      expect([answered.status, await answered.json()]).toEqual([200, { accepted: true, duplicate: false }]);
+      const large = await post(signedRaw('carrier-1', new Uint8Array(30_000).fill(0x20), { atS }));
+      expect([large.status, await large.json()]).toEqual([
+        413,
+        { error: { reason: 'too_large', detail: SOURCE_REFUSALS.too_large[1] } },
+      ]);
+      expect((await post(signed('nobody', 'x', {}, { atS }))).status).toBe(404);
+      const away = { bodyBytesMax: () => 1_000, take: () => Promise.reject(new Error('no connection')) };
+      const waits = await sourceRoutes(away, logger).request('/v1/sources/carrier-1', { method: 'POST', body: '{}' });
+      expect([waits.status, await waits.json()]).toMatchObject([503, { error: { reason: 'unavailable' } }]);
+    });
+  });
+}
+
+/** Flip, cut, splice, repeat in the body; headers taken away, changed, put in another order. */
+function damaged(random: Random, { source, headers, body }: Webhook): Webhook {
+  const others = [utf8('{"type":"delivered","data":{}}'), body];
+  const entries = [...headers.entries()];
+  switch (random.below(6)) {
+    case 0:
+      return { source, body, headers: new Headers(entries.reverse()) };
+    case 1: {
+      entries.splice(random.below(entries.length), 1);
+      return { source, body, headers: new Headers(entries) };
+    }
+    case 2: {
+      const at = random.below(entries.length);
+      const [name, value] = entries[at] ?? ['x', ''];
+      const text = Buffer.from(mutate(random, utf8(value), [utf8('v1,AAAA 17 ')])).toString('latin1');
+      const sound = text.replace(/[^\x21-\x7e ]/g, '~').trim();
+      entries[at] = [name, sound];
+      return { source, body, headers: new Headers(entries) };
+    }
+    case 3: {
+      const name = ['carrier-1', 'psp-1', 'wms-1', 'nobody'][random.below(4)] ?? source;
+      return { source: name, body, headers };
+    }
+    default:
+      return { source, headers, body: mutate(random, body, others) };
+  }
+}
+
+describe('signatures by another hand', () => {
+  test('Standard Webhooks’ own example, OpenSSL’s Ed25519 and a published HMAC are taken, and nothing near them', async () => {
+    const { openSource } = await import('../../../src/risk/sources/authenticate.ts');
+    // The vector of the Standard Webhooks reference libraries.
+    const file = secretFile('svix', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');
+    const [standard, slack] = sourcesSchema.parse([
+      { name: 'a', kind: 'carrier', auth: { type: 'standard', secret_files: [file] } },
+      {
+        name: 'b',
+        kind: 'carrier',
+        auth: {
+          type: 'hmac',
+          secret_files: [secretFile('slack', '8f742231b10e8888abcd99yyyzzz85a5')],
+          signature_header: 'x-slack-signature',
+          timestamp_header: 'x-slack-request-timestamp',
+          prefix: 'v0=',
+          before: 'v0:',
+          separator: ':',
+        },
+      },
+    ]);
+    if (standard === undefined || slack === undefined) throw new Error('two sources');
+    const headers = {
+      'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+      'webhook-timestamp': '1614265330',
+      'webhook-signature': 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+    };
+    const body = utf8('{"test": 2432232314}');
+    const { check } = await openSource(standard, nodeCrypto);
+    expect(check(new Headers(headers), body)).toMatchObject({ ok: true, value: { signedAtMs: 1_614_265_330_000 } });
+    expect(check(new Headers(headers), utf8('{"test": 2432232315}'))).toMatchObject({ reason: 'bad_signature' });
+    // "Verifying requests from Slack", the worked example of its documentation.
+    const published = utf8(
+      'token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c',
+    );
+    const named = new Headers({
+      'x-slack-request-timestamp': '1531420618',
+      'x-slack-signature': 'v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503',
+    });
+    const { check: checkNamed } = await openSource(slack, nodeCrypto);
+    expect(checkNamed(named, published)).toMatchObject({ ok: true });
+    expect(checkNamed(named, published.slice(1))).toMatchObject({ reason: 'bad_signature' });
+
+    const pem = execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519']).toString();
+    const spki = execFileSync('openssl', ['pkey', '-pubout', '-outform', 'DER'], { input: pem });
+    const [asymmetric] = sourcesSchema.parse([
+      {
+        name: 'c',
+        kind: 'carrier',
+        auth: { type: 'standard_ed25519', public_keys: [`whpk_${spki.subarray(-32).toString('base64')}`] },
+      },
+    ]);
+    if (asymmetric === undefined) throw new Error('a source');
+    const message = Buffer.concat([Buffer.from('msg_1.1614265330.'), body]);
+    const signature = sign(null, message, createPrivateKey(pem)).toString('base64');
+    const { check: checkKey } = await openSource(asymmetric, nodeCrypto);
+    const of = (text: string) =>
+      new Headers({ 'webhook-id': 'msg_1', 'webhook-timestamp': '1614265330', 'webhook-signature': text });
+    expect(checkKey(of(`v1,AAAA v1a,${signature}`), body)).toMatchObject({ ok: true });
+    expect(checkKey(of(`v1,${signature}`), body)).toMatchObject({ reason: 'bad_signature' });
+  });
+
+  test('a secret that others may read, a short one and a missing one are told by their file', async () => {
+    const { readStandardSecret, readTextSecret } = await import('../../../src/risk/sources/secret-file.ts');
+    const open = secretFile('open', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');
+    chmodSync(open, 0o644);
+    await expect(readStandardSecret(open)).rejects.toMatchObject({ code: 'KEY_PERMISSIONS' });
+    const short = secretFile('short', 'whsec_AAAA');
+    await expect(readStandardSecret(short)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(readTextSecret(short)).rejects.not.toThrow(/AAAA/);
+    await expect(readTextSecret(join(root, 'none'))).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' });
+  });
+});
