@@ -44,8 +44,3 @@ export async function withRiskSide<T>(
     await database.close();
   }
 }
-
-/** Where receive.yaml puts keys. */
-export function riskDataDir(args: CommandArgs): string {
-  return loadSettings(args.text('config') ?? RECEIVE_YAML, receiveSettingsSchema).data_dir;
-}

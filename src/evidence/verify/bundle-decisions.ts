@@ -60,13 +60,22 @@ function verifyOne(
   if (id !== `d-${digest(canonicalJson({ facts: factsHash, ruleset })).slice(0, 32)}`) {
     return refuse('bundle_decision', `${id} is not the name of this decision`);
   }
-  const entries = new Set<string>();
-  collect(answer, '', entries, 0);
-  collect(facts, '', entries, 0);
+  const entries = namedIn(answer, facts);
   for (const ref of entries) {
     if (!held.has(ref)) return refuse('bundle_decision', `${id} rests on ${ref}, which is not in the bundle`);
   }
-  return accept({ decisionId: id, refundId: refund, outcome, entries: [...entries].sort() });
+  return accept({ decisionId: id, refundId: refund, outcome, entries });
+}
+
+/** The entries that a decision names, `<origin>#<n>`, sorted; claims of other sources are not among them. */
+export function entriesNamed({ answer, facts }: BundleDecision): readonly string[] {
+  return namedIn(membersOf(answer), membersOf(facts));
+}
+
+function namedIn(...values: readonly unknown[]): readonly string[] {
+  const refs = new Set<string>();
+  for (const value of values) collect(value, '', refs, 0);
+  return [...refs].sort();
 }
 
 function collect(value: unknown, name: string, refs: Set<string>, depth: number): void {

@@ -1,0 +1,69 @@
+/** `latchkey risk bundle`: the evidence for one parcel or one refund, out of the receiver's database, as a bundle. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import { systemScheduler } from '../../base/system-scheduler.ts';
+import { formatVkey } from '../../evidence/log/note.ts';
+import { parseEnrolmentFile } from '../../evidence/verify/enrolled.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { Bundles } from '../../risk/dossier/bundles.ts';
+import { enrolmentsOf } from '../../risk/dossier/enrolments.ts';
+import { EpcisExport } from '../../risk/dossier/epcis-export.ts';
+import { openSealKey, type SealKey } from '../../risk/dossier/seal-key.ts';
+import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
+import { readStoredWhere } from '../risk-settings.ts';
+import { type RiskSide, withRiskSide } from '../risk-store.ts';
+import { readInput } from '../verified-entries.ts';
+
+const KINDS = ['parcel', 'refund', 'epcis'] as const;
+
+export const riskBundleCommand: CommandRun = async (args, io) => {
+  const [kindText = '', name = ''] = args.positionals;
+  const kind = KINDS.find((each) => each === kindText);
+  if (kind === undefined) throw new LatchkeyError('USAGE', `expected parcel, refund or epcis, found ${kindText}`);
+  const seal = await sealOf(args, io);
+  const envelopes = args.list('enrolment').flatMap((file) => {
+    const parsed = parseEnrolmentFile(readInput(file));
+    if (parsed.ok) return parsed.value;
+    throw new LatchkeyError('INPUT_UNREADABLE', `${file}: ${parsed.detail}`);
+  });
+  const make = async ({ database, ledger }: RiskSide): Promise<Uint8Array | undefined> => {
+    await ledger.catchUp(io.signal);
+    const clock = systemScheduler();
+    if (kind === 'epcis') {
+      const document = await new EpcisExport({ database, clock }).ofParcel(name, io.signal);
+      return document && Buffer.from(`${JSON.stringify(document)}\n`);
+    }
+    const enrolments = async (gateways: readonly string[]) => enrolmentsOf(envelopes, gateways);
+    const parts = { database, ledger, crypto: nodeCrypto, clock, enrolments, ...(seal && { seal }) };
+    const bundles = new Bundles(parts);
+    return kind === 'parcel' ? bundles.ofParcel(name, io.signal) : bundles.ofRefund(name, io.signal);
+  };
+  const bytes = await withRiskSide(args, io, make);
+  if (bytes === undefined) {
+    throw new LatchkeyError('INPUT_UNREADABLE', `nothing that is verified and signed is stored of ${kind} ${name}`);
+  }
+  await put(args.text('out'), bytes, io);
+  return 0;
+};
+
+async function sealOf(args: CommandArgs, io: CommandIo): Promise<SealKey | undefined> {
+  const name = args.text('maker');
+  if (name === undefined) return undefined;
+  const { key, made } = await openSealKey(
+    nodeCrypto,
+    join(readStoredWhere(args).settings.data_dir, 'keys', 'bundles.key'),
+    name,
+  );
+  if (made) io.err(`made a new key for bundles: verifiers name it under "makers": ${formatVkey(key.vkey)}`);
+  return key;
+}
+
+async function put(path: string | undefined, bytes: Uint8Array, io: CommandIo): Promise<void> {
+  if (path === undefined) return io.write(bytes);
+  try {
+    writeFileSync(path, bytes, { mode: 0o600 });
+  } catch (error) {
+    throw new LatchkeyError('OUTPUT_UNWRITABLE', `cannot write ${path}: ${messageOf(error)}`);
+  }
+}
