@@ -50,6 +50,10 @@ export function serveRiskApi(parts: ApiParts): Promise<HttpServer> {
   return startHttp({ settings: settings.http, handle, tooMany, clock, logger });
 }
 
+type Admitted =
+  | { readonly ok: true; readonly identity?: Identity }
+  | { readonly ok: false; readonly identity?: Identity; readonly problem: Problem };
+
 interface Asked {
   readonly requestId: string;
   readonly address: string;
@@ -125,9 +129,8 @@ class Api {
   ): Promise<{ readonly answer: Answer; readonly identity?: Identity }> {
     const authorization = c.req.header('authorization') ?? '';
     const admitted = await this.#admit(endpoint, authorization, c.env.address);
-    if (!admitted.ok) return { answer: refusal(admitted.problem) };
-    const { identity } = admitted;
-    const who = identity === undefined ? {} : { identity };
+    const who = admitted.identity === undefined ? {} : { identity: admitted.identity };
+    if (!admitted.ok) return { answer: refusal(admitted.problem), ...who };
     const limit = new AbortController();
     const work = (async (): Promise<Answer> => {
       const read = await readCall(endpoint, c.req.raw, c.req.param() as Record<string, string>);
@@ -140,11 +143,7 @@ class Api {
   }
 
   /** Who asks, and whether they may: before a byte of the body is read. */
-  async #admit(
-    endpoint: Endpoint,
-    authorization: string,
-    address: string,
-  ): Promise<{ readonly ok: true; readonly identity?: Identity } | { readonly ok: false; readonly problem: Problem }> {
+  async #admit(endpoint: Endpoint, authorization: string, address: string): Promise<Admitted> {
     const mayFail = this.#failures.hasRoom(address);
     if (endpoint.access === 'public') {
       if (endpoint.body !== undefined && !mayFail) return no(tooManyProblem('refused secrets and tokens'));
@@ -161,10 +160,11 @@ class Api {
       return no(problem(checked.reason, checked.detail));
     }
     const identity = checked.value;
-    if (!this.#subjects.allow(identity.subject)) return no(tooManyProblem('of this subject'));
+    if (!this.#subjects.allow(identity.subject))
+      return { ok: false, identity, problem: tooManyProblem('of this subject') };
     if (endpoint.access.includes(identity.role)) return { ok: true, identity };
     const detail = `this needs the role ${endpoint.access.join(' or ')}; the token has ${identity.role}`;
-    return no(problem('forbidden', detail));
+    return { ok: false, identity, problem: problem('forbidden', detail) };
   }
 
   #countFailure(answer: Answer, address: string): void {
