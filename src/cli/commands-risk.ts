@@ -214,6 +214,40 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/risk-bundle.ts')).riskBundleCommand,
   },
   {
+    name: 'risk erase',
+    summary: 'Erase what names a parcel or an actor, and sign what was done; decisions, logs and receipts still hold',
+    positionals: [],
+    options: {
+      config: CONFIG,
+      'data-dir': DATA_DIR,
+      parcel: { type: 'string', value: 'REF', help: 'the reference of the parcel as it stands in events' },
+      actor: { type: 'string', value: 'REF', help: 'or that of a courier, a recipient or a technician' },
+      reason: { type: 'string', value: 'TEXT', help: 'why, in lower case and without names: it is kept for good' },
+      by: { type: 'string', value: 'NAME', help: 'who answers for it; the user that runs it unless given' },
+      yes: { type: 'boolean', help: 'erase; without it nothing is changed' },
+      json: JSON_OUT,
+    },
+    details:
+      'Bodies of entries go and leaf hashes stay; claims, refunds and payments get names that lead nowhere. The boxes have\n' +
+      'their own: "latchkey journal erase". Exit code 0: told, or erased. 2: named nowhere. 75: an open hold, case, dispute\n' +
+      'or payment needs it.',
+    load: async () => (await import('./commands/risk-retention.ts')).riskEraseCommand,
+  },
+  {
+    name: 'risk retention run',
+    summary: 'Take away what was kept long enough, but for what holds, cases and disputes need',
+    positionals: [],
+    options: {
+      config: CONFIG,
+      'data-dir': DATA_DIR,
+      by: { type: 'string', value: 'NAME', help: 'who answers for it; the user that runs it unless given' },
+      yes: { type: 'boolean', help: 'take it away; without it nothing is changed' },
+      json: JSON_OUT,
+    },
+    details: 'How long what is kept stands under "retention" in risk.yaml. Exit code 0: told, or done.',
+    load: async () => (await import('./commands/risk-retention.ts')).riskRetentionCommand,
+  },
+  {
     name: 'risk import',
     summary: 'Take in payments, exchange rates or claims of carrier, merchant and warehouse',
     positionals: ['KIND', 'FILE'],

@@ -5,6 +5,7 @@ import { LatchkeyError } from '../base/errors.ts';
 import { loadSettings, readSettingsText } from '../platform/settings.ts';
 import type { RulesetSettings } from '../risk/decision/ruleset.ts';
 import { type ReceiveSettings, receiveSettingsSchema } from '../risk/receive/settings.ts';
+import { retentionSchema } from '../risk/retention/settings.ts';
 import { type RiskSettings, riskSettings, riskSettingsSchema } from '../risk/service/settings.ts';
 import type { CommandArgs } from './command.ts';
 import { SETTINGS_KINDS } from './settings-kinds.ts';
@@ -34,6 +35,7 @@ export interface StoredWhere {
   readonly ruleset: RulesetSettings;
   readonly webhooks: RiskSettings['webhooks'];
   readonly legal: RiskSettings['legal'];
+  readonly retention: RiskSettings['retention'];
 }
 
 /** Of whoever wrote the database: the service, the receiver, or, with --data-dir alone, an embedded one. */
@@ -45,11 +47,12 @@ export function readStoredWhere(args: CommandArgs): StoredWhere {
     return ofService(riskSettings(riskSettingsSchema.parse(bare), dataDir));
   }
   if (dataDir !== undefined || isRiskYaml(given)) return ofService(readRiskSettings(args));
-  return { settings: loadSettings(given ?? RECEIVE_YAML, receiveSettingsSchema), ruleset: {}, webhooks: [], legal: {} };
+  const settings = loadSettings(given ?? RECEIVE_YAML, receiveSettingsSchema);
+  return { settings, ruleset: {}, webhooks: [], legal: {}, retention: retentionSchema.parse({}) };
 }
 
-function ofService({ receive, ruleset, webhooks, legal }: RiskSettings): StoredWhere {
-  return { settings: receive, ruleset, webhooks, legal };
+function ofService({ receive, ruleset, webhooks, legal, retention }: RiskSettings): StoredWhere {
+  return { settings: receive, ruleset, webhooks, legal, retention };
 }
 
 function isRiskYaml(file: string | undefined): boolean {

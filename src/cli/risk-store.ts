@@ -7,6 +7,7 @@ import type { Endpoint } from '../risk/casework/webhook-settings.ts';
 import { makeRuleset } from '../risk/decision/ruleset.ts';
 import type { LedgerStore } from '../risk/ledger/ledger-store.ts';
 import { openDatabase } from '../risk/receive/open-store.ts';
+import type { RetentionSettings } from '../risk/retention/settings.ts';
 import { openRooms } from '../risk/service/rooms.ts';
 import type { RiskDatabase } from '../risk/store/open-database.ts';
 import type { CommandArgs, CommandIo } from './command.ts';
@@ -22,6 +23,8 @@ export interface RiskSide {
   /** What the work beside decisions is made of. */
   readonly parts: Omit<CaseworkerParts, 'scheduler' | 'ledger'>;
   readonly webhooks: readonly Endpoint[];
+  readonly dataDir: string;
+  readonly retention: RetentionSettings;
 }
 
 /** Opens the database, does the work, and closes it again. Rejects with CONFIG_INVALID when entries lie in files. */
@@ -30,7 +33,7 @@ export async function withRiskSide<T>(
   io: CommandIo,
   work: (side: RiskSide) => Promise<T>,
 ): Promise<T> {
-  const { settings, ruleset: rules, webhooks, legal } = readStoredWhere(args);
+  const { settings, ruleset: rules, webhooks, legal, retention } = readStoredWhere(args);
   const { tenant, region } = settings;
   const owner = { tenant, region };
   const file = args.text('ruleset');
@@ -39,7 +42,8 @@ export async function withRiskSide<T>(
   try {
     const shared = { database, crypto: nodeCrypto, ruleset, legal, logger: peopleLogger(io) };
     const { ledger, desk } = openRooms({ ...shared, settings, clock: systemScheduler() });
-    return await work({ database, ledger, desk, owner, parts: { ...shared, ...owner }, webhooks });
+    const more = { webhooks, retention, dataDir: settings.data_dir };
+    return await work({ database, ledger, desk, owner, parts: { ...shared, ...owner }, ...more });
   } finally {
     await database.close();
   }

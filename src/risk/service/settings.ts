@@ -14,6 +14,7 @@ import {
   receiveShape,
   witnessSchema,
 } from '../receive/settings.ts';
+import { retentionSchema } from '../retention/settings.ts';
 import { sourcesSchema } from '../sources/settings.ts';
 
 const receiptsSchema = witnessSchema.extend({
@@ -51,6 +52,9 @@ export const riskSettingsSchema = receiveShape
     sources: sourcesSchema.describe('who may send webhooks to POST /v1/sources/NAME'),
     webhooks: webhooksSchema,
     legal: legalPolicySchema,
+    retention: retentionSchema.describe(
+      'how long what is kept; "latchkey risk retention run" takes away what is older',
+    ),
   })
   .superRefine(needsPolicy);
 
@@ -65,6 +69,7 @@ export interface RiskSettings {
   readonly sources: Written['sources'];
   readonly webhooks: Written['webhooks'];
   readonly legal: Written['legal'];
+  readonly retention: Written['retention'];
   readonly api: (Omit<Api, 'token_key_file'> & { readonly token_key_file: string }) | undefined;
 }
 
@@ -73,7 +78,7 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
   if (dataDir === undefined) {
     throw new LatchkeyError('CONFIG_INVALID', 'data_dir: expected an absolute path (or --data-dir), found neither');
   }
-  const { database, receipts, ruleset, ledger_every_ms, api, sources, webhooks, legal, ...shared } = written;
+  const { database, receipts, ruleset, ledger_every_ms, api, sources, webhooks, legal, retention, ...shared } = written;
   const role = receipts.role ?? (database === 'embedded' ? 'off' : 'store');
   return {
     dataDir,
@@ -83,6 +88,7 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
     sources,
     webhooks,
     legal,
+    retention,
     api: api && { ...api, token_key_file: api.token_key_file ?? join(dataDir, 'keys', 'token.key') },
   };
 }

@@ -1,0 +1,109 @@
+/** `latchkey risk erase` and `latchkey risk retention run`: first what would go, and with --yes that it goes, signed. */
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { LatchkeyError } from '../../base/errors.ts';
+import { systemScheduler } from '../../base/system-scheduler.ts';
+import { formatVkey } from '../../evidence/log/note.ts';
+import { nodeCrypto } from '../../platform/node-crypto.ts';
+import type { Compacted } from '../../risk/retention/compact.ts';
+import { type ErasureParts, ErasureRoom } from '../../risk/retention/erase.ts';
+import { type RetentionReport, RetentionRoom } from '../../risk/retention/run.ts';
+import { openStatementKey, type StatementKey } from '../../risk/retention/statement.ts';
+import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
+import { peopleLogger } from '../people-logger.ts';
+import { type RiskSide, withRiskSide } from '../risk-store.ts';
+
+/** Somebody still needs it: nothing was erased. */
+const HELD_EXIT = 75;
+
+export const riskEraseCommand: CommandRun = async (args, io) => {
+  const reference = args.text('parcel') ?? args.text('actor');
+  if (reference === undefined || (args.text('parcel') !== undefined && args.text('actor') !== undefined)) {
+    throw new LatchkeyError('USAGE', 'expected either --parcel REF or --actor REF');
+  }
+  const reason = args.required('reason');
+  return withRiskSide(args, io, async (side) => {
+    const { parts, vkey } = await partsOf(side, io);
+    const room = new ErasureRoom(parts);
+    await side.ledger.catchUp(io.signal);
+    if (!args.flag('yes')) return showPlan(room, reference, args, io);
+    const receipt = await room.erase({ reference, reason, by: byOf(args) });
+    if (!receipt.ok) {
+      if (receipt.reason === 'held') {
+        io.err(`nothing was erased: ${receipt.detail}`);
+        return HELD_EXIT;
+      }
+      throw new LatchkeyError('INPUT_UNREADABLE', `${receipt.reason}: ${receipt.detail}`);
+    }
+    const { counts, statement, envelope, salt, compacted } = receipt.value;
+    if (args.flag('json'))
+      io.out(JSON.stringify({ outcome: 'erased', counts, statement, envelope, salt, compacted, vkey }));
+    else {
+      io.out(`erased: ${countsText(counts)}`);
+      io.out(`statement ${statement.id}, signed by ${vkey}`);
+      io.out(`salt ${salt}: with the reference it proves whom the statement is about; it is kept nowhere`);
+      io.out(envelope);
+      showLeft(compacted, io);
+    }
+    return 0;
+  });
+};
+
+export const riskRetentionCommand: CommandRun = async (args, io) =>
+  withRiskSide(args, io, async (side) => {
+    const { parts, vkey } = await partsOf(side, io);
+    const { ledger, retention } = side;
+    const room = new RetentionRoom({ ...parts, settings: retention, catchUp: (signal) => ledger.catchUp(signal) });
+    const executes = args.flag('yes');
+    const report = executes ? await room.run(byOf(args), io.signal) : await room.plan(io.signal);
+    if (args.flag('json')) io.out(JSON.stringify({ outcome: executes ? 'done' : 'due', ...report, vkey }));
+    else showReport(report, executes, vkey, io);
+    return 0;
+  });
+
+async function partsOf(
+  side: RiskSide,
+  io: CommandIo,
+): Promise<{ readonly parts: ErasureParts; readonly vkey: string }> {
+  const { database, dataDir, owner } = side;
+  const name = `${owner.tenant}/${owner.region}/erasures`;
+  const key: StatementKey = await openStatementKey(nodeCrypto, join(dataDir, 'keys', 'erasure.key'), name);
+  const parts = { database, crypto: nodeCrypto, key, ...owner, clock: systemScheduler(), logger: peopleLogger(io) };
+  return { parts, vkey: formatVkey(key.vkey) };
+}
+
+async function showPlan(room: ErasureRoom, reference: string, args: CommandArgs, io: CommandIo): Promise<number> {
+  const plan = await room.plan(reference);
+  if (!plan.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${plan.reason}: ${plan.detail}`);
+  const { counts, held } = plan.value;
+  if (args.flag('json')) io.out(JSON.stringify({ outcome: 'found', counts, held }));
+  else {
+    io.out(`found: ${countsText(counts)}`);
+    for (const { by, name } of held) io.out(`needed by ${by} ${name}: it cannot be erased before that is over`);
+    io.out('nothing was changed; say --yes to erase');
+  }
+  return 0;
+}
+
+function showReport(report: RetentionReport, executed: boolean, vkey: string, io: CommandIo): void {
+  const { counts, held, before, envelope, compacted } = report;
+  io.out(`${executed ? 'gone' : 'due'}: ${countsText({ ...counts })}; bodies from before ${before}`);
+  if (held > 0) io.out(`${held} parcels are needed by holds, cases, disputes or payments, and stay whole`);
+  if (!executed) io.out('nothing was changed; say --yes to take it away');
+  if (envelope !== undefined) io.out(`signed by ${vkey}:\n${envelope}`);
+  if (compacted !== undefined) showLeft(compacted, io);
+}
+
+function showLeft({ left }: Compacted, io: CommandIo): void {
+  for (const what of left) io.err(`old bytes may remain on the server: ${what}`);
+}
+
+function countsText(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${count} ${name.replaceAll('_', ' ')}`)
+    .join(', ');
+}
+
+function byOf(args: CommandArgs): string {
+  return args.text('by') ?? `user:${userInfo().username}`;
+}
