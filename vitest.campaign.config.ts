@@ -1,8 +1,17 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+
+/** Tests that `npm test` runs with few mutations, here with a million each. */
+const unit = join(import.meta.dirname, 'test/unit');
+const fuzzed = readdirSync(unit, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts') && readFileSync(join(unit, name), 'utf8').includes('FUZZ_RUNS'))
+  .map((name) => `test/unit/${name}`);
 
 export default defineConfig({
   test: {
-    include: ['test/campaign/**/*.test.ts'],
+    include: ['test/campaign/**/*.test.ts', ...fuzzed],
+    env: { LATCHKEY_FUZZ_RUNS: '1000000' },
     setupFiles: ['test/support/seed.ts'],
     maxWorkers: 2,
     testTimeout: 3_600_000,

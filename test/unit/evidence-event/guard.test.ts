@@ -5,6 +5,7 @@ import type { EventBody, Json, JsonObject } from '../../../src/evidence/event/ev
 import { BODY_BYTES_MAX, guardBody, judgeLeaf } from '../../../src/evidence/event/guard.ts';
 import { encodeLeaf, parseLeaf } from '../../../src/evidence/event/leaf.ts';
 import { EVENT_TYPES } from '../../../src/evidence/event/vocabulary.ts';
+import { FUZZ_RUNS } from '../../support/mutate.ts';
 import { bodyOf, eventOf } from './samples.ts';
 
 const CARD = '4111111111111111';
@@ -60,7 +61,7 @@ test('a scan is exempt only as far as its check digit reaches', () => {
   expect(clear(CARD, 'sscc')).toEqual(['/parcel/ref']);
 });
 
-test('one million valid identifiers pass, though every tenth has a valid Luhn sum', () => {
+test('valid identifiers pass, though every tenth has a valid Luhn sum', () => {
   const random = generator(20_261_122);
   const makers = [
     () => withGs1Check(digits(random, 17)),
@@ -71,7 +72,7 @@ test('one million valid identifiers pass, though every tenth has a valid Luhn su
   ];
   const schemes = ['sscc', 'gtin', 's10', 'ups', 'impb'];
   let refused = 0;
-  for (let i = 0; i < 1_000_000; i += 1) {
+  for (let i = 0; i < 10 * FUZZ_RUNS; i += 1) {
     const kind = i % makers.length;
     const value = makers[kind]?.() ?? '';
     // Half as text of a scan, half as a reference in clear text.

@@ -13,7 +13,7 @@ import { bundleOf, source } from '../../support/verdict-bench.ts';
 
 describe('the decoder of bundles', () => {
   test(
-    '100,000 mutated bundles are refused or are the bundle itself, none throws',
+    'mutated bundles are refused or are the bundle itself, none throws',
     () => {
       const small = new TestLog('small').append(...['1', '2', '3'].map((v) => utf8(`{"v":${v}}`)));
       const tiny = source(small, {

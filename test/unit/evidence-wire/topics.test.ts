@@ -14,7 +14,7 @@ import {
   type TopicName,
 } from '../../../src/evidence/wire/topics.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
-import { FUZZ_TIMEOUT_MS, fuzz, mutate, Random } from '../../support/mutate.ts';
+import { FUZZ_RUNS, FUZZ_TIMEOUT_MS, fuzz, mutate, Random } from '../../support/mutate.ts';
 
 const crypto = nodeCrypto;
 const parsedOrigin = parseOrigin('lockers.example/gw-0001/1-9f2c01aa');
@@ -102,7 +102,7 @@ describe('topics', () => {
   });
 
   test(
-    '100,000 mutated topics are refused or read as themselves',
+    'mutated topics are refused or read as themselves',
     () => {
       const inputs = Object.values(topics).map(([below]) => utf8(`${root}/${below}`));
       const random = new Random(31);
@@ -119,7 +119,7 @@ describe('topics', () => {
         const again = [gatewayRoot(crypto, 'latchkey', gateway), name, tag, keyId].filter((part) => part !== undefined);
         if (again.join('/') !== text) throw new Error(`two spellings of ${text}`);
       });
-      expect(Math.min(seen.accepted, seen.refused)).toBeGreaterThan(1_000);
+      expect(Math.min(seen.accepted, seen.refused)).toBeGreaterThan(FUZZ_RUNS / 100);
     },
     FUZZ_TIMEOUT_MS,
   );
