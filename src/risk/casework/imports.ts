@@ -2,13 +2,13 @@
 import type { Transaction } from 'kysely';
 import { z } from 'zod';
 import { accept, type Result, refuse } from '../../base/result.ts';
+import { identifierSchema as name } from '../store/identifier-schema.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import type { Owner } from './rights.ts';
 
 const ROWS_MAX = 100_000;
 const currency = z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' });
-const name = z.string().min(1).max(120);
 
 export const paymentsSchema = z
   .array(

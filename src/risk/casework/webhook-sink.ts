@@ -42,13 +42,18 @@ export class WebhookSink implements ActionSink {
   ): Promise<Delivery> {
     const endpoint = this.#parts.endpoints.find(({ actions }) => actions.includes(action));
     if (endpoint === undefined) return { taken: false, said: `no endpoint takes ${action}` };
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(endpoint.timeout_s * 1_000)]);
+    // Not AbortSignal.any with AbortSignal.timeout: Node 20 collects what only those two hold, and then nothing fires.
+    const limit = new AbortController();
+    const stop = (): void => limit.abort(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    const timer = setTimeout(() => limit.abort(), endpoint.timeout_s * 1_000);
     try {
+      signal.throwIfAborted();
       // Read each time: a secret is changed without a restart.
       const signers = await Promise.all(endpoint.secret_files.map(readWebhookSecret));
       const headers = signWebhook(signers, key, Math.floor(this.#parts.clock.wallMs() / 1_000), body);
       const ca = endpoint.ca_file === undefined ? undefined : await readFile(endpoint.ca_file);
-      return await post(endpoint, body, limit, {
+      return await post(endpoint, body, limit.signal, {
         ...(ca !== undefined && { ca }),
         headers: {
           ...headers,
@@ -60,7 +65,13 @@ export class WebhookSink implements ActionSink {
       });
     } catch (error) {
       signal.throwIfAborted();
-      return { taken: false, said: `${endpoint.name}: ${limit.aborted ? 'no answer in time' : messageOf(error)}` };
+      return {
+        taken: false,
+        said: `${endpoint.name}: ${limit.signal.aborted ? 'no answer in time' : messageOf(error)}`,
+      };
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
     }
   }
 }
