@@ -5,6 +5,7 @@ import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { portableCrypto } from '../../evidence/portable-crypto.ts';
 import { AnchorsTogether } from '../../evidence/verify/anchors.ts';
+import { originOfNote } from '../../evidence/verify/checkpoints.ts';
 import { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile } from '../../evidence/verify/enrolled.ts';
 import { POLICY_BYTES_MAX, parsePolicy, policyOfVkey, type TrustPolicy } from '../../evidence/verify/policy.ts';
 import type { ClosedLog } from '../../evidence/verify/trust.ts';
@@ -14,19 +15,22 @@ import type { Envelope } from '../../evidence/wire/envelope.ts';
 import { nodeCrypto, nodeSha512 } from '../../platform/node-crypto.ts';
 import { describeProblem } from '../../platform/problem.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
+import { jsonLine } from '../json-line.ts';
 import { closedBy, describeTogether, judgeTogether, type ReadFile } from './verify-several.ts';
 
 export const verifyCommand: CommandRun = async (args, io) => {
   const { policy, single } = trustOf(args);
   // The second opinion is on the curve: the hash of whole batches in JavaScript would take most of the time.
   const cryptos = [nodeCrypto, portableCrypto({ sha512: nodeSha512 })];
+  const receipts = args.list('receipt').map(bytesIn);
   const beside = {
-    receipts: args.list('receipt').map(bytesIn),
+    receipts,
     enrolments: args.list('enrolment').flatMap(envelopesIn),
   };
   const options = { cryptos, policy, single, ...beside };
   const read: ReadFile[] = [];
   for (const file of args.positionals) read.push({ file, ...(await verdictOver(file, options)) });
+  tellUnused(args.list('receipt'), receipts, read, io);
   if (read.length < 2) return say(args, io, read[0]);
   // The log after one that lost its key says that it ended; there may be a chain of them.
   let closed: readonly ClosedLog[] = [];
@@ -40,7 +44,7 @@ export const verifyCommand: CommandRun = async (args, io) => {
   const several = await judgeTogether(read, async (file, others) =>
     isReadAgain(file) ? await readWith(file, { ...options, closed, others }) : undefined,
   );
-  if (args.flag('json')) io.out(JSON.stringify(several));
+  if (args.flag('json')) io.out(jsonLine(several));
   else {
     for (const { file, ...verdict } of several.files) for (const line of describeVerdict(file, verdict)) io.out(line);
     for (const line of describeTogether(several.together)) io.out(line);
@@ -48,10 +52,25 @@ export const verifyCommand: CommandRun = async (args, io) => {
   return several.exitCode;
 };
 
+/** A receipt of another log says nothing about these files: whoever named it hears that. */
+function tellUnused(
+  paths: readonly string[],
+  receipts: readonly Uint8Array[],
+  read: readonly ReadFile[],
+  io: CommandIo,
+): void {
+  const known = read.flatMap(({ verdict }) => verdict.logs.map(({ origin }) => origin));
+  for (const [i, bytes] of receipts.entries()) {
+    const origin = originOfNote(bytes);
+    if (origin !== undefined && !known.includes(origin))
+      io.err(`${paths[i]} is of ${origin}: it says nothing of these files`);
+  }
+}
+
 function say(args: CommandArgs, io: CommandIo, read: ReadFile | undefined): number {
   if (read === undefined) throw new LatchkeyError('USAGE', 'verify: expected FILE...');
   const { file, verdict } = read;
-  if (args.flag('json')) io.out(JSON.stringify(verdict));
+  if (args.flag('json')) io.out(jsonLine(verdict));
   else for (const line of describeVerdict(file, verdict)) io.out(line);
   return verdict.exitCode;
 }
@@ -139,6 +158,13 @@ export function describeVerdict(file: string, verdict: Verdict): readonly string
     lines.push(`  ${verdict.reason}: ${verdict.detail ?? ''}${where}`);
   }
   if (verdict.question !== undefined) lines.push(`  question, as its maker put it: ${verdict.question}`);
+  const { sealed, decisions = [] } = verdict;
+  if (sealed !== undefined) lines.push(`  sealed by ${sealed.maker} at ${sealed.issued}: nothing was taken out since`);
+  for (const { decisionId, refundId, outcome, entries } of decisions) {
+    lines.push(
+      `  decision ${decisionId} on refund ${refundId}: ${outcome}, resting on ${entries.length} of these entries`,
+    );
+  }
   return [...lines, ...verdict.logs.flatMap(describeLog)];
 }
 
@@ -157,6 +183,9 @@ function describeLog(log: LogFinding): readonly string[] {
     `  believed   ${describeBelieved(log)}`,
     ...describeAnchors(log),
     `  tail       ${log.tail} entries after the last anchor`,
+    ...(log.entries.erased === undefined
+      ? []
+      : [`  erased     ${log.entries.erased}: their leaf hashes alone are proved`]),
     ...(time === undefined ? [] : [`  claimed    ${time.from} to ${time.to} (wall clocks are claims)`]),
     ...(log.predecessor === undefined ? [] : [`  follows    ${log.predecessor.origin}`]),
     ...log.missing.map((what) => `  missing    ${what}`),

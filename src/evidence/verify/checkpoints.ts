@@ -6,7 +6,7 @@ import { equalBytes } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import { parseCheckpoint } from '../log/checkpoint.ts';
 import { verifyCosignature } from '../log/cosignature.ts';
-import { type Note, verifyLogNote } from '../log/note.ts';
+import { type Note, parseNote, verifyLogNote } from '../log/note.ts';
 import type { CheckpointRef, PolicyWitness } from './policy.ts';
 import type { BelievedLog } from './trust.ts';
 import type { Failure, SeenReceipt } from './verdict.ts';
@@ -14,6 +14,13 @@ import type { Failure, SeenReceipt } from './verdict.ts';
 /** A checkpoint that another verified file has of a log. */
 export interface OtherCheckpoint extends CheckpointRef {
   readonly origin: string;
+}
+
+/** Whose checkpoint a note is, as it says itself; undefined for what is no note of a log. */
+export function originOfNote(bytes: Uint8Array): string | undefined {
+  const note = parseNote(bytes);
+  const checkpoint = note.ok ? parseCheckpoint(note.value.text) : note;
+  return checkpoint.ok ? checkpoint.value.origin : undefined;
 }
 
 interface Expected extends CheckpointRef {
@@ -57,6 +64,9 @@ export class ExpectedCheckpoints {
 
   /** A receipt from beside the file: counted when the tree reaches its size and has its root. */
   addReceipt(bytes: Uint8Array): void {
+    // Beside several files lie receipts of several logs: one of another log is not asked.
+    const origin = originOfNote(bytes);
+    if (origin !== undefined && origin !== this.#log.vkey.name) return;
     const note = verifyLogNote(this.#crypto, bytes, this.#log.vkey);
     const seen = note.ok ? this.#cosignatures(note.value.note, note.value.checkpoint.size) : 'bad';
     if (!note.ok || seen === 'bad') this.#receiptsRefused += 1;
