@@ -104,7 +104,15 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/risk/store': ['src/base', 'src/platform', 'src/evidence'],
   'src/risk/intake': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store'],
   'src/risk/service': ['src/base', 'src/platform', 'src/evidence', 'src/risk'],
-  'src/risk/receive': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/intake'],
+  'src/risk/assurance': ['src/base', 'src/evidence', 'src/risk/store', 'src/risk/intake'],
+  'src/risk/receive': [
+    'src/base',
+    'src/platform',
+    'src/evidence',
+    'src/risk/store',
+    'src/risk/intake',
+    'src/risk/assurance',
+  ],
   'src/cli': ['src', 'simulators'],
   simulators: ['firmware-protocol', 'src/base', 'src/platform', 'src/tpm2', 'src/evidence'],
 };

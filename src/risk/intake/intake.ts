@@ -204,6 +204,11 @@ export class Intake {
     this.#publisher.lost();
   }
 
+  /** What is believed now. */
+  get policy(): IntakePolicy {
+    return this.#policy;
+  }
+
   setPolicy(policy: IntakePolicy): void {
     this.#policy = policy;
     this.#nameGateways();

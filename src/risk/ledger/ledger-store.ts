@@ -17,7 +17,7 @@ export interface LedgerStoreParts {
   readonly database: RiskDatabase;
   readonly tenant: string;
   readonly region: string;
-  /** How much the key of a gateway proves, as the operator's policy says. */
+  /** How much the key of a gateway counts by the operator's word alone; A0 where there is none. */
   readonly levelOf: (gateway: string) => LedgerEntry['level'];
   /** What of that, and of its clock, is the operator's word. */
   readonly assumptionOf?: (gateway: string) => Assumption | undefined;
@@ -149,7 +149,13 @@ export class LedgerStore {
     const rows = await trx
       .selectFrom('custody.mention as m')
       .innerJoin('custody.entry as e', (join) => join.onRef('e.origin', '=', 'm.origin').onRef('e.n', '=', 'm.n'))
-      .select(['e.origin', 'e.n', 'e.leaf', 'm.gateway'])
+      .leftJoin('custody.assurance as a', 'a.origin', 'm.origin')
+      .select(['e.origin', 'e.n', 'e.leaf', 'm.gateway', 'a.sealed', 'a.anchored_size', 'a.refuted'])
+      .select((eb) =>
+        eb
+          .exists(eb.selectFrom('custody.fork as f').select('f.digest').whereRef('f.origin', '=', 'm.origin'))
+          .as('forked'),
+      )
       .distinct()
       .where((eb) =>
         eb.or([
@@ -159,16 +165,37 @@ export class LedgerStore {
       )
       .limit(ENTRIES_MAX)
       .execute();
-    return rows.flatMap(({ origin, n, leaf, gateway }) => {
+    return rows.flatMap(({ origin, n, leaf, gateway, forked, ...proof }) => {
       const event = leaf === null ? undefined : eventOf(leaf);
       const named = parseOrigin(origin);
       if (event === undefined || !named.ok) return [];
-      const level = this.#parts.levelOf(gateway);
+      const level = higher(provedLevel(n, proof), this.#parts.levelOf(gateway));
       const clock = this.#parts.assumptionOf?.(gateway)?.clock;
       const ref = `${origin}#${n}`;
-      return [{ kind: 'entry', ref, gateway, log: named.value.number, n, event, level, ...(clock && { clock }) }];
+      const entry = { kind: 'entry', ref, gateway, log: named.value.number, n, event, level } as const;
+      const refused = proof.refuted !== null;
+      return [{ ...entry, ...(clock && { clock }), ...(refused && { refused }), ...(forked && { forked: true }) }];
     });
   }
+}
+
+interface Proof {
+  readonly sealed: boolean | null;
+  readonly anchored_size: number | null;
+  readonly refuted: string | null;
+}
+
+type ProvedLevel = Exclude<LedgerEntry['level'], 'unsigned'>;
+
+/** What the anchors of its log prove of the entry at `n` (FORMAT.md section 9); nothing while no key is known to be sealed. */
+function provedLevel(n: number, { sealed, anchored_size }: Proof): ProvedLevel {
+  if (sealed !== true) return 'A0';
+  return n < (anchored_size ?? 0) ? 'A2' : 'A1';
+}
+
+/** An operator's word counts where it says more than what is proved; decisions name it. */
+function higher(proved: ProvedLevel, said: LedgerEntry['level']): LedgerEntry['level'] {
+  return said > proved && said !== 'unsigned' ? said : proved;
 }
 
 function eventOf(leaf: Uint8Array): CustodyEvent | undefined {

@@ -18,12 +18,15 @@ import { makeDirectory } from '../../platform/durable-file.ts';
 import { createMqttConnection } from '../../platform/mqtt/client.ts';
 import type { MqttConnection } from '../../platform/mqtt/connection.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { AssuranceBook } from '../assurance/assurance-book.ts';
 import { Intake, type IntakeParts } from '../intake/intake.ts';
 import { STATEMENTS } from '../intake/receipts.ts';
 import type { PartitionLeases } from '../intake/sql-store/leases.ts';
 import { intakeStatus } from '../intake/status.ts';
 import type { IntakeStore } from '../intake/store.ts';
 import { openWitnessKey, type WitnessKey } from '../intake/witness-key.ts';
+import type { RiskDatabase } from '../store/open-database.ts';
+import { AssuranceRounds } from './assurance-rounds.ts';
 import { importFolder } from './import-folder.ts';
 import { openStore } from './open-store.ts';
 import { loadPolicy } from './policy-file.ts';
@@ -67,10 +70,19 @@ export async function runReceive(settings: ReceiveSettings, deps: ReceiveDeps, s
     throw new LatchkeyError('STORE_IO', `cannot make ${settings.data_dir}: ${messageOf(error)}`, { cause: error });
   });
   const opened = await openStore(settings, crypto);
-  const { store, leases } = opened;
+  const { store, leases, database } = opened;
   try {
     const { key, made } = await openKey(settings, crypto);
-    const receiver = await Receiver.open({ settings, deps, crypto, store, key, policy, ...(leases && { leases }) });
+    const receiver = await Receiver.open({
+      settings,
+      deps,
+      crypto,
+      store,
+      key,
+      policy,
+      ...(leases && { leases }),
+      ...(database && { database }),
+    });
     if (made) deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for receipts: gateways must be told');
     await receiver.run(signal);
   } finally {
@@ -92,7 +104,9 @@ export interface ReceiverParts {
   readonly deps: ReceiveDeps;
   readonly crypto: EvidenceCrypto;
   readonly store: IntakeStore;
+  /** Both of a store in a database. */
   readonly leases?: PartitionLeases;
+  readonly database?: RiskDatabase;
   readonly key: WitnessKey;
   readonly policy: IntakeParts['policy'];
 }
@@ -106,6 +120,7 @@ export class Receiver {
   readonly #status: StatusFile;
   #intake!: Intake;
   #replica: Replica | undefined;
+  #assurance: AssuranceRounds | undefined;
   #state: 'starting' | 'running' | 'stopping' | 'stopped' = 'starting';
   #policyError: string | undefined;
   #policyLogs: number;
@@ -163,7 +178,25 @@ export class Receiver {
     });
     if (leases !== undefined) receiver.#replica = receiver.#replicaOf(leases);
     await receiver.#replica?.start();
+    receiver.#assurance = receiver.#assuranceOf();
+    receiver.#assurance?.start();
     return receiver;
+  }
+
+  #assuranceOf(): AssuranceRounds | undefined {
+    const { database, store, crypto, settings, leases } = this.#parts;
+    if (database === undefined) return undefined;
+    const { tenant, region } = settings;
+    const book = new AssuranceBook({
+      database,
+      store,
+      crypto,
+      tenant,
+      region,
+      policy: () => this.#intake.policy,
+      ...(leases && { isMine: (gateway: string) => leases.holds(gateway) }),
+    });
+    return new AssuranceRounds({ book, scheduler: this.#scheduler, logger: this.#logger, metrics: this.#metrics });
   }
 
   #replicaOf(leases: PartitionLeases): Replica {
@@ -281,6 +314,7 @@ export class Receiver {
       },
     );
     await this.#connection.close();
+    await this.#assurance?.stop();
     await this.#replica?.stop();
     this.#state = 'stopped';
     await this.#status.stop();

@@ -87,7 +87,9 @@ export const receiveShape = z.strictObject({
   gateway_levels: z
     .record(gatewayId, z.enum(['A0', 'A1', 'A2', 'A3']))
     .default({})
-    .describe('how much the key of a gateway proves to refund decisions; A0 for those that are not named'),
+    .describe(
+      'how much entries of a gateway count at least, by your word alone: for emulated TPMs and trials; what its anchors prove needs no word',
+    ),
   gateway_clocks: z
     .record(gatewayId, z.enum(['synced', 'fair']))
     .default({})

@@ -1,0 +1,313 @@
+/**
+ * What anchors prove of each stored log, kept up to date as entries arrive: the level of an entry is then a comparison.
+ *
+ * Each log is read on from where the last look ended, and only entries that may speak of anchors leave the database.
+ * What they say is verified once, under the AK and counter that the policy (or a record of one of its services) names,
+ * and kept; with other keys it is read anew. A log is judged again when anything was read, with all logs of its gateway.
+ */
+import { sql } from 'kysely';
+import { concatBytes, hex, unhex, utf8, utf8Text } from '../../base/bytes.ts';
+import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import type { CustodyEvent } from '../../evidence/event/event.ts';
+import { rootOf } from '../../evidence/log/tree.ts';
+import { anchorTrustOf } from '../../evidence/verify/anchors.ts';
+import { type BelievedLog, believedLogs } from '../../evidence/verify/trust.ts';
+import { type Envelope, parseEnvelopeText } from '../../evidence/wire/envelope.ts';
+import type { HeldLog, IntakeStore, TrustRecord } from '../intake/store.ts';
+import { asTrustPolicy, type IntakePolicy } from '../intake/trust.ts';
+import type { RiskDatabase } from '../store/open-database.ts';
+import {
+  type Attested,
+  anchoredTree,
+  formatAttested,
+  isEmpty,
+  joined,
+  parseAttested,
+  readAttested,
+} from './attestation.ts';
+import { type KeptLog, type Proved, proveLogs, sealing } from './levels.ts';
+
+export interface AssuranceParts {
+  readonly database: RiskDatabase;
+  /** Of the same database: what is held, and the trees in it. */
+  readonly store: Pick<IntakeStore, 'load' | 'frontierAt'>;
+  readonly crypto: EvidenceCrypto;
+  readonly tenant: string;
+  readonly region: string;
+  readonly policy: () => IntakePolicy;
+  /** Gateways that others look after; all are looked at when absent. */
+  readonly isMine?: (gateway: string) => boolean;
+}
+
+interface LogRow {
+  readonly origin: string;
+  readonly positions: number;
+  readonly position: number | null;
+  readonly held_first: number | null;
+  readonly trust: string | null;
+  readonly sealed: boolean | null;
+  readonly why: string | null;
+}
+
+interface SpeakingRow {
+  readonly n: number;
+  readonly position: number;
+  readonly leaf: Uint8Array | null;
+  readonly status: string;
+  readonly why: string | null;
+}
+
+/** What one look at a log found. */
+interface Look {
+  readonly origin: string;
+  readonly trust: string;
+  readonly believed: BelievedLog | undefined;
+  readonly from: number;
+  readonly position: number;
+  readonly heldFirst: number;
+  readonly fresh: readonly { readonly n: number; readonly attested: Attested }[];
+}
+
+const PAGE_ROWS = 1_000;
+/** Types of entries that say something about anchors, as they stand in a leaf. */
+const SPEAKING = ['anchor.made', 'gateway.started', 'journal.opened', 'key.attested'].map((type) => `"type":"${type}"`);
+
+export class AssuranceBook {
+  readonly #parts: AssuranceParts;
+  /** Under which everything was looked at. */
+  #policy: IntakePolicy | undefined;
+  #newestTrust = 0;
+
+  constructor(parts: AssuranceParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks at every gateway of which something was stored since, or of which other words count now. */
+  async catchUp(signal?: AbortSignal): Promise<number> {
+    const policy = this.#parts.policy();
+    const all = this.#policy !== policy;
+    const { gateways, newest } = await this.#changed(all);
+    let changed = 0;
+    for (const gateway of gateways) {
+      signal?.throwIfAborted();
+      if (this.#parts.isMine?.(gateway) !== false && (await this.refresh(gateway))) changed += 1;
+    }
+    this.#policy = policy;
+    this.#newestTrust = newest;
+    return changed;
+  }
+
+  #changed(all: boolean): Promise<{ readonly gateways: readonly string[]; readonly newest: number }> {
+    return this.#parts.database.as('custody', async (trx) => {
+      const { newest } = await trx
+        .selectFrom('custody.trust')
+        .select(({ fn }) => fn.max('id').as('newest'))
+        .executeTakeFirstOrThrow();
+      const { rows } = await sql<{ readonly gateway: string }>`
+        select l.gateway from custody.log l left join custody.assurance a on a.origin = l.origin
+          where ${all} or a.position is distinct from l.positions
+        union select gateway from custody.trust where id > ${this.#newestTrust} order by gateway`.execute(trx);
+      return { gateways: rows.map(({ gateway }) => gateway), newest: Number(newest ?? 0) };
+    });
+  }
+
+  /** Whether anything was judged anew. */
+  async refresh(gateway: string): Promise<boolean> {
+    const held = await this.#parts.store.load(gateway);
+    const believed = this.#believed(held.trust);
+    const rows = await this.#rowsOf(gateway);
+    const looks: Look[] = [];
+    for (const row of rows) looks.push(await this.#look(row, believed.get(row.origin)));
+    const isKnown = (look: Look, i: number): boolean => {
+      const row = rows[i];
+      const { sealed, why } = sealing(look.believed);
+      const isRead = row?.position === look.position && row.trust === look.trust;
+      return isRead && row.sealed === sealed && row.why === why;
+    };
+    if (looks.every(isKnown)) return false;
+    await this.#keep(gateway, looks);
+    const kept: KeptLog[] = [];
+    for (const look of looks) kept.push(await this.#keptOf(look, held.logs));
+    await this.#note(proveLogs(kept), looks);
+    return true;
+  }
+
+  #believed(records: readonly TrustRecord[]): ReadonlyMap<string, BelievedLog> {
+    const envelopes = (texts: readonly string[]): Envelope[] =>
+      texts.flatMap((text) => {
+        const envelope = parseEnvelopeText(text);
+        return envelope.ok ? [envelope.value] : [];
+      });
+    const { crypto, policy } = this.#parts;
+    const statements = envelopes(records.flatMap((each) => (each.kind === 'successor' ? [each.statement] : [])));
+    const enrolled = envelopes(records.flatMap((each) => (each.kind === 'enrolled' ? [each.record] : [])));
+    return believedLogs(crypto, asTrustPolicy(policy()), { statements, records: enrolled }).logs;
+  }
+
+  async #rowsOf(gateway: string): Promise<readonly LogRow[]> {
+    return this.#parts.database.as('custody', (trx) =>
+      trx
+        .selectFrom('custody.log as l')
+        .leftJoin('custody.assurance as a', 'a.origin', 'l.origin')
+        .select(['l.origin', 'l.positions', 'a.position', 'a.held_first', 'a.trust', 'a.sealed', 'a.why'])
+        .where('l.gateway', '=', gateway)
+        .orderBy('l.origin')
+        .execute(),
+    );
+  }
+
+  async #look(row: LogRow, believed: BelievedLog | undefined): Promise<Look> {
+    const { origin, positions } = row;
+    const trust = this.#trustOf(believed);
+    const isSame = row.trust === trust;
+    const from = isSame ? (row.position ?? 0) : 0;
+    const keys = believed && anchorTrustOf(this.#parts.crypto, believed);
+    const base = { origin, trust, believed, from, position: positions, fresh: [] };
+    let heldFirst = isSame ? (row.held_first ?? 0) : 0;
+    if (keys === undefined) return { ...base, heldFirst };
+    const fresh: { n: number; attested: Attested }[] = [];
+    for (let at = from; at < positions; ) {
+      const page = await this.#speaking(origin, at, positions);
+      for (const { n, leaf, status, why } of page) {
+        const event = leaf === null || (status === 'opaque' && why === 'unknown_version') ? undefined : eventOf(leaf);
+        if (event === undefined) {
+          // It might have been an anchor: nothing before it is called absent.
+          heldFirst = Math.max(heldFirst, n + 1);
+          continue;
+        }
+        const tree = anchoredTree(event);
+        const root = tree && (await this.#rootAt(tree.origin, tree.size));
+        const attested = readAttested(this.#parts.crypto, keys, { origin, n, event }, () => root);
+        if (!isEmpty(attested)) fresh.push({ n, attested });
+      }
+      const last = page.at(-1);
+      at = page.length < PAGE_ROWS || last === undefined ? positions : last.position + 1;
+    }
+    return { ...base, heldFirst, fresh };
+  }
+
+  /** Those entries alone that may speak of anchors, or cannot be read. */
+  async #speaking(origin: string, from: number, end: number): Promise<readonly SpeakingRow[]> {
+    return this.#parts.database.as('custody', (trx) =>
+      trx
+        .selectFrom('custody.entry')
+        .select(['n', 'position', 'leaf', 'status', 'why'])
+        .where('origin', '=', origin)
+        .where('position', '>=', from)
+        .where('position', '<', end)
+        .where((eb) =>
+          eb.or([
+            eb('leaf', 'is', null),
+            eb.and([eb('status', '=', 'opaque'), eb('why', '=', 'unknown_version')]),
+            ...SPEAKING.map((text) => sql<boolean>`position(${Buffer.from(utf8(text))}::bytea in leaf) > 0`),
+          ]),
+        )
+        .orderBy('position')
+        .limit(PAGE_ROWS)
+        .execute(),
+    );
+  }
+
+  async #keep(gateway: string, looks: readonly Look[]): Promise<void> {
+    const { tenant, region } = this.#parts;
+    await this.#parts.database.as('custody', async (trx) => {
+      for (const { origin, trust, fresh } of looks) {
+        for (const { n, attested } of fresh) {
+          await trx
+            .insertInto('custody.attestation')
+            .values({ origin, n, trust, body: formatAttested(attested), tenant, region })
+            .onConflict((conflict) => conflict.doNothing())
+            .execute();
+        }
+        await trx
+          .insertInto('custody.assurance')
+          .values({
+            origin,
+            gateway,
+            position: 0,
+            held_first: 0,
+            trust: '',
+            sealed: false,
+            anchored_size: 0,
+            refuted: null,
+            why: '',
+            tenant,
+            region,
+          })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+      }
+    });
+  }
+
+  /** Everything that was ever read of it under these keys. */
+  async #keptOf(look: Look, logs: readonly HeldLog[]): Promise<KeptLog> {
+    const { origin, trust, believed, heldFirst } = look;
+    const segment = logs.find((log) => log.origin === origin)?.segments.at(-1);
+    const end = segment?.end.size ?? 0;
+    const first = Math.min(end, Math.max(heldFirst, segment?.first ?? 0));
+    const rows = await this.#parts.database.as('custody', (trx) =>
+      trx
+        .selectFrom('custody.attestation')
+        .select('body')
+        .where('origin', '=', origin)
+        .where('trust', '=', trust)
+        .orderBy('n')
+        .execute(),
+    );
+    const attested: Attested[] = [];
+    for (const { body } of rows) {
+      const one = parseAttested(body);
+      const anchors = [];
+      for (const anchor of one.anchors) {
+        const root = anchor.tree === 'unknown' ? await this.#rootAt(anchor.origin, anchor.size) : undefined;
+        anchors.push(joined(anchor, root));
+      }
+      attested.push({ ...one, anchors });
+    }
+    return { origin, trust, believed, held: { first, end }, attested };
+  }
+
+  async #note(proved: readonly Proved[], looks: readonly Look[]): Promise<void> {
+    await this.#parts.database.as('custody', async (trx) => {
+      for (const { origin, sealed, anchoredSize, refuted, why } of proved) {
+        const look = looks.find((each) => each.origin === origin);
+        if (look === undefined) continue;
+        await trx
+          .updateTable('custody.assurance')
+          .set({
+            position: look.position,
+            held_first: look.heldFirst,
+            trust: look.trust,
+            sealed,
+            anchored_size: anchoredSize,
+            refuted: refuted ?? null,
+            why,
+          })
+          .where('origin', '=', origin)
+          .execute();
+      }
+    });
+  }
+
+  async #rootAt(origin: string, size: number): Promise<Uint8Array | undefined> {
+    const tree = await this.#parts.store.frontierAt(origin, size);
+    return tree && rootOf(this.#parts.crypto, tree);
+  }
+
+  /** What the levels of a log stand on: other words about it, and it is judged anew. Empty without AK and counter. */
+  #trustOf(log: BelievedLog | undefined): string {
+    const { crypto } = this.#parts;
+    if (log?.ak === undefined || log.counter === undefined) return '';
+    const counter = unhex(log.counter) ?? new Uint8Array();
+    return hex(crypto.sha256(concatBytes(log.ak, counter))).slice(0, 32);
+  }
+}
+
+function eventOf(leaf: Uint8Array): CustodyEvent | undefined {
+  try {
+    return JSON.parse(utf8Text(Uint8Array.from(leaf)) ?? '') as CustodyEvent;
+  } catch {
+    return undefined;
+  }
+}

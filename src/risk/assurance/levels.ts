@@ -1,0 +1,76 @@
+/**
+ * From what is kept of a gateway's anchors to what they prove: pure. Logs of one AK and one counter are one history, and
+ * what refutes it refutes all of them (FORMAT.md sections 5 and 9).
+ */
+import { judgeContinuity } from '../../evidence/anchor/continuity.ts';
+import type { HeldRange, LogHistory } from '../../evidence/anchor/history.ts';
+import { refutedBy } from '../../evidence/verify/anchors.ts';
+import { assuranceOf } from '../../evidence/verify/assurance.ts';
+import type { BelievedLog } from '../../evidence/verify/trust.ts';
+import type { Attested } from './attestation.ts';
+
+/** What is kept of one log. */
+export interface KeptLog {
+  readonly origin: string;
+  /** AK and counter under which it was read; empty when the policy names none. */
+  readonly trust: string;
+  readonly believed: BelievedLog | undefined;
+  readonly held: HeldRange;
+  readonly attested: readonly Attested[];
+}
+
+export interface Proved {
+  readonly origin: string;
+  /** The key is sealed in a hardware TPM, as the policy or a record of its services says: A1 at least. */
+  readonly sealed: boolean;
+  /** Entries below are inside a verified anchored checkpoint. */
+  readonly anchoredSize: number;
+  readonly refuted?: string;
+  /** Why the level is not higher. */
+  readonly why: string;
+}
+
+export function proveLogs(logs: readonly KeptLog[]): readonly Proved[] {
+  const byTrust = new Map<string, KeptLog[]>();
+  for (const log of logs) byTrust.set(log.trust, [...(byTrust.get(log.trust) ?? []), log]);
+  return [...byTrust].flatMap(([trust, group]) => (trust === '' ? group.map(unanchored) : proveHistory(group)));
+}
+
+function unanchored({ origin, believed }: KeptLog): Proved {
+  return { origin, anchoredSize: 0, ...sealing(believed) };
+}
+
+function proveHistory(group: readonly KeptLog[]): readonly Proved[] {
+  const histories = group.map(historyOf);
+  const { findings, clearedFrom = Number.POSITIVE_INFINITY } = judgeContinuity(histories);
+  const refuted = refutedBy(findings)?.detail;
+  const anchors = histories.flatMap((history) => history.anchors);
+  return group.map(({ origin, believed }) => {
+    const counted = anchors.filter(
+      (anchor) => anchor.origin === origin && anchor.tree === 'same' && anchor.counter < clearedFrom,
+    );
+    const anchoredSize = Math.max(0, ...counted.map(({ size }) => size));
+    return { origin, anchoredSize, ...(refuted !== undefined && { refuted }), ...sealing(believed) };
+  });
+}
+
+function historyOf({ origin, held, attested }: KeptLog): LogHistory {
+  const opening = attested.find((each) => each.opening !== undefined)?.opening;
+  return {
+    origin,
+    held,
+    anchors: attested.flatMap(({ anchors }) => anchors),
+    starts: attested.flatMap(({ starts }) => starts),
+    times: attested.flatMap(({ times }) => times),
+    ...(opening !== undefined && { opening }),
+  };
+}
+
+/** What the key of a log is worth without any anchor. */
+export function sealing(log: BelievedLog | undefined): Pick<Proved, 'sealed' | 'why'> {
+  if (log === undefined) return { sealed: false, why: 'A1: the policy does not name this log' };
+  const anchors = { found: 0, verified: 0, size: 0, refused: [], continuity: [] };
+  // The verifier's own words about the key; what anchors add is known here.
+  const { level, whyNotHigher } = assuranceOf({ log, anchors, receipts: [], first: 0, end: 0, tailAllowed: true });
+  return { sealed: level !== 'A0', why: level === 'A0' ? (whyNotHigher[0] ?? '') : '' };
+}
