@@ -4,6 +4,7 @@
  * else. A single word can be a name and an identifier alike: that nobody can see.
  */
 import { holdsCardNumber } from './cards.ts';
+import { scanHoldsCardNumber } from './recognise-code.ts';
 
 export type PersonalTrace = 'card_number' | 'free_text' | 'address' | 'code';
 
@@ -13,18 +14,28 @@ export const TRACE_ADVICE: Readonly<Record<PersonalTrace, string>> = {
   free_text:
     'an identifier is 1 to 120 printable ASCII characters without spaces: words of people stay with the sender',
   address: 'it holds an e-mail address or a telephone number',
-  code: '4 to 10 digits alone may be a one-time code: give it a prefix that says what it is',
+  code: '4 to 8 digits alone may be a one-time code: give it a prefix that says what it is',
 };
 
 export const IDENTIFIER_MAX = 120;
 const IDENTIFIER = /^[\x21-\x7e]+$/;
-/** One-time codes have 4 to 10 digits (access.code_length_min is at least 4), also in groups. */
-const CODE = /^(?:[0-9]{4,10}|[0-9]{2,5}(?:-[0-9]{2,5}){1,2})$/;
+/** One-time codes that people type, whole or in groups (access.code_length_min is at least 4). */
+const CODE = /^(?:[0-9]{4,8}|[0-9]{2,5}(?:-[0-9]{2,5}){1,2})$/;
 const TELEPHONE = /^(?:\+|00)[0-9().-]{7,20}$/;
 
-/** Undefined when nothing speaks against it. */
-export function personalTrace(text: string): PersonalTrace | undefined {
+/** In words of people: the same traces, but for words. A name among them nobody can see. */
+export function traceInWords(text: string): Exclude<PersonalTrace, 'free_text'> | undefined {
   if (holdsCardNumber(text)) return 'card_number';
+  if (text.includes('@') || /(?:\+|\b00)[0-9][0-9 ().-]{6,20}/.test(text)) return 'address';
+  return /(?<![\w.:-])[0-9]{4,8}(?![\w:-]|\.[0-9])/.test(text) ? 'code' : undefined;
+}
+
+/**
+ * Undefined when nothing speaks against it. The reference of a parcel may be the carrier's own number: what a carrier's
+ * check digit covers is no card.
+ */
+export function personalTrace(text: string, what: 'identifier' | 'parcel' = 'identifier'): PersonalTrace | undefined {
+  if (what === 'parcel' ? scanHoldsCardNumber(text) : holdsCardNumber(text)) return 'card_number';
   if (!IDENTIFIER.test(text) || text.length > IDENTIFIER_MAX) return 'free_text';
   if (text.includes('@') || TELEPHONE.test(text)) return 'address';
   return CODE.test(text) ? 'code' : undefined;

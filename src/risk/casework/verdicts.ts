@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
+import { TRACE_ADVICE, traceInWords } from '../../evidence/event/identifier.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { VerdictTable } from '../store/schema.ts';
 import { type FollowUp, type Hold, openHoldOf, orderedOf } from './follow-up.ts';
@@ -97,6 +98,8 @@ export class Verdicts {
     if (!isText(verdict.actor) || !isText(verdict.reason)) {
       return refuse('reason', `expected the person and a reason of 1 to ${TEXT_MAX} characters each`);
     }
+    const trace = traceInWords(verdict.reason);
+    if (trace !== undefined) return refuse('reason', `the reason is kept for good, but ${TRACE_ADVICE[trace]}`);
     return this.#parts.database.as('payments', async (trx) => {
       const first = await keptRefund(trx, refundId);
       if (first === undefined) return refuse('refund_unknown', `there is no refund ${JSON.stringify(refundId)}`);

@@ -1,11 +1,11 @@
 /** Claims of declared sources from a file: JSON, one object a claim. */
 import { z } from 'zod';
+import { identifierSchema as name, parcelRefSchema } from '../store/identifier-schema.ts';
 import type { Claim } from './inputs.ts';
 
 const CLAIMS_MAX = 10_000;
 const ms = z.int().min(0);
 const grams = z.int().min(0).max(9_999_999);
-const name = z.string().min(1).max(200);
 
 const body = z.discriminatedUnion('what', [
   z.strictObject({
@@ -25,7 +25,9 @@ const body = z.discriminatedUnion('what', [
 ]);
 
 /** Each names the parcel that it is about. The same file tells the story of one parcel, and is taken into a store. */
-export const claimRowsSchema = z.array(z.strictObject({ parcel: name, ref: name, at_ms: ms, body })).max(CLAIMS_MAX);
+export const claimRowsSchema = z
+  .array(z.strictObject({ parcel: parcelRefSchema, ref: name, at_ms: ms, body }))
+  .max(CLAIMS_MAX);
 export type ClaimRow = z.output<typeof claimRowsSchema>[number];
 
 export function claimOf({ ref, at_ms, body: said }: ClaimRow): Claim {

@@ -136,15 +136,15 @@ function jsonOf(bytes: Uint8Array): object | undefined {
 const PERSONAL_NAME =
   /(?:^|_)(?:name|firstname|lastname|surname|fullname|email|mail|phone|telephone|mobile|address|street|city|zip|postcode|postal|recipient|consignee|customer|person|buyer|otp|tan|pin|code|passcode|password|secret|cvv|cvc|cvv2|pan|card|cardholder|expiry|iban|bic|birth|birthday|dob|note|notes|comment|message|text|description|signature|photo|image|ip|latitude|longitude)(?:_|$)/;
 
-function traceIn(value: unknown, depth: number): SourceRefusal | undefined {
+function traceIn(value: unknown, depth: number, of = ''): SourceRefusal | undefined {
   if (depth > DEPTH_MAX) return 'schema';
-  if (typeof value === 'string') return stringTrace(value);
+  if (typeof value === 'string') return of === 'parcel' ? personalTrace(value, 'parcel') : stringTrace(value);
   if (typeof value === 'number') return holdsCardNumber(String(value)) ? 'card_number' : undefined;
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, member] of Object.entries(value)) {
     const isListed = Array.isArray(value);
     if (!isListed && PERSONAL_NAME.test(wordsOf(name))) return 'personal_data';
-    const found = (isListed ? undefined : nameTrace(name)) ?? traceIn(member, depth + 1);
+    const found = (isListed ? undefined : nameTrace(name)) ?? traceIn(member, depth + 1, name);
     if (found !== undefined) return found;
   }
   return undefined;
