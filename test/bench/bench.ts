@@ -88,6 +88,32 @@ export interface IdleFigures {
   readonly rssMb: number;
 }
 
+/** One protocol at one speed, on a cable that takes as long as a real one. */
+export interface WireLine {
+  readonly protocol: string;
+  readonly baud: number;
+  readonly looks: number;
+  readonly bytesOut: number;
+  readonly bytesBack: number;
+  /** From the first bit of a question to the last of its answer. */
+  readonly leastMs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly perS: number;
+}
+
+/** Processor time of a frame, sealed, framed, cut out and opened. */
+export interface WireCost {
+  readonly bodyBytes: number;
+  readonly cUs: number;
+  readonly tsUs: number;
+}
+
+export interface OpenWireFigures {
+  readonly lines: readonly WireLine[];
+  readonly costs: readonly WireCost[];
+}
+
 export interface AnchoredFigures {
   /** Events acknowledged a second, the best of each kind. */
   readonly withPerS: number;

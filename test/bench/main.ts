@@ -1,11 +1,12 @@
 /**
- * The benchmark: `npm run bench [-- --json] [--write] [--dir FOLDER] [--events N] [--seconds S]`.
+ * The benchmark: `npm run bench [-- --json] [--write] [--dir FOLDER] [--events N] [--seconds S]
+ * [--only open-wire]`.
  *
  * Ours and the floor side by side, in one run. It says what it does on standard error. With `--json` its last line on
  * standard output is one object; with `--write` it renews RESULTS.md.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Child } from '../../simulators/demo/child-process.ts';
@@ -14,10 +15,12 @@ import type { Bench } from './bench.ts';
 import { diskFolder } from './disk.ts';
 import { busySeconds, machine } from './proc.ts';
 import { type Findings, figuresOf, resultsText, rowsOf, tableOf } from './report.ts';
+import { openWireText, withOpenWire } from './report-open-wire.ts';
 import { drain, fillBacklog, verifyExport } from './stage-drain.ts';
 import { measureIdle } from './stage-idle.ts';
 import { compareIngest, traceSyscalls } from './stage-ingest.ts';
 import { measureLatency } from './stage-latency.ts';
+import { measureOpenWire } from './stage-open-wire.ts';
 import { measureTpm } from './stage-tpm.ts';
 
 const EVENTS = 1_000_000;
@@ -30,6 +33,7 @@ async function main(): Promise<void> {
       write: { type: 'boolean', default: false },
       dir: { type: 'string' },
       events: { type: 'string', default: String(EVENTS) },
+      only: { type: 'string' },
       seconds: { type: 'string', default: String(INGEST_S) },
     },
   });
@@ -39,6 +43,7 @@ async function main(): Promise<void> {
   };
   const busyBefore = await otherWork();
   const { path: folder, fsType } = diskFolder(values.dir);
+  if (values.only !== undefined) return onlyOpenWire(values.only, folder, busyBefore, values.write, say);
   const broker = await startMosquitto();
   const size = { events: Number(values.events), ingestS: Number(values.seconds) };
   const owned: Child[] = [];
@@ -58,6 +63,7 @@ async function main(): Promise<void> {
     const verify = await verifyExport(bench, backlog);
     const idle = await measureIdle(bench);
     const tpm = await measureTpm(bench);
+    const openWire = openWireText(await measureOpenWire(bench), machine(), busyBefore, today());
     const found: Findings = {
       brokerVersion: brokerVersion(),
       fsType,
@@ -74,9 +80,9 @@ async function main(): Promise<void> {
       tpm,
       tookS: (performance.now() - startMs) / 1_000,
       busyBefore,
-      date: new Date().toISOString().slice(0, 10),
+      date: today(),
     };
-    if (values.write) writeFileSync(resultsPath(), resultsText(found, bench));
+    if (values.write) writeFileSync(resultsPath(), withOpenWire(resultsText(found, bench), openWire));
     process.stdout.write(`${tableOf(rowsOf(found))}\n`);
     if (values.json) process.stdout.write(`${JSON.stringify(figuresOf(found))}\n`);
   } finally {
@@ -84,6 +90,34 @@ async function main(): Promise<void> {
     await broker.stop();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The stage that needs neither a broker nor a disk, alone: its section of RESULTS.md. */
+async function onlyOpenWire(
+  only: string,
+  folder: string,
+  busyBefore: number,
+  write: boolean,
+  progress: (line: string) => void,
+): Promise<void> {
+  const owned: Child[] = [];
+  const own = (child: Child): Child => {
+    owned.push(child);
+    return child;
+  };
+  try {
+    if (only !== 'open-wire') throw new Error(`--only: expected open-wire, found ${JSON.stringify(only)}`);
+    const section = openWireText(await measureOpenWire({ folder, own, progress }), machine(), busyBefore, today());
+    if (write) writeFileSync(resultsPath(), withOpenWire(readFileSync(resultsPath(), 'utf8'), section));
+    process.stdout.write(section);
+  } finally {
+    for (const child of owned) if (child.running) child.signal('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
 }
 
 /** Cores that others keep busy before anything of ours runs. */

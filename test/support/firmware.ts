@@ -9,10 +9,17 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 
-export const C_DIR = resolve(import.meta.dirname, '../../firmware-protocol/c');
+/** From the sources (test/support) and from the build (dist/test/support) alike. */
+export const C_DIR = sourceFolder();
 export const C_WARNINGS = ['-std=c99', '-Wall', '-Wextra', '-Wpedantic', '-Wconversion', '-Wshadow', '-Werror'];
 const SANITIZERS = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 const COMPILE_LIMIT_MS = 120_000;
+
+function sourceFolder(): string {
+  const candidates = ['../..', '../../..'].map((up) => resolve(import.meta.dirname, up, 'firmware-protocol/c'));
+  const cwd = resolve('firmware-protocol/c');
+  return [...candidates, cwd].find((path) => existsSync(join(path, 'lkw_frame.c'))) ?? cwd;
+}
 
 export function librarySources(): readonly string[] {
   return readdirSync(C_DIR)

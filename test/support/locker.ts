@@ -24,13 +24,15 @@ export interface LockerOptions {
   readonly name?: string;
   readonly identity?: Uint8Array;
   readonly labelKey?: Uint8Array;
+  /** With the sanitizers unless told otherwise: they take time. */
+  readonly sanitized?: boolean;
 }
 
 export async function startLocker(options: LockerOptions): Promise<Locker> {
   const { dir, name = 'locker' } = options;
   const identity = options.identity ?? Uint8Array.of(0x4c, 0x4b, 0, 0, 0, 0, 0, 7);
   const labelKey = options.labelKey ?? new Uint8Array(16).fill(0x61);
-  const program = compileFirmware({ main: 'example/main.c', sanitized: true });
+  const program = compileFirmware({ main: 'example/main.c', sanitized: options.sanitized ?? true });
   const digest = createHash('sha256').update('example firmware 1.0.0').digest('hex');
   const path = join(dir, name);
   const child = new Child(program, [join(dir, `${name}.state`), hex(identity), hex(labelKey), digest, path]);
