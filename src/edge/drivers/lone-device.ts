@@ -7,7 +7,7 @@ import type { Timer } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Observed } from '../contracts/observed.ts';
 import type { DeviceReading } from '../contracts/reading.ts';
-import type { DeviceStatus, LineParts, LineStatus, UnlockAnswer } from './line.ts';
+import type { DeviceStatus, LineParts, LineStatus } from './line.ts';
 import type { LineCounts } from './line-counts.ts';
 import { LinePort } from './line-port.ts';
 
@@ -63,11 +63,6 @@ export class LoneDevice<T extends string = string> {
 
   firstAttempt(): Promise<void> {
     return this.#port.firstAttempt();
-  }
-
-  /** None of these devices has a lock. */
-  async unlock(): Promise<UnlockAnswer> {
-    return { kind: 'not_sent', reason: 'no_locks' };
   }
 
   async stop(): Promise<void> {

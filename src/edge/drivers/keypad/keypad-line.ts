@@ -5,8 +5,8 @@
 import { utf8 } from '../../../base/bytes.ts';
 import { SecretText } from '../../../base/secret-text.ts';
 import type { Observed } from '../../contracts/observed.ts';
-import type { Line, LineParts, LineStatus } from '../line.ts';
-import { LoneDevice } from '../lone-device.ts';
+import type { LineParts } from '../line.ts';
+import { LoneLine } from '../lone-line.ts';
 import { type Entry, NOTHING_TYPED, typed } from './entry.ts';
 import { KEYPAD, type KeypadSettings } from './settings.ts';
 
@@ -16,69 +16,49 @@ export interface KeypadLineParts extends LineParts {
 
 type KeypadTimer = 'settle' | 'idle';
 
-export class KeypadLine implements Line {
+export class KeypadLine extends LoneLine<KeypadTimer> {
   readonly #parts: KeypadLineParts;
-  readonly #device: LoneDevice<KeypadTimer>;
   #entry: Entry = NOTHING_TYPED;
 
   constructor(parts: KeypadLineParts) {
+    super(parts, { name: parts.settings.name, driver: KEYPAD, what: 'reader' });
     this.#parts = parts;
-    this.#device = new LoneDevice(parts, { name: parts.settings.name, driver: KEYPAD, what: 'reader' });
-  }
-
-  start(): void {
-    this.#device.start({
-      heard: (chunk, observed) => this.#hear(chunk, observed),
-      opened: () => this.#opened(),
-      lost: () => {
-        this.#entry = NOTHING_TYPED;
-      },
-    });
-  }
-
-  firstAttempt(): Promise<void> {
-    return this.#device.firstAttempt();
-  }
-
-  async stop(): Promise<void> {
-    this.#entry = NOTHING_TYPED;
-    await this.#device.stop();
-  }
-
-  status(): LineStatus {
-    return this.#device.status();
   }
 
   /** Shows the person how it ended. */
   signal(device: string, word: 'granted' | 'refused'): void {
     const text = device === this.#parts.settings.name ? this.#parts.settings[word] : undefined;
-    if (text !== undefined) this.#device.write(utf8(text));
+    if (text !== undefined) this.device.write(utf8(text));
   }
 
-  #opened(): void {
+  protected override forget(): void {
+    this.#entry = NOTHING_TYPED;
+  }
+
+  protected override opened(): void {
     const { settle_ms: settleMs } = this.#parts.settings;
-    if (settleMs === 0) this.#device.become('found', 'port_open');
-    else this.#device.arm('settle', settleMs, () => this.#device.become('found', 'port_open'));
+    if (settleMs === 0) this.device.become('found', 'port_open');
+    else this.device.arm('settle', settleMs, () => this.device.become('found', 'port_open'));
   }
 
-  #hear(chunk: Uint8Array, observed: Observed): void {
-    if (this.#device.isArmed('settle')) {
-      this.#device.counts.add('noiseBytes', chunk.length);
+  protected override heard(chunk: Uint8Array, observed: Observed): void {
+    if (this.device.isArmed('settle')) {
+      this.device.counts.add('noiseBytes', chunk.length);
       return;
     }
-    this.#device.sound(observed);
+    this.device.sound(observed);
     const { settings, sink } = this.#parts;
     const step = typed(this.#entry, chunk, settings);
     this.#entry = step.state;
-    this.#device.counts.add('noiseBytes', step.noiseBytes);
-    this.#device.disarm('idle');
+    this.device.counts.add('noiseBytes', step.noiseBytes);
+    this.device.disarm('idle');
     if (step.state !== NOTHING_TYPED) {
-      this.#device.arm('idle', settings.idle_s * 1_000, () => {
+      this.device.arm('idle', settings.idle_s * 1_000, () => {
         this.#entry = NOTHING_TYPED;
       });
     }
     for (const entry of step.entries) {
-      this.#device.counts.add('frames');
+      this.device.counts.add('frames');
       sink({ kind: 'keypad', device: settings.name, observed, entry: new SecretText(entry) });
     }
   }

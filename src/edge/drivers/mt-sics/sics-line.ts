@@ -9,8 +9,8 @@ import { utf8 } from '../../../base/bytes.ts';
 import type { Observed } from '../../contracts/observed.ts';
 import type { WeightReading } from '../../contracts/reading.ts';
 import type { Cut } from '../frame-cutter.ts';
-import type { Line, LineParts, LineStatus, UnlockAnswer } from '../line.ts';
-import { LoneDevice } from '../lone-device.ts';
+import type { LineParts } from '../line.ts';
+import { LoneLine } from '../lone-line.ts';
 import { lineText, textLineCutter } from '../text-lines.ts';
 import { LINE_BYTES_MAX, parseSics, type SicsMessage, sicsGrams } from './messages.ts';
 import { MT_SICS, type SicsSettings } from './settings.ts';
@@ -22,10 +22,9 @@ export interface SicsLineParts extends LineParts {
 const MISSED_MAX = 3;
 const IDENTITY_COMMAND = 'I4';
 
-export class SicsLine implements Line {
+export class SicsLine extends LoneLine<'settle' | 'reply' | 'poll' | 'quiet' | 'silence'> {
   readonly #parts: SicsLineParts;
   readonly #cutter = textLineCutter(LINE_BYTES_MAX);
-  readonly #device: LoneDevice<'settle' | 'reply' | 'poll' | 'quiet' | 'silence'>;
   /** What was asked, and when; undefined while no answer is due. */
   #open: { readonly word: string; readonly askedUpMs: number } | undefined;
   #missed = 0;
@@ -34,44 +33,19 @@ export class SicsLine implements Line {
   #confirming = false;
 
   constructor(parts: SicsLineParts) {
+    super(parts, { name: parts.settings.name, driver: MT_SICS, what: 'scale' });
     this.#parts = parts;
-    this.#device = new LoneDevice(parts, { name: parts.settings.name, driver: MT_SICS, what: 'scale' });
   }
 
-  start(): void {
-    this.#device.start({
-      heard: (chunk, observed) => this.#hear(chunk, observed),
-      opened: () => this.#device.arm('settle', this.#parts.settings.settle_ms, () => this.#begin()),
-      lost: () => this.#reset(),
-    });
-  }
-
-  firstAttempt(): Promise<void> {
-    return this.#device.firstAttempt();
-  }
-
-  unlock(): Promise<UnlockAnswer> {
-    return this.#device.unlock();
-  }
-
-  async stop(): Promise<void> {
-    this.#reset();
-    await this.#device.stop();
-  }
-
-  status(): LineStatus {
-    return this.#device.status();
-  }
-
-  #reset(): void {
-    this.#device.counts.addCuts(this.#cutter.flush());
+  protected override forget(): void {
+    this.device.counts.addCuts(this.#cutter.flush());
     this.#open = undefined;
     this.#confirming = false;
     this.#identified = false;
   }
 
   #begin(): void {
-    this.#device.counts.addCuts(this.#cutter.flush());
+    this.device.counts.addCuts(this.#cutter.flush());
     this.#ask(this.#identified ? this.#weightWord() : IDENTITY_COMMAND);
   }
 
@@ -81,39 +55,43 @@ export class SicsLine implements Line {
 
   #ask(word: string): void {
     this.#open = { word, askedUpMs: this.#parts.observer.observe().upMs };
-    this.#device.write(utf8(`${word}\r\n`));
-    this.#device.arm('reply', this.#parts.settings.reply_timeout_ms, () => this.#missing());
+    this.device.write(utf8(`${word}\r\n`));
+    this.device.arm('reply', this.#parts.settings.reply_timeout_ms, () => this.#missing());
   }
 
   #missing(): void {
-    this.#device.counts.add('timeouts');
+    this.device.counts.add('timeouts');
     // A scale that knows no I4 still weighs.
     if (this.#open?.word === IDENTITY_COMMAND) this.#identified = true;
     this.#open = undefined;
     this.#confirming = false;
     this.#missed += 1;
-    if (this.#missed >= MISSED_MAX) this.#device.become('lost', 'no_reply');
-    this.#device.arm('quiet', this.#parts.settings.quiet_ms, () => this.#begin());
+    if (this.#missed >= MISSED_MAX) this.device.become('lost', 'no_reply');
+    this.device.arm('quiet', this.#parts.settings.quiet_ms, () => this.#begin());
   }
 
-  #hear(chunk: Uint8Array, observed: Observed): void {
-    if (this.#device.isArmed('settle') || this.#device.isArmed('quiet')) {
-      this.#device.counts.add('noiseBytes', chunk.length);
+  protected override opened(): void {
+    this.device.arm('settle', this.#parts.settings.settle_ms, () => this.#begin());
+  }
+
+  protected override heard(chunk: Uint8Array, observed: Observed): void {
+    if (this.device.isArmed('settle') || this.device.isArmed('quiet')) {
+      this.device.counts.add('noiseBytes', chunk.length);
       return;
     }
     this.#take(this.#cutter.push(chunk), observed);
-    this.#device.disarm('silence');
+    this.device.disarm('silence');
     if (this.#cutter.heldBytes === 0) return;
-    this.#device.arm('silence', this.#parts.settings.reply_timeout_ms, () =>
-      this.#device.counts.addCuts(this.#cutter.flush()),
+    this.device.arm('silence', this.#parts.settings.reply_timeout_ms, () =>
+      this.device.counts.addCuts(this.#cutter.flush()),
     );
   }
 
   #take(cuts: readonly Cut[], observed: Observed): void {
     for (const cut of cuts) {
       const message = cut.kind === 'frame' ? parseSics(lineText(cut.frame)) : undefined;
-      if (message?.kind === 'other' && cut.kind === 'frame') this.#device.counts.add('noiseBytes', cut.frame.length);
-      else this.#device.counts.addCuts([cut]);
+      if (message?.kind === 'other' && cut.kind === 'frame') this.device.counts.add('noiseBytes', cut.frame.length);
+      else this.device.counts.addCuts([cut]);
       if (message !== undefined) this.#heed(message, observed);
     }
   }
@@ -121,13 +99,13 @@ export class SicsLine implements Line {
   #heed(message: SicsMessage, observed: Observed): void {
     switch (message.kind) {
       case 'command':
-        this.#device.counts.add('echoes');
+        this.device.counts.add('echoes');
         return;
       case 'other':
         return;
       case 'identity':
         if (this.#open?.word !== IDENTITY_COMMAND) return;
-        this.#device.identify(message.command === IDENTITY_COMMAND ? message.text : '');
+        this.device.identify(message.command === IDENTITY_COMMAND ? message.text : '');
         this.#identified = true;
         this.#answered(observed, 0);
         return;
@@ -163,7 +141,7 @@ export class SicsLine implements Line {
   #confirm(message: SicsMessage): void {
     const isNews = message.kind === 'weight' && message.state === 'stable' && !this.#confirming;
     this.#confirming = isNews;
-    if (isNews) this.#device.arm('poll', 0, () => this.#ask('SR'));
+    if (isNews) this.device.arm('poll', 0, () => this.#ask('SR'));
   }
 
   /** The open question is answered; the next one follows after a pause. A stream is asked again only when it stops. */
@@ -171,14 +149,14 @@ export class SicsLine implements Line {
     const wasIdentity = this.#open?.word === IDENTITY_COMMAND;
     this.#open = undefined;
     this.#missed = 0;
-    this.#device.sound(observed);
-    this.#device.become('found', 'answered');
-    this.#device.disarm('reply');
+    this.device.sound(observed);
+    this.device.become('found', 'answered');
+    this.device.disarm('reply');
     const { mode, reply_timeout_ms: replyMs, check_s: checkS } = this.#parts.settings;
-    if (!wasIdentity && mode === 'sir') this.#device.arm('reply', replyMs, () => this.#missing());
+    if (!wasIdentity && mode === 'sir') this.device.arm('reply', replyMs, () => this.#missing());
     else {
       const delayMs = !wasIdentity && mode === 'sr' ? checkS * 1_000 : pauseMs;
-      this.#device.arm('poll', delayMs, () => this.#ask(this.#weightWord()));
+      this.device.arm('poll', delayMs, () => this.#ask(this.#weightWord()));
     }
   }
 }

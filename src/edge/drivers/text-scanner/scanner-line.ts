@@ -2,8 +2,8 @@
  * A line with a text scanner: the port and the timers around cutter, reader and debounce.
  */
 import type { Observed } from '../../contracts/observed.ts';
-import type { Line, LineParts, LineStatus, UnlockAnswer } from '../line.ts';
-import { LoneDevice } from '../lone-device.ts';
+import type { LineParts } from '../line.ts';
+import { LoneLine } from '../lone-line.ts';
 import { ScanReporter } from '../scan-report.ts';
 import { identityIn, MAKES, type Make } from './makes.ts';
 import { readText } from './read-text.ts';
@@ -18,11 +18,10 @@ export interface ScannerLineParts extends LineParts {
 const IDENTITY_WAIT_MS = 1_500;
 const IDENTITY_TRIES = 3;
 
-export class ScannerLine implements Line {
+export class ScannerLine extends LoneLine<'settle' | 'silence' | 'reopen' | 'identity'> {
   readonly #parts: ScannerLineParts;
   readonly #framing: TextFraming;
   readonly #cutter: TextCutter;
-  readonly #device: LoneDevice<'settle' | 'silence' | 'reopen' | 'identity'>;
   readonly #scans: ScanReporter;
   readonly #make: Make | undefined;
   /** The question who it is is open: what comes is collected, and no text of it is a scan. */
@@ -30,88 +29,65 @@ export class ScannerLine implements Line {
   #asked = 0;
 
   constructor(parts: ScannerLineParts) {
+    super(parts, { name: parts.settings.name, driver: TEXT_SCANNER, what: 'scanner' });
     const { settings } = parts;
     this.#parts = parts;
     this.#framing = textFraming(settings);
     this.#cutter = new TextCutter(this.#framing);
-    this.#device = new LoneDevice(parts, { name: settings.name, driver: TEXT_SCANNER, what: 'scanner' });
     this.#scans = new ScanReporter(parts, settings.name, settings.debounce_ms);
     this.#make = settings.make === undefined ? undefined : MAKES[settings.make];
   }
 
-  start(): void {
-    this.#device.start({
-      heard: (chunk, observed) => this.#hear(chunk, observed),
-      opened: () => this.#opened(),
-      lost: () => {
-        this.#device.counts.add('noiseBytes', this.#cutter.reset());
-        this.#answer = undefined;
-      },
-    });
+  protected override forget(): void {
+    this.device.counts.add('noiseBytes', this.#cutter.reset());
+    this.#answer = undefined;
   }
 
-  firstAttempt(): Promise<void> {
-    return this.#device.firstAttempt();
-  }
-
-  unlock(): Promise<UnlockAnswer> {
-    return this.#device.unlock();
-  }
-
-  async stop(): Promise<void> {
-    this.#device.counts.add('noiseBytes', this.#cutter.reset());
-    await this.#device.stop();
-  }
-
-  status(): LineStatus {
-    return this.#device.status();
-  }
-
-  #opened(): void {
+  protected override opened(): void {
     const { settle_ms: settleMs } = this.#parts.settings;
     this.#asked = 0;
     if (settleMs === 0) this.#begin();
-    else this.#device.arm('settle', settleMs, () => this.#begin());
+    else this.device.arm('settle', settleMs, () => this.#begin());
   }
 
   #begin(): void {
     this.#watchSilence();
     if (this.#parts.settings.identify && this.#make?.query !== undefined) this.#ask(this.#make.query);
-    else this.#device.become('found', 'port_open');
+    else this.device.become('found', 'port_open');
   }
 
   /** A scanner that does not answer still scans: the question is given up, and the port being open is all that is known. */
   #ask(query: Uint8Array): void {
     this.#endQuestion();
     if (this.#asked === IDENTITY_TRIES) {
-      this.#device.become('found', 'port_open');
+      this.device.become('found', 'port_open');
       return;
     }
     this.#asked += 1;
     this.#answer = new Uint8Array(0);
-    this.#device.write(query);
-    this.#device.arm('identity', IDENTITY_WAIT_MS, () => this.#ask(query));
+    this.device.write(query);
+    this.device.arm('identity', IDENTITY_WAIT_MS, () => this.#ask(query));
   }
 
   #endQuestion(): void {
-    this.#device.counts.add('noiseBytes', this.#answer?.length ?? 0);
+    this.device.counts.add('noiseBytes', this.#answer?.length ?? 0);
     this.#answer = undefined;
-    this.#device.disarm('identity');
+    this.device.disarm('identity');
   }
 
-  #hear(chunk: Uint8Array, observed: Observed): void {
-    if (this.#device.isArmed('settle')) {
-      this.#device.counts.add('noiseBytes', chunk.length);
+  protected override heard(chunk: Uint8Array, observed: Observed): void {
+    if (this.device.isArmed('settle')) {
+      this.device.counts.add('noiseBytes', chunk.length);
       return;
     }
     this.#watchSilence();
     const scanned = this.#answer === undefined ? chunk : this.#hearAnswer(this.#answer, chunk, observed);
     if (scanned.length === 0) return;
-    this.#device.sound(observed);
+    this.device.sound(observed);
     for (const cut of this.#cutter.push(scanned)) this.#take(cut, observed);
-    this.#device.disarm('silence');
+    this.device.disarm('silence');
     if (!this.#cutter.open) return;
-    this.#device.arm('silence', this.#parts.settings.idle_gap_ms, () => {
+    this.device.arm('silence', this.#parts.settings.idle_gap_ms, () => {
       for (const cut of this.#cutter.silence()) this.#take(cut, observed);
     });
   }
@@ -122,22 +98,22 @@ export class ScannerLine implements Line {
     const found = this.#make === undefined ? undefined : identityIn(this.#make, bytes);
     if (found === undefined || found.kind === 'other') {
       this.#answer = undefined;
-      this.#device.disarm('identity');
-      this.#device.become('found', 'heard');
+      this.device.disarm('identity');
+      this.device.become('found', 'heard');
       return bytes;
     }
     this.#answer = bytes;
     if (found.kind === 'more') return new Uint8Array(0);
     this.#answer = undefined;
-    this.#device.disarm('identity');
-    this.#device.sound(observed);
-    if (found.text !== undefined) this.#device.identify(found.text);
-    this.#device.become('found', 'answered');
+    this.device.disarm('identity');
+    this.device.sound(observed);
+    if (found.text !== undefined) this.device.identify(found.text);
+    this.device.become('found', 'answered');
     return bytes.slice(found.sizeBytes);
   }
 
   #take(cut: TextCut, observed: Observed): void {
-    const { counts } = this.#device;
+    const { counts } = this.device;
     if (cut.kind === 'skipped') {
       counts.add('noiseBytes', cut.sizeBytes);
       return;
@@ -154,7 +130,7 @@ export class ScannerLine implements Line {
   #watchSilence(): void {
     const { reopen_after_s: limitS } = this.#parts.settings;
     if (limitS === undefined) return;
-    this.#device.arm('reopen', limitS * 1_000, () =>
+    this.device.arm('reopen', limitS * 1_000, () =>
       this.#parts.port.reopen(`the scanner said nothing for ${limitS} s`),
     );
   }
