@@ -49,7 +49,7 @@ describe('FORMAT.md', () => {
   test('names each prefix that a key may sign with its right length', () => {
     for (const [, length, type] of format().matchAll(/`DSSEv1 (\d+) (\S+) `/g))
       expect(type).toHaveLength(Number(length));
-    expect([...format().matchAll(/`DSSEv1 \d+ /g)]).toHaveLength(8);
+    expect([...format().matchAll(/`DSSEv1 \d+ /g)]).toHaveLength(9);
   });
 
   test('is enough: a stranger verifies the batch that it prints, and the export', () => {
