@@ -8,6 +8,7 @@ import type { Site } from '../site.ts';
 import type { SimulatedTpm } from '../tpm/tpm.ts';
 import type { Firmware } from './firmware.ts';
 import type { GatewayView } from './product.ts';
+import type { RiskSecrets } from './risk-service.ts';
 import {
   CODED,
   COMPARTMENTS,
@@ -18,6 +19,7 @@ import {
   FIRMWARE,
   FIRMWARE_COMPARTMENT,
   FIRMWARE_LINE,
+  FORCED,
   KEYPAD,
   SCALE,
   WEST,
@@ -33,12 +35,12 @@ export const REFERENCE_KEY_ID = '2026-11';
 export interface DemoFiles {
   readonly dir: string;
   readonly gatewayConfig: string;
-  readonly receiveConfig: string;
   readonly policy: string;
   /** Of the service that grants codes. */
   readonly commandConfig: string;
   readonly gatewayData: string;
-  readonly storeDir: string;
+  /** Of the risk service: its settings and its database. */
+  readonly riskDir: string;
   /** Folder with the key of the pseudonyms. */
   readonly referenceKeys: string;
   readonly linksDir: string;
@@ -48,11 +50,10 @@ export function demoFiles(dir: string): DemoFiles {
   return {
     dir,
     gatewayConfig: join(dir, 'gateway.yaml'),
-    receiveConfig: join(dir, 'receive.yaml'),
     policy: join(dir, 'policy.json'),
     commandConfig: join(dir, 'command.yaml'),
     gatewayData: join(dir, 'gateway'),
-    storeDir: join(dir, 'consumer'),
+    riskDir: join(dir, 'risk'),
     referenceKeys: join(dir, 'reference-keys'),
     linksDir: join(dir, 'dev'),
   };
@@ -88,7 +89,7 @@ export function writeGatewayConfig(
     prefix: PREFIX,
     references: { kind: 'pseudonym', keys_dir: files.referenceKeys },
     uplink: { memory_quiet_ms: 500, memory_lost_wait_ms: 2_000, stall_ms: 2_500 },
-    receivers: [{ vkey: witnessVkey, role: 'store' }],
+    receivers: [{ vkey: witnessVkey, role: 'advisory' }],
     ports: [
       { name: WEST_LINE, link: serial(WEST_LINE), poll, devices: [board('xor_8a80', WEST)] },
       {
@@ -112,6 +113,7 @@ export function writeGatewayConfig(
         item_sensor: sensor,
         scanners: [DESK],
         ...(name === CODED && { controlled: true, scale: SCALE }),
+        ...(name === FORCED && { controlled: true }),
       })),
       settle_ms: 400,
     },
@@ -126,15 +128,48 @@ function openWirePort({ path, keyFile, digest }: Firmware): object {
   return { name: FIRMWARE_LINE, link: { kind: 'serial', path }, poll: { cycle_ms: 100 }, devices: [device] };
 }
 
-export function writeReceiveConfig(files: DemoFiles, brokerUrl: string): void {
+/** What decisions believe of the gateway beyond what it can prove: printed before anything is decided, and with it. */
+export interface Trusted {
+  readonly level: 'A1' | 'A2';
+  readonly clock: 'synced';
+}
+
+export function trustedOf(tpm: SimulatedTpm | undefined): Trusted {
+  return { level: tpm === undefined ? 'A1' : 'A2', clock: 'synced' };
+}
+
+/**
+ * The service finds `risk.yaml` in its data directory. Another one lies with the gateway's data and names that directory,
+ * so that whoever knows either of them can ask about decisions.
+ */
+export function writeRiskConfig(
+  files: DemoFiles,
+  brokerUrl: string,
+  port: number,
+  { secrets, trusted }: { readonly secrets: RiskSecrets; readonly trusted: Trusted },
+): void {
+  const { id, sha256 } = secrets.client;
   const settings = {
-    data_dir: files.storeDir,
+    data_dir: files.riskDir,
+    database: 'embedded',
+    receipts: { name: CONSUMER_NAME, role: 'advisory' },
+    gateway_levels: { [GATEWAY_ID]: trusted.level },
+    gateway_clocks: { [GATEWAY_ID]: trusted.clock },
     policy: files.policy,
     mqtt: { url: brokerUrl, protocol: '3.1.1', ...CONSUMER_TIMES },
     prefix: PREFIX,
-    witness: { name: CONSUMER_NAME, role: 'store' },
+    api: {
+      http: { port },
+      name: 'refunds.example/risk',
+      clients: [{ id, secret_sha256: sha256, roles: ['merchant'] }],
+    },
+    sources: secrets.sources.map(({ name, kind, file }) => ({
+      name,
+      kind,
+      auth: { type: 'standard', secret_files: [file] },
+    })),
   };
-  writeFileSync(files.receiveConfig, stringify(settings));
+  for (const dir of [files.riskDir, files.gatewayData]) writeFileSync(join(dir, 'risk.yaml'), stringify(settings));
 }
 
 /** Whoever grants codes: a key of its own, and the policy by which replies are believed. */
@@ -163,7 +198,7 @@ export function writePolicy(files: DemoFiles, { vkey, tpm }: GatewayView, witnes
   const policy = {
     v: 1,
     logs: [{ vkey, ...(tpm !== undefined && { ...tpm, class: 'emulated' }) }],
-    witnesses: [{ vkey: witnessVkey, roles: ['store'] }],
+    witnesses: [{ vkey: witnessVkey, roles: ['advisory'] }],
     least_level: 'A0',
   };
   writeFileSync(files.policy, `${JSON.stringify(policy, undefined, 2)}\n`);

@@ -13,7 +13,8 @@ interface Waiter {
   readonly found: (entry: CustodyEvent) => void;
 }
 
-const SEEN_LIMIT_MS = 15_000;
+/** Long, since it only ends a demo that would never go on: the machine may be busy with something else. */
+const SEEN_LIMIT_MS = 45_000;
 
 export class Feed {
   readonly #seen = new Map<string, CustodyEvent>();
@@ -40,6 +41,11 @@ export class Feed {
     this.#onEntry(entry);
     for (const waiter of this.#waiters) if (waiter.matches(entry)) waiter.found(entry);
   };
+
+  /** The newest entry that matches. */
+  last(matches: (entry: CustodyEvent) => boolean): CustodyEvent | undefined {
+    return [...this.#seen.values()].findLast(matches);
+  }
 
   /** What came after `mark` entries were seen; take the mark before acting. */
   async after(mark: number, what: string, matches: (entry: CustodyEvent) => boolean): Promise<CustodyEvent> {

@@ -19,7 +19,7 @@ import { flipOneByte, removeEntry, type Tampering } from './tamper.ts';
 export interface FindingsInput {
   readonly crypto: EvidenceCrypto;
   readonly dir: string;
-  readonly storeDir: string;
+  readonly riskDir: string;
   readonly gatewayConfig: string;
   readonly policy: string;
   readonly vkey: string;
@@ -68,20 +68,23 @@ export interface Findings {
   readonly refusals: readonly Refusal[];
 }
 
-const VERIFY_LIMIT_MS = 30_000;
+const VERIFY_LIMIT_MS = 60_000;
 
 export async function findOut(input: FindingsInput): Promise<Findings> {
   const vkey = vkeyOf(input.vkey);
   const exportFile = join(input.dir, 'export.ndjson');
   await latchkeyDone(['journal', 'export', '--config', input.gatewayConfig, '--log', vkey.name, '--out', exportFile]);
   const exported = readExport(exportFile);
-  const stored = readStored(input.storeDir, vkey.name);
   const receiptFile = join(input.dir, 'receipt.note');
   const receipt = readReceipt(input, vkey, receiptFile);
 
-  const byPolicy = await latchkey(['verify', exportFile, '--policy', input.policy, '--json'], VERIFY_LIMIT_MS);
+  const [stored, byPolicy, byKey, refusals] = await Promise.all([
+    readStored(input.riskDir, vkey.name),
+    latchkey(['verify', exportFile, '--policy', input.policy, '--json'], VERIFY_LIMIT_MS),
+    latchkey(['verify', exportFile, '--vkey', input.vkey], VERIFY_LIMIT_MS),
+    tryTampering(input, vkey, exported, exportFile),
+  ]);
   const judged = present((JSON.parse(byPolicy.out) as Said).logs[0], 'a finding about the log');
-  const byKey = await latchkey(['verify', exportFile, '--vkey', input.vkey], VERIFY_LIMIT_MS);
   const events = exported.events.length;
   const delivered = exported.events.filter(({ event }) => stored.leaves.has(event.n)).length;
   const lines = exported.events.map(({ line, event }) => ({ n: event.n, line: present(exported.lines[line], 'line') }));
@@ -100,7 +103,7 @@ export async function findOut(input: FindingsInput): Promise<Findings> {
     assurance: judged.level,
     whyNotHigher: judged.whyNotHigher,
     anchors: { verified: judged.anchors.verified, size: judged.anchors.size, tail: judged.tail },
-    refusals: await tryTampering(input, vkey, exported, exportFile),
+    refusals,
   };
 }
 

@@ -13,6 +13,11 @@ export interface Parcel {
   readonly sscc: string;
 }
 
+/** `quick`: quicker than people are, where nobody asks for the evidence later. */
+export type Pace = 'quick' | 'unhurried';
+
+const UNHURRIED_MS = 2_300;
+
 export function parcelOf(serial: number): Parcel {
   return { title: `parcel ${serial}`, sscc: sscc(serial) };
 }
@@ -27,9 +32,15 @@ export class Hands {
   }
 
   /** A courier scans the label, opens the door, puts the parcel in, shuts the door. Resolves with the closing entry. */
-  async deposit(parcel: Parcel, compartment: string): Promise<CustodyEvent> {
+  async deposit(parcel: Parcel, compartment: string, pace: Pace = 'quick'): Promise<CustodyEvent> {
     await this.scan(parcel);
-    return this.#through(compartment, () => this.#site.put(compartment), true);
+    return this.#through(compartment, () => this.#site.put(compartment), true, pace);
+  }
+
+  /** A label is scanned, a door opened and shut again, and nothing was put in. */
+  async pretend(parcel: Parcel, compartment: string): Promise<CustodyEvent> {
+    await this.scan(parcel);
+    return this.#through(compartment, () => undefined, undefined, 'unhurried');
   }
 
   /**
@@ -38,6 +49,11 @@ export class Hands {
    */
   async collect(parcel: Parcel, compartment: string): Promise<CustodyEvent> {
     if (!hasSensor(compartment)) await this.scan(parcel);
+    return this.#through(compartment, () => this.#site.take(compartment), false);
+  }
+
+  /** Somebody opens a door and takes what lies there. */
+  take(compartment: string): Promise<CustodyEvent> {
     return this.#through(compartment, () => this.#site.take(compartment), false);
   }
 
@@ -65,15 +81,28 @@ export class Hands {
     return this.#feed.after(mark, `end of the visit to ${compartment}`, closes(compartment));
   }
 
-  async #through(compartment: string, act: () => void, occupied: boolean | undefined): Promise<CustodyEvent> {
+  async #through(
+    compartment: string,
+    act: () => void,
+    occupied: boolean | undefined,
+    pace: Pace = 'quick',
+  ): Promise<CustodyEvent> {
+    const openedMs = performance.now();
     await this.open(compartment);
     const mark = this.#feed.size;
     act();
     if (hasSensor(compartment) && occupied !== undefined) {
       await this.#feed.after(mark, `item change in ${compartment}`, about('occupancy.changed', compartment));
     }
+    if (pace === 'unhurried') await standOpen(openedMs);
     return this.shut(compartment);
   }
+}
+
+/** Until the door has stood open as long as a person needs: quicker is not believed. */
+export async function standOpen(openedMs: number): Promise<void> {
+  const restMs = openedMs + UNHURRIED_MS - performance.now();
+  if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
 }
 
 function hasSensor(compartment: string): boolean {

@@ -1,14 +1,15 @@
-/** Entry of `npm run demo [-- --json] [-- --keep]`. */
+/** Entry of `npm run demo [-- --json] [-- --keep] [-- --data-dir DIR]`. */
 import { parseArgs } from 'node:util';
 import { explain, LatchkeyError, messageOf } from '../../src/base/errors.ts';
 import { runDemo } from './demo.ts';
 
-const USAGE = `npm run demo [-- --json] [-- --keep]
+const USAGE = `npm run demo [-- --json] [-- --keep] [-- --data-dir DIR]
   --json  the last line on standard output is one object with the counts; the story goes to standard error
-  --keep  leaves the site up afterwards, until Ctrl-C`;
+  --keep  leaves the site up afterwards, until Ctrl-C
+  --data-dir DIR  puts everything there, in place of a new folder under the temporary one; it stays either way`;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { json, keep, help } = options(argv);
+  const { json, keep, help, 'data-dir': dir } = options(argv);
   const toOut = (line: string): void => void process.stdout.write(`${line}\n`);
   const toErr = (line: string): void => void process.stderr.write(`${line}\n`);
   if (help) {
@@ -18,13 +19,24 @@ async function main(argv: readonly string[]): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   const typed = process.stdin.isTTY ? { input: process.stdin } : {};
-  return runDemo({ json, keep, say: json ? toErr : toOut, out: toOut, signal: stop.signal, ...typed });
+  const where = dir === undefined ? {} : { dir };
+  return runDemo({ json, keep, ...where, say: json ? toErr : toOut, out: toOut, signal: stop.signal, ...typed });
 }
 
-function options(argv: readonly string[]): { json: boolean; keep: boolean; help: boolean } {
+interface Given {
+  readonly json: boolean;
+  readonly keep: boolean;
+  readonly help: boolean;
+  readonly 'data-dir'?: string | undefined;
+}
+
+function options(argv: readonly string[]): Given {
   const flag = { type: 'boolean', default: false } as const;
   try {
-    return parseArgs({ args: [...argv], options: { json: flag, keep: flag, help: flag } }).values;
+    return parseArgs({
+      args: [...argv],
+      options: { json: flag, keep: flag, help: flag, 'data-dir': { type: 'string' } },
+    }).values;
   } catch (error) {
     throw new LatchkeyError('USAGE', messageOf(error));
   }

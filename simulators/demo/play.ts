@@ -3,25 +3,43 @@
  */
 
 import { present } from '../../src/base/assert.ts';
-import type { CustodyEvent } from '../../src/evidence/event/event.ts';
+import type { Actor, CustodyEvent } from '../../src/evidence/event/event.ts';
 import { ssccLabel } from '../scanners/codes.ts';
 import type { Site } from '../site.ts';
 import type { SimulatedTpm } from '../tpm/tpm.ts';
 import type { DemoBroker } from './broker.ts';
+import { DoorCodes } from './door-codes.ts';
 import { about, type Feed } from './feed.ts';
 import type { Firmware } from './firmware.ts';
-import { Hands, type Parcel, parcelOf } from './hands.ts';
+import { Hands, type Parcel, parcelOf, standOpen } from './hands.ts';
 import { killMidWrite } from './mid-write.ts';
 import type { Gateway } from './product.ts';
+import type { Scenario } from './refunds.ts';
 import type { Service } from './service.ts';
-import { CODED, COMPARTMENTS, DOCK, EAST, EAST_LINE, FIRMWARE_COMPARTMENT, KEYPAD, SCALE, WEST } from './stage.ts';
+import {
+  CODED,
+  COMPARTMENTS,
+  DOCK,
+  EAST,
+  EAST_LINE,
+  FIRMWARE_COMPARTMENT,
+  FORCED,
+  KEYPAD,
+  SCALE,
+  WEST,
+} from './stage.ts';
+import type { Webhooks } from './webhooks.ts';
 
 export interface PlayParts {
   readonly site: Site;
   readonly broker: DemoBroker;
   readonly gateway: Gateway;
   readonly service: Service;
+  /** What the merchant says of its parcels. */
+  readonly merchant: Webhooks;
   readonly feed: Feed;
+  /** Resolves when the consumer of the entries runs. */
+  readonly consumerReady: () => Promise<void>;
   /** The gateway's folder of databases, watched for the moment of a write. */
   readonly journalDir: string;
   /** Loses its power when the gateway does. */
@@ -31,16 +49,24 @@ export interface PlayParts {
 }
 
 export interface Tally {
-  powerCuts: number;
-  brokerOutages: number;
-  readonly parcels: Parcel[];
+  readonly powerCuts: number;
+  readonly brokerOutages: number;
+  readonly parcels: readonly Parcel[];
+  /** The parcel that each refund will be about. */
+  readonly about: Readonly<Record<Scenario, Parcel>>;
 }
 
-const RECEIPT_LIMIT_MS = 20_000;
-const WRITE_LIMIT_MS = 10_000;
+const RECEIPT_LIMIT_MS = 60_000;
+const WRITE_LIMIT_MS = 30_000;
 const COURIER_CODE = '70914426';
 const RECIPIENT_CODE = '48151623';
+const RETURN_CODE = '27182818';
+const SECOND_COURIER_CODE = '31415926';
+const COURIER: Actor = { kind: 'courier', ref: 'demo-courier' };
+const RECIPIENT: Actor = { kind: 'recipient', ref: 'demo-recipient' };
 const PARCEL_GRAMS = 1_250;
+/** Where the three returns of one afternoon are put. */
+const RETURNS_TO = ['e1', 'e2', 'e3'];
 const SACK_SCANS = 400;
 const SACK_PAUSE_MS = 5;
 /** Scans after which the power may go. */
@@ -48,26 +74,43 @@ const SACK_BEFORE_CUT = 100;
 
 interface Scene extends PlayParts {
   readonly hands: Hands;
-  readonly tally: Tally;
+  readonly codes: DoorCodes;
+  readonly counts: { powerCuts: number; brokerOutages: number };
   /** A parcel that was not there before. */
   readonly parcel: () => Parcel;
 }
 
 export async function play(parts: PlayParts): Promise<Tally> {
-  const tally: Tally = { powerCuts: 0, brokerOutages: 0, parcels: [] };
+  const parcels: Parcel[] = [];
   const parcel = (): Parcel => {
-    const next = parcelOf(tally.parcels.length + 1);
-    tally.parcels.push(next);
+    const next = parcelOf(parcels.length + 1);
+    parcels.push(next);
     return next;
   };
-  const scene: Scene = { ...parts, hands: new Hands(parts.site, parts.feed), tally, parcel };
+  const counts = { powerCuts: 0, brokerOutages: 0 };
+  const { site, feed } = parts;
+  const scene: Scene = { ...parts, hands: new Hands(site, feed), codes: new DoorCodes(parts), counts, parcel };
   const [first, second, third, fourth] = await morning(scene);
-  await brokerOutage(scene, first, third);
+  const fifth = await brokerOutage(scene, first, third);
   await cutInMidWrite(scene);
-  await afternoon(scene, second, fourth);
-  await evening(scene);
+  await afternoon(scene, { west: second, east: [fourth, fifth] });
+  const coded = await evening(scene);
+  await returns(scene, { honest: first, several: [second, third, fourth], phantom: fifth });
+  const forced = await forcedDoor(scene);
   if (parts.firmware !== undefined) await provedFromTheSensor(scene, parts.firmware);
-  return tally;
+  return {
+    ...counts,
+    parcels,
+    about: {
+      'honest-delivery': coded,
+      'honest-return': first,
+      'phantom-return': fifth,
+      'forced-door': forced,
+      'velocity-1': second,
+      'velocity-2': third,
+      'velocity-3': fourth,
+    },
+  };
 }
 
 async function morning({
@@ -75,6 +118,7 @@ async function morning({
   parcel,
   feed,
   gateway,
+  consumerReady,
   say,
 }: Scene): Promise<readonly [Parcel, Parcel, Parcel, Parcel]> {
   // A door that moves before the first look at it was never seen to move.
@@ -85,20 +129,22 @@ async function morning({
   await hands.deposit(parcels[1], 'w2');
   await hands.deposit(parcels[2], 'e1');
   await hands.deposit(parcels[3], 'e2');
+  await consumerReady();
   const receipted = await gateway.receipted(RECEIPT_LIMIT_MS);
-  say(`the consumer has receipted ${receipted} entries`);
+  say(`the service has receipted ${receipted} entries`);
   return parcels;
 }
 
 async function brokerOutage(
-  { hands, parcel, broker, gateway, tally, say }: Scene,
+  { hands, parcel, broker, gateway, counts, say }: Scene,
   west: Parcel,
   east: Parcel,
-): Promise<void> {
+): Promise<Parcel> {
   await broker.goAway();
-  tally.brokerOutages += 1;
+  counts.brokerOutages += 1;
   say('the broker is gone; the locker goes on');
-  await hands.deposit(parcel(), 'e3');
+  const brought = parcel();
+  await hands.deposit(brought, 'e3');
   await hands.collect(west, 'w1');
   await hands.collect(east, 'e1');
   const { entries, receipted } = await gateway.view();
@@ -106,19 +152,20 @@ async function brokerOutage(
   await broker.comeBack();
   await gateway.receipted(RECEIPT_LIMIT_MS);
   say('the broker is back; everything has arrived');
+  return brought;
 }
 
 /** A door is open and a sack of parcels is read in when the power goes; the door is shut while nobody looks. */
 async function cutInMidWrite(scene: Scene): Promise<void> {
-  const { hands, parcel, site, broker, gateway, feed, tally, tpm, say } = scene;
+  const { hands, parcel, site, broker, gateway, feed, counts, tpm, say } = scene;
   await broker.goAway();
-  tally.brokerOutages += 1;
+  counts.brokerOutages += 1;
   await hands.scan(parcel());
   await hands.open('e4');
   say('the broker is gone again; a door stands open, and at the dock a sack of parcels is read in');
   const file = await readInUntilDead(scene);
   const { signal } = await gateway.buried();
-  tally.powerCuts += 1;
+  counts.powerCuts += 1;
   await tpm?.powerCut();
   say(
     `${signal} to the gateway while it writes ${file}${tpm === undefined ? '' : ', and the TPM has no power either'}`,
@@ -155,8 +202,7 @@ async function readInUntilDead({ site, gateway, journalDir }: Scene): Promise<st
 
 async function afternoon(
   { hands, parcel, site, feed, gateway, say }: Scene,
-  west: Parcel,
-  east: Parcel,
+  { west, east }: { readonly west: Parcel; readonly east: readonly [Parcel, Parcel] },
 ): Promise<void> {
   const before = feed.size;
   await site.unplug(EAST_LINE);
@@ -171,38 +217,85 @@ async function afternoon(
   say("the east cabinet's cable was pulled and is back under another device name");
   await hands.deposit(parcel(), 'w3');
   await hands.collect(west, 'w2');
-  await hands.collect(east, 'e2');
+  await hands.collect(east[0], 'e2');
+  await hands.collect(east[1], 'e3');
   await hands.lookInto('e6');
   say('recipients collect; somebody looks into an empty compartment');
   await gateway.receipted(RECEIPT_LIMIT_MS);
 }
 
 /** A door that opens for codes alone, with a scale under what lies behind it. */
-async function evening(scene: Scene): Promise<void> {
-  const { hands, parcel, site, feed, gateway, service, say } = scene;
-  const { sscc } = parcel();
-  const courier = { kind: 'courier', ref: 'demo-courier' } as const;
-  const recipient = { kind: 'recipient', ref: 'demo-recipient' } as const;
-  const started = await feed.after(0, 'start', ({ type }) => type === 'gateway.started');
-  const accessKey = String(started.data['access_key']);
+async function evening(scene: Scene): Promise<Parcel> {
+  const { hands, codes, parcel, site, feed, gateway, service, merchant, say } = scene;
+  const one = parcel();
+  const courier = { actor: COURIER, compartment: CODED, code: COURIER_CODE };
+  const recipient = { actor: RECIPIENT, compartment: CODED, code: RECIPIENT_CODE };
   await Promise.all([
-    service.assign(sscc, 'deposit', courier, CODED),
-    service.grant(COURIER_CODE, courier, CODED, accessKey),
-    service.assign(sscc, 'collect', recipient, CODED),
-    service.grant(RECIPIENT_CODE, recipient, CODED, accessKey),
+    merchant.send('declared', { parcel: service.nameOf(one.sscc), weight_g: PARCEL_GRAMS }),
+    service.assign(one.sscc, 'deposit', courier.actor, CODED),
+    codes.grant(courier),
+    service.assign(one.sscc, 'collect', recipient.actor, CODED),
+    codes.grant(recipient),
   ]);
   say('the service sent two access codes ahead, sealed for this gateway, and said which parcel they are for');
-  await typed(scene, COURIER_CODE);
+  await codes.enter(courier);
   site.weigh(SCALE, PARCEL_GRAMS);
   await hands.shut(CODED);
-  await typed(scene, RECIPIENT_CODE);
+  const { openedMs, code } = await codes.enter(recipient);
   site.weigh(SCALE, 0);
+  await standOpen(openedMs);
   await hands.shut(CODED);
   const mark = feed.size;
-  site.type(KEYPAD, RECIPIENT_CODE);
+  site.type(KEYPAD, code);
   await feed.after(mark, 'refusal of a code', ({ type }) => type === 'access.refused');
   say('a courier and a recipient came in by their codes; the second time, a code opens nothing');
   await gateway.receipted(RECEIPT_LIMIT_MS);
+  return one;
+}
+
+interface Returned {
+  readonly honest: Parcel;
+  readonly several: readonly Parcel[];
+  readonly phantom: Parcel;
+}
+
+/** Parcels that were collected come back: by a code, by a scan at the desk, and one only as somebody's word. */
+async function returns(scene: Scene, { honest, several, phantom }: Returned): Promise<void> {
+  const { hands, codes, site, gateway, service, merchant, say } = scene;
+  const customer = { actor: RECIPIENT, compartment: CODED, code: RETURN_CODE };
+  await Promise.all([
+    merchant.send('declared', { parcel: service.nameOf(honest.sscc), weight_g: PARCEL_GRAMS }),
+    service.assign(honest.sscc, 'return', customer.actor, CODED),
+    codes.grant(customer),
+  ]);
+  const { openedMs } = await codes.enter(customer);
+  site.weigh(SCALE, PARCEL_GRAMS);
+  await standOpen(openedMs);
+  await hands.shut(CODED);
+  say(`${honest.title} came back: by a code, and on the scale it weighs what the merchant sent`);
+  for (const [i, one] of several.entries()) await hands.deposit(one, RETURNS_TO[i] ?? 'e1', 'unhurried');
+  say('three more came back at the desk');
+  await hands.pretend(phantom, 'e6');
+  say(`the label of ${phantom.title} was scanned, a door opened and shut, and nothing lies behind it`);
+  await gateway.receipted(RECEIPT_LIMIT_MS);
+}
+
+/** A courier brings a parcel in by a code; then somebody opens the door without any, and it is gone. */
+async function forcedDoor(scene: Scene): Promise<Parcel> {
+  const { hands, codes, parcel, site, feed, gateway, service, say } = scene;
+  const one = parcel();
+  const courier = { actor: COURIER, compartment: FORCED, code: SECOND_COURIER_CODE };
+  await Promise.all([service.assign(one.sscc, 'deposit', courier.actor, FORCED), codes.grant(courier)]);
+  const { openedMs } = await codes.enter(courier);
+  const mark = feed.size;
+  site.put(FORCED);
+  await feed.after(mark, `item change in ${FORCED}`, about('occupancy.changed', FORCED));
+  await standOpen(openedMs);
+  await hands.shut(FORCED);
+  await hands.take(FORCED);
+  say(`${one.title} was brought to ${FORCED}; then its door was forced, and the parcel is gone`);
+  await gateway.receipted(RECEIPT_LIMIT_MS);
+  return one;
 }
 
 /** The same visit at a compartment whose controller proves who it is; it kept its session's key through the gateway's crash. */
@@ -222,13 +315,6 @@ async function provedFromTheSensor({ hands, parcel, feed, gateway, say }: Scene,
   }
   say('a parcel went through a compartment whose controller proves what it says');
   await gateway.receipted(RECEIPT_LIMIT_MS);
-}
-
-async function typed({ feed, site }: Scene, code: string): Promise<void> {
-  const mark = feed.size;
-  site.type(KEYPAD, code);
-  await feed.after(mark, `opening of ${CODED}`, about('door.opened', CODED));
-  await feed.after(mark, `end of the opening of ${CODED}`, about('unlock.ended', CODED));
 }
 
 function found(board: string): (entry: CustodyEvent) => boolean {

@@ -9,8 +9,8 @@ import type { Feed } from './feed.ts';
 
 /** In the daemon's diagnostics, once its control socket answers. */
 const RUNS = 'the gateway runs';
-const START_LIMIT_MS = 30_000;
-const STOP_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 60_000;
 const LOOK_AGAIN_MS = 20;
 
 /** What the demo reads in `latchkey status --json`. */
@@ -129,49 +129,13 @@ export class Gateway {
   }
 }
 
-export class Consumer {
-  readonly #config: string;
-  #process: Child | undefined;
-
-  constructor(config: string) {
-    this.#config = config;
-  }
-
-  /** C2SP verifier key of the receipts that this consumer gives; the key is made when there is none. */
-  async witnessVkey(): Promise<string> {
-    const out = await latchkeyDone(['receive', '--config', this.#config, '--show-key']);
-    return out.trim();
-  }
-
-  start(): void {
-    this.#process = new Child(process.execPath, [mainPath(), 'receive', '--config', this.#config]);
-  }
-
-  get running(): boolean {
-    return this.#process?.running === true;
-  }
-
-  tail(): string {
-    return this.#process?.tail() ?? '';
-  }
-
-  async stop(): Promise<void> {
-    await this.#process?.stop('SIGTERM', STOP_LIMIT_MS);
-    this.#process = undefined;
-  }
-
-  async abandon(): Promise<void> {
-    await this.#process?.stop('SIGKILL');
-  }
-}
-
 function gatewayView(status: unknown): GatewayView {
   const { log, tpm } = status as { log: GatewayView; tpm?: { readonly ak: string; readonly counterName: string } };
   return tpm === undefined ? log : { ...log, tpm: { ak: tpm.ak, counter: tpm.counterName } };
 }
 
 /** dist/simulators/demo/product.js -> dist/src/cli/main.js */
-function mainPath(): string {
+export function mainPath(): string {
   const path = join(import.meta.dirname, '../../src/cli/main.js');
   if (!existsSync(path)) throw new LatchkeyError('INTERNAL', `${path} is not there: run "npm run build"`);
   return path;

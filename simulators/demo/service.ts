@@ -40,6 +40,11 @@ export class Service {
     await this.#send('assign', { actor, assignment: newId(), compartment, kind, lives_s: LIVES_S, parcel });
   }
 
+  /** The parcel's reference as it stands in events. */
+  nameOf(sscc: string): string {
+    return this.#reference(sscc).ref;
+  }
+
   async #send(verb: string, args: GrantArgs | AssignArgs): Promise<void> {
     const pairs = Object.entries(args).map(([name, value]) => `${name}:=${JSON.stringify(value)}`);
     const by = ['--by', 'service:demo', '--config', this.#config];

@@ -20,6 +20,8 @@ export const KEYPAD = 'pad';
 /** Stands under the one compartment that opens for codes alone. */
 export const SCALE = 'scale';
 export const CODED = 'w6';
+/** Opens for codes alone, too, and has an item sensor: here a door is forced. */
+export const FORCED = 'e5';
 /** A controller in real C firmware that speaks the open wire, outside of the simulated site; where a C compiler is. */
 export const FIRMWARE = { name: 'south', address: 1, channels: 12 };
 export const FIRMWARE_LINE = 'bus-south';

@@ -1,11 +1,9 @@
 /**
- * What lies in the consumer's files: its segment files are lines that any program reads. A line with a `#` is the
- * store's own; `commit` says that the lines before it are whole and durable.
+ * What lies in the service's database: PGlite is PostgreSQL in a folder, so any program reads its rows once the service
+ * has given it back.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LatchkeyError } from '../../src/base/errors.ts';
-import { parseOrigin } from '../../src/evidence/log/origin.ts';
+import { PGlite } from '@electric-sql/pglite';
 
 export interface Stored {
   /** Index to the leaf bytes that are stored for it; undefined where only its hash is kept. */
@@ -14,33 +12,24 @@ export interface Stored {
   readonly duplicates: number;
 }
 
-interface CommitLine {
-  readonly first: number;
-  readonly count: number;
+interface Row {
+  readonly n: number;
+  readonly leaf: Uint8Array | null;
 }
 
-export function readStored(storeDir: string, originText: string): Stored {
-  const origin = parseOrigin(originText);
-  if (!origin.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${originText} is not the name of a log`);
-  const { gateway, number, tag, domain } = origin.value;
-  const dir = join(storeDir, 'logs', gateway, `${number}-${tag}@${domain}`, 'entries');
-  const leaves = new Map<number, string | undefined>();
-  let duplicates = 0;
-  for (const name of readdirSync(dir).filter((one) => one.endsWith('.ndjson'))) {
-    let waiting: (string | undefined)[] = [];
-    for (const line of readFileSync(join(dir, name), 'utf8').split('\n')) {
-      if (line.startsWith('{"#":"commit",')) {
-        const { first, count } = JSON.parse(line) as CommitLine;
-        for (let i = 0; i < count; i += 1) {
-          if (leaves.has(first + i)) duplicates += 1;
-          leaves.set(first + i, waiting[i]);
-        }
-        waiting = [];
-      } else if (line.startsWith('{"#":"withheld",')) waiting.push(undefined);
-      else if (line !== '' && !line.startsWith('{"#"')) waiting.push(line);
-    }
+export async function readStored(riskDir: string, origin: string): Promise<Stored> {
+  const database = await PGlite.create(join(riskDir, 'database', 'pglite'));
+  try {
+    const { rows } = await database.query<Row>('select n, leaf from custody.entry where origin = $1', [origin]);
+    const leaves = new Map(rows.map(({ n, leaf }) => [Number(n), textOf(leaf)] as const));
+    return { leaves, duplicates: rows.length - leaves.size };
+  } finally {
+    await database.close();
   }
-  return { leaves, duplicates };
+}
+
+function textOf(leaf: Uint8Array | null): string | undefined {
+  return leaf === null ? undefined : Buffer.from(leaf).toString('utf8');
 }
 
 /** Entries whose bytes are the same at both ends. */

@@ -24,6 +24,7 @@ import type { WitnessKey } from '../intake/witness-key.ts';
 import { type OpenedStore, openStore } from '../receive/open-store.ts';
 import { openKey, policyOf, Receiver } from '../receive/receive.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
+import { dossier } from './dossier.ts';
 import { serveHttp } from './http.ts';
 import { LedgerPump } from './ledger-pump.ts';
 import { openRooms } from './rooms.ts';
@@ -83,7 +84,15 @@ class RiskService {
     if (made)
       this.#deps.logger.warn({ vkey: formatVkey(key.vkey) }, 'made a new key for receipts: gateways must be told');
     const receiver = await this.#receiver(opened, key);
-    await this.#open(database, receiver);
+    try {
+      await this.#open(database, receiver, key);
+    } catch (error) {
+      // What was opened has timers of its own, and would keep the process.
+      await this.#server?.close();
+      await this.#pump?.stop();
+      await receiver.run(AbortSignal.abort());
+      throw error;
+    }
     const working = new AbortController();
     const casework = this.#caseworker?.run(working.signal);
     const receiving = new AbortController();
@@ -99,7 +108,7 @@ class RiskService {
     await ended;
   }
 
-  async #receiver({ store, leases }: OpenedStore, key: WitnessKey): Promise<Receiver> {
+  async #receiver({ store, leases, database }: OpenedStore, key: WitnessKey): Promise<Receiver> {
     const { receive } = this.#settings;
     const { logger } = this.#deps;
     const policy = await policyOf(receive, this.#crypto);
@@ -118,10 +127,11 @@ class RiskService {
       key,
       policy,
       ...(leases && { leases }),
+      ...(database && { database }),
     });
   }
 
-  async #open(database: RiskDatabase, receiver: Receiver): Promise<void> {
+  async #open(database: RiskDatabase, receiver: Receiver, key: WitnessKey): Promise<void> {
     const { receive, ruleset, ledgerEveryMs, api, sources, legal } = this.#settings;
     const { logger } = this.#deps;
     const scheduler = this.#scheduler;
@@ -138,12 +148,12 @@ class RiskService {
     if (api === undefined) return;
     this.#server = await serveHttp({
       ...shared,
-      ...rooms,
+      desk: rooms.desk,
+      ledger: this.#pump ?? rooms.ledger,
       settings: api,
       sources,
       owner: { tenant, region },
-      bundles: { ofParcel: async () => undefined, ofRefund: async () => undefined },
-      epcis: { ofParcel: async () => undefined },
+      ...(await dossier({ ...shared, ledger: this.#pump ?? rooms.ledger, clock: scheduler }, this.#settings, key)),
       receiver,
       metrics: this.#metrics,
       scheduler,

@@ -95,9 +95,15 @@ describe('wrong usage', () => {
 
 describe('config', () => {
   test('the examples are accepted', async () => {
-    const files = ['gateway.yaml', 'command.yaml', 'enrolments.yaml', 'receive.yaml', 'site.yaml', 'policy.json'].map(
-      (name) => join(root, 'config', name),
-    );
+    const files = [
+      'gateway.yaml',
+      'command.yaml',
+      'enrolments.yaml',
+      'receive.yaml',
+      'risk.yaml',
+      'site.yaml',
+      'policy.json',
+    ].map((name) => join(root, 'config', name));
     const { code, out } = await runLatchkey(['config', 'check', ...files]);
     expect(out).toContain('sound (policy)');
     expect(out).toContain('sound (gateway)');
@@ -107,7 +113,7 @@ describe('config', () => {
     expect(code).toBe(0);
   });
 
-  test.for(['gateway', 'command', 'receive', 'site'])('the JSON Schema of %s in config/ is fresh', (kind) => {
+  test.for(['gateway', 'command', 'receive', 'risk', 'site'])('the JSON Schema of %s in config/ is fresh', (kind) => {
     expect(readFileSync(join(root, `config/${kind}.schema.json`), 'utf8')).toBe(settingsSchemaText(kind));
   });
 

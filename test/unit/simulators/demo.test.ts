@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { PGlite } from '@electric-sql/pglite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Child } from '../../../simulators/demo/child-process.ts';
 import { readExport } from '../../../simulators/demo/exported.ts';
@@ -8,7 +9,7 @@ import { killMidWrite } from '../../../simulators/demo/mid-write.ts';
 import { isGood, type Summary } from '../../../simulators/demo/report.ts';
 import { readStored, sameAtBothEnds } from '../../../simulators/demo/stored.ts';
 import { flipOneByte, removeEntry } from '../../../simulators/demo/tamper.ts';
-import { utf8Text } from '../../../src/base/bytes.ts';
+import { utf8, utf8Text } from '../../../src/base/bytes.ts';
 import type { CustodyEvent, EventBody } from '../../../src/evidence/event/event.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { makeTempDir, type TempDir } from '../../support/temp-dir.ts';
@@ -84,25 +85,22 @@ describe('the demo reads evidence', () => {
     expect(after.batches.at(-1)).toMatchObject({ first: 6, count: 2 });
   });
 
-  test('counts what the consumer stored, and what twice, from whole commits alone', () => {
+  test('counts what the service stored, out of its database', async () => {
     const { file, log } = exportedLog();
     const exported = readExport(file);
     const lines = exported.events.map(({ line, event }) => ({ n: event.n, line: exported.lines[line] ?? '' }));
-    const [domain, gateway, name] = log.origin.split('/');
-    const entries = dir.file('store', 'logs', gateway ?? '', `${name}@${domain}`, 'entries');
-    mkdirSync(entries, { recursive: true });
-    const text = (from: number, to: number): string =>
-      lines
-        .slice(from, to)
-        .map(({ line }) => `${line}\n`)
-        .join('');
-    const commit = (first: number, count: number): string => `{"#":"commit","first":${first},"count":${count}}\n`;
-    const head = '{"#":"segment","first":0}\n';
-    const withheld = '{"#":"withheld","leaf_hash":"x"}\n';
-    writeFileSync(`${entries}/0.ndjson`, head + text(0, 3) + commit(0, 3) + text(2, 4) + commit(2, 2));
-    writeFileSync(`${entries}/4.ndjson`, head + withheld + commit(4, 1) + text(5, 7));
-    const stored = readStored(dir.file('store'), log.origin);
-    expect([...stored.leaves.keys()]).toEqual([0, 1, 2, 3, 4]);
+    mkdirSync(dir.file('risk', 'database'), { recursive: true });
+    const database = await PGlite.create(dir.file('risk', 'database', 'pglite'));
+    await database.exec('create schema custody; create table custody.entry (origin text, n bigint, leaf bytea)');
+    const put = (n: number, leaf: Uint8Array | null): Promise<unknown> =>
+      database.query('insert into custody.entry values ($1, $2, $3)', [log.origin, n, leaf]);
+    for (const { n, line } of lines.slice(0, 4)) await put(n, utf8(line));
+    await put(2, utf8(lines[2]?.line ?? ''));
+    await put(4, null);
+    await database.query('insert into custody.entry values ($1, 5, $2)', ['another log', utf8('x')]);
+    await database.close();
+    const stored = await readStored(dir.file('risk'), log.origin);
+    expect([...stored.leaves.keys()].sort()).toEqual([0, 1, 2, 3, 4]);
     expect(stored.duplicates).toBe(1);
     expect(sameAtBothEnds(stored, lines)).toBe(4);
   });
@@ -116,9 +114,13 @@ describe('the demo reads evidence', () => {
       duplicates: 0,
       verified: true,
       tamper_detected: true,
+      decisions: [{ scenario: 'velocity-3', outcome: 'HOLD' }],
     };
-    const judged = (change: object): boolean => isGood({ ...good, ...change } as Summary);
+    const judged = (change: object, replayed = true): boolean =>
+      isGood({ ...good, ...change } as unknown as Summary, { replayed });
     expect(judged({})).toBe(true);
+    expect(judged({}, false)).toBe(false);
+    expect(judged({ decisions: [{ scenario: 'velocity-3', outcome: 'PAY' }] })).toBe(false);
     const unanchored = { ak_spki: 'AA==', anchors: 0 };
     for (const bad of [{ lost: 1 }, { duplicates: 1 }, { verified: false }, { tamper_detected: false }, unanchored]) {
       expect(judged(bad)).toBe(false);

@@ -1,0 +1,183 @@
+/** The service as one process would run it: embedded, with a broker, from start to signal. One database for the file. */
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LatchkeyError } from '../../../src/base/errors.ts';
+import { TokenKeys } from '../../../src/risk/api/token-keys.ts';
+import { mintToken } from '../../../src/risk/api/tokens.ts';
+import { runRiskService } from '../../../src/risk/service/service.ts';
+import { type RiskSettings, riskSettings, riskSettingsSchema } from '../../../src/risk/service/settings.ts';
+import { until } from '../../support/until.ts';
+import { grow, newLog } from '../../unit/intake/events.ts';
+import { Fleet } from '../receive/fleet.ts';
+
+const PARCEL = 'k1.LLLLLLLLLLLLLLLLLLLLLL';
+const LIMIT_MS = 240_000;
+
+let fleet: Fleet;
+let settings: RiskSettings;
+let stop: AbortController;
+let running: Promise<void>;
+let url = '';
+
+function settingsWith(more: object): RiskSettings {
+  const { home, broker } = fleet;
+  return riskSettings(
+    riskSettingsSchema.parse({
+      policy: join(home, 'policy.json'),
+      mqtt: { url: broker.url, protocol: '3.1.1', reconnect: { first_ms: 10, max_ms: 50 } },
+      receipts: { name: 'refunds.example/receipts', role: 'advisory' },
+      status_interval_s: 1,
+      api: { name: 'refunds.example/risk', http: { port: 0 } },
+      ...more,
+    }),
+    fleet.dataDir,
+  );
+}
+
+const log = grow(newLog(), 6, (n) =>
+  n === 3 ? { type: 'code.scanned', data: { size_bytes: 20 }, more: { parcel: { ref: PARCEL, scheme: 'sscc' } } } : {},
+);
+
+async function ask(path: string, init: RequestInit = {}, role: 'auditor' | 'merchant' = 'auditor'): Promise<Response> {
+  const keys = await TokenKeys.open(join(fleet.dataDir, 'keys', 'token.key'), 'refunds.example/risk');
+  const token = mintToken(keys, { subject: 'test', role }, 5, Date.now());
+  return fetch(`${url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } });
+}
+
+async function failure(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => 'resolved',
+    (error: unknown) => (error instanceof LatchkeyError ? error.code : String(error)),
+  );
+}
+
+beforeAll(async () => {
+  fleet = await Fleet.start();
+  fleet.believe(log);
+  settings = settingsWith({});
+  stop = new AbortController();
+  let isReady = false;
+  const onReady = (where: string | undefined): void => {
+    url = where ?? '';
+    isReady = true;
+  };
+  running = runRiskService(settings, { logger: fleet.logger, onReady }, stop.signal);
+  let failed: unknown;
+  running.catch((error: unknown) => {
+    failed = error;
+  });
+  await until('the service runs', () => isReady || failed !== undefined, LIMIT_MS);
+  expect(failed).toBeUndefined();
+}, LIMIT_MS);
+
+afterAll(async () => {
+  stop.abort();
+  await running;
+  await fleet.end();
+});
+
+describe('the risk service', () => {
+  test('says that it is ready, once broker and database answer', async () => {
+    const answer = await fetch(`${url}/readyz`);
+    expect(answer.status).toBe(200);
+    expect(((await answer.json()) as { checks: readonly { name: string }[] }).checks.map(({ name }) => name)).toEqual([
+      'database',
+      'intake',
+      'broker',
+    ]);
+  });
+
+  test('takes in what a gateway sends, receipts it, and knows custody at once', async () => {
+    await fleet.send(log, 'batch', log.batch(0, 6));
+    await fleet.untilReceipted(log, 6);
+    const answer = await ask(`/v1/parcels/${PARCEL}/ledger`, {}, 'auditor');
+    expect(answer.status).toBe(200);
+    expect(JSON.stringify(await answer.json())).toContain(`${log.origin}#3`);
+    const metrics = fleet.status() as unknown as { ledger: { read: number }; api: { url: string } };
+    expect(metrics.ledger.read).toBeGreaterThan(0);
+    expect(metrics.api.url).toBe(url);
+  });
+
+  test('gives a sealed bundle of a parcel', async () => {
+    const answer = await ask(`/v1/parcels/${PARCEL}/bundle`);
+    expect(answer.status).toBe(200);
+    expect((await answer.text()).length).toBeGreaterThan(100);
+    expect(existsSync(join(fleet.dataDir, 'keys', 'bundles.key'))).toBe(true);
+  });
+
+  test('decides a refund, and never pays on a payment that it does not know', async () => {
+    const request = {
+      refund_id: 'r-1',
+      kind: 'return',
+      parcel_refs: [PARCEL],
+      amount_minor: 1_000,
+      currency: 'USD',
+      operator: 'op-1',
+      requested_at: new Date().toISOString(),
+      payment_ref: 'pay-1',
+      destination: 'original',
+    };
+    const headers = { 'content-type': 'application/json', 'idempotency-key': 'k-1' };
+    const init = { method: 'POST', headers, body: JSON.stringify(request) };
+    const answer = await ask('/v1/refund-decisions', init, 'merchant');
+    expect(answer.status).toBe(200);
+    const decision = (await answer.json()) as { outcome: string; reasons: readonly { code: string }[] };
+    expect(decision.outcome).toBe('HOLD');
+    expect(decision.reasons.map(({ code }) => code)).toContain('DEPENDENCY_DOWN');
+  });
+
+  test('refuses a webhook of a source that nobody declared', async () => {
+    const answer = await fetch(`${url}/v1/sources/stranger`, { method: 'POST', body: '{}' });
+    expect(answer.status).toBe(404);
+    expect(await answer.text()).toContain('unknown_source');
+  });
+
+  test('has its folder for itself', async () => {
+    expect(await failure(runRiskService(settings, { logger: fleet.logger }, AbortSignal.abort()))).toBe('STORE_BUSY');
+  });
+
+  test(
+    'stops cleanly, and a start that fails gives everything back',
+    async () => {
+      stop.abort();
+      await running;
+      expect(fleet.status()).toMatchObject({ state: 'stopped' });
+      await expect(fetch(`${url}/healthz`)).rejects.toThrow();
+      const other = createServer().listen(0, '127.0.0.1');
+      await until('a port in use', () => other.listening);
+      const address = other.address();
+      const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+      const busy = settingsWith({ api: { name: 'refunds.example/risk', http: { port } } });
+      expect(await failure(runRiskService(busy, { logger: fleet.logger }, new AbortController().signal))).toBe(
+        'PORT_BUSY',
+      );
+      other.close();
+    },
+    LIMIT_MS,
+  );
+});
+
+describe('settings of the service', () => {
+  test('an embedded database gives no receipts unless asked, PostgreSQL those of a store', () => {
+    const role = (more: object): string => settingsWith({ receipts: {}, ...more }).receive.witness.role;
+    expect(role({})).toBe('off');
+    expect(role({ database: { postgres: { url_file: '/nowhere' } } })).toBe('store');
+  });
+
+  test('a store that does not sync promises none, which it says once it has the folder', async () => {
+    const promising = settingsWith({ receipts: { name: 'refunds.example/receipts', role: 'store' } });
+    const started = runRiskService(
+      { ...promising, dataDir: fleet.dataDir },
+      { logger: fleet.logger },
+      AbortSignal.abort(),
+    );
+    expect(await failure(started)).toBe('CONFIG_INVALID');
+  });
+
+  test('without a place for its data it does not start', () => {
+    const written = riskSettingsSchema.parse({ mqtt: { url: 'mqtt://127.0.0.1' }, trust_first_use: true });
+    expect(() => riskSettings(written)).toThrow(/data_dir/);
+  });
+});
