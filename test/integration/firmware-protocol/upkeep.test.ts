@@ -106,3 +106,19 @@ test('as many events as the device dropped are told as lost, also those of a tim
   await until('it is polled', () => third.readings.some(({ kind }) => kind === 'board'));
   expect(missing(third)).toBe(0);
 });
+
+test('a door of a line on which a device is being paired is not opened late, but refused', async () => {
+  const { line } = await start();
+  const signal = AbortSignal.timeout(60_000);
+  const asked: Promise<unknown>[] = [];
+  // In the middle of the pairing.
+  const say = (): void => void asked.push(line.unlock('bank', 1, signal));
+  const paired = await line.pair('bank', { say, signal });
+  expect(await asked[0]).toEqual({ kind: 'not_sent', reason: 'line_busy' });
+  expect(paired.key).toBe(2);
+  await until('it is found under its new key', () =>
+    (running?.readings ?? []).some((one) => one.kind === 'device' && one.sensor?.key === 2),
+  );
+  expect(running?.changes('bank').slice(-2)).toEqual(['lost pairing', 'found authenticated']);
+  expect(await line.unlock('bank', 1, signal)).toMatchObject({ kind: 'sent', reply: 'accepted' });
+});

@@ -53,12 +53,16 @@ test('one device of a line at a time, and the next one after it, whatever became
   const first = queue.add({ device: 'a', ask });
   expect(queue.isWaiting).toBe(true);
   await expect(queue.add({ device: 'b', ask })).rejects.toMatchObject({ code: 'PORT_BUSY' });
+  expect(queue.isRunning).toBe(false);
   const failing = queue.run(async () => {
+    // Doors of the line are refused meanwhile, instead of being opened late.
+    expect(queue.isRunning).toBe(true);
     await expect(queue.add({ device: 'b', ask })).rejects.toMatchObject({ code: 'PORT_BUSY' });
     throw new Error('cut');
   });
   await expect(first).rejects.toThrow('cut');
   await failing;
+  expect(queue.isRunning).toBe(false);
   const second = queue.add({ device: 'b', ask });
   await queue.run(async ({ device }) => ({ ...PAIRED, identity: device }));
   expect((await second).identity).toBe('b');

@@ -179,6 +179,8 @@ export class LatchkeyLine implements Line {
     if (entry === undefined) return Promise.resolve({ kind: 'not_sent', reason: 'unknown_device' });
     if (!this.#isOpen || !entry.device.isInSession)
       return Promise.resolve({ kind: 'not_sent', reason: 'port_not_open' });
+    // A door must not open seconds after it was asked for.
+    if (this.#pairs.isRunning) return Promise.resolve({ kind: 'not_sent', reason: 'line_busy' });
     if (entry.device.capabilities?.features.includes('lock') !== true) {
       return Promise.resolve({ kind: 'not_sent', reason: 'no_locks' });
     }

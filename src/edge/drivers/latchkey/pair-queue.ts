@@ -26,6 +26,11 @@ export class PairQueue {
     });
   }
 
+  /** Nobody else can be asked until it ends. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
   get isWaiting(): boolean {
     return this.#waiting !== undefined;
   }
