@@ -19,6 +19,8 @@ export interface CaseworkerParts extends Omit<RefundDeskParts, 'clock'> {
   readonly sink?: ActionSink;
   /** Between two rounds. */
   readonly everyMs?: number;
+  /** How long a command belongs to whoever took it. */
+  readonly leaseMs?: number;
 }
 
 export interface Round {
@@ -45,12 +47,14 @@ export class Caseworker {
   #latest: CaseworkStatus | undefined;
 
   constructor(parts: CaseworkerParts) {
-    const { scheduler, sink, logger, database } = parts;
+    const { scheduler, sink, logger, database, leaseMs } = parts;
     this.#parts = parts;
     this.#late = new LateFacts({ ...parts, clock: scheduler });
     this.#sweep = new Sweep({ ...parts, clock: scheduler });
     this.#outbox = new Outbox(database);
-    this.#worker = sink && new OutboxWorker({ outbox: this.#outbox, sink, scheduler, logger });
+    this.#worker =
+      sink &&
+      new OutboxWorker({ outbox: this.#outbox, sink, scheduler, logger, ...(leaseMs !== undefined && { leaseMs }) });
   }
 
   /** One round. Rejects where the database does, or when the signal fires. */

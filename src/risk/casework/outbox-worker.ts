@@ -33,6 +33,8 @@ export interface OutboxWorkerParts {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly random?: () => number;
+  /** How long a command belongs to whoever took it; longer than an attempt may take. */
+  readonly leaseMs?: number;
 }
 
 export interface Delivered {
@@ -59,12 +61,12 @@ export class OutboxWorker {
 
   /** All that is due now; what follows in a lane comes as soon as its first arrived. Rejects when the database does. */
   async deliverDue(signal: AbortSignal = AbortSignal.timeout(LEASE_MS)): Promise<Delivered> {
-    const { outbox, sink, scheduler } = this.#parts;
+    const { outbox, sink, scheduler, leaseMs = LEASE_MS } = this.#parts;
     const total = { taken: 0, failed: 0, fenced: 0 };
     for (;;) {
       signal.throwIfAborted();
       const nowMs = scheduler.wallMs();
-      const leased = await outbox.lease(sink.actions, nowMs, nowMs + LEASE_MS, BATCH);
+      const leased = await outbox.lease(sink.actions, nowMs, nowMs + leaseMs, BATCH);
       if (leased.length === 0) return total;
       const ends = await Promise.all(leased.map((one) => this.#deliver(one, signal)));
       for (const end of ends) total[end] += 1;
