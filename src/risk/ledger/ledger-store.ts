@@ -145,9 +145,18 @@ export class LedgerStore {
   }
 
   async #entriesOf(trx: Trx, parcel: string): Promise<readonly LedgerEntry[]> {
-    const named = trx.selectFrom('custody.mention').select('gateway').where('key', '=', `parcel ${parcel}`);
+    // As an array, so that each key is looked up in the index: as a condition between columns it would be read whole.
+    const keys = sql<string>`any(array(
+      select ${`parcel ${parcel}`} union
+      select 'around ' || gateway from custody.mention where key = ${`parcel ${parcel}`}))`;
+    const about = trx
+      .selectFrom('custody.mention')
+      .select(['origin', 'n', 'gateway'])
+      .distinct()
+      .where('key', '=', keys);
     const rows = await trx
-      .selectFrom('custody.mention as m')
+      .with('m', () => about)
+      .selectFrom('m')
       .innerJoin('custody.entry as e', (join) => join.onRef('e.origin', '=', 'm.origin').onRef('e.n', '=', 'm.n'))
       .leftJoin('custody.assurance as a', 'a.origin', 'm.origin')
       .select(['e.origin', 'e.n', 'e.leaf', 'm.gateway', 'a.sealed', 'a.anchored_size', 'a.refuted'])
@@ -155,13 +164,6 @@ export class LedgerStore {
         eb
           .exists(eb.selectFrom('custody.fork as f').select('f.digest').whereRef('f.origin', '=', 'm.origin'))
           .as('forked'),
-      )
-      .distinct()
-      .where((eb) =>
-        eb.or([
-          eb('m.key', '=', `parcel ${parcel}`),
-          eb.and([eb('m.gateway', 'in', named), eb('m.key', '=', sql<string>`'around ' || m.gateway`)]),
-        ]),
       )
       .limit(ENTRIES_MAX)
       .execute();
