@@ -9,6 +9,7 @@ import { refundsMigration } from './migrations/m0002-refunds.ts';
 import { caseworkMigration } from './migrations/m0003-casework.ts';
 import { sourcesMigration } from './migrations/m0004-sources.ts';
 import { leasesMigration } from './migrations/m0005-leases.ts';
+import { ratesMigration } from './migrations/m0006-rates.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -18,6 +19,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0003_casework': caseworkMigration,
   '0004_sources': sourcesMigration,
   '0005_leases': leasesMigration,
+  '0006_rates': ratesMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {
