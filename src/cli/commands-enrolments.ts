@@ -82,6 +82,15 @@ export const ENROLMENT_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/enrolments-decide.ts')).enrolmentsRevokeCommand,
   },
   {
+    name: 'enrolments recheck',
+    summary: 'Find enrolled boxes whose certificate a vendor revoked since, and propose what to revoke',
+    positionals: [],
+    options: { config: CONFIG, json: JSON_OUT },
+    details:
+      'Looks at the revocation lists and the deny list of the settings; the service does the same while it runs.\nExit code 0: none. 1: some, each with the command that revokes it.',
+    load: async () => (await import('./commands/enrolments-recheck.ts')).enrolmentsRecheckCommand,
+  },
+  {
     name: 'enrolments escrow',
     summary: 'Open the authorisations that a box handed over, with the key that is kept offline',
     positionals: ['GATEWAY'],

@@ -84,6 +84,22 @@ export function checkEk(
   });
 }
 
+/** Whether what was believed at enrolment was taken back since. Not whether it expired: a chip outlives its certificate. */
+export function revokedSince(
+  trust: EkTrust,
+  der: Uint8Array,
+  nowMs: number,
+): 'certificate_revoked' | 'certificate_denied' | undefined {
+  const certificate = readCertificate(der);
+  if (certificate === undefined) return undefined;
+  if (trust.denyList.deniesCertificate(der)) return 'certificate_denied';
+  const chain = findChain(certificate, trust.authorities, nowMs);
+  if (!chain.ok) return undefined;
+  const all = [certificate, ...chain.value.issuers];
+  if (all.some((each) => trust.denyList.deniesCertificate(each.der))) return 'certificate_denied';
+  return trust.revocation?.revokes(all) === true ? 'certificate_revoked' : undefined;
+}
+
 function profileProblem(certificate: CertificateFacts): EnrolRefusal | undefined {
   if (certificate.critical.some((id) => !HANDLED_CRITICAL.has(id))) return 'certificate_critical';
   if (!certificate.extendedKeyUsage.includes(EK_PURPOSE)) return 'certificate_purpose';

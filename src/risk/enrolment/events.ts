@@ -17,6 +17,7 @@ export type Doubt = keyof typeof DOUBTS;
 
 export const ALARMS = {
   second_successor: 'a second successor of one log: none of its branches counts until one is chosen',
+  enrolled_revoked: 'a certificate under an enrolled box was revoked since: a person decides what its logs still prove',
   doubtful_enrolment: 'an enrolment waits for a person because it contradicts what is known',
 } as const;
 export type AlarmKind = keyof typeof ALARMS;

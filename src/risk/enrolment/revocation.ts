@@ -47,9 +47,22 @@ export class RevocationLists {
     return undefined;
   }
 
+  /** Whether a list names one of them, current or not: what was revoked stays so. */
+  revokes(chain: readonly CertificateFacts[]): boolean {
+    return chain.some((certificate, i) => {
+      const issuer = chain[i + 1];
+      return issuer !== undefined && this.#newest(issuer).some((list) => list.revoked.has(certificate.serial));
+    });
+  }
+
+  #newest(issuer: CertificateFacts): readonly Crl[] {
+    return newestOfScopes(
+      (this.#byIssuer.get(issuer.subjectName) ?? []).filter((list) => this.#isSigned(list, issuer)),
+    );
+  }
+
   #problemOf(certificate: CertificateFacts, issuer: CertificateFacts, nowMs: number): EnrolRefusal | undefined {
-    const signed = (this.#byIssuer.get(issuer.subjectName) ?? []).filter((list) => this.#isSigned(list, issuer));
-    const lists = newestOfScopes(signed);
+    const lists = this.#newest(issuer);
     if (lists.some((list) => list.revoked.has(certificate.serial))) return 'certificate_revoked';
     if (this.#check === 'if_present') return undefined;
     const covering = lists.filter((list) => covers(list, certificate));

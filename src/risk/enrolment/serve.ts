@@ -9,6 +9,7 @@ import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { nodeTpmCrypto } from '../../platform/tpm-crypto.ts';
 import { FileEnrolmentStore } from './file-store.ts';
 import { enrolmentApi, tooManyRequests } from './http-api.ts';
+import { Rechecker } from './recheck.ts';
 import { EnrolmentService, type ServiceParts } from './service.ts';
 import { openServiceKey, type ServiceKey } from './service-key.ts';
 import type { EnrolmentSettings } from './settings.ts';
@@ -71,11 +72,21 @@ export async function serveEnrolments(
   });
   deps.logger.info({ url: server.url, vkey: formatVkey(parts.key.vkey), classes: settings.classes }, 'enrolling');
   trust.start();
+  const rechecker = new Rechecker({
+    store: parts.store,
+    trust: parts.trust,
+    scheduler,
+    logger: deps.logger,
+    everyMs: settings.reread_s * 1_000,
+    whenRevoked: settings.crls?.when_revoked ?? 'tell',
+  });
+  rechecker.start();
   deps.onReady?.(server.url);
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
+  await rechecker.stop();
   await trust.stop();
   await server.close();
   deps.logger.info({}, 'stopped');

@@ -54,6 +54,12 @@ export const enrolmentSettingsSchema = z.strictObject({
         .describe(
           'require: no certificate is believed without a current list. if_present: what a list revokes is refused',
         ),
+      when_revoked: z
+        .enum(['tell', 'revoke'])
+        .default('tell')
+        .describe(
+          'a list names the certificate of an enrolled box. tell: an alarm with the command. revoke: its logs count for nothing from then on',
+        ),
     })
     .optional()
     .describe('what vendors revoked; unless given, only the deny list counts'),

@@ -15,7 +15,9 @@ import type { EkTrust } from './ek.ts';
 import { loadCrls, RevocationLists } from './revocation.ts';
 import type { EnrolmentSettings } from './settings.ts';
 
-export type TrustSettings = Pick<EnrolmentSettings, 'ek_roots' | 'deny_list' | 'crls' | 'reread_s'>;
+export type TrustSettings = Pick<EnrolmentSettings, 'ek_roots' | 'deny_list' | 'reread_s'> & {
+  readonly crls?: Pick<NonNullable<EnrolmentSettings['crls']>, 'dir' | 'check'> | undefined;
+};
 
 export interface TrustFilesParts {
   readonly settings: TrustSettings;

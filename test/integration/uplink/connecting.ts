@@ -22,7 +22,7 @@ export interface Seen {
 
 export function open(
   settings: Readonly<Record<string, unknown>>,
-  more: { will?: MqttWill; subscribe?: string[]; credentials?: MqttLoginSource } = {},
+  more: { will?: MqttWill; subscribe?: string[]; credentials?: MqttLoginSource; random?: () => number } = {},
 ): Seen {
   const metrics = new MemoryMetrics();
   const log: string[] = [];
@@ -33,6 +33,7 @@ export function open(
     clientId: 'gw-0001',
     ...(more.will === undefined ? {} : { will: more.will }),
     ...(more.credentials === undefined ? {} : { credentials: more.credentials }),
+    ...(more.random === undefined ? {} : { random: more.random }),
     scheduler: systemScheduler(),
     logger,
     metrics,
