@@ -12,6 +12,8 @@ export type Recognised =
   | { readonly kind: 'damaged' }
   | { readonly kind: 'other' };
 
+/** So many characters stand in the middle of a parcel's label by chance hardly ever. */
+const SURE_PREFIX_LENGTH = 3;
 const CODE_CHARACTERS = /^[A-Za-z0-9_-]+$/;
 
 export function recogniseScan(
@@ -25,7 +27,10 @@ export function recogniseScan(
     const isWhole = rest.length >= format.length_min && rest.length <= format.length_max && CODE_CHARACTERS.test(rest);
     return isWhole ? { kind: 'code', code: new SecretText(rest) } : { kind: 'damaged' };
   }
-  // Two scans run together, or one that lost its beginning, may hold a credential anywhere.
-  const holdsOne = quarantined !== undefined && formats.some(({ prefix }) => text.includes(prefix));
+  // Two scans run together, or one that lost its beginning, may hold a credential anywhere. That they are two is not always
+  // seen: a lost line end makes one sound text of them. A prefix too short to be told from a label's own text is no sign.
+  const isSign = ({ prefix }: AccessSettings['scanned'][number]): boolean =>
+    (quarantined !== undefined || prefix.length >= SURE_PREFIX_LENGTH) && text.includes(prefix);
+  const holdsOne = formats.some(isSign);
   return format !== undefined || holdsOne ? { kind: 'damaged' } : { kind: 'other' };
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { accessSettingsSchema } from '../../../src/edge/access/settings.ts';
 import type { OpenRequest } from '../../../src/edge/contracts/doors.ts';
+import { until } from '../../support/until.ts';
 import { type AccessTable, COURIER, RECIPIENT, SETTINGS, table } from './bench.ts';
 
 const HOUR_MS = 3_600_000;
@@ -255,6 +256,7 @@ describe('a scan', () => {
 
   test.each([
     ['340123450000000017LK:48151623', 'glued'],
+    ['340123450000000017LK:48151623', undefined],
     ['LK:4815', undefined],
     ['LK:4815 1623', undefined],
   ] as const)('that may hold a credential goes nowhere: %s', async (text, quarantined) => {
@@ -273,11 +275,13 @@ describe('a scan', () => {
 
 describe('power that goes', () => {
   const STEPS = ['attempt', 'use', 'granted', 'asked', 'finished'] as const;
+  let reached: boolean;
 
   test.each(STEPS)(
     'right before %s is durable: the code opens once at most, and what it cost is not lost',
     async (step) => {
       let frames = 0;
+      reached = false;
       const made: AccessTable = table({
         open: (_request: OpenRequest) => {
           if (step === 'asked') return dead();
@@ -288,7 +292,7 @@ describe('power that goes', () => {
       await made.grant('48151623');
       cutAt(made, step);
       made.type('48151623').catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await until('power goes', () => reached);
       const next = table({
         dir: made.cut(),
         open: async () => {
@@ -314,10 +318,12 @@ describe('power that goes', () => {
   }
 
   function die(): never {
+    reached = true;
     throw new Error('power is gone');
   }
 
   function dead(): Promise<never> {
+    reached = true;
     return new Promise(() => undefined);
   }
 });
