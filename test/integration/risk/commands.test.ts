@@ -3,7 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { CommandArgs, type CommandIo, type CommandRun } from '../../../src/cli/command.ts';
+import { riskSettleCommand } from '../../../src/cli/commands/risk-casework.ts';
 import { riskImportCommand, riskRefundCommand, riskReplayCommand } from '../../../src/cli/commands/risk-refund.ts';
+import { riskEraseCommand, riskRetentionCommand } from '../../../src/cli/commands/risk-retention.ts';
+import { withRiskSide } from '../../../src/cli/risk-store.ts';
 import type { Decision } from '../../../src/risk/decision/decision.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 
@@ -26,6 +29,13 @@ interface Ran {
   readonly out: string;
   readonly err: string;
 }
+
+const quiet: CommandIo = {
+  out: () => undefined,
+  err: () => undefined,
+  write: () => Promise.resolve(),
+  signal: new AbortController().signal,
+};
 
 async function run(
   command: CommandRun,
@@ -88,4 +98,38 @@ test.for([
   fileOf('wrong.json', [{ payment_ref: 'p', currency: 'usd', captured_minor: 1 }]);
   const named = positionals.map((name) => (name.endsWith('.json') ? dir.file(name) : name));
   await expect(run(command, named)).rejects.toThrow(why);
+});
+
+test('a reference is erased when a person says so, and what was decided on it still replays', async () => {
+  const name = { parcel: 'k1.parcel', reason: 'asked for by its subject', by: 'operator:dpo-1' };
+  const before = JSON.parse((await run(riskRefundCommand, [dir.file('request.json')], { json: true })).out) as Decision;
+  const held = await run(riskEraseCommand, [], { ...name, yes: true });
+  expect(held).toMatchObject({
+    code: 75,
+    err: 'nothing was erased: it is needed by payment_ordered r-1; close it first',
+  });
+  const settled = { reference: 'se-1', amount: '4200', currency: 'USD' };
+  await run(riskSettleCommand, ['r-1'], settled);
+  const endpoint = await withRiskSide(new CommandArgs([], { config }), quiet, async ({ database }) =>
+    database.as('payments', (trx) =>
+      trx.updateTable('payments.outbox').set({ state: 'delivered' }).returning('refund_id').execute(),
+    ),
+  );
+  expect(endpoint).toEqual([{ refund_id: 'r-1' }]);
+  const plan = await run(riskEraseCommand, [], name);
+  expect(plan.out).toMatch(
+    /^found: .*2 claims, 1 refunds, 1 payments, 1 decisions\nnothing was changed; say --yes to erase$/,
+  );
+  const { code, out } = await run(riskEraseCommand, [], { ...name, yes: true, json: true });
+  expect([code, JSON.parse(out)]).toMatchObject([
+    0,
+    { outcome: 'erased', counts: { claims: 2 }, compacted: { left: [] } },
+  ]);
+  const again = await run(riskReplayCommand, [before.decision_id], { json: true });
+  expect(again).toMatchObject({ code: 0, err: 'the same as it was decided' });
+  expect(again.out).not.toMatch(/r-1|k1\.parcel|wms:/);
+  await expect(run(riskEraseCommand, [], { ...name, yes: true })).rejects.toThrow(/nothing: no row names/);
+  await expect(run(riskEraseCommand, [], { reason: 'x' })).rejects.toThrow(/either --parcel REF or --actor REF/);
+  const kept = await run(riskRetentionCommand, []);
+  expect(kept.out).toMatch(/^due: 0 bodies, 0 mentions, 0 claims, .*\nnothing was changed; say --yes to take it away$/);
 });
