@@ -1,6 +1,6 @@
 /**
  * The benchmark: `npm run bench [-- --json] [--write] [--dir FOLDER] [--events N] [--seconds S]
- * [--only open-wire]`.
+ * [--only open-wire|intake]`.
  *
  * Ours and the floor side by side, in one run. It says what it does on standard error. With `--json` its last line on
  * standard output is one object; with `--write` it renews RESULTS.md.
@@ -15,10 +15,12 @@ import type { Bench } from './bench.ts';
 import { diskFolder } from './disk.ts';
 import { busySeconds, machine } from './proc.ts';
 import { type Findings, figuresOf, resultsText, rowsOf, tableOf } from './report.ts';
+import { intakeText, withIntake } from './report-intake.ts';
 import { openWireText, withOpenWire } from './report-open-wire.ts';
 import { drain, fillBacklog, verifyExport } from './stage-drain.ts';
 import { measureIdle } from './stage-idle.ts';
 import { compareIngest, traceSyscalls } from './stage-ingest.ts';
+import { measureIntake } from './stage-intake.ts';
 import { measureLatency } from './stage-latency.ts';
 import { measureOpenWire } from './stage-open-wire.ts';
 import { measureTpm } from './stage-tpm.ts';
@@ -43,7 +45,7 @@ async function main(): Promise<void> {
   };
   const busyBefore = await otherWork();
   const { path: folder, fsType } = diskFolder(values.dir);
-  if (values.only !== undefined) return onlyOpenWire(values.only, folder, busyBefore, values.write, say);
+  if (values.only !== undefined) return onlyOne(values.only, folder, busyBefore, values.write, say);
   const broker = await startMosquitto();
   const size = { events: Number(values.events), ingestS: Number(values.seconds) };
   const owned: Child[] = [];
@@ -63,6 +65,7 @@ async function main(): Promise<void> {
     const verify = await verifyExport(bench, backlog);
     const idle = await measureIdle(bench);
     const tpm = await measureTpm(bench);
+    const intake = intakeText(await measureIntake(bench), machine(), busyBefore, today());
     const openWire = openWireText(await measureOpenWire(bench), machine(), busyBefore, today());
     const found: Findings = {
       brokerVersion: brokerVersion(),
@@ -82,7 +85,9 @@ async function main(): Promise<void> {
       busyBefore,
       date: today(),
     };
-    if (values.write) writeFileSync(resultsPath(), withOpenWire(resultsText(found, bench), openWire));
+    if (values.write) {
+      writeFileSync(resultsPath(), withIntake(withOpenWire(resultsText(found, bench), openWire), intake));
+    }
     process.stdout.write(`${tableOf(rowsOf(found))}\n`);
     if (values.json) process.stdout.write(`${JSON.stringify(figuresOf(found))}\n`);
   } finally {
@@ -92,8 +97,8 @@ async function main(): Promise<void> {
   }
 }
 
-/** The stage that needs neither a broker nor a disk, alone: its section of RESULTS.md. */
-async function onlyOpenWire(
+/** One of the stages that need nothing of the others: its section of RESULTS.md. */
+async function onlyOne(
   only: string,
   folder: string,
   busyBefore: number,
@@ -106,9 +111,16 @@ async function onlyOpenWire(
     return child;
   };
   try {
-    if (only !== 'open-wire') throw new Error(`--only: expected open-wire, found ${JSON.stringify(only)}`);
-    const section = openWireText(await measureOpenWire({ folder, own, progress }), machine(), busyBefore, today());
-    if (write) writeFileSync(resultsPath(), withOpenWire(readFileSync(resultsPath(), 'utf8'), section));
+    const stage = { folder, own, progress };
+    if (only !== 'open-wire' && only !== 'intake') {
+      throw new Error(`--only: expected open-wire or intake, found ${JSON.stringify(only)}`);
+    }
+    const section =
+      only === 'intake'
+        ? intakeText(await measureIntake(stage), machine(), busyBefore, today())
+        : openWireText(await measureOpenWire(stage), machine(), busyBefore, today());
+    const put = only === 'intake' ? withIntake : withOpenWire;
+    if (write) writeFileSync(resultsPath(), put(readFileSync(resultsPath(), 'utf8'), section));
     process.stdout.write(section);
   } finally {
     for (const child of owned) if (child.running) child.signal('SIGKILL');

@@ -74,12 +74,15 @@ export class Herd {
     this.#timer = setInterval(() => this.#drive(), LOOK_MS);
   }
 
-  /** Every log is to be receipted up to there. */
+  /** Every log is to be receipted up to there, or to its end. */
   drive(target: number): void {
-    for (const animal of this.#animals.values()) {
-      animal.target = target;
-      animal.movedMs = performance.now();
-    }
+    for (const animal of this.#animals.values()) this.#aim(animal, target);
+  }
+
+  driveOne(origin: string, target: number): void {
+    const animal = this.#animals.get(gatewayOf(origin));
+    if (animal !== undefined) this.#aim(animal, target);
+    this.#drive();
   }
 
   get isSettled(): boolean {
@@ -95,8 +98,12 @@ export class Herd {
   /** Milliseconds from the first sending of each batch to the first receipt that covers it. */
   delays(): readonly number[] {
     const delays: number[] = [];
+    const byOrigin = new Map<string, SeenReceipt[]>();
+    for (const receipt of this.receipts) {
+      byOrigin.set(receipt.origin, [...(byOrigin.get(receipt.origin) ?? []), receipt]);
+    }
     for (const { log, sentMs } of this.#animals.values()) {
-      const own = this.receipts.filter(({ origin }) => origin === log.origin);
+      const own = byOrigin.get(log.origin) ?? [];
       for (const [i, from] of sentMs.entries()) {
         const covered = own.find(({ size }) => size >= (i + 1) * HERD_BATCH);
         if (covered !== undefined) delays.push(covered.atMs - from);
@@ -108,6 +115,11 @@ export class Herd {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#connection.close();
+  }
+
+  #aim(animal: Animal, target: number): void {
+    animal.target = Math.max(animal.target, Math.min(target, animal.log.size));
+    animal.movedMs = performance.now();
   }
 
   #drive(): void {
