@@ -1,0 +1,270 @@
+/** Holds, commands, settlements, verdicts of people, deadlines and late facts, on both engines. */
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { CaseBook } from '../../../src/risk/casework/case-book.ts';
+import { HoldBook, type HoldDetail } from '../../../src/risk/casework/hold-book.ts';
+import { Outbox } from '../../../src/risk/casework/outbox.ts';
+import { OutboxWorker } from '../../../src/risk/casework/outbox-worker.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import {
+  CaseworkBench,
+  captured,
+  DAY_MS,
+  NOW_MS,
+  owner,
+  PaymentSide,
+  requestOf,
+} from '../../support/casework-bench.ts';
+import { type Postgres, startPostgres } from '../../support/postgres.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
+
+const dir = makeTempDir('casework');
+const HOUR_MS = 3_600_000;
+let postgres: Postgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(async () => {
+  await postgres.stop();
+  dir.remove();
+});
+
+const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
+  PGlite: () => RiskDatabase.open({ engine: 'pglite', directory: dir.file('pglite') }),
+  PostgreSQL: async () => RiskDatabase.open({ engine: 'postgres', url: await postgres.database('work'), poolMax: 8 }),
+};
+
+describe.each(Object.entries(ENGINES))('%s', (_, open) => {
+  let database: RiskDatabase;
+  let book: HoldBook;
+  let cases: CaseBook;
+  const side = new PaymentSide();
+  beforeAll(async () => {
+    database = await open();
+    book = new HoldBook(database);
+    cases = new CaseBook(database);
+  });
+  afterAll(() => database.close());
+
+  const at = (afterMs: number): CaseworkBench =>
+    new CaseworkBench(database, new ManualScheduler(NOW_MS + afterMs), side);
+  const held = async (decisionId: string): Promise<HoldDetail> => {
+    const hold = await book.show(`h-${decisionId.slice(2)}`);
+    if (hold === undefined) throw new Error(`no hold of ${decisionId}`);
+    return hold;
+  };
+  const person = (name: string) => ({ actor: name, reason: 'looked at it' });
+  const settlement = (reference: string, more: object = {}) => ({
+    reference,
+    amount_minor: 8_000,
+    currency: 'USD',
+    settled_at_ms: NOW_MS,
+    ...more,
+  });
+
+  test('a held refund has its hold, its case and its commands at once, and they are listed', async () => {
+    await captured(database, 'phantom');
+    const decision = await at(0).decided(requestOf('phantom'));
+    expect(decision.outcome).toBe('HOLD');
+    const hold = await held(decision.decision_id);
+    expect(hold).toMatchObject({
+      refund_id: 'phantom',
+      state: 'open',
+      codes: expect.arrayContaining(['C18', 'R05']),
+      deadline_at_ms: NOW_MS + 14 * DAY_MS,
+      on_deadline: 'pay',
+      history: [{ what: 'placed', actor: 'system' }],
+      cases: [{ kind: 'refund', contain_by_ms: NOW_MS + HOUR_MS, evidence_by_ms: NOW_MS + 2 * DAY_MS }],
+    });
+    expect(hold.actions.map(({ action, state }) => [action, state])).toEqual([
+      ['hold_settlement', 'waiting'],
+      ['ticket', 'waiting'],
+    ]);
+    expect(hold.release_when).toContain('return_deposited');
+    const { holds } = await book.list({ state: 'open', limit: 1 });
+    expect(holds).toHaveLength(1);
+    expect((await at(0).desk.explain(decision.decision_id))?.rules.find(({ code }) => code === 'R08')).toMatchObject({
+      fired: false,
+      why: expect.stringContaining('did not fire'),
+    });
+  });
+
+  test('commands arrive once each, and what arrived is contained', async () => {
+    await at(1_000).round();
+    const hold = (await book.list({ state: 'open' })).holds.find(({ refund_id }) => refund_id === 'phantom');
+    const { actions } = await held(hold?.decision_id ?? '');
+    expect(actions.map(({ state }) => state)).toEqual(['delivered', 'delivered']);
+    await at(HOUR_MS).round();
+    const [kept] = await cases.list({ refundId: 'phantom' });
+    expect(kept).toMatchObject({ contained_at_ms: NOW_MS + 1_000 });
+    expect([...side.done.values()].every(({ times }) => times === 1)).toBe(true);
+  });
+
+  test('what a hold waits for releases it with the next look, and pays once', async () => {
+    const bench = at(DAY_MS);
+    await bench.claim('k1.phantom', `${_}:wms:1`, { what: 'inspected', result: 'ok' });
+    const round = await bench.round();
+    expect(round.late.opened).toBe(1);
+    expect(side.paid()).toContain('phantom');
+    expect((await book.list({ state: 'paid' })).holds.map(({ refund_id }) => refund_id)).toContain('phantom');
+    expect((await cases.list({ refundId: 'phantom' })).map(({ state }) => state)).toEqual(['closed', 'closed']);
+    expect(await at(DAY_MS).desk.decide('k-again', requestOf('phantom'))).toMatchObject({ reason: 'refund_closed' });
+  });
+
+  test('a confirmation makes it paid; again it changes nothing, and one that contradicts opens a case', async () => {
+    const { desk } = at(DAY_MS);
+    expect(await desk.settle('phantom', settlement('tr-1', { amount_minor: 1 }))).toMatchObject({
+      reason: 'amount_differs',
+    });
+    expect(await desk.settle('phantom', settlement('tr-1'))).toEqual({ ok: true, value: 'paid' });
+    expect(await desk.settle('phantom', settlement('tr-1'))).toEqual({ ok: true, value: 'paid' });
+    expect(await desk.settle('phantom', settlement('tr-2'))).toMatchObject({ reason: 'settled_before' });
+    expect(await desk.settle('nobody', settlement('tr-3'))).toMatchObject({ reason: 'refund_unknown' });
+    const open = await cases.list({ refundId: 'phantom', state: 'open' });
+    expect(open.map(({ kind }) => kind)).toEqual(['settlement', 'settlement']);
+  });
+
+  test('a fact that comes after a payment opens one case, and changes no decision', async () => {
+    const bench = at(2 * DAY_MS);
+    const count = async () =>
+      (await cases.list({ refundId: 'phantom' })).filter(({ kind }) => kind === 'late_fact').length;
+    const before = await count();
+    await bench.claim('k1.phantom', `${_}:wms:2`, { what: 'inspected', result: 'empty' });
+    expect((await bench.round()).late).toMatchObject({ opened: 1 });
+    expect((await bench.round()).late).toEqual({ looked: 0, opened: 0 });
+    expect(await count()).toBe(before + 1);
+    const replayed = await sql<{
+      n: number;
+    }>`select count(*) as n from payments.decision where refund_id = 'phantom'`.execute(database.kysely);
+    expect(Number(replayed.rows[0]?.n)).toBe(2);
+  });
+
+  test('a refund of more than one approval is paid when so many people said so, and never by who asked', async () => {
+    await captured(database, 'large');
+    const { desk, decided } = at(0);
+    const decision = await decided.call(
+      at(0),
+      requestOf('large', { kind: 'goodwill', parcel_refs: [], amount_minor: 60_000 }),
+    );
+    expect(decision).toMatchObject({ outcome: 'STEP_UP', approvals: 2 });
+    const id = `h-${decision.decision_id.slice(2)}`;
+    expect(await desk.release(id, person('op-large'))).toMatchObject({ reason: 'own_refund' });
+    expect(await desk.release(id, { actor: 'ann', reason: ' ' })).toMatchObject({ reason: 'reason' });
+    expect(await desk.release(id, person('ann'))).toMatchObject({ value: { state: 'held', have: 1, need: 2 } });
+    expect(await desk.release(id, person('ann'))).toMatchObject({ value: { state: 'held', have: 1, need: 2 } });
+    expect(await desk.release(id, person('ben'))).toMatchObject({ value: { state: 'released', have: 2 } });
+    expect(await desk.release(id, person('eve'))).toMatchObject({ reason: 'refund_closed' });
+    await at(0).round();
+    expect(side.paid().filter((refund) => refund === 'large')).toEqual(['large']);
+  });
+
+  test('only a person denies, with a name and a reason, and what was denied is never paid', async () => {
+    await captured(database, 'denied');
+    await at(0).decided(requestOf('denied'));
+    const { desk } = at(0);
+    expect(await desk.deny('denied', person('ann'))).toMatchObject({ value: { state: 'denied' } });
+    expect(await desk.deny('denied', person('ann'))).toMatchObject({ reason: 'refund_closed' });
+    expect(await desk.settle('denied', settlement('tr-9'))).toMatchObject({ reason: 'not_ordered' });
+    await at(20 * DAY_MS).round();
+    expect(side.paid()).not.toContain('denied');
+    const { rows } = await sql`select actor, verdict from cases.verdict where refund_id = 'denied'`.execute(
+      database.kysely,
+    );
+    expect(rows).toEqual([{ actor: 'ann', verdict: 'deny' }]);
+  });
+
+  test('a deadline pays what may no longer be withheld, and tells people of what may', async () => {
+    await captured(database, 'lost', 'awaited', 'small');
+    const lost = await at(0).decided(requestOf('lost', { kind: 'not_received', parcel_refs: [] }));
+    const awaited = await at(0).decided(requestOf('awaited'));
+    const over = await at(0).decided(requestOf('small', { kind: 'recall', parcel_refs: [], amount_minor: 100_001 }));
+    expect([lost.outcome, awaited.outcome, over.blocked]).toEqual(['REVIEW', 'HOLD', true]);
+    await at(14 * DAY_MS - 1).round();
+    expect(side.paid()).not.toContain('lost');
+    await at(14 * DAY_MS).round();
+    await at(14 * DAY_MS).round();
+    expect(side.paid()).toContain('lost');
+    const paid = (await held(lost.decision_id)).history.map(({ what }) => what);
+    expect(paid).toEqual(expect.arrayContaining(['half', 'unanswered', 'late', 'deadline_paid']));
+    expect(paid.filter((what) => what === 'half')).toHaveLength(1);
+    expect(await held(awaited.decision_id)).toMatchObject({
+      state: 'open',
+      steps: expect.arrayContaining(['deadline']),
+    });
+    expect((await held(over.decision_id)).history).toContainEqual(
+      expect.objectContaining({ what: 'deadline_passed', detail: 'blocked' }),
+    );
+    await at(30 * DAY_MS).round();
+    expect(side.paid()).not.toContain('awaited');
+    expect(side.paid()).not.toContain('small');
+  });
+
+  test('missing facts are asked for again within minutes, and open no case until that did not help', async () => {
+    const held1 = await at(0).decided(requestOf('blind', { kind: 'recall', parcel_refs: [] }));
+    expect(held1.reasons[0]?.code).toBe('DEPENDENCY_DOWN');
+    expect(await cases.list({ refundId: 'blind' })).toEqual([]);
+    expect(await at(0).desk.release(`h-${held1.decision_id.slice(2)}`, person('ann'))).toMatchObject({
+      reason: 'facts_missing',
+    });
+    await captured(database, 'blind');
+    await at(8 * 60_000).round();
+    expect(side.paid()).toContain('blind');
+  });
+
+  test('two sweeps at once do each thing once', async () => {
+    await captured(database, 'twice');
+    const { decision_id } = await at(0).decided(requestOf('twice', { kind: 'not_received', parcel_refs: [] }));
+    const rounds = await Promise.all([1, 2, 3, 4].map(() => at(14 * DAY_MS).round()));
+    expect(rounds.reduce((sum, { swept }) => sum + swept.failed, 0)).toBe(0);
+    await at(14 * DAY_MS).round();
+    const { history } = await held(decision_id);
+    expect(history.filter(({ what }) => what === 'deadline_paid')).toHaveLength(1);
+    expect(side.paid().filter((refund) => refund === 'twice')).toEqual(['twice']);
+  });
+
+  test('a frozen worker that wakes too late is not believed, and what is refused too often is dead until revived', async () => {
+    await captured(database, 'fenced');
+    await at(0).decided(requestOf('fenced', { kind: 'recall', parcel_refs: [] }));
+    const outbox = new Outbox(database);
+    const nowMs = NOW_MS + 40 * DAY_MS;
+    const [frozen] = await outbox.lease(['pay'], nowMs, nowMs + 1_000, 1);
+    if (frozen === undefined) throw new Error('nothing was leased');
+    expect(await outbox.lease(['pay'], nowMs + 999, nowMs + 2_000, 1)).toEqual([]);
+    const [next] = await outbox.lease(['pay'], nowMs + 1_000, nowMs + 2_000, 1);
+    expect(next).toMatchObject({ key: frozen.key, token: frozen.token + 1 });
+    expect(await outbox.end(frozen, { state: 'dead', said: 'too late' }, nowMs)).toBe(false);
+    const clock = new ManualScheduler(nowMs + DAY_MS);
+    const refusing = new PaymentSide();
+    refusing.answer = () => ({ taken: false, said: 'HTTP 503' });
+    const { logger } = at(0);
+    const worker = new OutboxWorker({ outbox, sink: refusing, scheduler: clock, logger });
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      await worker.deliverDue();
+      clock.advance(DAY_MS);
+    }
+    expect(await outbox.list('dead')).toMatchObject([{ key: frozen.key, attempts: 14, said: 'HTTP 503' }]);
+    expect(await outbox.revive(frozen.key, clock.wallMs())).toBe(true);
+    await at(90 * DAY_MS).round();
+    expect(side.paid()).toContain('fenced');
+    expect(await outbox.status()).toMatchObject({ waiting: 0, dead: 0 });
+  });
+
+  test.for([
+    ['payments', "update payments.hold_event set what = 'x'", /permission denied/],
+    ['payments', 'select * from cases.case', /permission denied/],
+    ['payments', 'delete from payments.outbox', /permission denied/],
+    ['cases', 'select * from payments.refund', /permission denied/],
+    ['cases', 'delete from cases.verdict', /permission denied/],
+    ['custody', 'select * from payments.hold', /permission denied/],
+  ] as const)('the role for %s may not: %s', async ([role, statement, why]) => {
+    await expect(database.as(role, (trx) => sql.raw(statement).execute(trx))).rejects.toThrow(why);
+  });
+
+  test('nobody changes what people said, or what was settled', async () => {
+    const change = (statement: string) => sql.raw(statement).execute(database.kysely);
+    await expect(change("update cases.verdict set verdict = 'release'")).rejects.toThrow(/append-only/);
+    await expect(change('delete from payments.settlement')).rejects.toThrow(/append-only/);
+    expect(owner.tenant).toBe('default');
+  });
+});
