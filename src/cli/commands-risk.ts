@@ -67,6 +67,22 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/risk-serve.ts')).riskTokenCommand,
   },
   {
+    name: 'risk client',
+    summary: 'Make the secret of a client of the API, and the hash of it for risk.yaml',
+    positionals: [],
+    options: { json: JSON_OUT },
+    details: 'The secret goes to the client and nowhere else; it exchanges it for tokens at POST /v1/tokens.',
+    load: async () => (await import('./commands/risk-access.ts')).riskClientCommand,
+  },
+  {
+    name: 'risk token-key',
+    summary: 'Change the key that signs tokens, or take back all tokens of the one before',
+    positionals: ['ACT'],
+    options: { config: SERVICE_CONFIG, 'data-dir': DATA_DIR },
+    details: 'ACT is rotate or forget. The service reads its keys when it starts.',
+    load: async () => (await import('./commands/risk-access.ts')).riskTokenKeyCommand,
+  },
+  {
     name: 'risk ledger',
     summary: 'Tell the story of one parcel from verified exports: where it is, who has it, what does not agree',
     positionals: ['PARCEL', 'FILE...'],

@@ -10,7 +10,15 @@ import { type DecisionFigures, measureDecisions, type Rate } from './stage-decis
 const EVENTS = 100_000;
 const SECONDS = 5;
 
-export function decisionTable({ postgres, seeded, decisions, constant, transaction, steady }: DecisionFigures): string {
+export function decisionTable({
+  postgres,
+  seeded,
+  decisions,
+  constant,
+  transaction,
+  steady,
+  serverCpuMs,
+}: DecisionFigures): string {
   const line = (what: string, { perS, p50Ms, p99Ms }: Rate): string =>
     `${what.padEnd(44)}${String(perS).padStart(7)}/s  p50 ${p50Ms.toFixed(1)} ms  p99 ${p99Ms.toFixed(1)} ms`;
   const rows = decisions.flatMap((own, i) => {
@@ -28,6 +36,7 @@ export function decisionTable({ postgres, seeded, decisions, constant, transacti
     `PostgreSQL ${postgres}, ${seeded.events} events (stored at ${seeded.storePerS}/s, read into the ledger at ${seeded.readPerS}/s)`,
     ...rows,
     `${line('decisions at a steady 500/s', steady)}  (wanted: p99 < 50 ms)`,
+    `processor time of the server for one decision: ${serverCpuMs} ms`,
   ].join('\n');
 }
 

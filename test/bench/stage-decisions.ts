@@ -10,6 +10,7 @@ import pg from 'pg';
 import { Child } from '../../simulators/demo/child-process.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { percentile, round } from './figures.ts';
+import { cpuSeconds } from './proc.ts';
 import { type Seeded, seedLedger, seedPayments } from './seed-ledger.ts';
 
 const CLIENTS = [1, 8, 32] as const;
@@ -35,6 +36,8 @@ export interface DecisionFigures {
   readonly transaction: readonly Rate[];
   /** From the moment when each should have left. */
   readonly steady: Rate;
+  /** Processor time of the server for one decision, with 8 clients. */
+  readonly serverCpuMs: number;
 }
 
 interface Served {
@@ -75,15 +78,24 @@ export async function measureDecisions(bench: DecisionBench): Promise<DecisionFi
       if (!server.running || performance.now() > endMs) throw new Error(`the server did not start${server.tail()}`);
       await pause(20);
     }
-    return { postgres: postgres.version, seeded, ...(await measureServer(bench, served, url, parcels)) };
+    return {
+      postgres: postgres.version,
+      seeded,
+      ...(await measureServer(bench, { ...served, pid: server.pid }, url, parcels)),
+    };
   } finally {
     if (server?.running === true) server.signal('SIGKILL');
     await postgres.stop();
   }
 }
 
-async function measureServer(bench: DecisionBench, served: Served, url: string, parcels: readonly string[]) {
-  const { port, floorPort, token } = served;
+async function measureServer(
+  bench: DecisionBench,
+  served: Served & { readonly pid: number },
+  url: string,
+  parcels: readonly string[],
+) {
+  const { port, floorPort, token, pid } = served;
   let next = 0;
   const ask = (agent: Agent, to: number): Promise<void> => {
     next += 1;
@@ -91,6 +103,9 @@ async function measureServer(bench: DecisionBench, served: Served, url: string, 
     return post(agent, to, token, `k-${next}`, body);
   };
   await clients(WARM_UP, 8, (agent) => ask(agent, port));
+  const beforeS = cpuSeconds(pid);
+  await clients(WARM_UP, 8, (agent) => ask(agent, port));
+  const serverCpuMs = round((1_000 * (cpuSeconds(pid) - beforeS)) / WARM_UP, 2);
   const decisions: Rate[] = [];
   const constant: Rate[] = [];
   const transaction: Rate[] = [];
@@ -105,7 +120,7 @@ async function measureServer(bench: DecisionBench, served: Served, url: string, 
   bench.progress(
     `decisions, ${STEADY_PER_S}/s asked: ${steady.perS}/s, p50 ${steady.p50Ms} ms, p99 ${steady.p99Ms} ms`,
   );
-  return { decisions, constant, transaction, steady };
+  return { decisions, constant, transaction, steady, serverCpuMs };
 }
 
 /** An honest return mostly; one in ten is of a parcel that nobody knows, and held. */
