@@ -4,7 +4,6 @@
  */
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import type { PairingCode } from '../../../firmware-protocol/codec/pairing-code.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { MemoryMetrics } from '../../base/metrics.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
@@ -66,7 +65,7 @@ function tell(name: string, paired: PairedDevice, when: string, args: CommandArg
 
 interface Label {
   readonly text: string;
-  readonly code: PairingCode;
+  readonly code: NonNullable<Parameters<typeof pairDevice>[1]>;
 }
 
 async function pairingCode(args: CommandArgs, io: CommandIo): Promise<Label> {

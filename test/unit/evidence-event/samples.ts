@@ -24,6 +24,7 @@ const device = {
   identity: 'B021002593',
   kind: 'board',
   last_answer_up_ms: 900,
+  missing: 3,
   reason: 'no_reply',
   sensor: { ...sensor, firmware: hash, key: 3, mac: nonce, model: 'bank-12', nonce, version: '1.2.3' },
 };
