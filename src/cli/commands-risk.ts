@@ -211,6 +211,7 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     positionals: ['KIND', 'NAME'],
     options: {
       config: CONFIG,
+      'data-dir': DATA_DIR,
       out: { type: 'string', short: 'o', value: 'FILE', help: 'where it goes; standard output unless given' },
       maker: {
         type: 'string',
