@@ -12,7 +12,7 @@ export interface Stored {
   readonly duplicates: number;
 }
 
-interface Row {
+export interface StoredRow {
   readonly n: number;
   readonly leaf: Uint8Array | null;
 }
@@ -20,12 +20,16 @@ interface Row {
 export async function readStored(riskDir: string, origin: string): Promise<Stored> {
   const database = await PGlite.create(join(riskDir, 'database', 'pglite'));
   try {
-    const { rows } = await database.query<Row>('select n, leaf from custody.entry where origin = $1', [origin]);
-    const leaves = new Map(rows.map(({ n, leaf }) => [Number(n), textOf(leaf)] as const));
-    return { leaves, duplicates: rows.length - leaves.size };
+    const { rows } = await database.query<StoredRow>('select n, leaf from custody.entry where origin = $1', [origin]);
+    return countStored(rows);
   } finally {
     await database.close();
   }
+}
+
+export function countStored(rows: readonly StoredRow[]): Stored {
+  const leaves = new Map(rows.map(({ n, leaf }) => [Number(n), textOf(leaf)] as const));
+  return { leaves, duplicates: rows.length - leaves.size };
 }
 
 function textOf(leaf: Uint8Array | null): string | undefined {
