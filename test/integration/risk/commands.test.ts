@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { CommandArgs, type CommandIo, type CommandRun } from '../../../src/cli/command.ts';
-import { riskSettleCommand } from '../../../src/cli/commands/risk-casework.ts';
+import { riskSettleCommand, riskWorkCommand } from '../../../src/cli/commands/risk-casework.ts';
 import { riskImportCommand, riskRefundCommand, riskReplayCommand } from '../../../src/cli/commands/risk-refund.ts';
 import { riskEraseCommand, riskRetentionCommand } from '../../../src/cli/commands/risk-retention.ts';
 import { withRiskSide } from '../../../src/cli/risk-store.ts';
@@ -86,6 +86,11 @@ test('what is imported is decided on, kept, and replayed', async () => {
   expect(JSON.parse(again.out)).toEqual({ refund: 'r-1', ...decision });
   const people = await run(riskRefundCommand, [dir.file('request.json')]);
   expect(people.out).toContain('r-1: PAY');
+});
+
+test('a round of work tells what waits for an endpoint', async () => {
+  const worked = JSON.parse((await run(riskWorkCommand, [], { json: true })).out) as object;
+  expect(worked).toMatchObject({ outbox: { waiting: 1, delivered: 0 }, holds: { open: 0, overdue: 0 }, dead: [] });
 });
 
 test.for([

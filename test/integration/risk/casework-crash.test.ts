@@ -1,0 +1,115 @@
+/**
+ * Decisions, commands, settlements, late facts and deadlines, broken at each step: after a new start the end is what it is
+ * without a break, and nothing is paid twice.
+ */
+import { PGlite } from '@electric-sql/pglite';
+import { Kysely, sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { migrate } from '../../../src/risk/store/migrate.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { PgliteDialect } from '../../../src/risk/store/pglite-dialect.ts';
+import type { Database } from '../../../src/risk/store/schema.ts';
+import { BreakingDatabase } from '../../support/breaking-database.ts';
+import {
+  CaseworkBench,
+  captured,
+  DAY_MS,
+  EMPTY_REFUNDS,
+  NOW_MS,
+  PaymentSide,
+  requestOf,
+  stateHash,
+} from '../../support/casework-bench.ts';
+import { type Postgres, startPostgres } from '../../support/postgres.ts';
+
+/** Every step in the campaign; elsewhere some, from a place that changes with the day. */
+const STRIDE = process.env['CRASH_STRIDE'] === undefined ? 97 : Number(process.env['CRASH_STRIDE']);
+const OFFSET = Math.floor(Date.now() / DAY_MS) % STRIDE;
+const IDS = ['honest', 'phantom', 'large'] as const;
+
+let postgres: Postgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.stop());
+
+/** Each step as a service does it, from the day on which it happens. */
+type Step = (bench: CaseworkBench) => Promise<unknown>;
+const STORY: readonly (readonly [day: number, step: Step])[] = [
+  [0, (bench) => bench.claim('k1.honest', 'wms:1', { what: 'inspected', result: 'ok' })],
+  [0, (bench) => bench.decided(requestOf('honest'))],
+  [0, (bench) => bench.decided(requestOf('phantom'))],
+  [0, (bench) => bench.decided(requestOf('large', { kind: 'not_received', parcel_refs: [], amount_minor: 60_000 }))],
+  [0, (bench) => bench.round()],
+  [
+    0,
+    (bench) =>
+      bench.desk.settle('honest', { reference: 'tr-1', amount_minor: 8_000, currency: 'USD', settled_at_ms: NOW_MS }),
+  ],
+  [1, (bench) => bench.claim('k1.honest', 'wms:2', { what: 'inspected', result: 'empty' })],
+  [1, (bench) => bench.round()],
+  [15, (bench) => bench.round()],
+  [15, (bench) => bench.round()],
+];
+
+/** Until the story is told, or the process died of the break. What it said that failed is said by nobody. */
+async function tell(database: RiskDatabase, side: PaymentSide, breakAt: number): Promise<BreakingDatabase> {
+  const breaking = new BreakingDatabase(database, breakAt, { staysBroken: true });
+  try {
+    for (const [day, step] of STORY) {
+      await step(new CaseworkBench(breaking.database, new ManualScheduler(NOW_MS + day * DAY_MS), side));
+      if (breaking.brokenAt !== undefined) return breaking;
+    }
+  } catch (error) {
+    if (breaking.brokenAt === undefined) throw error;
+  }
+  return breaking;
+}
+
+async function begin(database: RiskDatabase): Promise<PaymentSide> {
+  for (const statement of EMPTY_REFUNDS) await sql.raw(statement).execute(database.kysely);
+  await captured(database, ...IDS);
+  return new PaymentSide();
+}
+
+const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
+  PGlite: async () => {
+    const kysely = new Kysely<Database>({ dialect: new PgliteDialect(new PGlite()) });
+    await migrate(kysely);
+    return RiskDatabase.make(kysely, false, () => undefined);
+  },
+  PostgreSQL: async () => RiskDatabase.open({ engine: 'postgres', url: await postgres.database('crash'), poolMax: 4 }),
+};
+
+describe.each(Object.entries(ENGINES))('%s', (_, open) => {
+  let database: RiskDatabase;
+  beforeAll(async () => {
+    database = await open();
+  });
+  afterAll(() => database.close());
+
+  test('a break at each step, and a new start: the same end, and nothing paid twice', async () => {
+    const calm = await begin(database);
+    const { steps } = await tell(database, calm, Number.POSITIVE_INFINITY);
+    const hash = await stateHash(database);
+    // What the story is about did happen.
+    expect(calm.paid()).toEqual(['honest', 'large']);
+    expect([...calm.done.values()].map(({ action }) => action)).toEqual(
+      expect.arrayContaining(['hold_settlement', 'ticket', 'pay']),
+    );
+    const { rows: cases } = await sql<{ kind: string }>`select kind from cases.case order by kind`.execute(
+      database.kysely,
+    );
+    expect(cases.map(({ kind }) => kind)).toEqual(['late_fact', 'refund', 'refund']);
+    expect(steps).toBeGreaterThan(200);
+    for (let at = 1 + OFFSET; at <= steps; at += STRIDE) {
+      const side = await begin(database);
+      const broken = await tell(database, side, at);
+      expect(`${at}: ${broken.brokenAt ?? 'not reached'}`).not.toContain('not reached');
+      await tell(database, side, Number.POSITIVE_INFINITY);
+      expect(`${at}: ${side.paid().join()}`).toBe(`${at}: honest,large`);
+      expect(`${at}: ${await stateHash(database)}`).toBe(`${at}: ${hash}`);
+    }
+  });
+});
