@@ -2,15 +2,14 @@
  * Retention and erasure on both engines: what goes is gone from every file, what stays still verifies and replays, and
  * nobody else can take anything away.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { equalBytes, unbase64url, utf8 } from '../../../src/base/bytes.ts';
+import { equalBytes, unbase64url } from '../../../src/base/bytes.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
-import { leafHash } from '../../../src/evidence/log/tree.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { importPayments } from '../../../src/risk/casework/imports.ts';
 import { RefundDesk } from '../../../src/risk/casework/refund-desk.ts';
@@ -20,7 +19,6 @@ import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { ErasureRoom } from '../../../src/risk/retention/erase.ts';
 import { OWN_PLACES, PLACES } from '../../../src/risk/retention/places.ts';
-import { reduceFork } from '../../../src/risk/retention/reduce-fork.ts';
 import { RetentionRoom } from '../../../src/risk/retention/run.ts';
 import { retentionSchema } from '../../../src/risk/retention/settings.ts';
 import {
@@ -31,20 +29,15 @@ import {
 } from '../../../src/risk/retention/statement.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
-import { spellingsOf } from '../../support/secret-search.ts';
 import { eventOf } from '../../support/test-events.ts';
-import { TestLog } from '../../support/test-log.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
-import { PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
+import { CLOCK_GRAIN_MS, filesWith, NOBODY, OTHER, PERSON, story, type Where } from './erasable.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'latchkey-retention-'));
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
 const OLD_MS = NOW_MS - 600 * DAY_MS;
 const owner = { tenant: 'default', region: 'eu' };
-/** Of sixteen bytes and more, so that no other bytes are taken for them. */
-const PERSON = { ref: 'k1.UGVyc29uVG9CZUVyYXNlZA', scheme: 'sscc' };
-const OTHER = { ref: 'k1.T3RoZXJQZXJzb25TdGF5cw', scheme: 'sscc' };
 let postgres: Postgres;
 beforeAll(async () => {
   postgres = await startPostgres();
@@ -53,20 +46,6 @@ afterAll(async () => {
   await postgres.stop();
   rmSync(root, { recursive: true, force: true });
 });
-
-function story(): TestLog {
-  const log = new TestLog('retention');
-  const at = (parcel: object) => ({ compartment: 'A01', device: 'board-1', parcel });
-  const events = [
-    eventOf(log, 0, 'journal.opened', { version: '0.1.0' }),
-    eventOf(log, 1, 'parcel.deposited', PUT_IN, at(PERSON)),
-    eventOf(log, 2, 'parcel.collected', TAKEN_OUT, at(PERSON)),
-    eventOf(log, 3, 'parcel.deposited', PUT_IN, at(OTHER)),
-    eventOf(log, 4, 'parcel.deposited', PUT_IN, at(PERSON)),
-    eventOf(log, 5, 'parcel.collected', TAKEN_OUT, at(OTHER)),
-  ];
-  return log.append(...events.map((event) => encodeLeaf(event)));
-}
 
 function request(id: string, parcel: string, more: Partial<RefundRequest> = {}): RefundRequest {
   return {
@@ -90,28 +69,6 @@ const PERSONAL = [
   'seal-of-the-person-77',
   'wms-event-of-the-person',
 ];
-
-/** Files that were written since: what was not touched holds nothing that came later. */
-interface Where {
-  readonly directory: string;
-  readonly sinceMs: number;
-}
-
-/** The clock of a file system is coarser than ours. */
-const CLOCK_GRAIN_MS = 2_000;
-
-/** Paths of the files in which a text stands, raw or in any spelling. */
-function filesWith({ directory, sinceMs }: Where, text: string): readonly string[] {
-  const spellings = [...spellingsOf(utf8(text)), Buffer.from(text, 'utf16le')];
-  const found: string[] = [];
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (!entry.isFile() || statSync(path).mtimeMs < sinceMs) continue;
-    const bytes = readFileSync(path);
-    if (spellings.some((spelling) => bytes.includes(spelling))) found.push(path.slice(directory.length));
-  }
-  return found;
-}
 
 interface Engine {
   readonly settings: DatabaseSettings;
@@ -403,21 +360,6 @@ for (const [engine, open] of Object.entries(ENGINES)) {
   });
 }
 
-/**
- * Why each holds nobody: words of a closed list, names of machines, logs, keys and sources, hashes of salted bytes, money,
- * and the staff that answers for a deed (its accountability outlives an erasure).
- */
-const NOBODY: readonly RegExp[] = [
-  /\.(tenant|region|state|status|kind|outcome|currency|type|level|why|result|destination|basis|on_deadline|what|verdict|lane|action)$/,
-  /\.(origin|of_origin|gateway|source|fleet|holder|replica|partition|cosigned_root|cosigned_note|note|before_roots|after_roots)$/,
-  /\.(leaf_hash|carries|paths|withheld_why|record|trust|refuted|digest)$/,
-  /\.(decision_id|hold_id|case_id|key|ruleset|parameters|codes|release_when|steps|ledger)$/,
-  /\.(actor|owner|counts|statement|reason|id)$/,
-  /^custody\.(attestation|assurance|lease|replica)\./,
-  /^payments\.source_event\.event_id$/,
-  /^payments\.usd_rate\./,
-];
-
 /** A decision but for what its names make: hashes and identifiers. */
 function withoutNames(decision: unknown): unknown {
   const text = JSON.stringify(decision, (name, value) =>
@@ -425,17 +367,3 @@ function withoutNames(decision: unknown): unknown {
   );
   return JSON.parse(text);
 }
-
-test('a fork without a person’s lines proves what it proved, and nothing else of it changes', () => {
-  const log = story();
-  const bytes = log.batch(0, 6);
-  const reduced = Buffer.from(reduceFork(nodeCrypto, bytes, PERSON.ref))
-    .toString()
-    .split('\n');
-  const lines = Buffer.from(bytes).toString().split('\n');
-  expect(reduced).toHaveLength(lines.length);
-  for (const [i, line] of lines.entries()) {
-    const hash = Buffer.from(leafHash(nodeCrypto, utf8(line))).toString('base64');
-    expect(reduced[i]).toBe(line.includes(PERSON.ref) ? `{"#":"withheld","leaf_hash":"${hash}"}` : line);
-  }
-});

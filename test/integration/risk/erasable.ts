@@ -1,0 +1,64 @@
+/** A log in which a person is named, where to look for one, and which columns hold nobody. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { utf8 } from '../../../src/base/bytes.ts';
+import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
+import { spellingsOf } from '../../support/secret-search.ts';
+import { eventOf } from '../../support/test-events.ts';
+import { TestLog } from '../../support/test-log.ts';
+import { PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
+
+/** Of sixteen bytes and more, so that no other bytes are taken for them. */
+export const PERSON = { ref: 'k1.UGVyc29uVG9CZUVyYXNlZA', scheme: 'sscc' };
+export const OTHER = { ref: 'k1.T3RoZXJQZXJzb25TdGF5cw', scheme: 'sscc' };
+
+export function story(): TestLog {
+  const log = new TestLog('retention');
+  const at = (parcel: object) => ({ compartment: 'A01', device: 'board-1', parcel });
+  const events = [
+    eventOf(log, 0, 'journal.opened', { version: '0.1.0' }),
+    eventOf(log, 1, 'parcel.deposited', PUT_IN, at(PERSON)),
+    eventOf(log, 2, 'parcel.collected', TAKEN_OUT, at(PERSON)),
+    eventOf(log, 3, 'parcel.deposited', PUT_IN, at(OTHER)),
+    eventOf(log, 4, 'parcel.deposited', PUT_IN, at(PERSON)),
+    eventOf(log, 5, 'parcel.collected', TAKEN_OUT, at(OTHER)),
+  ];
+  return log.append(...events.map((event) => encodeLeaf(event)));
+}
+
+/** Files that were written since: what was not touched holds nothing that came later. */
+export interface Where {
+  readonly directory: string;
+  readonly sinceMs: number;
+}
+
+/** The clock of a file system is coarser than ours. */
+export const CLOCK_GRAIN_MS = 2_000;
+
+/** Paths of the files in which a text stands, raw or in any spelling. */
+export function filesWith({ directory, sinceMs }: Where, text: string): readonly string[] {
+  const spellings = [...spellingsOf(utf8(text)), Buffer.from(text, 'utf16le')];
+  const found: string[] = [];
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (!entry.isFile() || statSync(path).mtimeMs < sinceMs) continue;
+    const bytes = readFileSync(path);
+    if (spellings.some((spelling) => bytes.includes(spelling))) found.push(path.slice(directory.length));
+  }
+  return found;
+}
+
+/**
+ * Why each holds nobody: words of a closed list, names of machines, logs, keys and sources, hashes of salted bytes, money,
+ * and the staff that answers for a deed (its accountability outlives an erasure).
+ */
+export const NOBODY: readonly RegExp[] = [
+  /\.(tenant|region|state|status|kind|outcome|currency|type|level|why|result|destination|basis|on_deadline|what|verdict|lane|action)$/,
+  /\.(origin|of_origin|gateway|source|fleet|holder|replica|partition|cosigned_root|cosigned_note|note|before_roots|after_roots)$/,
+  /\.(leaf_hash|carries|paths|withheld_why|record|trust|refuted|digest)$/,
+  /\.(decision_id|hold_id|case_id|key|ruleset|parameters|codes|release_when|steps|ledger)$/,
+  /\.(actor|owner|counts|statement|reason|id)$/,
+  /^custody\.(attestation|assurance|lease|replica)\./,
+  /^payments\.source_event\.event_id$/,
+  /^payments\.usd_rate\./,
+];
