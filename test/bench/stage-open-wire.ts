@@ -24,7 +24,7 @@ import { type Exchange, openPacedCable } from './paced-cable.ts';
 const BAUDS = [9_600, 115_200] as const;
 const CHANNELS = 12;
 const LOOKS = 300;
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 180_000;
 const CPU_SIZES = [5, 32, 250] as const;
 const CPU_ROUNDS = 5_000;
 
