@@ -3,10 +3,11 @@ import { LatchkeyError } from '../../base/errors.ts';
 import { importPayments, importRates, paymentsSchema, ratesSchema } from '../../risk/casework/imports.ts';
 import { refundRequestSchema } from '../../risk/casework/refund-request.ts';
 import { claimOf, claimRowsSchema } from '../../risk/ledger/claims-file.ts';
-import type { CommandRun } from '../command.ts';
+import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
 import { showDecision } from '../describe-decision.ts';
 import { readJson } from '../read-json.ts';
 import { type RiskSide, withRiskSide } from '../risk-store.ts';
+import { type Again, replayAtService } from '../running-service.ts';
 
 export const riskRefundCommand: CommandRun = async (args, io) => {
   const request = readJson(args.positionals[0] ?? '', refundRequestSchema);
@@ -23,22 +24,32 @@ export const riskRefundCommand: CommandRun = async (args, io) => {
 
 export const riskReplayCommand: CommandRun = async (args, io) => {
   const id = args.positionals[0] ?? '';
-  return withRiskSide(args, io, async ({ desk }) => {
-    const stored = await desk.decision(id);
-    const again = await desk.replay(id);
-    if (stored === undefined || again === undefined) {
-      throw new LatchkeyError('INPUT_UNREADABLE', `there is no decision ${JSON.stringify(id)} in this database`);
-    }
-    // Named twice: as in a request, and as lists of decisions name it.
-    if (args.flag('json')) io.out(JSON.stringify({ refund: again.refund_id, ...again }));
-    else showDecision(again, io);
-    const same = JSON.stringify(again) === JSON.stringify(stored.decision);
-    io.err(
-      same ? 'the same as it was decided' : 'NOT the same as it was decided: another version of the rules made it',
-    );
-    return same ? 0 : 1;
-  });
+  const found = await replay(id, args, io);
+  if (found === undefined) {
+    throw new LatchkeyError('INPUT_UNREADABLE', `there is no decision ${JSON.stringify(id)} in this database`);
+  }
+  const { again, same } = found;
+  // Named twice: as in a request, and as lists of decisions name it.
+  if (args.flag('json')) io.out(JSON.stringify({ refund: again.refund_id, ...again }));
+  else showDecision(again, io);
+  io.err(same ? 'the same as it was decided' : 'NOT the same as it was decided: another version of the rules made it');
+  return same ? 0 : 1;
 };
+
+/** A service that runs holds its embedded database: then it is asked. */
+async function replay(id: string, args: CommandArgs, io: CommandIo): Promise<Again | undefined> {
+  try {
+    return await withRiskSide(args, io, async ({ desk }) => {
+      const stored = await desk.decision(id);
+      const again = await desk.replay(id);
+      if (stored === undefined || again === undefined) return undefined;
+      return { again, same: JSON.stringify(again) === JSON.stringify(stored.decision) };
+    });
+  } catch (error) {
+    if (!(error instanceof LatchkeyError) || error.code !== 'STORE_BUSY') throw error;
+    return replayAtService(args, id, error);
+  }
+}
 
 export const riskImportCommand: CommandRun = async (args, io) => {
   const [kind = '', file = ''] = args.positionals;

@@ -1,9 +1,11 @@
 /** The service as one process would run it: embedded, with a broker, from start to signal. One database for the file. */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LatchkeyError } from '../../../src/base/errors.ts';
+import { CommandArgs, type CommandIo } from '../../../src/cli/command.ts';
+import { riskReplayCommand } from '../../../src/cli/commands/risk-refund.ts';
 import { TokenKeys } from '../../../src/risk/api/token-keys.ts';
 import { mintToken } from '../../../src/risk/api/tokens.ts';
 import { runRiskService } from '../../../src/risk/service/service.ts';
@@ -13,6 +15,7 @@ import { grow, newLog } from '../../unit/intake/events.ts';
 import { Fleet } from '../receive/fleet.ts';
 
 const PARCEL = 'k1.LLLLLLLLLLLLLLLLLLLLLL';
+const NAME = 'refunds.example/risk';
 const LIMIT_MS = 240_000;
 
 let fleet: Fleet;
@@ -20,6 +23,11 @@ let settings: RiskSettings;
 let stop: AbortController;
 let running: Promise<void>;
 let url = '';
+let decided: {
+  readonly decision_id: string;
+  readonly outcome: string;
+  readonly reasons: readonly { readonly code: string }[];
+};
 
 function settingsWith(more: object): RiskSettings {
   const { home, broker } = fleet;
@@ -29,7 +37,7 @@ function settingsWith(more: object): RiskSettings {
       mqtt: { url: broker.url, protocol: '3.1.1', reconnect: { first_ms: 10, max_ms: 50 } },
       receipts: { name: 'refunds.example/receipts', role: 'advisory' },
       status_interval_s: 1,
-      api: { name: 'refunds.example/risk', http: { port: 0 } },
+      api: { name: NAME, http: { port: 0 } },
       ...more,
     }),
     fleet.dataDir,
@@ -41,9 +49,22 @@ const log = grow(newLog(), 6, (n) =>
 );
 
 async function ask(path: string, init: RequestInit = {}, role: 'auditor' | 'merchant' = 'auditor'): Promise<Response> {
-  const keys = await TokenKeys.open(join(fleet.dataDir, 'keys', 'token.key'), 'refunds.example/risk');
+  const keys = await TokenKeys.open(join(fleet.dataDir, 'keys', 'token.key'), NAME);
   const token = mintToken(keys, { subject: 'test', role }, 5, Date.now());
   return fetch(`${url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } });
+}
+
+/** `latchkey risk replay ID --data-dir DIR --json`, in this process. */
+async function replay(id: string): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+  const text = { out: '', err: '' };
+  const io: CommandIo = {
+    out: (line) => void (text.out += line),
+    err: (line) => void (text.err += line),
+    write: async () => undefined,
+    signal: new AbortController().signal,
+  };
+  const code = await riskReplayCommand(new CommandArgs([id], { 'data-dir': fleet.dataDir, json: true }), io);
+  return { ...text, code };
 }
 
 async function failure(work: Promise<unknown>): Promise<string> {
@@ -57,6 +78,9 @@ beforeAll(async () => {
   fleet = await Fleet.start();
   fleet.believe(log);
   settings = settingsWith({});
+  mkdirSync(fleet.dataDir, { recursive: true, mode: 0o700 });
+  const written = { trust_first_use: true, mqtt: { url: fleet.broker.url }, api: { name: NAME, http: { port: 0 } } };
+  writeFileSync(join(fleet.dataDir, 'risk.yaml'), JSON.stringify(written), { mode: 0o600 });
   stop = new AbortController();
   let isReady = false;
   const onReady = (where: string | undefined): void => {
@@ -123,9 +147,17 @@ describe('the risk service', () => {
     const init = { method: 'POST', headers, body: JSON.stringify(request) };
     const answer = await ask('/v1/refund-decisions', init, 'merchant');
     expect(answer.status).toBe(200);
-    const decision = (await answer.json()) as { outcome: string; reasons: readonly { code: string }[] };
+    const decision = (await answer.json()) as typeof decided;
     expect(decision.outcome).toBe('HOLD');
     expect(decision.reasons.map(({ code }) => code)).toContain('DEPENDENCY_DOWN');
+    decided = decision;
+  });
+
+  test('answers for its database while it holds it: a decision is made again by the command line', async () => {
+    const found = await replay(decided.decision_id);
+    expect(found).toMatchObject({ code: 0, err: 'the same as it was decided' });
+    expect(JSON.parse(found.out)).toMatchObject(decided);
+    expect(await failure(replay('d-00000000000000000000000000000000'))).toBe('INPUT_UNREADABLE');
   });
 
   test('refuses a webhook of a source that nobody declared', async () => {
@@ -149,7 +181,7 @@ describe('the risk service', () => {
       await until('a port in use', () => other.listening);
       const address = other.address();
       const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-      const busy = settingsWith({ api: { name: 'refunds.example/risk', http: { port } } });
+      const busy = settingsWith({ api: { name: NAME, http: { port } } });
       expect(await failure(runRiskService(busy, { logger: fleet.logger }, new AbortController().signal))).toBe(
         'PORT_BUSY',
       );
