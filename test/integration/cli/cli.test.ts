@@ -95,15 +95,8 @@ describe('wrong usage', () => {
 
 describe('config', () => {
   test('the examples are accepted', async () => {
-    const files = [
-      'gateway.yaml',
-      'command.yaml',
-      'enrolments.yaml',
-      'receive.yaml',
-      'risk.yaml',
-      'site.yaml',
-      'policy.json',
-    ].map((name) => join(root, 'config', name));
+    const kinds = ['gateway', 'command', 'enrolments', 'receive', 'risk', 'site'];
+    const files = [...kinds.map((kind) => `${kind}.yaml`), 'policy.json'].map((name) => join(root, 'config', name));
     const { code, out } = await runLatchkey(['config', 'check', ...files]);
     expect(out).toContain('sound (policy)');
     expect(out).toContain('sound (gateway)');

@@ -58,8 +58,12 @@ async function ask(path: string, init: RequestInit = {}, role: 'auditor' | 'merc
 async function replay(id: string): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
   const text = { out: '', err: '' };
   const io: CommandIo = {
-    out: (line) => void (text.out += line),
-    err: (line) => void (text.err += line),
+    out: (line) => {
+      text.out += line;
+    },
+    err: (line) => {
+      text.err += line;
+    },
     write: async () => undefined,
     signal: new AbortController().signal,
   };
