@@ -221,7 +221,7 @@ async function loadLong(postgres: Postgres): Promise<LoadFigures> {
 
 async function onBroker(bench: Pick<Bench, 'progress'>): Promise<Pick<IntakeFigures, 'visible' | 'fleet'>> {
   const story = parcels();
-  const rig = await ReplicaRig.make({ gateways: FLEET, entries: FLEET_ENTRIES, more: [story] });
+  const rig = await ReplicaRig.make({ gateways: FLEET, entries: FLEET_ENTRIES, more: [story], leaseS: 10 });
   try {
     await rig.start('replica-a');
     await rig.start('replica-b');

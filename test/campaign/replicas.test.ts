@@ -3,7 +3,8 @@ import { afterEach, expect, test } from 'vitest';
 import { ReplicaRig } from '../process/support/replica-rig.ts';
 import { until } from '../support/until.ts';
 
-const ROUNDS = 4;
+/** Fewer for a short look. */
+const ROUNDS = Number(process.env['CAMPAIGN_ROUNDS'] ?? 4);
 const ENTRIES_A_ROUND = 100;
 let rig: ReplicaRig | undefined;
 afterEach(async () => {

@@ -66,7 +66,7 @@ interface Tracked {
 
 const TICK_MS = 1_000;
 /** Gateways that are loaded at once: a store has few connections. */
-const LOADS_AT_ONCE = 4;
+const LOADS_AT_ONCE = 2;
 /** The same receipt is not sent more often than this. */
 const RECEIPT_REPEAT_MS = 1_000;
 
@@ -83,6 +83,8 @@ export class Intake {
   #known = new Set<string>();
   #waitingBytes = 0;
   #room: (() => void)[] = [];
+  #loading = 0;
+  readonly #loadsWaiting: (() => void)[] = [];
   #tick: Timer | undefined;
   #closed = false;
 
@@ -289,8 +291,16 @@ export class Intake {
     return tracked;
   }
 
+  /** A few at a time: after a take-over the first messages of thousands of gateways ask for it at once. */
   async #load(intake: GatewayIntake): Promise<void> {
-    intake.load(await this.#parts.store.load(intake.gateway));
+    while (this.#loading >= LOADS_AT_ONCE) await new Promise<void>((resolve) => this.#loadsWaiting.push(resolve));
+    this.#loading += 1;
+    try {
+      intake.load(await this.#parts.store.load(intake.gateway));
+    } finally {
+      this.#loading -= 1;
+      this.#loadsWaiting.shift()?.();
+    }
   }
 
   #nameGateways(): void {

@@ -44,11 +44,11 @@ function storeOn(database: RiskDatabase): SqlStore {
 
 /** One cluster and one PGlite serve all: an empty place is made by taking away what the last test left. */
 async function emptied(database: RiskDatabase): Promise<void> {
-  await sql`set latchkey.retention = 'on'`.execute(database.kysely);
+  await sql`set session_replication_role = 'replica'`.execute(database.kysely);
   await sql`truncate custody.entry, custody.range, custody.trust, custody.fork, custody.log cascade`.execute(
     database.kysely,
   );
-  await sql`reset latchkey.retention`.execute(database.kysely);
+  await sql`reset session_replication_role`.execute(database.kysely);
 }
 
 const ENGINES = {

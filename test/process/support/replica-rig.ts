@@ -34,6 +34,7 @@ export interface ReplicaRigOptions {
   readonly gateways: number;
   /** Entries of each log. */
   readonly entries: number;
+  readonly leaseS?: number;
   /** Logs of gateways beside them. */
   readonly more?: readonly TestLog[];
 }
@@ -45,9 +46,15 @@ export class ReplicaRig {
   readonly broker: Mosquitto;
   herd!: Herd;
   url = '';
+  readonly #leaseS: number;
   readonly #children = new Set<Child>();
 
-  private constructor(postgres: Postgres, broker: Mosquitto, { gateways, entries, more = [] }: ReplicaRigOptions) {
+  private constructor(
+    postgres: Postgres,
+    broker: Mosquitto,
+    { gateways, entries, more = [], leaseS = LEASE_S }: ReplicaRigOptions,
+  ) {
+    this.#leaseS = leaseS;
     this.postgres = postgres;
     this.broker = broker;
     this.logs = [...spreadGateways(gateways).map((name) => grow(newLog(name, name), entries)), ...more];
@@ -75,7 +82,7 @@ export class ReplicaRig {
       policy: this.dir.file('policy.json'),
       mqtt: { url: this.broker.url, reconnect: { first_ms: 20, max_ms: 200 } },
       witness: { name: WITNESS, key_file: this.dir.file('witness.key') },
-      replica: { name, lease_s: LEASE_S },
+      replica: { name, lease_s: this.#leaseS },
       status_interval_s: 1,
     };
     writeFileSync(this.dir.file(`${name}.yaml`), stringify(settings));
@@ -132,8 +139,12 @@ export class ReplicaRig {
     });
     try {
       await quietRun(undisturbed, this.logs);
-      const [found, wanted] = [await stateHash(database), await stateHash(undisturbed)];
-      if (found !== wanted) throw new Error(`the end is another than that of a quiet run: ${found}, not ${wanted}`);
+      const [found, wanted] = [await stateRows(database), await stateRows(undisturbed)];
+      const at = wanted.findIndex((row, i) => row !== found[i]);
+      if (found.length !== wanted.length || at >= 0) {
+        const counts = `${found.length} rows, not ${wanted.length}`;
+        throw new Error(`the end is another than that of a quiet run: ${counts}; ${found[at]}, not ${wanted[at]}`);
+      }
       if (this.herd.false.length > 0) throw new Error(`no receipts: ${this.herd.false.join(', ')}`);
       if (this.herd.receipts.length === 0) throw new Error('nothing was receipted');
       const byOrigin = new Map(this.logs.map((log) => [log.origin, log]));
@@ -173,10 +184,11 @@ export async function quietRun(database: RiskDatabase, logs: readonly TestLog[])
     }
   }
   await harness.intake.close();
+  if (harness.intake.storeFailure !== undefined) throw harness.intake.storeFailure;
 }
 
-/** Of all that intake keeps, but for times and for the cuts between ranges. */
-export async function stateHash(database: RiskDatabase): Promise<string> {
+/** Of all that intake keeps, but for times and for the cuts between ranges: a line for each row. */
+async function stateRows(database: RiskDatabase): Promise<readonly string[]> {
   const queries = [
     sql`select origin, gateway, positions, carried, cosigned_size, encode(cosigned_root, 'hex') as root
       from custody.log order by origin`,
@@ -185,9 +197,17 @@ export async function stateHash(database: RiskDatabase): Promise<string> {
     sql`select gateway, record from custody.trust order by gateway, record`,
     sql`select origin, encode(digest, 'hex') as digest from custody.fork order by 1, 2`,
   ];
-  const hash = createHash('sha256');
-  for (const query of queries) hash.update(JSON.stringify((await query.execute(database.kysely)).rows));
-  return hash.digest('hex');
+  const rows: string[] = [];
+  for (const query of queries) {
+    for (const row of (await query.execute(database.kysely)).rows) rows.push(JSON.stringify(row));
+  }
+  return rows;
+}
+
+export async function stateHash(database: RiskDatabase): Promise<string> {
+  return createHash('sha256')
+    .update((await stateRows(database)).join('\n'))
+    .digest('hex');
 }
 
 /** Half of them in the lower partitions, half in the upper. */

@@ -81,7 +81,11 @@ export class SqlStore implements IntakeStore {
   }
 
   append(ranges: readonly RangeAppend[]): Promise<readonly AppendAnswer[]> {
-    return this.#inGroup(ranges, (trx, range) => this.#appendOne(trx, range));
+    const days = new Set(ranges.map(({ storedAtMs }) => new Date(storedAtMs).toISOString().slice(0, 10)));
+    const prepare = async (trx: Trx): Promise<void> => {
+      for (const day of days) await sql`select custody.ensure_day(${day}::date)`.execute(trx);
+    };
+    return this.#inGroup(ranges, (trx, range) => this.#appendOne(trx, range), prepare);
   }
 
   cosign(changes: readonly CosignChange[]): Promise<readonly CosignAnswer[]> {
@@ -238,11 +242,16 @@ export class SqlStore implements IntakeStore {
   #inGroup<T extends { readonly origin: string }, A>(
     items: readonly T[],
     work: (trx: Trx, item: T) => Promise<A>,
+    prepare?: (trx: Trx) => Promise<void>,
   ): Promise<readonly (A | 'fenced')[]> {
     return this.#write(async (trx) => {
       const origins = [...new Set(items.map(({ origin }) => origin))].sort();
       const mayWrite = await this.#mayWrite(trx, origins.map(gatewayOf));
-      for (const origin of origins) if (mayWrite(gatewayOf(origin))) await this.#lockLog(trx, origin);
+      await this.#lockLogs(
+        trx,
+        origins.filter((origin) => mayWrite(gatewayOf(origin))),
+      );
+      await prepare?.(trx);
       const answers: (A | 'fenced')[] = [];
       for (const item of items) answers.push(mayWrite(gatewayOf(item.origin)) ? await work(trx, item) : 'fenced');
       return answers;
@@ -256,26 +265,23 @@ export class SqlStore implements IntakeStore {
     return (gateway) => held.has(leases.partitionOf(gateway));
   }
 
-  /** Makes the log's row when there is none, and holds it until the transaction ends. */
-  async #lockLog(trx: Trx, origin: string): Promise<void> {
+  /** Makes the logs' rows where there are none, and holds them until the transaction ends. */
+  async #lockLogs(trx: Trx, origins: readonly string[]): Promise<void> {
     const { tenant, region } = this.#parts;
-    const gateway = gatewayOf(origin);
+    if (origins.length === 0) return;
+    const none = { positions: 0, carried: 0, cosigned_size: null, cosigned_root: null, cosigned_note: null };
     await trx
       .insertInto('custody.log')
-      .values({
-        origin,
-        gateway,
-        positions: 0,
-        carried: 0,
-        cosigned_size: null,
-        cosigned_root: null,
-        cosigned_note: null,
-        tenant,
-        region,
-      })
+      .values(origins.map((origin) => ({ origin, gateway: gatewayOf(origin), ...none, tenant, region })))
       .onConflict((conflict) => conflict.doNothing())
       .execute();
-    await trx.selectFrom('custody.log').select('origin').where('origin', '=', origin).forUpdate().execute();
+    await trx
+      .selectFrom('custody.log')
+      .select('origin')
+      .where('origin', 'in', [...origins])
+      .orderBy('origin')
+      .forUpdate()
+      .execute();
   }
 
   async #appendOne(trx: Trx, range: RangeAppend): Promise<AppendAnswer> {
@@ -313,7 +319,6 @@ export class SqlStore implements IntakeStore {
     const owned = { origin, tenant, region };
     const gateway = gatewayOf(origin);
     const stored_at = new Date(storedAtMs);
-    await sql`select custody.ensure_day(${stored_at.toISOString().slice(0, 10)}::date)`.execute(trx);
     const carried = rows.filter(({ carries }) => carries !== undefined).length;
     const { positions } = await trx
       .updateTable('custody.log')
