@@ -169,7 +169,7 @@ describe('config', () => {
     const other = await runLatchkey(['config', 'check', '--kind', 'police', bad]);
     expect([other.code, other.err]).toEqual([
       64,
-      expect.stringContaining('gateway, enrolments, receive, site, policy'),
+      expect.stringContaining('gateway, enrolments, risk, receive, site, policy'),
     ]);
   });
 });
