@@ -20,7 +20,7 @@ function files(): readonly string[] {
 }
 
 const all = files();
-const sources = all.filter((name) => name.endsWith('.ts'));
+const sources = all.filter((name) => /\.tsx?$/.test(name));
 const text = (name: string): string => readFileSync(join(root, name), 'utf8');
 
 interface Import {
@@ -113,6 +113,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/risk/intake',
     'src/risk/assurance',
   ],
+  'src/web/kit': ['src/base'],
+  'src/web/verify': ['src/base', 'src/evidence', 'src/web/kit'],
   'src/cli': ['src', 'simulators'],
   simulators: ['firmware-protocol', 'src/base', 'src/platform', 'src/tpm2', 'src/evidence'],
 };
@@ -162,6 +164,7 @@ describe('the house', () => {
   test('every module is imported by somebody, or is an entry', () => {
     const entries = [
       /^src\/cli\/main\.ts$/,
+      /^src\/web\/verify\/main\.tsx$/,
       /^src\/evidence\/index\.ts$/,
       /^simulators\/demo\/main\.ts$/,
       /^test\//,
@@ -179,6 +182,7 @@ describe('the house', () => {
     );
     const entries = [
       /^src\/cli\/main\.ts$/,
+      /^src\/web\/verify\/main\.tsx$/,
       /^src\/evidence\/index\.ts$/,
       /^simulators\/demo\/main\.ts$/,
       /^src\/base\/manual-scheduler\.ts$/,
@@ -205,6 +209,13 @@ describe('the house', () => {
 
   test('the lock file names no download address', () => {
     expect(text('package-lock.json')).not.toMatch(/"resolved": *"https?:/);
+  });
+
+  test('signals are put together where none of them is a timeout, or by `within`, which keeps it', () => {
+    const joined = sources.filter(
+      (name) => /^(src|simulators)\//.test(name) && text(name).includes('AbortSignal.any('),
+    );
+    expect(joined).toEqual(['src/base/abort.ts', 'src/edge/doors/doors.ts', 'src/risk/commands/sender.ts']);
   });
 
   test('dependencies have exact versions', () => {

@@ -47,3 +47,17 @@ export function orAborted<T>(signal: AbortSignal | undefined, work: Promise<T>):
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
+
+/**
+ * Aborts after a time in ms (or with the AbortSignal.timeout that is given), or as soon as one of the others does, with its
+ * reason.
+ *
+ * AbortSignal.any alone does not do here: Node 20 holds what it is made of weakly, so that after a garbage collection an
+ * AbortSignal.timeout among them never fires and a wait has no end. A listener keeps a timeout until it has fired.
+ */
+export function within(limit: number | AbortSignal, ...others: readonly AbortSignal[]): AbortSignal {
+  const timeout = typeof limit === 'number' ? AbortSignal.timeout(limit) : limit;
+  const either = AbortSignal.any([timeout, ...others]);
+  timeout.addEventListener('abort', () => either.aborted);
+  return either;
+}

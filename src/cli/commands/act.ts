@@ -1,5 +1,6 @@
 /** `latchkey open`, `stop-pick`, `resume`, `recount`: a person at the box, with a code of the authenticator. */
 import { createInterface } from 'node:readline';
+import { within } from '../../base/abort.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import type { ConsoleAnswer } from '../../edge/console/console.ts';
 import type { CommandIo, CommandRun } from '../command.ts';
@@ -43,7 +44,7 @@ function describe({ result, reason, tookMs, compartments }: ConsoleAnswer, compa
 /** Never an argument, which other users of the machine could read. */
 async function readCode(io: CommandIo): Promise<string> {
   if (process.stdin.isTTY) process.stderr.write('Code: ');
-  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(CODE_WAIT_MS)]);
+  const signal = within(CODE_WAIT_MS, io.signal);
   const lines = createInterface({ input: process.stdin });
   try {
     const line = await new Promise<string>((resolve, reject) => {

@@ -1,5 +1,6 @@
 /** `latchkey command seal`: an access code as a grant carries it. The code is read, and never printed. */
 import { createInterface } from 'node:readline';
+import { within } from '../../base/abort.ts';
 import { unbase64url } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import { SecretText } from '../../base/secret-text.ts';
@@ -29,7 +30,7 @@ export const commandSealCommand: CommandRun = async (args, io) => {
 
 async function firstLine(stop: AbortSignal): Promise<SecretText> {
   if (process.stdin.isTTY) process.stderr.write('Access code: ');
-  const signal = AbortSignal.any([stop, AbortSignal.timeout(CODE_WAIT_MS)]);
+  const signal = within(CODE_WAIT_MS, stop);
   const lines = createInterface({ input: process.stdin });
   try {
     const line = await new Promise<string>((resolve, reject) => {

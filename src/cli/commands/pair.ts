@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { within } from '../../base/abort.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { MemoryMetrics } from '../../base/metrics.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
@@ -49,7 +50,7 @@ export const pairCommand: CommandRun = async (args, io) => {
       marginMs: entry.poll.reply_timeout_ms,
       settings: device as LatchkeySettings,
       scheduler,
-      signal: AbortSignal.any([io.signal, AbortSignal.timeout(LIMIT_MS)]),
+      signal: within(LIMIT_MS, io.signal),
       say: (line) => io.err(line),
     },
     code?.code,

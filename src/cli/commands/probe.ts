@@ -2,6 +2,7 @@
  * `latchkey probe`: what is attached to a port. Sends questions that only read, and never to a port that the gateway
  * holds.
  */
+import { within } from '../../base/abort.ts';
 import { concatBytes } from '../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { describedFamilies } from '../../edge/drivers/describe/table.ts';
@@ -39,7 +40,7 @@ export const probeCommand: CommandRun = async (args, io) => {
     );
   }
   const limit = AbortSignal.timeout(1_000 * args.count('limit', LIMIT_DEFAULT_S));
-  const signal = AbortSignal.any([io.signal, limit]);
+  const signal = within(limit, io.signal);
   let shown = '';
   const result = await probe({
     ...wanted,

@@ -4,6 +4,7 @@
  * The order is the promise: `command.received`, which stores the id, is durable before anything is done, and a reply
  * leaves only when its entry is durable. The room knows verbs by their contract alone.
  */
+import { within } from '../../base/abort.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { explain, LatchkeyError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -178,7 +179,7 @@ export class CommandsRoom {
   }
 
   async #flushed(): Promise<boolean> {
-    const signal = AbortSignal.any([AbortSignal.timeout(RECORD_LIMIT_MS), this.#ending.signal]);
+    const signal = within(RECORD_LIMIT_MS, this.#ending.signal);
     try {
       await this.#parts.appender.flush(signal);
       return true;

@@ -5,6 +5,7 @@
  * told to expect the door, then the one frame leaves, then the door is watched. A start ends what the run before left
  * open and sends nothing for it.
  */
+import { within } from '../../base/abort.ts';
 import { base64url } from '../../base/bytes.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
 import { explain, LatchkeyError } from '../../base/errors.ts';
@@ -244,7 +245,7 @@ export class DoorsRoom implements Doors {
     const durable = await (async () => {
       if (this.#append(intendedBody(intent, place)) === 'refused') return false;
       store.save(formatSaved(this.#state));
-      await appender.flush(AbortSignal.any([AbortSignal.timeout(RECORD_LIMIT_MS), this.#ending.signal]));
+      await appender.flush(within(RECORD_LIMIT_MS, this.#ending.signal));
       return true;
     })().catch((error: unknown) => {
       logger.warn({ compartment: place.name, reason: explain(error) }, 'an intent could not be recorded');

@@ -2,9 +2,11 @@
  * What an operator asks this box's TPM: how it is, beside what is pinned, and its PCRs for an approval. Nothing is
  * changed in it. A simulated TPM serves one client, so there the gateway must not run meanwhile.
  */
+
 import type { KeyObject } from 'node:crypto';
 import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
+import { within } from '../../base/abort.ts';
 import { equalBytes, hex } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
@@ -162,7 +164,7 @@ async function withTpm<T>(
   const transport = openTransport(tpmAddress(settings.keys.tpm), scheduler);
   const client = new TpmClient({ transport, crypto: nodeTpmCrypto, scheduler });
   try {
-    const signal = AbortSignal.any([stop, AbortSignal.timeout(LIMIT_MS)]);
+    const signal = within(LIMIT_MS, stop);
     return await client.run((tpm) => ask(tpm, client.target), { signal });
   } finally {
     await client.close();

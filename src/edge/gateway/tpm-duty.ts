@@ -5,6 +5,7 @@
  * was reset under the running daemon shows by the counts in whatever its AK signs, or at a look at its clock: the start is
  * attested anew then, with the reason, so that the log tells of the reset.
  */
+import { within } from '../../base/abort.ts';
 import { Backoff } from '../../base/backoff.ts';
 import { base64, base64url, equalBytes, hex } from '../../base/bytes.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
@@ -224,7 +225,7 @@ export class TpmDuty {
   async #attest(limitMs: number, until = this.#abort.signal): Promise<AttestedStart | undefined> {
     const digest = this.#digest();
     if (digest === undefined) return undefined;
-    const signal = AbortSignal.any([until, this.#abort.signal, AbortSignal.timeout(limitMs)]);
+    const signal = within(limitMs, until, this.#abort.signal);
     const { box } = this.#parts.tpm;
     const time = await box.time(digest, signal);
     const quote = await box.quote(digest, signal);
@@ -284,7 +285,7 @@ export class TpmDuty {
 
   async #look(): Promise<void> {
     try {
-      const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(LOOK_LIMIT_MS)]);
+      const signal = within(LOOK_LIMIT_MS, this.#abort.signal);
       const { resetCount, restartCount } = await this.#parts.tpm.box.clock(signal);
       this.#saw(resetCount, restartCount);
     } catch (error) {

@@ -3,7 +3,7 @@
  *
  * A counter's value, an attestation, a login: whoever sits on the bus can withhold them and change none.
  */
-import { orAborted } from '../../base/abort.ts';
+import { orAborted, within } from '../../base/abort.ts';
 import { equalBytes } from '../../base/bytes.ts';
 import { explain, LatchkeyError } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/logger.ts';
@@ -246,7 +246,7 @@ export class TpmBox implements AnchorTpm {
   }
 
   #limit(): AbortSignal {
-    return AbortSignal.any([this.#stop.signal, AbortSignal.timeout(MEND_LIMIT_MS)]);
+    return within(MEND_LIMIT_MS, this.#stop.signal);
   }
 
   async #certified(

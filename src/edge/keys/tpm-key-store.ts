@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { withTimeout } from '../../base/abort.ts';
+import { within, withTimeout } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import { equalBytes } from '../../base/bytes.ts';
 import type { Scheduler } from '../../base/clock.ts';
@@ -313,7 +313,7 @@ export class TpmKeyStore implements KeyStore {
    */
   async #work<T>(work: (tpm: Tpm) => Promise<T>, origin?: string): Promise<T> {
     const { box } = this.#parts;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(UNIT_LIMIT_MS)]);
+    const signal = within(UNIT_LIMIT_MS, this.#stop.signal);
     try {
       return await box.run(work, signal).catch((error: unknown) => {
         const isCutOff = error instanceof LatchkeyError && error.code === 'TPM_UNAVAILABLE' && !signal.aborted;

@@ -2,6 +2,7 @@
  * Sends a photo to an address that the operator allowed: one PUT over TLS that is checked, no redirects, bounded in time.
  */
 import { request } from 'node:https';
+import { within } from '../../base/abort.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Photo } from '../contracts/photos.ts';
 
@@ -37,7 +38,7 @@ export function uploadPhoto({ target, photo, ca, signal }: Upload): Promise<numb
     headers: { 'content-type': photo.mediaType, 'content-length': photo.bytes.length },
     agent: false as const,
     maxHeaderSize: HEADER_BYTES_MAX,
-    signal: AbortSignal.any([limit, signal]),
+    signal: within(limit, signal),
     ...(ca !== undefined && { ca }),
   };
   return new Promise((resolve, reject) => {

@@ -6,6 +6,7 @@
  * and port. It lives in the network namespace, like the connection, and the kernel drops it with the process.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { within } from '../../base/abort.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Link, LinkEvents, LinkOpener } from './link.ts';
 import type { TcpLinkSettings } from './settings.ts';
@@ -51,7 +52,7 @@ function released(claim: Server): Promise<void> {
 
 function connected(settings: TcpLinkSettings, target: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(settings.connect_timeout_ms)]);
+    const limit = within(settings.connect_timeout_ms, signal);
     const socket = connect({
       host: settings.host,
       port: settings.port,

@@ -4,6 +4,7 @@
  */
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { within } from '../../base/abort.ts';
 import { concatBytes } from '../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { isLoopback } from './settings.ts';
@@ -53,7 +54,7 @@ export function askHttp(service: HttpService, question: HttpQuestion): Promise<H
   const url = serviceUrl(service.url);
   const { timeoutMs = TIMEOUT_MS } = service;
   const limit = AbortSignal.timeout(timeoutMs);
-  const signal = question.signal === undefined ? limit : AbortSignal.any([limit, question.signal]);
+  const signal = question.signal === undefined ? limit : within(limit, question.signal);
   const { body = new Uint8Array(0) } = question;
   const options: RequestOptions & { readonly ca?: string } = {
     host: hostOf(url),

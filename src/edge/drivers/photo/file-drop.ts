@@ -8,6 +8,7 @@
  */
 import { open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { within } from '../../../base/abort.ts';
 import type { Timer } from '../../../base/clock.ts';
 import { messageOf } from '../../../base/errors.ts';
 import { type PhotoSource, type PhotoSourceParts, report, SourceState } from './photo-source.ts';
@@ -106,7 +107,7 @@ export class FileDrop implements PhotoSource {
   /** False: whether its event will stand is not known. The next start reports the image again. */
   async #recorded(): Promise<boolean> {
     try {
-      await this.#parts.durable(AbortSignal.any([AbortSignal.timeout(RECORD_LIMIT_MS), this.#ending.signal]));
+      await this.#parts.durable(within(RECORD_LIMIT_MS, this.#ending.signal));
       return true;
     } catch (error) {
       const reason = messageOf(error);

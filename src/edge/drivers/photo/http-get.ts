@@ -3,6 +3,7 @@ import { lookup } from 'node:dns';
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
+import { within } from '../../../base/abort.ts';
 import { concatBytes } from '../../../base/bytes.ts';
 import { messageOf } from '../../../base/errors.ts';
 import { accept, type Result, refuse } from '../../../base/result.ts';
@@ -33,7 +34,7 @@ export function getImage(
     headers: { accept: 'image/jpeg, image/png, image/webp' },
     agent: false,
     maxHeaderSize: HEADER_BYTES_MAX,
-    signal: AbortSignal.any([limit, question.signal]),
+    signal: within(limit, question.signal),
     ...(question.beyondLan ? {} : { lookup: lanLookup }),
     ...(question.ca === undefined ? {} : { ca: question.ca }),
   };
