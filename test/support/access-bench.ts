@@ -49,7 +49,7 @@ export class AccessBench extends OpeningBench {
       access: {
         devices: [{ name: 'pad' }, { name: 'desk' }],
         scanned: [{ prefix: 'LK:' }],
-        lockout: { free: 100, site_free: 1_000 },
+        lockout: { free: 100, site_free: 1_000, forgive_s: 10 },
       },
       commands: {
         keys: [

@@ -82,7 +82,8 @@ export class DoorDaemon {
         const { uplink, custody, lines } = (await this.status()) ?? {};
         throw new Error(`not ready: ${JSON.stringify({ uplink, custody, lines })}${child.tail()}`);
       }
-      this.shutDoors();
+      // One that is being opened must be seen open first.
+      if ((await this.status())?.opening.doors.opening.length === 0) this.shutDoors();
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
     }
     return child;
