@@ -59,8 +59,8 @@ export interface UplinkStopped {
 export interface Uplink {
   start(): void;
   /**
-   * Goes on sending until the last entry of the open log is receipted, at most `waitMs` or until `signal`, then says
-   * `offline` and closes the connection. Never rejects. Call it after the journal took its last entry.
+   * Goes on sending until the last entry of the open log is receipted (by an advisory receiver, where no store ever did), at
+   * most `waitMs` or until `signal`, then says `offline` and closes the connection. Never rejects. Call it after the journal took its last entry.
    */
   stop(waitMs: number, signal?: AbortSignal): Promise<UplinkStopped>;
   health(): UplinkHealth;
@@ -183,7 +183,7 @@ class RunningUplink implements Uplink {
     if (this.#state.phase.name === 'live') this.#courier.publishStatus(this.#status('stopping'));
     this.#refresh();
     await new Promise<void>((resolve) => {
-      if (this.#openLogReceipted() || signal?.aborted === true || waitMs <= 0) return resolve();
+      if (this.#openLogAnswered() || signal?.aborted === true || waitMs <= 0) return resolve();
       const timer = scheduler.after(waitMs, resolve);
       signal?.addEventListener('abort', () => resolve(), { once: true });
       this.#allReceipted = () => {
@@ -207,6 +207,13 @@ class RunningUplink implements Uplink {
   #openLogReceipted(): boolean {
     const open = this.#logs.at(-1);
     return open === undefined || open.receiptedSize >= open.noteSize;
+  }
+
+  /** Also where no store ever receipted, and an advisory receiver has all of it: then nothing more is to come. */
+  #openLogAnswered(): boolean {
+    const open = this.#logs.at(-1);
+    if (open === undefined || this.#openLogReceipted()) return true;
+    return open.receiptedSize === 0 && open.progressSize >= open.noteSize;
   }
 
   #connected(info: MqttConnectedInfo): void {
@@ -290,7 +297,7 @@ class RunningUplink implements Uplink {
     const unsendable = this.#unsendable.reduce((sum, { entries }) => sum + entries, 0);
     metrics.gauge('uplink_unsendable_entries', unsendable);
     this.#feed({ kind: 'logs', logs });
-    if (this.#openLogReceipted()) this.#allReceipted?.();
+    if (this.#openLogAnswered()) this.#allReceipted?.();
   }
 
   /** One input after another, also when doing an output produces the next one at once. */
