@@ -19,6 +19,8 @@ export interface CertificateWish {
   readonly extensions: readonly string[];
   readonly digest?: string;
   readonly sections?: string;
+  /** Below 0 it has expired. */
+  readonly days?: number;
 }
 
 export const TPM_NAME_SECTION = `
@@ -60,7 +62,7 @@ export class TestCa {
   /** A root when no issuer is given. */
   authority(
     name: string,
-    wish: { readonly issuer?: TestAuthority; readonly extensions?: readonly string[]; readonly rsaBits?: number } = {},
+    wish: Partial<Pick<CertificateWish, 'issuer' | 'extensions' | 'days'>> & { readonly rsaBits?: number } = {},
   ): TestAuthority {
     const { publicKey, privateKey } =
       wish.rsaBits === undefined
@@ -77,6 +79,7 @@ export class TestCa {
         publicKey,
         extensions: wish.extensions ?? CA_EXTENSIONS,
         ...(wish.issuer !== undefined && { issuer: wish.issuer }),
+        ...(wish.days !== undefined && { days: wish.days }),
       },
       wish.issuer === undefined ? self : undefined,
     );
@@ -114,7 +117,16 @@ export class TestCa {
       self === undefined && wish.issuer !== undefined
         ? ['-CA', wish.issuer.certFile, '-CAkey', wish.issuer.keyFile]
         : ['-signkey', self?.keyFile ?? ''];
-    const args = ['x509', '-new', '-subj', wish.subject ?? '/CN=ek', '-days', '3650', '-set_serial', String(serial)];
+    const args = [
+      'x509',
+      '-new',
+      '-subj',
+      wish.subject ?? '/CN=ek',
+      '-days',
+      String(wish.days ?? 3_650),
+      '-set_serial',
+      String(serial),
+    ];
     const digest = [`-${wish.digest ?? 'sha256'}`];
     const pub = self === undefined ? ['-force_pubkey', file('pub')] : [];
     const ext = ['-extfile', file('cnf'), '-extensions', 'v3', '-outform', 'DER', '-out', file('der')];

@@ -43,11 +43,11 @@ export interface Chain {
   readonly class: RootClass;
 }
 
-/** A chain of one class to a self-signed root, or why the nearest one fails. */
+/** A chain of one class to a self-signed root, or why the nearest one fails. `nowMs` undefined: authorities may have expired. */
 export function findChain(
   leaf: CertificateFacts,
   authorities: readonly Authority[],
-  nowMs: number,
+  nowMs: number | undefined,
 ): Result<Chain, EnrolRefusal> {
   let nearest: Result<Chain, EnrolRefusal> = refused('chain_unknown');
   for (const rootClass of ['emulated', 'hardware'] as const) {
@@ -64,7 +64,7 @@ function climb(
   child: CertificateFacts,
   below: readonly CertificateFacts[],
   known: readonly CertificateFacts[],
-  nowMs: number,
+  nowMs: number | undefined,
 ): Result<readonly CertificateFacts[], EnrolRefusal> {
   let nearest: Result<never, EnrolRefusal> = refused('chain_unknown');
   if (!isStrong(child)) return refused('certificate_algorithm');
@@ -92,7 +92,7 @@ function issuerProblem(
   child: CertificateFacts,
   issuer: CertificateFacts,
   below: readonly CertificateFacts[],
-  nowMs: number,
+  nowMs: number | undefined,
 ): EnrolRefusal | undefined {
   if (!hasStrongKey(issuer.x509)) return 'certificate_algorithm';
   if (!child.x509.verify(issuer.x509.publicKey)) return 'chain_signature';
@@ -100,7 +100,7 @@ function issuerProblem(
   if (issuer.keyUsage !== undefined && (issuer.keyUsage & KEY_USAGE.keyCertSign) === 0) return 'chain_authority';
   const depth = below.filter((each) => !each.isSelfIssued).length;
   if (issuer.pathLengthMax !== undefined && depth > issuer.pathLengthMax) return 'chain_length';
-  if (!isCurrent(issuer, nowMs)) return 'certificate_validity';
+  if (nowMs !== undefined && !isCurrent(issuer, nowMs)) return 'certificate_validity';
   if (issuer.critical.some((id) => !AUTHORITY_CRITICAL.has(id))) return 'certificate_critical';
   return undefined;
 }

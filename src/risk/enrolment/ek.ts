@@ -84,16 +84,18 @@ export function checkEk(
   });
 }
 
-/** Whether what was believed at enrolment was taken back since. Not whether it expired: a chip outlives its certificate. */
+/**
+ * Whether what was believed at enrolment was taken back since. Not whether it expired, or an authority above it did: a chip
+ * outlives its certificate, and what was revoked stays so.
+ */
 export function revokedSince(
   trust: EkTrust,
   der: Uint8Array,
-  nowMs: number,
 ): 'certificate_revoked' | 'certificate_denied' | undefined {
   const certificate = readCertificate(der);
   if (certificate === undefined) return undefined;
   if (trust.denyList.deniesCertificate(der)) return 'certificate_denied';
-  const chain = findChain(certificate, trust.authorities, nowMs);
+  const chain = findChain(certificate, trust.authorities, undefined);
   if (!chain.ok) return undefined;
   const all = [certificate, ...chain.value.issuers];
   if (all.some((each) => trust.denyList.deniesCertificate(each.der))) return 'certificate_denied';

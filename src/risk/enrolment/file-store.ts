@@ -15,12 +15,11 @@ import { z } from 'zod';
 import { assert } from '../../base/assert.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { FILE_MODE, isMissing, makeDirectory, syncDirectory } from '../../platform/durable-file.ts';
-import type { ClaimKind, EnrolmentStore, TokenRow } from './store.ts';
+import { type ClaimKind, type EnrolmentStore, EVENTS_MAX, type TokenRow } from './store.ts';
 
 const GATEWAY = /^[a-z0-9-]{1,64}$/;
 const EVENT_FILE = /^(\d{6})\.json$/;
 const HASH = /^[0-9a-f]{64}$/;
-const EVENTS_MAX = 10_000;
 /** Files written at a time: an fsync waits for the disk, not for the processor. */
 const TOGETHER = 16;
 

@@ -3,7 +3,7 @@
  * `latchkey receive` believe.
  *
  * A log that only its predecessor's key vouched for is named without enrolment and AK: its evidence stays A0. A contested
- * branch is not named at all.
+ * branch is not named, unless it was revoked: its statement may reach a reader by another way, and the revocation must too.
  */
 import { base64url } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
@@ -25,9 +25,10 @@ export function policyText(crypto: EvidenceCrypto, states: readonly GatewayState
     const one = statements.find((statement) => !isAttestedStatement(statement)) ?? statements[0];
     return one === undefined ? [] : [JSON.parse(formatEnvelope(one)) as unknown];
   });
+  const refused = states.flatMap(({ logs }) => [...logs.values()].filter((log) => log.isContested && isRevoked(log)));
   const policy = {
     v: 1,
-    logs: believed.map((log) => rowOf(crypto, log)),
+    logs: [...believed, ...refused].map((log) => rowOf(crypto, log)),
     witnesses: extras.witnesses,
     successors,
     least_level: extras.least_level,
@@ -35,15 +36,20 @@ export function policyText(crypto: EvidenceCrypto, states: readonly GatewayState
   return `${JSON.stringify(policy, undefined, 2)}\n`;
 }
 
+function isRevoked({ revoked }: KnownLog): boolean {
+  return revoked !== undefined;
+}
+
 function rowOf(crypto: EvidenceCrypto, log: KnownLog): object {
   const { record, envelope } = log.enrolled;
   const { tpm } = record;
   return {
     vkey: formatVkey(log.vkey),
-    ...(log.vouchedBy !== 'log' && {
-      enrolment: base64url(crypto.sha256(envelope.payload)),
-      ...(tpm !== undefined && { ak: tpm.ak, counter: tpm.counter, class: record.class }),
-    }),
+    ...(log.vouchedBy !== 'log' &&
+      !log.isContested && {
+        enrolment: base64url(crypto.sha256(envelope.payload)),
+        ...(tpm !== undefined && { ak: tpm.ak, counter: tpm.counter, class: record.class }),
+      }),
     ...(log.revoked !== undefined && { revoked: { size: log.revoked.size, root: log.revoked.root } }),
   };
 }

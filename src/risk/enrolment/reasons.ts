@@ -78,6 +78,7 @@ export const REFUSALS = {
   successor_signature: [403, 'the statement is signed neither by the old log key nor by the enrolled AK'],
   successor_unknown: [404, 'the statement names a log that is not enrolled here'],
   successor_revoked: [403, 'the old log is revoked'],
+  history_full: [409, 'the history of this gateway is so long that only a person may add to it'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type EnrolRefusal = keyof typeof REFUSALS;

@@ -12,6 +12,7 @@ import { revoke } from './decisions.ts';
 import { type EkTrust, revokedSince } from './ek.ts';
 import { ALARMS } from './events.ts';
 import { readGateway } from './gateway-book.ts';
+import type { GatewayState } from './history.ts';
 import type { EnrolRefusal } from './reasons.ts';
 import type { EnrolmentStore } from './store.ts';
 
@@ -22,23 +23,34 @@ export interface RevocationProposal {
   readonly reason: Extract<EnrolRefusal, 'certificate_revoked' | 'certificate_denied'>;
 }
 
-/** Of all gateways, in the order of their names; logs that are revoked already are left out. */
-export async function recheck(
-  store: EnrolmentStore,
-  trust: EkTrust,
-  nowMs: number,
-): Promise<readonly RevocationProposal[]> {
+export interface Recheck {
+  /** In the order of the gateways' names; logs that are revoked already are left out. */
+  readonly proposals: readonly RevocationProposal[];
+  /** Gateways whose history cannot be read: nothing is known of them, and they hold up none of the others. */
+  readonly unread: readonly { readonly gateway: string; readonly reason: string }[];
+}
+
+/** Of all gateways. Rejects with STORE_IO when not even their names can be read. */
+export async function recheck(store: EnrolmentStore, trust: EkTrust): Promise<Recheck> {
   const proposals: RevocationProposal[] = [];
+  const unread: { readonly gateway: string; readonly reason: string }[] = [];
   for (const gateway of await store.gateways()) {
-    const state = await readGateway(store, gateway);
-    for (const { vkey, enrolled, revoked } of state.logs.values()) {
-      const certificate = unbase64(enrolled.record.tpm?.ek_cert ?? '');
-      if (revoked !== undefined || certificate === undefined || certificate.length === 0) continue;
-      const reason = revokedSince(trust, certificate, nowMs);
-      if (reason !== undefined) proposals.push({ gateway, log: vkey.name, reason });
+    try {
+      proposals.push(...proposalsOf(gateway, await readGateway(store, gateway), trust));
+    } catch (error) {
+      unread.push({ gateway, reason: messageOf(error) });
     }
   }
-  return proposals;
+  return { proposals, unread };
+}
+
+function proposalsOf(gateway: string, { logs }: GatewayState, trust: EkTrust): readonly RevocationProposal[] {
+  return [...logs.values()].flatMap(({ vkey, enrolled, revoked }) => {
+    const certificate = unbase64(enrolled.record.tpm?.ek_cert ?? '');
+    if (revoked !== undefined || certificate === undefined || certificate.length === 0) return [];
+    const reason = revokedSince(trust, certificate);
+    return reason === undefined ? [] : [{ gateway, log: vkey.name, reason }];
+  });
 }
 
 /** What a person types to do it: size and root are his, since he knows until when the box was sound. */
@@ -95,8 +107,10 @@ export class Rechecker {
     const nowMs = scheduler.monotonicMs();
     if (current === this.#seen && nowMs - this.#lookedAtMs < AGAIN_MS) return;
     try {
-      const proposals = await recheck(store, current, scheduler.wallMs());
+      const { proposals, unread } = await recheck(store, current);
       for (const proposal of proposals) await this.#act(proposal);
+      for (const each of unread) logger.error(each, 'a history cannot be held against revocation lists; trying again');
+      if (unread.length > 0) return;
       this.#seen = current;
       this.#lookedAtMs = nowMs;
     } catch (error) {

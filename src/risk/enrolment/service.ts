@@ -29,7 +29,7 @@ import {
 import type { Cryptos } from './objects.ts';
 import { type EnrolRefusal, refused } from './reasons.ts';
 import type { ServiceKey, SignedRecord } from './service-key.ts';
-import type { EnrolmentStore } from './store.ts';
+import { type EnrolmentStore, EVENTS_MAX } from './store.ts';
 import { checkSuccessor } from './successors.ts';
 import { isTokenText, tokenHash } from './tokens.ts';
 
@@ -62,6 +62,8 @@ export interface SuccessorOutcome {
 }
 
 const ATTEMPTS_MAX = 10;
+/** Kept free for what people decide: whoever stole a log key can state successors without end, and must still be revoked. */
+const FOR_PEOPLE = 1_000;
 
 export class EnrolmentService {
   readonly #parts: ServiceParts;
@@ -235,6 +237,7 @@ export class EnrolmentService {
       const isOpen = others.length > 0 && known?.isContested !== false;
       const result = accept({ v: 1, state: isOpen ? 'contested' : 'taken' } as const);
       if (holdsStatement(state, envelope.value) || (known?.statements.length ?? 0) >= 2) return { instead: result };
+      if (state.size >= EVENTS_MAX - FOR_PEOPLE) return { instead: refused('history_full') };
       const event: EventOf<'successor'> = {
         kind: 'successor',
         at: wallText(clock.wallMs()),

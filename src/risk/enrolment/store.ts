@@ -12,6 +12,9 @@ export interface TokenRow {
 /** `ek`, `ak`, `key` (a log's): hardware or a key that belongs to one gateway. */
 export type ClaimKind = 'ek' | 'ak' | 'key';
 
+/** Of one gateway. */
+export const EVENTS_MAX = 10_000;
+
 export interface EnrolmentStore {
   /** Gateways that have a history, in order of their names. */
   gateways(): Promise<readonly string[]>;

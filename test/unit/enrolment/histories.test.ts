@@ -5,6 +5,7 @@ import { base64, concatBytes, hex, unbase64 } from '../../../src/base/bytes.ts';
 import { purposeDigest } from '../../../src/evidence/anchor/statement.ts';
 import { pae } from '../../../src/evidence/batch/pae.ts';
 import { parsePolicy } from '../../../src/evidence/verify/policy.ts';
+import { believedLogs } from '../../../src/evidence/verify/trust.ts';
 import type { Envelope } from '../../../src/evidence/wire/envelope.ts';
 import { envelopeBytes } from '../../../src/evidence/wire/envelope.ts';
 import { SUCCESSOR_TYPE, successorEnvelope, successorPayload } from '../../../src/evidence/wire/successor.ts';
@@ -26,6 +27,7 @@ beforeAll(() => {
 afterAll(() => vendors.dir.remove());
 
 const GATEWAY = 'gw-0001';
+const EMPTY_ROOT = base64(nodeCrypto.sha256(new Uint8Array(0)));
 
 function statement(old: TestLogKey, next: TestLogKey): Uint8Array {
   return successorPayload({ gateway: GATEWAY, old: old.vkey.name, successor: next.vkey, cause: 'rotation' });
@@ -120,7 +122,7 @@ describe('a log that follows an enrolled one', () => {
       const changed = { ...sound, signatures: [{ keyid: signature?.keyid ?? '', sig }] };
       expect(await reasonOf(envelopeBytes(changed))).toBe('successor_signature');
     }
-    await revoke(decider, GATEWAY, first.vkey.name, { size: 0, root: base64(nodeCrypto.sha256(new Uint8Array(0))) });
+    await revoke(decider, GATEWAY, first.vkey.name, { size: 0, root: EMPTY_ROOT });
     expect(await reasonOf(envelopeBytes(sound))).toBe('successor_revoked');
   });
 
@@ -141,6 +143,37 @@ describe('a log that follows an enrolled one', () => {
     await choose(decider, GATEWAY, next.vkey.name);
     expect([...(await policy()).value.logs.keys()]).toEqual([first, next, after].map(({ vkey }) => vkey.name));
     await expect(choose(decider, GATEWAY, first.vkey.name)).rejects.toMatchObject({ code: 'USAGE' });
+  });
+
+  test('that was revoked while it was contested is revoked in the policy: its statement reaches others by other ways', async () => {
+    const { bench, box, first, next, policy, decider } = await scene();
+    const rival = testLogKey(GATEWAY, 3);
+    await bench.service.successor(envelopeBytes(byOldKey(first, next)));
+    await bench.service.successor(envelopeBytes(byAk(box, first, rival)));
+    await revoke(decider, GATEWAY, rival.vkey.name, { size: 0, root: EMPTY_ROOT });
+    const { value } = await policy();
+    expect([...value.logs.keys()]).toEqual([first.vkey.name, rival.vkey.name]);
+    const row = { vkey: rival.vkey, revokedAt: { size: 0, root: unbase64(EMPTY_ROOT) } };
+    expect(value.logs.get(rival.vkey.name)).toEqual(row);
+    expect(value.successors).toEqual([]);
+    // A reader who hears the rival's statement alone, over the network.
+    const heard = believedLogs(nodeCrypto, value, { statements: [byOldKey(first, rival)] });
+    expect(heard.logs.get(rival.vkey.name)).toMatchObject({ keyFrom: 'policy', revokedAt: row.revokedAt });
+  });
+
+  test('is one too many when they fill the history: what people decide keeps its room', async () => {
+    const { bench, first, state, decider } = await scene();
+    await bench.service.successor(envelopeBytes(byOldKey(first, testLogKey(GATEWAY, 2))));
+    const texts = await bench.store.read(GATEWAY);
+    const again = texts.at(-1) ?? '';
+    const filled = [...texts, ...new Array<string>(9_000 - texts.length).fill(again)];
+    const { read } = bench.store;
+    bench.store.read = async () => filled;
+    const more = await bench.service.successor(envelopeBytes(byOldKey(first, testLogKey(GATEWAY, 3))));
+    expect(more).toMatchObject({ ok: false, reason: 'history_full' });
+    bench.store.read = read.bind(bench.store);
+    await revoke(decider, GATEWAY, first.vkey.name, { size: 0, root: EMPTY_ROOT });
+    expect((await state()).logs.get(first.vkey.name)?.revoked).toBeDefined();
   });
 });
 
