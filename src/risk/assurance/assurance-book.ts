@@ -6,7 +6,7 @@
  * and kept; with other keys it is read anew. A log is judged again when anything was read, with all logs of its gateway.
  */
 import { sql } from 'kysely';
-import { concatBytes, hex, unhex, utf8, utf8Text } from '../../base/bytes.ts';
+import { concatBytes, equalBytes, hex, unhex, utf8, utf8Text } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { CustodyEvent } from '../../evidence/event/event.ts';
 import { rootOf } from '../../evidence/log/tree.ts';
@@ -46,6 +46,7 @@ interface LogRow {
   readonly held_first: number | null;
   readonly trust: string | null;
   readonly sealed: boolean | null;
+  readonly revoked_size: number | null;
   readonly why: string | null;
 }
 
@@ -65,6 +66,7 @@ interface Look {
   readonly from: number;
   readonly position: number;
   readonly heldFirst: number;
+  readonly revokedSize: number | undefined;
   readonly fresh: readonly { readonly n: number; readonly attested: Attested }[];
 }
 
@@ -77,6 +79,8 @@ export class AssuranceBook {
   /** Under which everything was looked at. */
   #policy: IntakePolicy | undefined;
   #newestTrust = 0;
+  /** Passed over because others look after them: whoever did may be gone before he has looked. */
+  readonly #owed = new Set<string>();
 
   constructor(parts: AssuranceParts) {
     this.#parts = parts;
@@ -88,9 +92,12 @@ export class AssuranceBook {
     const all = this.#policy !== policy;
     const { gateways, newest } = await this.#changed(all);
     let changed = 0;
-    for (const gateway of gateways) {
+    for (const gateway of gateways) this.#owed.add(gateway);
+    for (const gateway of this.#owed) {
       signal?.throwIfAborted();
-      if (this.#parts.isMine?.(gateway) !== false && (await this.refresh(gateway))) changed += 1;
+      if (this.#parts.isMine?.(gateway) === false) continue;
+      if (await this.refresh(gateway)) changed += 1;
+      this.#owed.delete(gateway);
     }
     this.#policy = policy;
     this.#newestTrust = newest;
@@ -122,7 +129,8 @@ export class AssuranceBook {
       const row = rows[i];
       const { sealed, why } = sealing(look.believed);
       const isRead = row?.position === look.position && row.trust === look.trust;
-      return isRead && row.sealed === sealed && row.why === why;
+      const isRevoked = (row?.revoked_size ?? undefined) === look.revokedSize;
+      return isRead && isRevoked && row.sealed === sealed && row.why === why;
     };
     if (looks.every(isKnown)) return false;
     await this.#keep(gateway, looks);
@@ -149,7 +157,16 @@ export class AssuranceBook {
       trx
         .selectFrom('custody.log as l')
         .leftJoin('custody.assurance as a', 'a.origin', 'l.origin')
-        .select(['l.origin', 'l.positions', 'a.position', 'a.held_first', 'a.trust', 'a.sealed', 'a.why'])
+        .select([
+          'l.origin',
+          'l.positions',
+          'a.position',
+          'a.held_first',
+          'a.trust',
+          'a.sealed',
+          'a.revoked_size',
+          'a.why',
+        ])
         .where('l.gateway', '=', gateway)
         .orderBy('l.origin')
         .execute(),
@@ -162,7 +179,8 @@ export class AssuranceBook {
     const isSame = row.trust === trust;
     const from = isSame ? (row.position ?? 0) : 0;
     const keys = believed && anchorTrustOf(this.#parts.crypto, believed);
-    const base = { origin, trust, believed, from, position: positions, fresh: [] };
+    const revokedSize = await this.#revokedSize(origin, believed);
+    const base = { origin, trust, believed, from, position: positions, revokedSize, fresh: [] };
     let heldFirst = isSame ? (row.held_first ?? 0) : 0;
     if (keys === undefined) return { ...base, heldFirst };
     const fresh: { n: number; attested: Attested }[] = [];
@@ -229,6 +247,7 @@ export class AssuranceBook {
             trust: '',
             sealed: false,
             anchored_size: 0,
+            revoked_size: null,
             refuted: null,
             why: '',
             tenant,
@@ -242,7 +261,7 @@ export class AssuranceBook {
 
   /** Everything that was ever read of it under these keys. */
   async #keptOf(look: Look, logs: readonly HeldLog[]): Promise<KeptLog> {
-    const { origin, trust, believed, heldFirst } = look;
+    const { origin, trust, believed, heldFirst, revokedSize } = look;
     const segment = logs.find((log) => log.origin === origin)?.segments.at(-1);
     const end = segment?.end.size ?? 0;
     const first = Math.min(end, Math.max(heldFirst, segment?.first ?? 0));
@@ -265,12 +284,13 @@ export class AssuranceBook {
       }
       attested.push({ ...one, anchors });
     }
-    return { origin, trust, believed, held: { first, end }, attested };
+    const held = { first, end };
+    return { origin, trust, believed, held, attested, ...(revokedSize !== undefined && { revokedSize }) };
   }
 
   async #note(proved: readonly Proved[], looks: readonly Look[]): Promise<void> {
     await this.#parts.database.as('custody', async (trx) => {
-      for (const { origin, sealed, anchoredSize, refuted, why } of proved) {
+      for (const { origin, sealed, anchoredSize, revokedSize, refuted, why } of proved) {
         const look = looks.find((each) => each.origin === origin);
         if (look === undefined) continue;
         await trx
@@ -281,6 +301,7 @@ export class AssuranceBook {
             trust: look.trust,
             sealed,
             anchored_size: anchoredSize,
+            revoked_size: revokedSize ?? null,
             refuted: refuted ?? null,
             why,
           })
@@ -288,6 +309,13 @@ export class AssuranceBook {
           .execute();
       }
     });
+  }
+
+  /** Where the stored tree is not the one that the revocation names, nothing of it counts. */
+  async #revokedSize(origin: string, believed: BelievedLog | undefined): Promise<number | undefined> {
+    const at = believed?.revokedAt;
+    const root = at && (await this.#rootAt(origin, at.size));
+    return root === undefined || equalBytes(root, at?.root ?? root) ? at?.size : 0;
   }
 
   async #rootAt(origin: string, size: number): Promise<Uint8Array | undefined> {

@@ -16,6 +16,8 @@ export interface KeptLog {
   readonly trust: string;
   readonly believed: BelievedLog | undefined;
   readonly held: HeldRange;
+  /** See `Proved`. */
+  readonly revokedSize?: number;
   readonly attested: readonly Attested[];
 }
 
@@ -25,6 +27,8 @@ export interface Proved {
   readonly sealed: boolean;
   /** Entries below are inside a verified anchored checkpoint. */
   readonly anchoredSize: number;
+  /** The policy revoked the key: entries from here on are not known to be the gateway's. */
+  readonly revokedSize?: number;
   readonly refuted?: string;
   /** Why the level is not higher. */
   readonly why: string;
@@ -36,8 +40,12 @@ export function proveLogs(logs: readonly KeptLog[]): readonly Proved[] {
   return [...byTrust].flatMap(([trust, group]) => (trust === '' ? group.map(unanchored) : proveHistory(group)));
 }
 
-function unanchored({ origin, believed }: KeptLog): Proved {
-  return { origin, anchoredSize: 0, ...sealing(believed) };
+function unanchored(log: KeptLog): Proved {
+  return { origin: log.origin, anchoredSize: 0, ...revoking(log), ...sealing(log.believed) };
+}
+
+function revoking({ revokedSize }: KeptLog): Pick<Proved, 'revokedSize'> {
+  return revokedSize === undefined ? {} : { revokedSize };
 }
 
 function proveHistory(group: readonly KeptLog[]): readonly Proved[] {
@@ -45,12 +53,13 @@ function proveHistory(group: readonly KeptLog[]): readonly Proved[] {
   const { findings, clearedFrom = Number.POSITIVE_INFINITY } = judgeContinuity(histories);
   const refuted = refutedBy(findings)?.detail;
   const anchors = histories.flatMap((history) => history.anchors);
-  return group.map(({ origin, believed }) => {
+  return group.map((log) => {
+    const { origin, believed } = log;
     const counted = anchors.filter(
       (anchor) => anchor.origin === origin && anchor.tree === 'same' && anchor.counter < clearedFrom,
     );
     const anchoredSize = Math.max(0, ...counted.map(({ size }) => size));
-    return { origin, anchoredSize, ...(refuted !== undefined && { refuted }), ...sealing(believed) };
+    return { origin, anchoredSize, ...(refuted !== undefined && { refuted }), ...revoking(log), ...sealing(believed) };
   });
 }
 
@@ -69,6 +78,7 @@ function historyOf({ origin, held, attested }: KeptLog): LogHistory {
 /** What the key of a log is worth without any anchor. */
 export function sealing(log: BelievedLog | undefined): Pick<Proved, 'sealed' | 'why'> {
   if (log === undefined) return { sealed: false, why: 'A1: the policy does not name this log' };
+  if (log.disputed === true) return { sealed: false, why: 'A1: two statements name this log and another for one log' };
   const anchors = { found: 0, verified: 0, size: 0, refused: [], continuity: [] };
   // The verifier's own words about the key; what anchors add is known here.
   const { level, whyNotHigher } = assuranceOf({ log, anchors, receipts: [], first: 0, end: 0, tailAllowed: true });

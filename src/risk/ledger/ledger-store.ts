@@ -159,7 +159,7 @@ export class LedgerStore {
       .selectFrom('m')
       .innerJoin('custody.entry as e', (join) => join.onRef('e.origin', '=', 'm.origin').onRef('e.n', '=', 'm.n'))
       .leftJoin('custody.assurance as a', 'a.origin', 'm.origin')
-      .select(['e.origin', 'e.n', 'e.leaf', 'm.gateway', 'a.sealed', 'a.anchored_size', 'a.refuted'])
+      .select(['e.origin', 'e.n', 'e.leaf', 'm.gateway', 'a.sealed', 'a.anchored_size', 'a.revoked_size', 'a.refuted'])
       .select((eb) =>
         eb
           .exists(eb.selectFrom('custody.fork as f').select('f.digest').whereRef('f.origin', '=', 'm.origin'))
@@ -171,7 +171,7 @@ export class LedgerStore {
       const event = leaf === null ? undefined : eventOf(leaf);
       const named = parseOrigin(origin);
       if (event === undefined || !named.ok) return [];
-      const level = higher(provedLevel(n, proof), this.#parts.levelOf(gateway));
+      const level = isRevoked(n, proof) ? 'A0' : higher(provedLevel(n, proof), this.#parts.levelOf(gateway));
       const clock = this.#parts.assumptionOf?.(gateway)?.clock;
       const ref = `${origin}#${n}`;
       const entry = { kind: 'entry', ref, gateway, log: named.value.number, n, event, level } as const;
@@ -184,6 +184,7 @@ export class LedgerStore {
 interface Proof {
   readonly sealed: boolean | null;
   readonly anchored_size: number | null;
+  readonly revoked_size: number | null;
   readonly refuted: string | null;
 }
 
@@ -193,6 +194,11 @@ type ProvedLevel = Exclude<LedgerEntry['level'], 'unsigned'>;
 function provedLevel(n: number, { sealed, anchored_size }: Proof): ProvedLevel {
   if (sealed !== true) return 'A0';
   return n < (anchored_size ?? 0) ? 'A2' : 'A1';
+}
+
+/** Above its revocation a key proves nothing, whatever settings say of the gateway. */
+function isRevoked(n: number, { revoked_size }: Proof): boolean {
+  return revoked_size !== null && n >= revoked_size;
 }
 
 /** An operator's word counts where it says more than what is proved; decisions name it. */

@@ -10,6 +10,7 @@ import { caseworkMigration } from './migrations/m0003-casework.ts';
 import { sourcesMigration } from './migrations/m0004-sources.ts';
 import { leasesMigration } from './migrations/m0005-leases.ts';
 import { ratesMigration } from './migrations/m0006-rates.ts';
+import { revokedMigration } from './migrations/m0007-revoked.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -20,6 +21,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0004_sources': sourcesMigration,
   '0005_leases': leasesMigration,
   '0006_rates': ratesMigration,
+  '0007_revoked': revokedMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {

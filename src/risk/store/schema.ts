@@ -294,6 +294,8 @@ export interface AssuranceTable extends Owned {
   trust: string;
   sealed: boolean;
   anchored_size: number;
+  /** Entries from here on count for nothing more than a software key's; null while the key is not revoked. */
+  revoked_size: number | null;
   refuted: string | null;
   why: string;
 }

@@ -2,7 +2,9 @@
 import { PGlite } from '@electric-sql/pglite';
 import { Kysely } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { attestedSuccessor, successorDigest } from '../../../src/evidence/wire/attested-successor.ts';
 import { formatEnvelope } from '../../../src/evidence/wire/envelope.ts';
+import { successorPayload } from '../../../src/evidence/wire/successor.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { AssuranceBook } from '../../../src/risk/assurance/assurance-book.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
@@ -12,7 +14,8 @@ import { migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { PgliteDialect } from '../../../src/risk/store/pglite-dialect.ts';
 import type { Database } from '../../../src/risk/store/schema.ts';
-import { AnchoredLog, policyFor } from '../../support/anchored-log.ts';
+import { formatAttest } from '../../../src/tpm2/attest.ts';
+import { AnchoredLog, policyFor, vkeyText } from '../../support/anchored-log.ts';
 import { EMPTY_CUSTODY } from '../../support/breaking-database.ts';
 import { TestEnroller } from '../../support/test-enrolments.ts';
 import { fill } from '../../support/test-events.ts';
@@ -67,8 +70,8 @@ function story(seed = 'assurance'): AnchoredLog {
 }
 
 /** Levels of the entries that name the parcel, by index. */
-async function levels(): Promise<Readonly<Record<string, string>>> {
-  const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A0' });
+async function levels(said: 'A0' | 'A2' = 'A0'): Promise<Readonly<Record<string, string>>> {
+  const ledger = new LedgerStore({ database, ...owner, levelOf: () => said });
   await ledger.catchUp();
   const { facts } = await ledger.ledger(PARCEL.ref, Date.UTC(2026, 10, 23));
   const signals = [...facts.forward.signals, ...facts.return.signals];
@@ -138,6 +141,68 @@ describe('the level of an entry', () => {
       await book.catchUp();
       expect(await levels()).toEqual({ 7: level });
     }
+  });
+
+  test('is A0 from the size on at which the key was revoked, whatever is said of the gateway', async () => {
+    const log = story();
+    await keep(log, 0, 12);
+    const empty = Buffer.from(nodeCrypto.sha256(new Uint8Array())).toString('base64');
+    const at = (size: number) => ({ size, root: Buffer.from(log.checkpoint(size).root).toString('base64') });
+    for (const [revoked, level] of [
+      [at(7), 'A0'],
+      [at(8), 'A2'],
+      [{ size: 8, root: empty }, 'A0'],
+      [{ size: 0, root: empty }, 'A0'],
+      [{ size: 40, root: empty }, 'A2'],
+    ] as const) {
+      policy = policyFor(log, { ...log.tpm.policy, revoked });
+      await book.catchUp();
+      expect(await levels(level === 'A0' ? 'A2' : 'A0')).toEqual({ 7: level });
+    }
+  });
+
+  test('is A0 while two statements name successors of one log, and the policy does not say which one is the gateway', async () => {
+    const log = story('branch');
+    const old = new AnchoredLog('before', undefined, 2).opened();
+    policy = policyOf([], { logs: [{ vkey: vkeyText(old), ...log.tpm.policy }] });
+    await keep(log, 0, 12);
+    const say = (next: AnchoredLog) => {
+      const payload = successorPayload({
+        gateway: 'gw-0001',
+        old: old.origin,
+        successor: next.vkey,
+        cause: 'rotation',
+      });
+      const pcrs = { selections: [{ hash: 11, bitmap: Uint8Array.of(255, 0, 0) }], pcrDigest: new Uint8Array(32) };
+      const attest = log.tpm.attest(successorDigest(nodeCrypto, payload), { kind: 'quote', ...pcrs });
+      const quote = log.tpm.sign(formatAttest(attest));
+      const envelope = attestedSuccessor(nodeCrypto, payload, log.tpm.ak.spki, quote);
+      return store.saveTrust('gw-0001', { kind: 'successor', old: old.origin, statement: formatEnvelope(envelope) });
+    };
+    await say(log);
+    await book.catchUp();
+    expect(await levels()).toEqual({ 7: 'A2' });
+    await say(new AnchoredLog('rival', log.tpm, 3));
+    await book.catchUp();
+    expect(await row()).toMatchObject({ why: expect.stringContaining('two statements') });
+    expect(await levels()).toEqual({ 7: 'A0' });
+  });
+
+  test('follows the policy also of a gateway that another receiver had when it changed', async () => {
+    const log = story();
+    await keep(log, 0, 12);
+    let isMine = true;
+    const parts = { database, store, crypto: nodeCrypto, ...owner, policy: () => policy, isMine: () => isMine };
+    const taking = new AssuranceBook(parts);
+    policy = policyFor(log);
+    await taking.catchUp();
+    expect(await levels()).toEqual({ 7: 'A2' });
+    isMine = false;
+    policy = policyFor(log, {});
+    expect(await taking.catchUp()).toBe(0);
+    isMine = true;
+    expect(await taking.catchUp()).toBe(1);
+    expect(await levels()).toEqual({ 7: 'A0' });
   });
 
   test('comes from an enrolment record of a service of the policy', async () => {
