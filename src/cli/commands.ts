@@ -90,6 +90,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/status.ts')).statusCommand,
   },
   {
+    name: 'doctor',
+    summary: 'Find what is wrong with this box, and say how to mend it',
+    positionals: [],
+    options: { config: CONFIG, json: JSON_OUT },
+    details:
+      'Looks at settings, ports, clock, TPM, disk, key files, broker and receipts; changes nothing, and runs without settings, too. Run it as the user of the daemon.\nExit code 0: sound. 1: something needs a hand.',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
+  {
     name: 'tail',
     summary: 'Print entries as they become durable',
     positionals: [],

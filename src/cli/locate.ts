@@ -47,7 +47,7 @@ export async function whenNoGateway<T>(asked: Promise<T>, offline: () => Promise
 }
 
 /** Nobody serves the socket; anything else (no permission, an answer cut short) is for the caller to know. */
-function isNobodyThere(cause: unknown): boolean {
+export function isNobodyThere(cause: unknown): boolean {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
   return code === 'ENOENT' || code === 'ECONNREFUSED';
 }
