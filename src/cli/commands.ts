@@ -85,8 +85,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'status',
     summary: 'Show how the running gateway fares: devices, journal, receipts',
     positionals: [],
-    options: { config: CONFIG, json: JSON_OUT },
-    details: 'Exit code 0: receipts move. 69: the gateway runs, but something of it stands still, or it does not run.',
+    options: {
+      config: CONFIG,
+      watch: { type: 'boolean', short: 'w', help: 'look again every second, in place, until interrupted' },
+      json: JSON_OUT,
+    },
+    details:
+      'Exit code 0: receipts move. 69: the gateway runs, but something of it stands still, or it does not run. With --watch 0, once it is interrupted; a gateway that is away or starts anew is waited for.',
     load: async () => (await import('./commands/status.ts')).statusCommand,
   },
   {

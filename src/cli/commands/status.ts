@@ -3,8 +3,20 @@ import { ERRORS } from '../../base/errors.ts';
 import type { GatewayStatus } from '../../edge/gateway/status.ts';
 import type { CommandRun } from '../command.ts';
 import { askGateway, gatewaySettings } from '../locate.ts';
+import { terminalOf, watchStatus } from '../watch-status.ts';
 
 export const statusCommand: CommandRun = async (args, io) => {
+  if (args.flag('watch')) {
+    const settings = gatewaySettings(args);
+    const ask = () => askGateway(settings, io, { verb: 'status' }) as Promise<GatewayStatus>;
+    return watchStatus({
+      ask,
+      describe: describeStatus,
+      json: args.flag('json'),
+      io,
+      screen: terminalOf(process.stdout),
+    });
+  }
   const status = (await askGateway(gatewaySettings(args), io, { verb: 'status' })) as GatewayStatus;
   if (args.flag('json')) io.out(JSON.stringify(status));
   else for (const line of describeStatus(status)) io.out(line);

@@ -3,6 +3,7 @@
  * that it throws nobody out, has no will and subscribes to nothing; where the running gateway is connected none is made.
  */
 import type { TLSSocket } from 'node:tls';
+import { within } from '../../base/abort.ts';
 import { messageOf } from '../../base/errors.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
@@ -61,7 +62,7 @@ function describeFiles(mqtt: MqttSettings): string {
 function checkCertificate(address: BrokerAddress, files: CredentialFiles, signal: AbortSignal): Promise<Check> {
   const name = 'broker-certificate';
   return new Promise((resolve) => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(REACH_LIMIT_MS)]);
+    const limit = within(REACH_LIMIT_MS, signal);
     const socket = openSocket(address, files) as TLSSocket;
     const end = (check: Check): void => {
       limit.removeEventListener('abort', abort);
@@ -123,7 +124,7 @@ function login(
   signal: AbortSignal,
 ): Promise<Result<true, 'refused' | 'failed'>> {
   return new Promise((resolve) => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(LOGIN_LIMIT_MS)]);
+    const limit = within(LOGIN_LIMIT_MS, signal);
     let accepted = false;
     const session = new MqttSession({
       socket: openSocket(address, files),

@@ -1,4 +1,5 @@
 /** The TPM of the settings: whether it answers, whose it is, and whether it refuses authorisations for now. */
+import { within } from '../../base/abort.ts';
 import type { GatewaySettings } from '../../edge/gateway/settings.ts';
 import type { GatewayStatus } from '../../edge/gateway/status.ts';
 import { showTpm, type TpmShown } from '../../edge/gateway/tpm-acts.ts';
@@ -30,10 +31,7 @@ export async function checkTpm({ keys, whole, status }: TpmSubject, signal: Abor
   // A simulated TPM serves one client, and the running gateway is it.
   if (keys.tpm.device === undefined && status?.tpm !== undefined) return fromStatus(status.tpm);
   try {
-    return fromTpm(
-      await showTpm(whole, AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)])),
-      keys.tpm.device === undefined,
-    );
+    return fromTpm(await showTpm(whole, within(LIMIT_MS, signal)), keys.tpm.device === undefined);
   } catch (error) {
     return faultOf('tpm', error);
   }

@@ -1,5 +1,6 @@
 /** Whether a TCP port answers, within a time, and what to do when it does not. */
 import { connect } from 'node:net';
+import { within } from '../../base/abort.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 
 export type ReachReason = 'refused' | 'name' | 'silent' | 'network';
@@ -17,7 +18,7 @@ export function reachTcp(
   signal: AbortSignal,
 ): Promise<Result<true, ReachReason>> {
   return new Promise((resolve) => {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
+    const limit = within(limitMs, signal);
     const socket = connect({ host, port, noDelay: true });
     const end = (result: Result<true, ReachReason>): void => {
       limit.removeEventListener('abort', abort);
