@@ -91,7 +91,7 @@ static int keep(lkw_device *device, const lkw_kept *kept)
     return 0;
 }
 
-/* A session in which nothing sound came for a minute is over, whether or not anybody speaks (section 1). */
+/* A session in which no new request came for a minute is over, whether or not anybody speaks (section 1). */
 void lkw_tick(lkw_device *device, uint32_t uptime_ms)
 {
     if (device->in_session && uptime_ms - device->heard_at > LKW_SESSION_IDLE_MS) {
@@ -529,8 +529,8 @@ static size_t take_sealed(lkw_device *device, const lkw_frame *frame, uint32_t u
         return 0;
     }
     if (frame->number == device->number && frame->number != 0 && lkw_differ(mark, device->mark, 8) == 0) {
+        /* Anybody can say it again, so it keeps no session alive (PROTOCOL.md section 1). */
         device->counts[LKW_COUNT_REPEATED]++;
-        device->heard_at = uptime_ms;
         *answer = device->answer;
         return device->answer_size;
     }

@@ -256,6 +256,21 @@ test('a request that is held back for 49 days finds no session, although uptimes
   expect((await device.counts())['noSession']).toBe(1);
 });
 
+test('a session cannot be kept alive by repeating its last request until uptimes begin anew', async () => {
+  const last = gateway.ask(POLL, pollBody(0));
+  gateway.hear(await device.hear(last));
+  const held = gateway.ask(OPEN, opening(device.nowMs + 2_000));
+  // The gateway is cut off; somebody who recorded it says the same again, each time within a minute.
+  device.nowMs += 59_000;
+  expect((await device.hear(last)).length).toBeGreaterThan(0);
+  device.nowMs += 59_000;
+  expect((await device.hear(last)).length).toBe(0);
+  device.nowMs = 2 ** 31 + 5_000;
+  expect((await device.hear(held)).length).toBe(0);
+  expect(await device.ask('fired')).toBe('fired 0');
+  expect(await device.counts()).toMatchObject({ repeated: 1, noSession: 2 });
+});
+
 test('a device whose challenges are used up gives none again until it starts anew', async () => {
   await device.ask('challenges 4294967294');
   const last = await device.hear(gateway.hello());
