@@ -45,17 +45,17 @@ function deviceSettings(more: object = {}) {
   return latchkeySettings.parse({ driver: 'latchkey', name: 'bank', channels: 12, key_file: keyFile(), ...more });
 }
 
-async function pair(code?: string) {
+async function pair(code?: string, breaking?: AbortController) {
   const parsed = code === undefined ? undefined : parsePairingCode(code);
   if (parsed?.ok === false) throw new Error(parsed.detail);
-  const signal = AbortSignal.timeout(60_000);
+  const signal = breaking?.signal ?? AbortSignal.timeout(60_000);
   const parts = {
     port: portOf(new MemoryMetrics()),
     baud: BAUD,
     marginMs: 200,
     scheduler,
     signal,
-    say: () => undefined,
+    say: () => breaking?.abort(),
   };
   return pairDevice({ ...parts, settings: deviceSettings() }, parsed?.value);
 }
@@ -106,6 +106,18 @@ describe('pairing', () => {
       mode: 0o600,
     });
     expect((await pair(locker.pairingCode)).key).toBeGreaterThan(3);
+  });
+
+  test('a rotation that was cut when the device had its next key, and is cut once more, leaves a key that both have', async () => {
+    await pair(locker.pairingCode);
+    const first = JSON.parse(readFileSync(keyFile(), 'utf8')) as { current: object };
+    await pair();
+    const second = JSON.parse(readFileSync(keyFile(), 'utf8')) as { current: object };
+    // As before the last step: the device has forgotten the first key, the file has not.
+    writeFileSync(keyFile(), JSON.stringify({ ...first, next: second.current }));
+    // Broken off between the file and SET_KEY.
+    await expect(pair(undefined, new AbortController())).rejects.toThrow('broken off');
+    expect(await pair()).toMatchObject({ key: 4 });
   });
 
   test('names who is there when the device of the label is not', async () => {

@@ -86,9 +86,9 @@ class Pairing {
     const before = known !== undefined && same(known.identity, identity) ? known : undefined;
     if (code === undefined && before !== undefined) {
       // A rotation that was cut may have reached the device.
-      const boot = await this.#openKnown(party, before);
+      const { keys, boot } = await this.#openKnown(party, before);
       say('session opened with the key in use');
-      return this.#giveKey(party, atBoot(before, boot));
+      return this.#giveKey(party, atBoot(keys, boot));
     }
     if (code === undefined)
       throw new LatchkeyError('KEY_LOST', `${settings.key_file} holds the keys of another device`);
@@ -97,14 +97,15 @@ class Pairing {
     return this.#giveKey(party, atBoot(before ?? { identity, boot: 0 }, boot));
   }
 
-  async #openKnown(party: Party, keys: DeviceKeys): Promise<number> {
-    const { current, next } = keys;
+  async #openKnown(party: Party, keys: DeviceKeys): Promise<{ readonly keys: DeviceKeys; readonly boot: number }> {
+    const { current, next, ...known } = keys;
     if (next !== undefined) {
       const outcome = await this.#greet(party, next);
-      if (outcome.kind === 'opened') return outcome.boot;
+      // The device forgot the key before with this session: the only one that it has must not be written over by another next one.
+      if (outcome.kind === 'opened') return { keys: { ...known, current: next }, boot: outcome.boot };
     }
     if (current === undefined) throw new LatchkeyError('KEY_LOST', `${this.#parts.settings.key_file} holds no key`);
-    return this.#openWith(party, current);
+    return { keys, boot: await this.#openWith(party, current) };
   }
 
   async #openWith(party: Party, key: WireKey): Promise<number> {
@@ -156,9 +157,10 @@ class Pairing {
     }
     say(`found ${hex(identity)} at address ${here.address}`);
     if (here.address === settings.address) return;
-    const line = lineOf(openContent(false, ADDRESS_ALL, OPEN_TYPES.ASSIGN, assignBody(identity, settings.address)));
+    const asked = assignBody(identity, settings.address);
+    const line = lineOf(openContent(false, ADDRESS_ALL, OPEN_TYPES.ASSIGN, asked));
     const { frames } = await this.#shout(line);
-    if (!frames.some((frame) => !frame.sealed && frame.type === OPEN_TYPES.ASSIGNED)) {
+    if (!frames.some((frame) => !frame.sealed && frame.type === OPEN_TYPES.ASSIGNED && same(frame.body, asked))) {
       throw new LatchkeyError(
         'PORT_UNAVAILABLE',
         `${hex(identity)} did not take address ${settings.address}: try again`,
