@@ -24,7 +24,7 @@ import { Alarms } from './alarms.ts';
 import { INTAKE_LIMITS, type IntakeContext, type IntakeLimits } from './context.ts';
 import { GatewayIntake } from './gateway-intake.ts';
 import type { LogIntake } from './log-intake.ts';
-import { Mailbox } from './mailbox.ts';
+import { Mailbox, Turns } from './mailbox.ts';
 import type { Outcome } from './outcome.ts';
 import { ParkingTotal } from './parking.ts';
 import { type IntakeLink, Publisher } from './publisher.ts';
@@ -78,6 +78,7 @@ export class Intake {
   readonly #writer: Writer;
   readonly #publisher: Publisher;
   readonly #gateways = new Map<string, Tracked>();
+  readonly #turns = new Turns();
   #policy: IntakePolicy;
   /** Gateways that policy or store know. */
   #known = new Set<string>();
@@ -286,7 +287,7 @@ export class Intake {
   }
 
   #fresh(gateway: string): Tracked {
-    const tracked = { intake: new GatewayIntake(this.#context, gateway), mailbox: new Mailbox() };
+    const tracked = { intake: new GatewayIntake(this.#context, gateway), mailbox: new Mailbox(this.#turns) };
     this.#gateways.set(gateway, tracked);
     return tracked;
   }
