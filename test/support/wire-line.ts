@@ -47,6 +47,7 @@ export function startLine(
   devices: readonly LatchkeySettings[],
   marginMs = 200,
   wallMs?: () => number,
+  recorded?: () => Promise<void>,
 ): RunningLine {
   const readings: Reading[] = [];
   const metrics = new MemoryMetrics();
@@ -62,6 +63,7 @@ export function startLine(
         clock: { src: wallMs === undefined ? ('none' as const) : ('ntp' as const) },
       }),
     },
+    ...(recorded !== undefined && { recorded }),
     scheduler,
     logger,
     metrics,

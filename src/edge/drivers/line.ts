@@ -12,6 +12,11 @@ export interface LineParts {
   /** Not started; the line starts and closes it. */
   readonly port: Port;
   readonly sink: ReadingSink;
+  /**
+   * Resolves when whatever `sink` took before is in the journal for good, rejects when it could not be recorded: for devices that keep
+   * an event until it is acknowledged. Absent where nothing is recorded.
+   */
+  readonly recorded?: (signal: AbortSignal) => Promise<void>;
   readonly observer: Observer;
   readonly scheduler: Scheduler;
   readonly logger: Logger;

@@ -133,7 +133,7 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     undo.push(() => watch.stop());
     const sink = facts.counting(taker);
     undo.push(() => access?.stop());
-    lines = parts.makeLines?.(sink, observer) ?? createLines(parts, sink, observer);
+    lines = parts.makeLines?.(sink, observer) ?? createLines(parts, sink, observer, journal.appender);
     undo.push(() => stopLines(lines));
     for (const line of lines) line.start();
     photos?.start(sink, keeper);

@@ -1,5 +1,6 @@
 /** The lines of the settings: a port and the devices on it. */
 import { assert } from '../../base/assert.ts';
+import type { Appender } from '../contracts/appender.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { ReadingSink } from '../contracts/reading.ts';
 import { createLine } from '../drivers/create-line.ts';
@@ -10,13 +11,19 @@ import { createPort } from '../ports/create-port.ts';
 import type { GatewayParts } from './gateway.ts';
 import type { GatewaySettings } from './settings.ts';
 
-export function createLines(parts: GatewayParts, sink: ReadingSink, observer: Observer): readonly Line[] {
+export function createLines(
+  parts: GatewayParts,
+  sink: ReadingSink,
+  observer: Observer,
+  appender: Pick<Appender, 'flush'>,
+): readonly Line[] {
   // Ports and lines say in each line of theirs which port it is about.
   const { settings, scheduler, logger, metrics } = parts;
+  const recorded = (signal: AbortSignal): Promise<void> => appender.flush(signal);
   return settings.ports.map((entry) => {
     const baud = baudOf(entry);
     const port = createPort({ settings: entry, baudDefault: baud, scheduler, logger, metrics });
-    return createLine({ port, settings: entry, baud, sink, observer, scheduler, logger, metrics });
+    return createLine({ port, settings: entry, baud, sink, recorded, observer, scheduler, logger, metrics });
   });
 }
 

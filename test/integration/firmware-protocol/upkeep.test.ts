@@ -107,6 +107,42 @@ test('as many events as the device dropped are told as lost, also those of a tim
   expect(missing(third)).toBe(0);
 });
 
+test('an event is acknowledged when it is recorded and not before, is told once, and again after a power cut before that', async () => {
+  let isRecorded = false;
+  const recorded = (): Promise<void> =>
+    isRecorded ? Promise.resolve() : Promise.reject(new Error('the disk is away'));
+  const begin = (): RunningLine => startLine(hub.path, [settings()], 200, undefined, recorded);
+  const scans = ({ readings }: RunningLine): number => readings.filter(({ kind }) => kind === 'scan').length;
+  const polls = (of: RunningLine): number => of.readings.filter(({ kind }) => kind === 'board').length;
+  const polledOn = (of: RunningLine): Promise<void> => {
+    const from = polls(of);
+    return until('it is polled on', () => polls(of) > from + 3);
+  };
+  const first = begin();
+  running = first;
+  await until('it is polled', () => polls(first) > 0);
+  locker.hands('scan ]C0 ABC-1');
+  await until('it is told', () => scans(first) > 0);
+  // The device says it in each answer meanwhile.
+  await polledOn(first);
+  expect(scans(first)).toBe(1);
+  expect(missing(first)).toBe(0);
+  // As after a power cut: whatever was in memory is gone.
+  await first.line.stop();
+  const second = begin();
+  running = second;
+  await until('it is told again', () => scans(second) > 0);
+  isRecorded = true;
+  await polledOn(second);
+  await second.line.stop();
+  const third = begin();
+  running = third;
+  await until('it is polled', () => polls(third) > 0);
+  await polledOn(third);
+  expect(scans(third)).toBe(0);
+  expect(missing(third)).toBe(0);
+});
+
 test('a door of a line on which a device is being paired is not opened late, but refused', async () => {
   const { line } = await start();
   const signal = AbortSignal.timeout(60_000);

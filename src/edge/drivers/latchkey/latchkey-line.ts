@@ -109,6 +109,7 @@ export class LatchkeyLine implements Line {
             const hasItems = device.capabilities?.features.includes('occupancy') === true;
             entry.readings.take(polled, { observed, askedUpMs }, hasItems);
           },
+          recorded: () => parts.recorded?.(this.#abort.signal) ?? Promise.resolve(),
           collides: (_device, identity) => this.#collides(entry, identity),
         },
         { monotonicMs: now, wallMs: () => knownWallMs(parts.observer.observe()) },

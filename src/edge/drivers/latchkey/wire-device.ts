@@ -58,6 +58,8 @@ export interface WireDeviceListener {
   /** The device heard what nobody here had said. */
   attacked(device: WireDevice, what: DeviceAttack): void;
   polled(device: WireDevice, polled: Polled, askedAtMs: number): void;
+  /** Resolves when all that was polled is in the journal for good; rejects when it is not, or not yet. */
+  recorded(): Promise<void>;
   /** Every answer of its address was damaged: whether two devices on the line have it. */
   collides(device: WireDevice, identity: Uint8Array): Promise<boolean>;
 }
@@ -70,8 +72,11 @@ export class WireDevice {
   #party: Party | undefined;
   #keys: DeviceKeys | undefined;
   #capabilities: Capabilities | undefined;
-  /** The newest event that was handed on. */
+  /** The newest event that was handed on: one that comes again is no news. */
+  #taken = 0;
+  /** The newest one that is in the journal for good. Until then the device keeps it, and tells it again after a power cut here. */
   #acknowledged = 0;
+  #isKeeping = false;
   /** The newest number that came, or is known to be lost. */
   #accounted = 0;
   /** False before the first poll: what was acknowledged before this gateway started is not missing. */
@@ -216,6 +221,7 @@ export class WireDevice {
     if (this.#boot !== 0 && boot !== this.#boot)
       this.#listener.failed(this, 'reset', `boot ${boot} after ${this.#boot}`);
     if (boot !== this.#boot) {
+      this.#taken = 0;
       this.#acknowledged = 0;
       this.#accounted = 0;
     }
@@ -285,13 +291,32 @@ export class WireDevice {
       this.#fail('wrong_channels', `it has ${polled.doors.length} channels`);
       return;
     }
-    const fresh = polled.events.filter(({ number }) => number > this.#acknowledged);
+    const fresh = polled.events.filter(({ number }) => number > this.#taken);
     const missing = missingOf(this.#accounted, fresh, polled);
     if (missing > 0 && this.#isCounting && !(await this.#keepUp(() => this.#upkeep.jumped(missing)))) return;
     this.#isCounting = true;
-    this.#acknowledged = fresh.at(-1)?.number ?? this.#acknowledged;
-    this.#accounted = polled.more ? this.#acknowledged : polled.nextEvent - 1;
+    this.#taken = fresh.at(-1)?.number ?? this.#taken;
+    // An answer full of what is not acknowledged yet says nothing of what comes after it.
+    this.#accounted = Math.max(this.#accounted, polled.more ? this.#taken : polled.nextEvent - 1);
     this.#listener.polled(this, { ...polled, events: fresh }, askedAtMs);
+    this.#keep();
+  }
+
+  /** Nobody waits for it: what is not recorded at the next poll comes again, and is tried again. */
+  #keep(): void {
+    if (this.#isKeeping || this.#acknowledged >= this.#taken) return;
+    const boot = this.#boot;
+    const taken = this.#taken;
+    this.#isKeeping = true;
+    this.#listener
+      .recorded()
+      .then(() => {
+        if (boot === this.#boot) this.#acknowledged = taken;
+      })
+      .catch(() => undefined)
+      .finally(() => {
+        this.#isKeeping = false;
+      });
   }
 
   /** False when the session ended over it. */
