@@ -13,6 +13,7 @@ import { formatVkey } from '../../../src/evidence/log/note.ts';
 import { partitionOf } from '../../../src/evidence/wire/topics.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
+import type { IntakeStore } from '../../../src/risk/intake/store.ts';
 import { openWitnessKey } from '../../../src/risk/intake/witness-key.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { startLatchkey } from '../../support/child.ts';
@@ -23,11 +24,12 @@ import type { TestLog } from '../../support/test-log.ts';
 import { until } from '../../support/until.ts';
 import { grow, newLog } from '../../unit/intake/events.ts';
 import { Harness, policyFor } from '../../unit/intake/harness.ts';
-import { gatewayOf, Herd } from './herd.ts';
+import { gatewayOf, HERD_BATCH, Herd } from './herd.ts';
 
 const LEASE_S = 2;
 const START_LIMIT_MS = 120_000;
 export const SETTLE_LIMIT_MS = 180_000;
+const QUIET_IDLE_MS = 600_000;
 const WITNESS = 'refunds.example/receipts';
 
 export interface ReplicaRigOptions {
@@ -136,9 +138,14 @@ export class ReplicaRig {
     const undisturbed = await RiskDatabase.open({
       engine: 'postgres',
       url: await this.postgres.database('undisturbed'),
+      // Nobody takes it over, and a machine under load lets this process stand for longer than a receiver may.
+      idleTransactionMs: QUIET_IDLE_MS,
     });
     try {
-      await quietRun(undisturbed, this.logs);
+      await quietRun(
+        new SqlStore({ database: undisturbed, crypto: nodeCrypto, tenant: 'default', region: 'default' }),
+        this.logs,
+      );
       const [found, wanted] = [await stateRows(database), await stateRows(undisturbed)];
       const at = wanted.findIndex((row, i) => row !== found[i]);
       if (found.length !== wanted.length || at >= 0) {
@@ -172,19 +179,28 @@ export class ReplicaRig {
   }
 }
 
-/** The same batches, one after the other, into one store. */
-export async function quietRun(database: RiskDatabase, logs: readonly TestLog[]): Promise<void> {
+/** The same batches, log after log, into one store. Rejects when not each was taken: then it measures nothing. */
+export async function quietRun(store: IntakeStore, logs: readonly TestLog[]): Promise<void> {
   const harness = new Harness();
-  harness.store = new SqlStore({ database, crypto: nodeCrypto, tenant: 'default', region: 'default' });
+  harness.store = store;
   await harness.open(policyFor(...logs));
+  let batches = 0;
   for (const log of logs) {
-    for (let first = 0; first < log.size; first += 5) {
+    for (let first = 0; first < log.size; first += HERD_BATCH) {
       const topic = `latchkey/v1/${partitionOf(nodeCrypto, gatewayOf(log.origin))}/${gatewayOf(log.origin)}/batch`;
-      await harness.intake.message(topic, log.batch(first, first + 5));
+      await harness.intake.message(topic, log.batch(first, first + HERD_BATCH));
+      batches += 1;
     }
+    await harness.intake.settled();
   }
   await harness.intake.close();
-  if (harness.intake.storeFailure !== undefined) throw harness.intake.storeFailure;
+  const { storeFailure } = harness.intake;
+  const taken = harness.outcomes('accepted');
+  if (storeFailure !== undefined || taken !== batches) {
+    throw new Error(
+      `the quiet run was disturbed: ${taken} of ${batches} batches taken; ${storeFailure?.message ?? ''}`,
+    );
+  }
 }
 
 /** Of all that intake keeps, but for times and for the cuts between ranges: a line for each row. */
