@@ -18,6 +18,7 @@ import { foldLedger } from '../../src/risk/ledger/fold.ts';
 import { LedgerStore } from '../../src/risk/ledger/ledger-store.ts';
 import { RiskDatabase } from '../../src/risk/store/open-database.ts';
 import { PARCEL, PUT_IN, TAKEN_OUT } from '../unit/ledger/support.ts';
+import { embedded } from './embedded.ts';
 import { type MakeRooms, NOW_MS } from './risk-api.ts';
 import { eventOf } from './test-events.ts';
 import { TestLog } from './test-log.ts';
@@ -37,7 +38,7 @@ export function realRooms(): RealRooms {
   return {
     log,
     async make(dir, clock, logger) {
-      const database = await RiskDatabase.open({ engine: 'pglite', directory: dir.file('database') });
+      const database = await RiskDatabase.open({ engine: 'pglite', directory: await embedded(dir.file('database')) });
       opened = database;
       await keep(database, log);
       const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2' });

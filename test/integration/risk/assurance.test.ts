@@ -1,5 +1,5 @@
 /** What anchors prove of stored logs, and which level the ledger gives an entry for it: as they arrive, and anew when the policy changes. */
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import { Kysely } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { attestedSuccessor, successorDigest } from '../../../src/evidence/wire/attested-successor.ts';
@@ -17,6 +17,7 @@ import type { Database } from '../../../src/risk/store/schema.ts';
 import { formatAttest } from '../../../src/tpm2/attest.ts';
 import { AnchoredLog, policyFor, vkeyText } from '../../support/anchored-log.ts';
 import { EMPTY_CUSTODY } from '../../support/breaking-database.ts';
+import { embeddedInMemory } from '../../support/embedded.ts';
 import { TestEnroller } from '../../support/test-enrolments.ts';
 import { fill } from '../../support/test-events.ts';
 import { linesOf } from '../../support/test-tpm.ts';
@@ -30,7 +31,7 @@ let store: SqlStore;
 let policy: IntakePolicy;
 let book: AssuranceBook;
 beforeAll(async () => {
-  pglite = new PGlite();
+  pglite = await embeddedInMemory();
   const kysely = new Kysely<Database>({ dialect: new PgliteDialect(pglite) });
   await migrate(kysely);
   database = RiskDatabase.make(kysely, false, () => undefined);

@@ -28,6 +28,7 @@ import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import type { Database } from '../../../src/risk/store/schema.ts';
 import { AnchoredLog } from '../../support/anchored-log.ts';
+import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { TestEnroller } from '../../support/test-enrolments.ts';
 import { eventOf, fill } from '../../support/test-events.ts';
@@ -129,7 +130,7 @@ function shape(bytes: Uint8Array | undefined): BundleShape {
 }
 
 const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
-  PGlite: async () => ({ engine: 'pglite', directory: join(root, 'pglite') }),
+  PGlite: async () => ({ engine: 'pglite', directory: await embedded(join(root, 'pglite')) }),
   PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('bundles'), poolMax: 4 }),
 };
 

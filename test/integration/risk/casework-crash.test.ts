@@ -2,7 +2,6 @@
  * Decisions, commands, settlements, late facts and deadlines, broken at each step: after a new start the end is what it is
  * without a break, and nothing is paid twice.
  */
-import { PGlite } from '@electric-sql/pglite';
 import { Kysely, sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
@@ -21,6 +20,7 @@ import {
   requestOf,
   stateHash,
 } from '../../support/casework-bench.ts';
+import { embeddedInMemory } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 
 /** Every step in the campaign; elsewhere some, from a place that changes with the day. */
@@ -75,7 +75,7 @@ async function begin(database: RiskDatabase): Promise<PaymentSide> {
 
 const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
   PGlite: async () => {
-    const kysely = new Kysely<Database>({ dialect: new PgliteDialect(new PGlite()) });
+    const kysely = new Kysely<Database>({ dialect: new PgliteDialect(await embeddedInMemory()) });
     await migrate(kysely);
     return RiskDatabase.make(kysely, false, () => undefined);
   },

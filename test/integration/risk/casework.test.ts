@@ -16,6 +16,7 @@ import {
   PaymentSide,
   requestOf,
 } from '../../support/casework-bench.ts';
+import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 
@@ -31,7 +32,7 @@ afterAll(async () => {
 });
 
 const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
-  PGlite: () => RiskDatabase.open({ engine: 'pglite', directory: dir.file('pglite') }),
+  PGlite: async () => RiskDatabase.open({ engine: 'pglite', directory: await embedded(dir.file('pglite')) }),
   PostgreSQL: async () => RiskDatabase.open({ engine: 'postgres', url: await postgres.database('work'), poolMax: 8 }),
 };
 

@@ -8,11 +8,13 @@ import { riskImportCommand, riskRefundCommand, riskReplayCommand } from '../../.
 import { riskEraseCommand, riskRetentionCommand } from '../../../src/cli/commands/risk-retention.ts';
 import { withRiskSide } from '../../../src/cli/risk-store.ts';
 import type { Decision } from '../../../src/risk/decision/decision.ts';
+import { embedded } from '../../support/embedded.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 
 const dir = makeTempDir('risk');
 const config = dir.file('receive.yaml');
-beforeAll(() => {
+beforeAll(async () => {
+  await embedded(dir.file('data', 'database'));
   const settings = {
     data_dir: dir.file('data'),
     store: 'embedded',

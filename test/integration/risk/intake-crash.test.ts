@@ -2,7 +2,7 @@
  * Intake on SQL, broken at each of its steps: then everything comes again, and the end is what it is without a break. No
  * receipt was given for what the break lost.
  */
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import { Kysely } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hex } from '../../../src/base/bytes.ts';
@@ -17,6 +17,7 @@ import { PgliteDialect } from '../../../src/risk/store/pglite-dialect.ts';
 import type { Database } from '../../../src/risk/store/schema.ts';
 import { stateHash } from '../../process/support/replica-rig.ts';
 import { BreakingDatabase, EMPTY_CUSTODY } from '../../support/breaking-database.ts';
+import { embeddedInMemory } from '../../support/embedded.ts';
 import { grow, newLog } from '../../unit/intake/events.ts';
 import { Harness, policyFor } from '../../unit/intake/harness.ts';
 
@@ -27,7 +28,7 @@ const OFFSET = new Date().getUTCDate() % STRIDE;
 let pglite: PGlite;
 let database: RiskDatabase;
 beforeAll(async () => {
-  pglite = new PGlite();
+  pglite = await embeddedInMemory();
   const kysely = new Kysely<Database>({ dialect: new PgliteDialect(pglite) });
   await migrate(kysely);
   database = RiskDatabase.make(kysely, false, () => undefined);

@@ -20,6 +20,7 @@ import { sourceRoutes } from '../../../src/risk/sources/http.ts';
 import { openSources, SourcesRoom } from '../../../src/risk/sources/room.ts';
 import { sourcesSchema } from '../../../src/risk/sources/settings.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 
@@ -126,7 +127,7 @@ interface Engine {
 
 const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
   PGlite: async () => {
-    const directory = join(root, 'pglite');
+    const directory = await embedded(join(root, 'pglite'));
     return { settings: { engine: 'pglite', directory }, directory: async () => directory };
   },
   PostgreSQL: async () => ({

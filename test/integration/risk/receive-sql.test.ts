@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { grow, newLog } from '../../unit/intake/events.ts';
 import { Fleet } from '../receive/fleet.ts';
@@ -46,8 +46,7 @@ describe('a receiver', () => {
   });
 
   test('on the embedded database does so with advisory receipts', async () => {
-    // To make an embedded database takes seconds of a processor.
-    await (await RiskDatabase.open({ engine: 'pglite', directory: join(fleet.dataDir, 'database') })).close();
+    await embedded(join(fleet.dataDir, 'database'));
     await restartAndGoOn(
       fleet.settings({ store: 'embedded', witness: { name: 'refunds.example/receipts', role: 'advisory' } }),
     );
@@ -55,7 +54,7 @@ describe('a receiver', () => {
 
   test('on a database that does not sync promises nothing that it cannot hold', async () => {
     fleet.believe(grow(newLog(), 1));
-    await (await RiskDatabase.open({ engine: 'pglite', directory: join(fleet.dataDir, 'database') })).close();
+    await embedded(join(fleet.dataDir, 'database'));
     await expect(fleet.receive(fleet.settings({ store: 'embedded' }))).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('use advisory'),

@@ -15,6 +15,7 @@ import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
@@ -81,7 +82,7 @@ function request(id: string, more: Partial<RefundRequest> = {}): RefundRequest {
 }
 
 const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
-  PGlite: async () => ({ engine: 'pglite', directory: join(root, 'pglite') }),
+  PGlite: async () => ({ engine: 'pglite', directory: await embedded(join(root, 'pglite')) }),
   PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('desk'), poolMax: 8 }),
 };
 

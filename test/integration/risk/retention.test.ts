@@ -28,6 +28,7 @@ import {
   type StatementKey,
 } from '../../../src/risk/retention/statement.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
@@ -77,7 +78,7 @@ interface Engine {
 
 const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
   PGlite: async () => {
-    const directory = join(root, 'pglite');
+    const directory = await embedded(join(root, 'pglite'));
     return { settings: { engine: 'pglite', directory }, directory: async () => directory };
   },
   PostgreSQL: async () => ({

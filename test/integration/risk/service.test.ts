@@ -10,6 +10,7 @@ import { TokenKeys } from '../../../src/risk/api/token-keys.ts';
 import { mintToken } from '../../../src/risk/api/tokens.ts';
 import { runRiskService } from '../../../src/risk/service/service.ts';
 import { type RiskSettings, riskSettings, riskSettingsSchema } from '../../../src/risk/service/settings.ts';
+import { embedded } from '../../support/embedded.ts';
 import { until } from '../../support/until.ts';
 import { grow, newLog } from '../../unit/intake/events.ts';
 import { Fleet } from '../receive/fleet.ts';
@@ -83,6 +84,7 @@ beforeAll(async () => {
   fleet.believe(log);
   settings = settingsWith({});
   mkdirSync(fleet.dataDir, { recursive: true, mode: 0o700 });
+  await embedded(join(fleet.dataDir, 'database'));
   const written = { trust_first_use: true, mqtt: { url: fleet.broker.url }, api: { name: NAME, http: { port: 0 } } };
   writeFileSync(join(fleet.dataDir, 'risk.yaml'), JSON.stringify(written), { mode: 0o600 });
   stop = new AbortController();

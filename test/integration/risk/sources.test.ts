@@ -19,6 +19,7 @@ import { SOURCE_REFUSAL_NAMES, SOURCE_REFUSALS, type SourceRefusal } from '../..
 import { openSources, SourcesRoom, type Taken } from '../../../src/risk/sources/room.ts';
 import { type SourceSettings, sourcesSchema } from '../../../src/risk/sources/settings.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { embedded } from '../../support/embedded.ts';
 import { mutate, Random } from '../../support/mutate.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
@@ -127,7 +128,7 @@ function borne(type: string, data: object): Webhook {
 }
 
 const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
-  PGlite: async () => ({ engine: 'pglite', directory: join(root, 'pglite') }),
+  PGlite: async () => ({ engine: 'pglite', directory: await embedded(join(root, 'pglite')) }),
   PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('sources'), poolMax: 8 }),
 };
 

@@ -10,6 +10,7 @@ import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import type { IntakeStore, RangeAppend } from '../../../src/risk/intake/store.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { intakeStoreContract } from '../../contract/intake-store.contract.ts';
+import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { TestLog } from '../../support/test-log.ts';
 
@@ -52,7 +53,10 @@ async function emptied(database: RiskDatabase): Promise<void> {
 }
 
 const ENGINES = {
-  PGlite: async (): Promise<DatabaseSettings> => ({ engine: 'pglite', directory: join(root, 'pglite') }),
+  PGlite: async (): Promise<DatabaseSettings> => ({
+    engine: 'pglite',
+    directory: await embedded(join(root, 'pglite')),
+  }),
   PostgreSQL: async (): Promise<DatabaseSettings> => {
     count += 1;
     return { engine: 'postgres', url: await postgres.database(`contract${count}`), poolMax: 1 };
@@ -146,7 +150,7 @@ function rangeOf(first: number, end: number): RangeAppend {
 }
 
 test('a second owner of an embedded database is refused by name', async () => {
-  const settings: DatabaseSettings = { engine: 'pglite', directory: join(root, 'pglite') };
+  const settings: DatabaseSettings = { engine: 'pglite', directory: await embedded(join(root, 'pglite')) };
   await expect(RiskDatabase.open(settings)).rejects.toMatchObject({ code: 'STORE_BUSY' });
 });
 
