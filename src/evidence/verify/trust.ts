@@ -2,10 +2,11 @@
  * Which log keys count for a verdict: those that the policy names, and those for which a believed log's key vouches in
  * a successor statement. A statement also says where the old log ended, and so permits batches without a signature.
  */
+import { hex } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import { type VouchedSuccessor, verifyVouchedSuccessor } from '../wire/attested-successor.ts';
 import type { Envelope } from '../wire/envelope.ts';
-import type { Successor } from '../wire/successor.ts';
+import { parseSuccessor, type Successor } from '../wire/successor.ts';
 import { enrolledLogs, type SourcedLog, type TrustSource } from './enrolled.ts';
 import { type CheckpointRef, isLogVkey, type PolicyLog, type TrustPolicy } from './policy.ts';
 
@@ -60,8 +61,9 @@ export function believedLogs(
   let badStatements = 0;
   for (let round = 0; round < CHAIN_MAX && open.length > 0; round += 1) {
     const waiting: Envelope[] = [];
+    const byKeyid = logsByKeyid(crypto, logs);
     for (const statement of open) {
-      const believed = verifyByAny(crypto, statement, logs);
+      const believed = verifyByAny(crypto, statement, logs, byKeyid);
       if (believed === 'waits') waiting.push(statement);
       else if (believed === 'bad') badStatements += 1;
       else apply(logs, seen, believed);
@@ -77,15 +79,36 @@ export function believedLogs(
   return { logs, badStatements, badRecords: enrolled.refused };
 }
 
+/** Names of logs by what a statement of theirs carries: their key id, or their AK's. */
+function logsByKeyid(
+  crypto: EvidenceCrypto,
+  logs: ReadonlyMap<string, BelievedLog>,
+): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const [origin, { vkey, ak }] of logs) {
+    for (const keyid of [hex(vkey.keyId), ...(ak === undefined ? [] : [hex(crypto.sha256(ak))])]) {
+      const names = found.get(keyid);
+      if (names === undefined) found.set(keyid, [origin]);
+      else names.push(origin);
+    }
+  }
+  return found;
+}
+
 function verifyByAny(
   crypto: EvidenceCrypto,
   statement: Envelope,
   logs: ReadonlyMap<string, BelievedLog>,
+  byKeyid: ReadonlyMap<string, readonly string[]>,
 ): VouchedSuccessor | 'waits' | 'bad' {
+  const claimed = parseSuccessor(statement);
+  // A fleet has thousands of logs and statements: each is put only to those that could have an answer.
+  const some = claimed.ok && [claimed.value.old, ...(byKeyid.get(statement.signatures[0]?.keyid ?? '') ?? [])];
   let answer: 'waits' | 'bad' = 'waits';
-  for (const log of logs.values()) {
+  for (const origin of new Set(some || logs.keys())) {
+    const log = logs.get(origin);
     // Whoever stole the key could name himself.
-    if (log.revokedAt !== undefined) continue;
+    if (log === undefined || log.revokedAt !== undefined) continue;
     const verified = verifyVouchedSuccessor(crypto, statement, log);
     if (verified.ok && isLogVkey(crypto, verified.value.statement.successor)) return verified.value;
     // Only the log whose key id it carries can call it false.

@@ -26,6 +26,7 @@ import {
   readAttested,
 } from './attestation.ts';
 import { type KeptLog, type Proved, proveLogs, sealing } from './levels.ts';
+import { PolicyByGateway } from './policy-by-gateway.ts';
 
 export interface AssuranceParts {
   readonly database: RiskDatabase;
@@ -81,6 +82,7 @@ export class AssuranceBook {
   #newestTrust = 0;
   /** Passed over because others look after them: whoever did may be gone before he has looked. */
   readonly #owed = new Set<string>();
+  readonly #perGateway = new PolicyByGateway();
 
   constructor(parts: AssuranceParts) {
     this.#parts = parts;
@@ -121,7 +123,7 @@ export class AssuranceBook {
   /** Whether anything was judged anew. */
   async refresh(gateway: string): Promise<boolean> {
     const held = await this.#parts.store.load(gateway);
-    const believed = this.#believed(held.trust);
+    const believed = this.#believed(gateway, held.trust);
     const rows = await this.#rowsOf(gateway);
     const looks: Look[] = [];
     for (const row of rows) looks.push(await this.#look(row, believed.get(row.origin)));
@@ -140,7 +142,7 @@ export class AssuranceBook {
     return true;
   }
 
-  #believed(records: readonly TrustRecord[]): ReadonlyMap<string, BelievedLog> {
+  #believed(gateway: string, records: readonly TrustRecord[]): ReadonlyMap<string, BelievedLog> {
     const envelopes = (texts: readonly string[]): Envelope[] =>
       texts.flatMap((text) => {
         const envelope = parseEnvelopeText(text);
@@ -149,7 +151,10 @@ export class AssuranceBook {
     const { crypto, policy } = this.#parts;
     const statements = envelopes(records.flatMap((each) => (each.kind === 'successor' ? [each.statement] : [])));
     const enrolled = envelopes(records.flatMap((each) => (each.kind === 'enrolled' ? [each.record] : [])));
-    return believedLogs(crypto, asTrustPolicy(policy()), { statements, records: enrolled }).logs;
+    return believedLogs(crypto, asTrustPolicy(this.#perGateway.of(policy(), gateway)), {
+      statements,
+      records: enrolled,
+    }).logs;
   }
 
   async #rowsOf(gateway: string): Promise<readonly LogRow[]> {
