@@ -121,7 +121,7 @@ export const ERRORS = {
   STORE_IO: {
     action: 'retry',
     exitCode: 74,
-    advice: 'check the disk of the receiver; no receipt is given for what is not stored',
+    advice: 'check the disk of this service; nothing is receipted or enrolled that is not stored',
   },
   STORE_FULL: {
     action: 'retry',

@@ -162,7 +162,7 @@ export function describeVerdict(file: string, verdict: Verdict): readonly string
   if (sealed !== undefined) lines.push(`  sealed by ${sealed.maker} at ${sealed.issued}: nothing was taken out since`);
   for (const { decisionId, refundId, outcome, entries } of decisions) {
     lines.push(
-      `  decision ${decisionId} on refund ${refundId}: ${outcome}, resting on ${entries.length} of these entries`,
+      `  decision ${decisionId} on refund ${refundId}, as its maker says: ${outcome}, resting on ${entries.length} of these entries`,
     );
   }
   return [...lines, ...verdict.logs.flatMap(describeLog)];

@@ -60,6 +60,9 @@ function verifyOne(
   if (id !== `d-${digest(canonicalJson({ facts: factsHash, ruleset })).slice(0, 32)}`) {
     return refuse('bundle_decision', `${id} is not the name of this decision`);
   }
+  if (isTooDeep(answer, 0) || isTooDeep(facts, 0)) {
+    return refuse('bundle_decision', `${id} nests deeper than ${DEPTH_MAX}: what it names cannot be looked for`);
+  }
   const entries = namedIn(answer, facts);
   for (const ref of entries) {
     if (!held.has(ref)) return refuse('bundle_decision', `${id} rests on ${ref}, which is not in the bundle`);
@@ -91,6 +94,11 @@ function collect(value: unknown, name: string, refs: Set<string>, depth: number)
   }
   if (typeof value !== 'object' || value === null) return;
   for (const [member, inner] of Object.entries(value)) collect(inner, member, refs, depth + 1);
+}
+
+function isTooDeep(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return depth >= DEPTH_MAX || Object.values(value).some((inner) => isTooDeep(inner, depth + 1));
 }
 
 function membersOf(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -151,6 +151,9 @@ function verifySection(
     missing: [
       `entries other than those in the bundle; its maker says that he searched ${first} to ${end}`,
       ...(isSealed ? [] : ['nobody whom the policy names sealed this bundle: entries may have been taken out of it']),
+      ...(expected.receiptsRefused > 0
+        ? [`${expected.receiptsRefused} receipts do not verify and count for nothing`]
+        : []),
       ...context.badRecords.map((why) => `an enrolment record counts for nothing: ${why}`),
     ],
     ...(log.closed !== undefined && { closed: true as const }),

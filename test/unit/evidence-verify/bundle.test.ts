@@ -280,6 +280,12 @@ describe('a bundle with a seal, decisions and erased entries', () => {
     expect(reason(formatBundle({ ...decided, seal: stranger }), { policy })).toBe('bundle_unsealed');
   });
 
+  test('says of a receipt beside it that does not verify that it counts for nothing', () => {
+    const receipt = utf8(noteText(log.note()).replace(/.{12}\n$/, 'AAAAAAAAAAA=\n'));
+    const given = verdict(formatBundle(good), { receipts: [receipt] });
+    expect(given.logs[0]?.missing.join()).toContain('1 receipts do not verify');
+  });
+
   test('has decisions that are of their facts and name no entry that is not there', () => {
     const told = verdict(formatBundle({ ...good, decisions: [decision([ref(12), 'carrier:7', ref(30)])] }));
     const [finding] = told.decisions ?? [];
@@ -294,6 +300,8 @@ describe('a bundle with a seal, decisions and erased entries', () => {
       { ...sound, answer: '{' },
       { ...sound, answer: sound.answer.replace('"PAY"', '1') },
       { ...sound, facts: 'null' },
+      // What it names so far down would be looked for by nobody.
+      { ...sound, answer: sound.answer.replace('1.5', `${'{"a":'.repeat(40)}{"event":"${ref(13)}"}${'}'.repeat(40)}`) },
     ];
     for (const each of wrong)
       expect(reason(formatBundle({ ...good, decisions: [each] })), each.answer).toBe('bundle_decision');
