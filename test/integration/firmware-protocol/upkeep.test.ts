@@ -143,6 +143,26 @@ test('an event is acknowledged when it is recorded and not before, is told once,
   expect(missing(third)).toBe(0);
 });
 
+test('a door that opened and shut while the line was cut is told when it is back, as old as it is', async () => {
+  const { readings } = await start();
+  const boards = () => readings.flatMap((one) => (one.kind === 'board' ? [one] : []));
+  await until('it is polled', () => boards().length > 0);
+  hub.pull(0);
+  await until('it is lost', () => running?.changes('bank').at(-1) === 'lost no_reply');
+  const from = boards().length;
+  const lastUpMs = boards().at(-1)?.observed.upMs ?? 0;
+  locker.hands('door 3 open\ndoor 3 shut');
+  // It has heard them once it says its counters.
+  await dropped();
+  hub.plug(0);
+  await until('it is back', () => boards().length > from + 4);
+  const told = boards().slice(from);
+  expect(told.slice(0, 5).map(({ channels }) => channels[2]?.feedback)).toEqual([0, 0, 1, 1, 1]);
+  const opened = told[0]?.askedUpMs ?? 0;
+  expect(opened).toBeGreaterThanOrEqual(lastUpMs);
+  expect(opened).toBeLessThan(told[4]?.askedUpMs ?? 0);
+});
+
 test('a door of a line on which a device is being paired is not opened late, but refused', async () => {
   const { line } = await start();
   const signal = AbortSignal.timeout(60_000);

@@ -43,8 +43,8 @@ export class WireReadings {
 
   take(polled: Polled, moment: Moment, hasItems: boolean): void {
     this.#hasItems = hasItems;
-    const isFirst = this.#doors.length === 0;
-    for (const event of polled.events) this.#happened(event, moment, isFirst);
+    if (this.#doors.length === 0) this.#lookBack(polled, moment);
+    for (const event of polled.events) this.#happened(event, ageing(moment, polled, event));
     this.#doors = [...polled.doors];
     this.#items = [...polled.items];
     if (polled.doors.length > 0) this.#look(moment);
@@ -54,13 +54,27 @@ export class WireReadings {
     for (const name of this.#inputs.keys()) this.#tellInput(name, moment);
   }
 
-  #happened(event: DeviceEvent, moment: Moment, isFirst: boolean): void {
+  /**
+   * What the device kept while nobody asked it did happen: each event is a change, so before the first of a channel was the opposite. What
+   * is older than this start has no time in it; of that only the state is told.
+   */
+  #lookBack(polled: Polled, moment: Moment): void {
+    this.#doors = [...polled.doors];
+    this.#items = [...polled.items];
+    for (const event of [...polled.events].reverse()) {
+      if (moment.askedUpMs - ageMs(polled, event) < 0) return;
+      if (event.kind === 'door') put(this.#doors, event.channel, !event.shut);
+      if (event.kind === 'item') put(this.#items, event.channel, !event.there);
+    }
+  }
+
+  #happened(event: DeviceEvent, moment: Moment): void {
     switch (event.kind) {
       case 'door':
-        this.#changed(this.#doors, event.channel, event.shut, moment, isFirst);
+        this.#changed(this.#doors, event.channel, event.shut, moment);
         break;
       case 'item':
-        this.#changed(this.#items, event.channel, event.there, moment, isFirst);
+        this.#changed(this.#items, event.channel, event.there, moment);
         break;
       case 'scan':
         this.#scans.report({ raw: event.code, ...(event.aim !== undefined && { aim: event.aim }) }, moment.observed);
@@ -78,7 +92,7 @@ export class WireReadings {
           kind: 'weight',
           device: this.#settings.name,
           observed: moment.observed,
-          sinceUpMs: moment.askedUpMs,
+          sinceUpMs: Math.max(0, moment.askedUpMs),
           state: event.stable ? 'stable' : 'moving',
           grams: event.grams,
         });
@@ -94,10 +108,9 @@ export class WireReadings {
     }
   }
 
-  #changed(of: boolean[], channel: number, value: boolean, moment: Moment, isFirst: boolean): void {
-    // Before the first look nobody knows what the other channels were.
-    if (isFirst || channel > of.length) return;
-    of[channel - 1] = value;
+  #changed(of: boolean[], channel: number, value: boolean, moment: Moment): void {
+    if (channel > of.length || moment.askedUpMs < 0) return;
+    put(of, channel, value);
     for (let sample = 0; sample < SAMPLES; sample += 1) this.#look(moment);
   }
 
@@ -115,18 +128,33 @@ export class WireReadings {
   }
 
   #tellInput(name: string, { observed, askedUpMs }: Moment): void {
+    const sinceUpMs = Math.max(0, askedUpMs);
     const input = this.#inputs.get(name);
     if (input === undefined) return;
     const reading: InputReading = {
       kind: 'input',
       device: this.#settings.name,
       observed,
-      askedUpMs,
+      askedUpMs: sinceUpMs,
       input: name,
       ...input,
     };
     this.#parts.sink(reading);
   }
+}
+
+function put(of: boolean[], channel: number, value: boolean): void {
+  if (channel <= of.length) of[channel - 1] = value;
+}
+
+/** By the device's clock, which begins anew after 2^32 ms. */
+function ageMs(polled: Polled, event: DeviceEvent): number {
+  return (polled.uptimeMs - event.atMs) >>> 0;
+}
+
+/** It was so at the earliest before the question by its age. */
+function ageing(moment: Moment, polled: Polled, event: DeviceEvent): Moment {
+  return { ...moment, askedUpMs: moment.askedUpMs - ageMs(polled, event) };
 }
 
 /** Input 1 is `tamper_a`, 27 is `tamper_ba`: names of inputs are words without digits. */
