@@ -1,7 +1,4 @@
-/**
- * Webhooks of declared sources on both engines: taken once, refused by a word of the table, weak as evidence; and nothing of
- * a person in any file of the database.
- */
+/** Webhooks of declared sources on both engines: taken once, refused by a word of the table, weak as evidence. */
 import { createHmac } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,0 +1,64 @@
+/** What was decided on the entries of a bundle, and why: its maker's words, marked as such. */
+import type { DecisionView } from './view-types.ts';
+
+export function Decisions({ decisions }: { readonly decisions: readonly DecisionView[] }) {
+  return (
+    <section aria-labelledby="decisions-title">
+      <h2 id="decisions-title">{decisions.length === 1 ? 'The decision' : 'Decisions'}</h2>
+      {decisions.map((decision) => (
+        <Decision key={decision.id} decision={decision} />
+      ))}
+    </section>
+  );
+}
+
+function Decision({ decision }: { readonly decision: DecisionView }) {
+  const { id, refund, outcome, approvals, ruleset, reasons, alternatives, isChecked } = decision;
+  return (
+    <article class="card decision">
+      <h3>
+        <span class="outcome">{outcome.replaceAll('_', ' ')}</span> refund {refund}
+        {approvals !== undefined && <span class="hint"> {approvals}</span>}
+      </h3>
+      {reasons.length > 0 && (
+        <ul class="reasons">
+          {reasons.map(({ code, text, events }) => (
+            <li key={`${code} ${text}`}>
+              <code>{code}</code>
+              <span>
+                {text}
+                {events.length > 0 && <span class="refs">{events.map(shortRef).join(', ')}</span>}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+      {alternatives.length > 0 && (
+        <details class="more">
+          <summary>What would have changed it</summary>
+          <dl class="rows">
+            {alternatives.map(({ label, value }) => (
+              <div key={value}>
+                <dt>{label}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        </details>
+      )}
+      <p class="hint">
+        {isChecked
+          ? 'It is of the facts beside it, and every entry that it rests on is in this bundle. '
+          : 'Nothing of it is checked, since the bundle did not verify. '}
+        Whether those facts lead to it is told by whoever has the ruleset {ruleset} and decides again.
+      </p>
+      <p class="hint mono">{id}</p>
+    </article>
+  );
+}
+
+/** `lockers.example/gw-0001/1-56475aa7#12` to `gw-0001 #12`; other references are claims of other sources. */
+function shortRef(ref: string): string {
+  const found = /^[^/]*\/([^/]*)\/[^#]*#(\d+)$/.exec(ref);
+  return found === null ? ref : `${found[1]} #${found[2]}`;
+}

@@ -1,0 +1,97 @@
+/** One log: how far its word reaches, what certifies it, and its entries in their order. */
+import { Coverage } from './coverage.tsx';
+import { Rows } from './rows.tsx';
+import { Timeline } from './timeline.tsx';
+import type { FindingView, LogView } from './view-types.ts';
+
+export function LogSection({ log }: { readonly log: LogView }) {
+  const { title, origin, finding, isProved } = log;
+  return (
+    <section class="log" aria-label={title}>
+      <header class="log-head">
+        <h2>{title}</h2>
+        <p class="mono origin">{origin}</p>
+      </header>
+      {finding !== undefined && <Finding finding={finding} />}
+      {log.entries.length > 0 && (
+        <div class="card">
+          <h3>Events</h3>
+          {!isProved && (
+            <p class="warning">
+              Drawn as the file has them. The verdict does not say that they are true to the log: do not rely on them.
+            </p>
+          )}
+          <Timeline log={log} />
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Finding({ finding }: { readonly finding: FindingView }) {
+  const { level, levelText, ladder, tail, rows, coverage, anchors, continuity, receipts, missing } = finding;
+  return (
+    <div class="finding">
+      <div class="card">
+        <h3>
+          Level <span data-level>{level}</span>
+        </h3>
+        <p class="summary">It is {levelText}.</p>
+        {tail !== undefined && <p>{tail}</p>}
+        <ol class="ladder" aria-label="Levels of assurance">
+          {ladder.map((step) => (
+            <li key={step.level} class={step.isReached ? 'reached' : ''}>
+              <span class="rung">{step.level}</span>
+              <span>
+                {step.text}
+                <span class="state">{step.isReached ? ' (reached)' : ' (not reached)'}</span>
+                {step.why !== undefined && <span class="why">Missing: {step.why}</span>}
+              </span>
+            </li>
+          ))}
+        </ol>
+      </div>
+      <div class="card">
+        <h3>The log</h3>
+        <Rows rows={rows} />
+        <Coverage coverage={coverage} />
+      </div>
+      <div class="card">
+        <h3>Anchors and receipts</h3>
+        {anchors.length === 0 ? <p class="hint">No anchor of a TPM is in the file.</p> : <Rows rows={anchors} />}
+        {continuity.length > 0 && (
+          <ul class="plain">
+            {continuity.map(({ name, kind, detail }) => (
+              <li key={`${name} ${detail}`} class={kind === 'refuted' ? 'bad-text' : ''}>
+                <code>{name}</code> {detail}
+              </li>
+            ))}
+          </ul>
+        )}
+        {receipts.length === 0 ? (
+          <p class="hint">No receipt of a witness that the policy names is in the file.</p>
+        ) : (
+          <ul class="plain">
+            {receipts.map(({ witness, roles, text }) => (
+              <li key={witness}>
+                <strong>{witness}</strong> ({roles}) {text}
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+      <div class="card">
+        <h3>What is missing</h3>
+        {missing.length === 0 ? (
+          <p class="hint">Nothing is known to be missing below the end of the tree.</p>
+        ) : (
+          <ul class="plain">
+            {missing.map((what) => (
+              <li key={what}>{what}</li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </div>
+  );
+}

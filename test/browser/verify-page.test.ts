@@ -1,0 +1,211 @@
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { portableCrypto } from '../../src/evidence/portable-crypto.ts';
+import { parsePolicy } from '../../src/evidence/verify/policy.ts';
+import { verifyBytes } from '../../src/evidence/verify/verify-file.ts';
+import { nodeCrypto } from '../../src/platform/node-crypto.ts';
+import { vkeyText, whole } from '../support/anchored-log.ts';
+import { flippedBundle, lockerLog, proofPolicy, refundBundle } from '../support/proof-files.ts';
+import { drop, type OpenedPage, openPage, pageFile, startBrowser } from './browser.ts';
+
+const log = lockerLog();
+const policyBytes = proofPolicy(log);
+const policy = { name: 'policy.json', bytes: policyBytes };
+const bundle = { name: 'refund.bundle', bytes: refundBundle(log) };
+const flipped = { name: 'flipped.bundle', bytes: flippedBundle(bundle.bytes) };
+const exported = { name: 'gw-0001.ndjson', bytes: whole(log, [6, 12, log.size]) };
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser?.close();
+});
+
+describe('the verifier as a page from disk', () => {
+  let opened: OpenedPage;
+  let page: Page;
+  beforeAll(async () => {
+    opened = await openPage(browser, 'verify.html');
+    page = opened.page;
+  });
+  afterAll(async () => {
+    // Whatever the tests below did: the page itself, and the worker made of it, are all that was ever asked for.
+    expect(opened.requests.filter((url) => !/^(file:\/\/.*\/verify\.html|blob:.*)$/.test(url))).toEqual([]);
+    expect(opened.requests.length).toBeGreaterThan(0);
+    expect(await page.evaluate('window.pwned')).toBeUndefined();
+    expect(opened.complaints).toEqual([]);
+    await opened.close();
+  });
+
+  test('gives the verdicts of the command over what is dropped on it', async () => {
+    await drop(page, exported, policy);
+    await judgedAs(page, 'verified');
+    expect(await shownVerdict(page)).toEqual(expected(exported.bytes));
+    await drop(page, flipped);
+    await judgedAs(page, 'refuted');
+    expect(await page.locator('[data-reason]').textContent()).toBe('bundle_proof');
+    expect(await shownVerdict(page)).toEqual(expected(flipped.bytes));
+    await drop(page, { name: 'cut.ndjson', bytes: exported.bytes.slice(0, -9) });
+    await page.locator('[data-reason]', { hasText: 'framing' }).waitFor();
+    await drop(page, bundle);
+    await judgedAs(page, 'verified');
+    expect(await shownVerdict(page)).toEqual(expected(bundle.bytes));
+  });
+
+  test('draws the decision, the events and the path of one of them', async () => {
+    await drop(page, bundle, policy);
+    await judgedAs(page, 'verified');
+    expect(await page.locator('.decision h3').textContent()).toContain('REVIEW refund r-2041');
+    expect(await page.locator('[data-level]').textContent()).toBe('A3');
+    expect(await page.locator('.entry').count()).toBe(9);
+    const entry = page.locator('.entry', { hasText: 'Parcel deposited' });
+    await entry.locator('summary').click();
+    const root = Buffer.from(log.checkpoint(12).root).toString('base64');
+    expect(await entry.locator('.hash.root').getAttribute('title')).toBe(root);
+    expect(await entry.locator('.path li').count()).toBe(5);
+  });
+
+  test('shows hostile texts of scans, actors, questions and file names as text', async () => {
+    await drop(page, { name: '<img src=x onerror="window.pwned=1">.bundle', bytes: bundle.bytes }, policy);
+    await judgedAs(page, 'verified');
+    for (const summary of await page.locator('.entry summary').all()) await summary.click();
+    const text = await page.locator('#page').textContent();
+    // The question, a reason, an actor, a scan, a tamper's detail, and the file's name twice.
+    expect((text ?? '').split('onerror="window.pwned=1"').length - 1).toBeGreaterThanOrEqual(7);
+    expect(await page.locator('img, body script:not(#script)').count()).toBe(0);
+    expect(await page.evaluate('window.pwned')).toBeUndefined();
+  });
+
+  test('says that nothing can be told without trust, and what a policy lacks', async () => {
+    const { page: bare, close } = await openPage(browser, 'verify.html');
+    await drop(bare, bundle);
+    await judgedAs(bare, 'cannot_tell');
+    expect(await bare.locator('[data-reason]').textContent()).toBe('no_trust');
+    await bare
+      .locator('#policy')
+      .setInputFiles({ name: 'p.json', mimeType: '', buffer: Buffer.from('{"v":2,"logs":[]}') });
+    await bare.getByRole('alert').getByText('v: expected the version 1, found 2').waitFor();
+    await close();
+  });
+
+  test('is used by keyboard alone', async () => {
+    const { page: bare, close } = await openPage(browser, 'verify.html');
+    await bare.keyboard.press('Tab');
+    const chooser = bare.waitForEvent('filechooser');
+    await bare.keyboard.press('Enter');
+    await (await chooser).setFiles({ name: bundle.name, mimeType: '', buffer: Buffer.from(bundle.bytes) });
+    await judgedAs(bare, 'cannot_tell');
+    await bare.locator('#evidence').focus();
+    await bare.keyboard.press('Tab');
+    await bare.keyboard.press('Tab');
+    await bare.keyboard.press('Enter');
+    await bare.keyboard.press('Tab');
+    await bare.keyboard.type(vkeyText(log));
+    await bare.keyboard.press('Enter');
+    await judgedAs(bare, 'verified');
+    expect(await bare.locator('.result').getAttribute('aria-live')).toBe('polite');
+    await close();
+  });
+
+  test('cannot open a connection, whatever would run in it', async () => {
+    const { page: bare, close } = await openPage(browser, 'verify.html');
+    const refused = await bare.evaluate(`new Promise((resolve) => {
+      addEventListener('securitypolicyviolation', (event) => resolve(event.effectiveDirective));
+      fetch('http://127.0.0.1:9/').catch(() => undefined);
+    })`);
+    expect(refused).toBe('connect-src');
+    await close();
+  });
+});
+
+describe('the page as a file', () => {
+  test('names nothing outside of itself, and is small', () => {
+    const text = readFileSync(pageFile('verify.html'), 'utf8');
+    const [head = ''] = text.split('<script');
+    expect(head).toContain("default-src 'none'; script-src 'sha256-");
+    expect(text).not.toMatch(/<(?:link|img|iframe)\b|<script[^>]* src=|@import|url\(/);
+    expect(statSync(pageFile('verify.html')).size).toBeLessThan(400_000);
+  });
+});
+
+/** With `LATCHKEY_TEST_PICTURES`, each look is also kept there as a picture, to be looked at. */
+describe('the look of the page', () => {
+  let opened: OpenedPage;
+  beforeAll(async () => {
+    opened = await openPage(browser, 'verify.html');
+    await opened.page.evaluate(axe.source);
+  });
+  afterAll(() => opened.close());
+
+  test.each([
+    ['empty', async () => undefined],
+    ['verified', showOpen],
+    ['refuted', (page: Page) => dropAs(page, flipped, 'refuted')],
+    ['export', (page: Page) => dropAs(page, exported, 'verified')],
+  ] as const)(
+    '%s: keeps nobody out and cuts nothing off, on a phone and a desktop, in the light and the dark',
+    async (state, reach) => {
+      const { page } = opened;
+      await reach(page);
+      for (const width of [390, 1_280]) {
+        await page.setViewportSize({ width, height: 900 });
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme });
+          await keepPicture(page, `${width}-${colorScheme}-${state}`);
+          const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+          expect(wide, `${width} ${colorScheme}`).toBeLessThanOrEqual(0);
+          // What is laid out differs with the width, and contrast with the colours: two of the four see both.
+          if ((width === 390) === (colorScheme === 'light')) expect(await seriousFindings(page)).toEqual([]);
+        }
+      }
+    },
+  );
+});
+
+async function showOpen(page: Page): Promise<void> {
+  await drop(page, bundle, policy);
+  await judgedAs(page, 'verified');
+  await page.locator('.entry summary').nth(4).click();
+  await page.locator('.path').waitFor();
+}
+
+async function dropAs(page: Page, file: typeof bundle, outcome: string): Promise<void> {
+  await drop(page, file, policy);
+  await page.locator('.file-line', { hasText: file.name }).waitFor();
+  await judgedAs(page, outcome);
+}
+
+async function judgedAs(page: Page, outcome: string): Promise<void> {
+  await page.locator(`[data-outcome="${outcome}"]`).waitFor();
+}
+
+async function shownVerdict(page: Page): Promise<unknown> {
+  return JSON.parse((await page.locator('[data-json]').textContent()) ?? '');
+}
+
+/** What the command's code says, with two implementations of the cryptography; through JSON, as it is shown. */
+function expected(bytes: Uint8Array): unknown {
+  const parsed = parsePolicy(nodeCrypto, policyBytes);
+  if (!parsed.ok) throw new Error('a policy');
+  return JSON.parse(
+    JSON.stringify(verifyBytes(bytes, { cryptos: [nodeCrypto, portableCrypto()], policy: parsed.value })),
+  );
+}
+
+async function seriousFindings(page: Page): Promise<unknown> {
+  return await page.evaluate(`axe.run().then(({ violations }) => violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html, failureSummary }) => [html.slice(0, 200), failureSummary])]))`);
+}
+
+async function keepPicture(page: Page, name: string): Promise<void> {
+  const folder = process.env['LATCHKEY_TEST_PICTURES'];
+  if (folder === undefined) return;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${name}.png`), await page.screenshot({ fullPage: true }));
+}
