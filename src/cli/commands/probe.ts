@@ -32,18 +32,34 @@ export const probeCommand: CommandRun = async (args, io) => {
   const baudText = args.text('baud');
   const baud = baudText === undefined ? undefined : args.count('baud', 0);
   const fixedSpeed = link.kind === 'tcp';
-  const wanted = { fixedSpeed, ...(baud !== undefined && { baud }), ...(family !== undefined && { family }) };
-  if (probeSteps(wanted).length === 0) {
+  const wanted = { ...(baud !== undefined && { baud }), ...(family !== undefined && { family }) };
+  if (probeSteps({ ...wanted, fixedSpeed }).length === 0) {
     throw new LatchkeyError(
       'USAGE',
       `probe: nothing is known of ${family ?? ''}; families: ${describedFamilies().join(', ')}`,
     );
   }
-  const limit = AbortSignal.timeout(1_000 * args.count('limit', LIMIT_DEFAULT_S));
-  const signal = within(limit, io.signal);
+  const result = await searchLink(link, { ...wanted, limitS: args.count('limit', LIMIT_DEFAULT_S) }, io);
+  if (args.flag('json')) io.out(JSON.stringify(result));
+  else for (const line of describeResult(result)) io.out(line);
+  return result.found.length > 0 && !result.cut ? 0 : CANNOT_TELL;
+};
+
+export interface SearchWish {
+  readonly baud?: number;
+  readonly family?: string;
+  readonly limitS?: number;
+}
+
+/** Asks on this link until something has shown itself; says on standard error how far it is. */
+export async function searchLink(link: LinkSettings, wish: SearchWish, io: CommandIo): Promise<ProbeResult> {
+  const { limitS = LIMIT_DEFAULT_S, ...wanted } = wish;
+  const fixedSpeed = link.kind === 'tcp';
+  const signal = within(1_000 * limitS, io.signal);
   let shown = '';
-  const result = await probe({
+  return probe({
     ...wanted,
+    fixedSpeed,
     open: (speed) => openWire(openerOf(link, speed), fixedSpeed ? TCP_EXTRA_MS : 0, signal),
     signal,
     progress: (done, all, step) => {
@@ -52,10 +68,7 @@ export const probeCommand: CommandRun = async (args, io) => {
       shown = now;
     },
   });
-  if (args.flag('json')) io.out(JSON.stringify(result));
-  else for (const line of describeResult(result)) io.out(line);
-  return result.found.length > 0 && !result.cut ? 0 : CANNOT_TELL;
-};
+}
 
 export function describeResult({ found, asked, of, noiseAt, cut }: ProbeResult): readonly string[] {
   return [
@@ -112,7 +125,7 @@ function settingsIfAny(args: CommandArgs): GatewaySettings | undefined {
   }
 }
 
-function linkOf(target: string): LinkSettings {
+export function linkOf(target: string): LinkSettings {
   const tcp = /^(?:tcp:\/\/)?([^/]+):(\d{1,5})$/.exec(target);
   const link = tcp === null ? { kind: 'serial', path: target } : { kind: 'tcp', host: tcp[1], port: Number(tcp[2]) };
   const parsed = linkSchema.safeParse(link);

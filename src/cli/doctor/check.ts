@@ -21,11 +21,7 @@ export function fault(name: string, found: string, remedy: string): Check {
 /** A failure that has a code knows its own remedy. */
 export function faultOf(name: string, error: unknown): Check {
   if (!(error instanceof LatchkeyError)) {
-    return fault(
-      name,
-      messageOf(error),
-      'look at what the message names; "latchkey doctor --bundle FILE" collects the rest',
-    );
+    return fault(name, messageOf(error), 'look at what the message names');
   }
   return fault(name, error.message, ERRORS[error.code].advice);
 }

@@ -162,8 +162,12 @@ test('a login is tried under another name, publishes nothing, and a wrong passwo
 describe('the clock', () => {
   test.for([
     ['of 1970', { wallMs: () => 0 }, 'cannot be'],
-    ['that nobody sets', { run: async () => undefined }, 'nothing that chrony'],
-    ['of the hardware alone', { run: async () => undefined, read: async () => '1\n' }, 'the hardware clock alone'],
+    ['that nobody sets', { run: async (): Promise<undefined> => undefined }, 'nothing that chrony'],
+    [
+      'of the hardware alone',
+      { run: async (): Promise<undefined> => undefined, read: async () => '1\n' },
+      'the hardware clock alone',
+    ],
   ] as const)('%s is a finding', async ([, senses, why]) => {
     const check = await checkClock({ ...synchronised, ...senses });
     expect([check.ok, check.found]).toEqual([false, expect.stringContaining(why)]);
