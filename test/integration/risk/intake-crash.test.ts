@@ -21,8 +21,8 @@ import { embeddedInMemory } from '../../support/embedded.ts';
 import { grow, newLog } from '../../unit/intake/events.ts';
 import { Harness, policyFor } from '../../unit/intake/harness.ts';
 
-/** Every step in the campaign; elsewhere each fifth, from a place that changes with the day. */
-const STRIDE = process.env['CRASH_STRIDE'] === undefined ? 5 : Number(process.env['CRASH_STRIDE']);
+/** Every step in the campaign; elsewhere each eighth, from a place that changes with the day. */
+const STRIDE = process.env['CRASH_STRIDE'] === undefined ? 8 : Number(process.env['CRASH_STRIDE']);
 const OFFSET = new Date().getUTCDate() % STRIDE;
 
 let pglite: PGlite;
