@@ -10,8 +10,8 @@ const fuzzed = readdirSync(unit, { recursive: true, encoding: 'utf8' })
 
 export default defineConfig({
   test: {
-    include: ['test/campaign/**/*.test.ts', ...fuzzed],
-    env: { LATCHKEY_FUZZ_RUNS: '1000000' },
+    include: ['test/campaign/**/*.test.ts', 'test/integration/tpm/meddling.test.ts', ...fuzzed],
+    env: { LATCHKEY_FUZZ_RUNS: '1000000', LATCHKEY_TPM_MUTATIONS: '100000' },
     setupFiles: ['test/support/seed.ts'],
     maxWorkers: 2,
     testTimeout: 3_600_000,
