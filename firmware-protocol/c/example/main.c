@@ -145,8 +145,9 @@ static size_t unhex(const char *text, uint8_t *out, size_t max)
 {
     size_t size = 0;
     unsigned value;
-    while (size < max && sscanf(text + 2 * size, "%2x", &value) == 1) {
+    while (size < max && text[0] != 0 && text[1] != 0 && sscanf(text, "%2x", &value) == 1) {
         out[size++] = (uint8_t)value;
+        text += 2;
     }
     return size;
 }

@@ -100,7 +100,7 @@ export class Conversation {
     try {
       await port.write(line, signal);
       const wireMs = (line.length + SHOUTED_BYTES_MAX) * this.#byteMs;
-      await sleep(scheduler, Math.ceil(wireMs + Math.max(SHOUT_WAIT_MS, marginMs)), signal);
+      await sleep(scheduler, Math.ceil(wireMs + SHOUT_WAIT_MS + marginMs), signal);
     } finally {
       this.#listen = undefined;
     }
@@ -169,7 +169,7 @@ export class Conversation {
     this.#timer?.cancel();
     this.#isTryDamaged = false;
     const wireMs = (line.length + LINE_BYTES_MAX) * this.#byteMs;
-    const waitMs = TURNAROUND_MS + wireMs + Math.max(party.replyMaxMs, marginMs) + MARGIN_MS;
+    const waitMs = TURNAROUND_MS + wireMs + party.replyMaxMs + marginMs + MARGIN_MS;
     this.#timer = scheduler.after(Math.ceil(waitMs), () => this.#step(party, { kind: 'timeout' }));
     scheduler.after(Math.ceil(Math.max(TURNAROUND_MS, 2 * this.#byteMs)), () => {
       if (signal.aborted) return;
