@@ -9,7 +9,7 @@ import { verifyBytes } from '../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
 import { vkeyText, whole } from '../support/anchored-log.ts';
 import { flippedBundle, lockerLog, proofPolicy, refundBundle } from '../support/proof-files.ts';
-import { drop, type OpenedPage, openPage, pageFile, startBrowser } from './browser.ts';
+import { type DroppedFile, drop, type OpenedPage, openPage, pageFile, startBrowser } from './browser.ts';
 
 const log = lockerLog();
 const policyBytes = proofPolicy(log);
@@ -43,23 +43,19 @@ describe('the verifier as a page from disk', () => {
   });
 
   test('gives the verdicts of the command over what is dropped on it', async () => {
-    await drop(page, exported, policy);
-    await judgedAs(page, 'verified');
+    await dropAs(page, exported, 'verified');
     expect(await shownVerdict(page)).toEqual(expected(exported.bytes));
-    await drop(page, flipped);
-    await judgedAs(page, 'refuted');
+    await dropAs(page, flipped, 'refuted');
     expect(await page.locator('[data-reason]').textContent()).toBe('bundle_proof');
     expect(await shownVerdict(page)).toEqual(expected(flipped.bytes));
     await drop(page, { name: 'cut.ndjson', bytes: exported.bytes.slice(0, -9) });
     await page.locator('[data-reason]', { hasText: 'framing' }).waitFor();
-    await drop(page, bundle);
-    await judgedAs(page, 'verified');
+    await dropAs(page, bundle, 'verified');
     expect(await shownVerdict(page)).toEqual(expected(bundle.bytes));
   });
 
   test('draws the decision, the events and the path of one of them', async () => {
-    await drop(page, bundle, policy);
-    await judgedAs(page, 'verified');
+    await dropAs(page, bundle, 'verified');
     expect(await page.locator('.decision h3').textContent()).toContain('REVIEW refund r-2041');
     expect(await page.locator('[data-level]').textContent()).toBe('A3');
     expect(await page.locator('.entry').count()).toBe(9);
@@ -71,8 +67,7 @@ describe('the verifier as a page from disk', () => {
   });
 
   test('shows hostile texts of scans, actors, questions and file names as text', async () => {
-    await drop(page, { name: '<img src=x onerror="window.pwned=1">.bundle', bytes: bundle.bytes }, policy);
-    await judgedAs(page, 'verified');
+    await dropAs(page, { name: '<img src=x onerror="window.pwned=1">.bundle', bytes: bundle.bytes }, 'verified');
     for (const summary of await page.locator('.entry summary').all()) await summary.click();
     const text = await page.locator('#page').textContent();
     // The question, a reason, an actor, a scan, a tamper's detail, and the file's name twice.
@@ -95,8 +90,11 @@ describe('the verifier as a page from disk', () => {
 
   test('is used by keyboard alone', async () => {
     const { page: bare, close } = await openPage(browser, 'verify.html');
-    await bare.keyboard.press('Tab');
+    await bare.bringToFront();
+    // Before the keys: the browser must know that the chooser is to be told of, not shown.
     const chooser = bare.waitForEvent('filechooser');
+    await bare.keyboard.press('Tab');
+    await bare.locator('#evidence:focus').waitFor({ state: 'attached' });
     await bare.keyboard.press('Enter');
     await (await chooser).setFiles({ name: bundle.name, mimeType: '', buffer: Buffer.from(bundle.bytes) });
     await judgedAs(bare, 'cannot_tell');
@@ -168,16 +166,19 @@ describe('the look of the page', () => {
 });
 
 async function showOpen(page: Page): Promise<void> {
-  await drop(page, bundle, policy);
-  await judgedAs(page, 'verified');
+  await dropAs(page, bundle, 'verified');
   await page.locator('.entry summary').nth(4).click();
   await page.locator('.path').waitFor();
 }
 
-async function dropAs(page: Page, file: typeof bundle, outcome: string): Promise<void> {
+let dropped = 0;
+
+/** Each time under another name, by which the new verdict is told from one that still stands there. */
+async function dropAs(page: Page, { name, bytes }: DroppedFile, outcome: string): Promise<void> {
+  dropped += 1;
+  const file = { name: `${dropped} ${name}`, bytes };
   await drop(page, file, policy);
-  await page.locator('.file-line', { hasText: file.name }).waitFor();
-  await judgedAs(page, outcome);
+  await page.locator(`[data-outcome="${outcome}"] .file-line`, { hasText: file.name }).waitFor();
 }
 
 async function judgedAs(page: Page, outcome: string): Promise<void> {

@@ -23,7 +23,7 @@ export function lockerLog(seed = 'proof page'): AnchoredLog {
   const log = new AnchoredLog(seed).opened();
   const at = { compartment: 'A07', device: 'board-1' };
   const parcel = { ...at, parcel: PARCEL };
-  log.add('device.found', {}, { device: 'scanner-1' });
+  log.add('device.found', { reason: 'answered' }, { device: 'scanner-1' });
   log.add('code.scanned', { size_bytes: 71, text: HOSTILE }, { device: 'scanner-1' });
   log.add(
     'access.granted',
@@ -39,7 +39,7 @@ export function lockerLog(seed = 'proof page'): AnchoredLog {
   log.add('door.closed', { reads: 3 }, { ...at, at: '2026-11-22T09:13:05.000Z' });
   const taken = { closed_by: 'door_shut', item_before: true, item_after: false };
   log.add('parcel.collected', taken, { ...parcel, at: '2026-11-22T09:13:05.200Z' });
-  return log.anchor().add('device.lost', {}, { device: 'scanner-1', at: '2026-11-22T10:00:00.000Z' });
+  return log.anchor().add('device.lost', { reason: 'silent' }, { device: 'scanner-1', at: '2026-11-22T10:00:00.000Z' });
 }
 
 export const MAKER = new TestEnroller('refunds.lockers.example');

@@ -23,7 +23,7 @@ export function Given({ inputs, give }: GivenProps) {
         <FileField
           id="evidence"
           label={file === undefined ? 'Choose a file' : 'Choose another file'}
-          hint="A bundle, a batch or an export. Or drop it anywhere on this page; up to 1 GiB."
+          hint="A bundle, a batch or an export. Or drop it anywhere on this page; up to 256 MiB."
           onFiles={([first]) => first !== undefined && give({ file: first })}
         >
           {file !== undefined && <Chosen file={file} />}

@@ -3,7 +3,7 @@ import type { Verdict } from '../../evidence/verify/verdict.ts';
 import type { View } from './view-types.ts';
 
 /** An export is read in pieces and needs little memory; this bounds the patience of whoever waits. */
-export const FILE_BYTES_MAX = 1_073_741_824;
+export const FILE_BYTES_MAX = 268_435_456;
 
 /** The part of a browser's `File` that is needed. */
 export interface SourceFile {
