@@ -4,6 +4,7 @@ import { loadSettings } from '../../platform/settings.ts';
 import { receiverVkey, runReceive } from '../../risk/receive/receive.ts';
 import { receiveSettingsSchema } from '../../risk/receive/settings.ts';
 import type { CommandRun } from '../command.ts';
+import { packageVersion } from '../version.ts';
 
 const RECEIVE_CONFIG_DEFAULT = '/etc/latchkey/receive.yaml';
 
@@ -15,6 +16,7 @@ export const receiveCommand: CommandRun = async (args, io) => {
     io.out(await receiverVkey(settings));
     return 0;
   }
-  await runReceive(settings, { logger: pinoLogger(settings.log_level, 'latchkey-receive') }, io.signal);
+  const logger = pinoLogger(settings.log_level, 'latchkey-receive');
+  await runReceive(settings, { logger, version: packageVersion() }, io.signal);
   return 0;
 };

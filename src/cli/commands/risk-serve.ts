@@ -10,6 +10,7 @@ import { runRiskService } from '../../risk/service/service.ts';
 import type { RiskSettings } from '../../risk/service/settings.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
 import { readRiskSettings } from '../risk-settings.ts';
+import { packageVersion } from '../version.ts';
 
 export const riskServeCommand: CommandRun = async (args, io) => serve(readRiskSettings(args), args, io);
 
@@ -34,7 +35,7 @@ async function serve(settings: RiskSettings, args: CommandArgs, io: CommandIo): 
     return 0;
   }
   const logger = pinoLogger(settings.receive.log_level, 'latchkey-risk');
-  await runRiskService(settings, { logger }, io.signal);
+  await runRiskService(settings, { logger, version: packageVersion() }, io.signal);
   return 0;
 }
 

@@ -6,8 +6,9 @@ import { MemoryMetrics } from '../../base/metrics.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
 import { makeDirectory } from '../../platform/durable-file.ts';
 import { startControlServer } from '../control/server.ts';
-import { controlHandlers } from './control-handlers.ts';
+import { controlHandlers, statusOf } from './control-handlers.ts';
 import { type GatewayParts, startGateway } from './gateway.ts';
+import { type Monitoring, monitorGateway } from './metrics.ts';
 import { type GatewaySettings, socketPathOf } from './settings.ts';
 
 export interface RunParts {
@@ -35,17 +36,22 @@ export async function runGateway(parts: RunParts): Promise<void> {
   });
   if (gateway === undefined) return logger.info({}, 'stopped while it was starting');
   const handlers = controlHandlers({ gateway, settings, version });
+  let monitoring: Monitoring | undefined;
   try {
     const control = await startControlServer({ socketPath: socketPathOf(settings), handlers, logger });
+    const status = () => statusOf({ gateway, settings, version });
+    monitoring = await monitorGateway({ gateway, settings, version, status, scheduler, logger });
     logger.info({ log: gateway.journal.status().open }, 'the gateway runs');
     await fired(signal);
     logger.info({ wait_s: settings.stop_wait_s }, 'stopping: waiting for the receipt of the last entry');
     const { waiting } = await gateway.stop('signal');
+    await monitoring?.stop();
     await control.close();
     if (waiting > 0) logger.warn({ waiting }, 'stopped; entries without a receipt wait in the journal');
     else logger.info({}, 'stopped; everything is receipted');
   } catch (error) {
     await gateway.stop('failure');
+    await monitoring?.stop();
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { formatVkey, parseVkey, witnessVkey } from '../../evidence/log/note.ts';
 import { isTopicPrefix, PREFIX_DEFAULT } from '../../evidence/wire/topics.ts';
+import { metricsSettingsSchema } from '../../platform/metrics/settings.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { accessSettingsSchema } from '../access/settings.ts';
@@ -96,6 +97,7 @@ export const gatewaySettingsSchema = z
     references: referenceSettingsSchema,
     journal: journalSettingsSchema.prefault({}),
     uplink: uplinkSettingsSchema.prefault({}),
+    metrics: metricsSettingsSchema.exactOptional(),
     control: z.strictObject({ socket: absolutePath.optional() }).prefault({}),
     alive_interval_s: z.int().min(1).max(86_400).default(60).describe('how often the signed gateway.alive is written'),
     stop_wait_s: z.int().min(0).max(3_600).default(20).describe('a clean stop waits this long for the last receipt'),

@@ -47,7 +47,9 @@ export interface IntakeStatus {
   readonly alarms_unlisted: number;
 }
 
-export function intakeStatus(intake: Intake): IntakeStatus {
+export type IntakeFigures = Pick<Intake, 'storeFailure' | 'gateways' | 'waitingBytes' | 'alarms'>;
+
+export function intakeStatus(intake: IntakeFigures): IntakeStatus {
   const failure = intake.storeFailure;
   return {
     store: failure === undefined ? { state: 'ok' } : { state: 'down', code: failure.code, detail: failure.message },

@@ -5,7 +5,9 @@
  * the exports in `<data_dir>/import/`, and asks the broker for what it retains.
  */
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { withTimeout } from '../../base/abort.ts';
+import { present } from '../../base/assert.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { explain, LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -28,6 +30,7 @@ import { openWitnessKey, type WitnessKey } from '../intake/witness-key.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { AssuranceRounds } from './assurance-rounds.ts';
 import { importFolder } from './import-folder.ts';
+import { ReceiverMonitor, type ReceiverMonitorParts } from './monitor.ts';
 import { openStore } from './open-store.ts';
 import { loadPolicy } from './policy-file.ts';
 import { Replica } from './replica.ts';
@@ -43,6 +46,9 @@ export interface ReceiveDeps {
   readonly metrics?: MemoryMetrics;
   /** More for status.json. */
   readonly status?: () => object;
+  /** More for monitoring. */
+  readonly more?: ReceiverMonitorParts['more'];
+  readonly version?: string;
   readonly scheduler?: Scheduler;
   readonly crypto?: EvidenceCrypto;
 }
@@ -125,6 +131,9 @@ export class Receiver {
   #policyError: string | undefined;
   #policyLogs: number;
   #isReady = false;
+  /** On the present connection. */
+  #isSubscribed = false;
+  #monitor: ReceiverMonitor | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
   private constructor(parts: ReceiverParts) {
@@ -178,9 +187,25 @@ export class Receiver {
     });
     if (leases !== undefined) receiver.#replica = receiver.#replicaOf(leases);
     await receiver.#replica?.start();
+    receiver.#monitor = receiver.#monitorOf();
     receiver.#assurance = receiver.#assuranceOf();
     receiver.#assurance?.start();
     return receiver;
+  }
+
+  #monitorOf(): ReceiverMonitor {
+    const { database, deps } = this.#parts;
+    return new ReceiverMonitor({
+      intake: this.#intake,
+      isConnected: () => this.#connection.connected,
+      isSubscribed: () => this.#isSubscribed,
+      askDatabase: database && (() => database.as('custody', (trx) => sql`select 1`.execute(trx))),
+      metrics: this.#metrics,
+      scheduler: this.#scheduler,
+      logger: this.#logger,
+      version: deps.version ?? 'unknown',
+      more: deps.more,
+    });
   }
 
   #assuranceOf(): AssuranceRounds | undefined {
@@ -216,23 +241,23 @@ export class Receiver {
     });
   }
 
-  get isConnected(): boolean {
-    return this.#connection.connected;
-  }
-
-  /** Why nothing is stored now. */
-  get storeFailure(): LatchkeyError | undefined {
-    return this.#intake.storeFailure;
+  /** What monitoring asks. */
+  get monitor(): ReceiverMonitor {
+    return present(this.#monitor, 'an open receiver');
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { deps, settings, key } = this.#parts;
     const unsubscribe = (deps.onReload ?? onHangup)(() => this.#reload());
     this.#status.start();
+    await this.monitor.start(settings.metrics);
     await importFolder(this.#intake, join(settings.data_dir, 'import'), this.#logger);
     this.#connection.start({
       connected: () => void this.#connected(),
-      lost: () => this.#intake.lost(),
+      lost: () => {
+        this.#isSubscribed = false;
+        this.#intake.lost();
+      },
       message: (topic, payload) => this.#intake.message(topic, payload),
     });
     this.#state = 'running';
@@ -246,6 +271,7 @@ export class Receiver {
   async #connected(): Promise<void> {
     await this.#replica?.connected();
     if (!(await this.#subscribeToAll())) return;
+    this.#isSubscribed = this.#connection.connected;
     this.#intake.connected();
     if (!this.#isReady) this.#parts.deps.onReady?.();
     this.#isReady = true;
@@ -316,6 +342,7 @@ export class Receiver {
     await this.#connection.close();
     await this.#assurance?.stop();
     await this.#replica?.stop();
+    await this.#monitor?.stop();
     this.#state = 'stopped';
     await this.#status.stop();
     this.#logger.info({}, 'stopped');

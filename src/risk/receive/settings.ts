@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { isKeyName } from '../../evidence/log/key-name.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
 import { isTopicPrefix, PREFIX_DEFAULT } from '../../evidence/wire/topics.ts';
+import { metricsSettingsSchema } from '../../platform/metrics/settings.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import { STATEMENTS } from '../intake/receipts.ts';
 
@@ -121,6 +122,7 @@ export const receiveShape = z.strictObject({
   witness: witnessSchema,
   accepted_gaps: z.array(acceptedGapSchema).max(10_000).default([]),
   limits: limitsSchema.prefault({}),
+  metrics: metricsSettingsSchema.exactOptional(),
   status_interval_s: z.int().min(1).max(3_600).default(2).describe('how often data_dir/status.json is renewed'),
   stop_wait_s: z.int().min(0).max(600).default(10).describe('a clean stop waits this long for the disk and the broker'),
   log_level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

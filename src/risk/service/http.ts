@@ -1,13 +1,8 @@
 /** What of the service answers over HTTP: the API, and beside it the webhooks of declared sources. */
-import { sql } from 'kysely';
-import { withTimeout } from '../../base/abort.ts';
 import type { Scheduler } from '../../base/clock.ts';
-import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
-import type { MemoryMetrics } from '../../base/metrics.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { type HttpServer, startHttp } from '../../platform/http/server.ts';
-import { metricsText } from '../../platform/metrics-text.ts';
 import { custodyRates } from '../api/custody-rates.ts';
 import { createRiskApi } from '../api/http-api.ts';
 import type { BundleMaker, EpcisMaker, HealthCheck } from '../api/parts.ts';
@@ -16,7 +11,7 @@ import { TokenKeys } from '../api/token-keys.ts';
 import { HoldBook } from '../casework/hold-book.ts';
 import type { RefundDesk } from '../casework/refund-desk.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
-import type { Receiver } from '../receive/receive.ts';
+import type { ReceiverMonitor } from '../receive/monitor.ts';
 import { sourceRoutes } from '../sources/http.ts';
 import { openSources, SourcesRoom } from '../sources/room.ts';
 import type { SourceSettings } from '../sources/settings.ts';
@@ -31,15 +26,20 @@ export interface HttpRooms {
   readonly ledger: Pick<LedgerStore, 'ledger'>;
   readonly bundles: BundleMaker;
   readonly epcis: EpcisMaker;
-  readonly receiver: Pick<Receiver, 'isConnected' | 'storeFailure'>;
-  readonly metrics: MemoryMetrics;
+  readonly monitor: Pick<ReceiverMonitor, 'readiness' | 'text'>;
   readonly crypto: EvidenceCrypto;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
 }
 
 const SOURCES_ROOT = '/v1/sources/';
-const CHECK_LIMIT_MS = 2_000;
+/** What stands behind each reason of a process that is not ready; others are checks of their own name. */
+const CHECKS = {
+  database: ['database_away'],
+  intake: ['store_down', 'intake_stalled'],
+  broker: ['broker_away', 'not_subscribed', 'receipts_stalled'],
+  ledger: ['ledger_stopped'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
 
 /** Rejects with PORT_BUSY, CONFIG_UNREADABLE, CONFIG_INVALID, KEY_PERMISSIONS or KEY_LOST. */
 export async function serveHttp(rooms: HttpRooms): Promise<HttpServer> {
@@ -51,8 +51,8 @@ export async function serveHttp(rooms: HttpRooms): Promise<HttpServer> {
     clock,
     holds: new HoldBook(rooms.database),
     rates: custodyRates(rooms.database),
-    metricsText: () => metricsText('latchkey', rooms.metrics.snapshot()),
-    health: { ready: () => checks(rooms) },
+    metricsText: async () => (await rooms.monitor.text()).text,
+    health: { ready: () => checks(rooms.monitor) },
   });
   const sources = sourceRoutes(await sourcesRoom(rooms), logger);
   return startHttp({
@@ -85,17 +85,13 @@ async function sourcesRoom({
   });
 }
 
-async function checks({ database, receiver, scheduler }: HttpRooms): Promise<readonly HealthCheck[]> {
-  const asked = database.as('payments', (trx) => sql`select 1`.execute(trx));
-  asked.catch(() => undefined);
-  const failure = await withTimeout(scheduler, CHECK_LIMIT_MS, 'an answer of the database', asked).then(
-    () => undefined,
-    (error: unknown) => messageOf(error),
-  );
-  const { storeFailure } = receiver;
-  return [
-    { name: 'database', ok: failure === undefined, ...(failure !== undefined && { detail: failure }) },
-    { name: 'intake', ok: storeFailure === undefined, ...(storeFailure && { detail: storeFailure.message }) },
-    { name: 'broker', ok: receiver.isConnected },
-  ];
+async function checks(monitor: HttpRooms['monitor']): Promise<readonly HealthCheck[]> {
+  const { reasons } = await monitor.readiness();
+  const known = Object.entries(CHECKS).map(([name, words]): HealthCheck => {
+    const found = reasons.find(({ reason }) => words.some((word) => word === reason));
+    return { name, ok: found === undefined, ...(found !== undefined && { detail: found.detail }) };
+  });
+  const listed: readonly string[] = Object.values(CHECKS).flat();
+  const others = reasons.filter(({ reason }) => !listed.includes(reason));
+  return [...known, ...others.map(({ reason, detail }) => ({ name: reason, ok: false, detail }))];
 }

@@ -25,6 +25,7 @@ import { type OpenedStore, openStore } from '../receive/open-store.ts';
 import { openKey, policyOf, Receiver } from '../receive/receive.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { dossier } from './dossier.ts';
+import { serviceHealth } from './health.ts';
 import { serveHttp } from './http.ts';
 import { LedgerPump } from './ledger-pump.ts';
 import { openRooms } from './rooms.ts';
@@ -34,6 +35,7 @@ export interface RiskDeps {
   readonly logger: Logger;
   /** Called once, when the API listens and the subscriptions stand. */
   readonly onReady?: (url: string | undefined) => void;
+  readonly version?: string;
   readonly scheduler?: Scheduler;
   readonly crypto?: EvidenceCrypto;
 }
@@ -110,13 +112,15 @@ class RiskService {
 
   async #receiver({ store, leases, database }: OpenedStore, key: WitnessKey): Promise<Receiver> {
     const { receive } = this.#settings;
-    const { logger } = this.#deps;
+    const { logger, version } = this.#deps;
     const policy = await policyOf(receive, this.#crypto);
     const deps = {
       logger,
       scheduler: this.#scheduler,
       metrics: this.#metrics,
       status: () => this.#status(),
+      more: () => serviceHealth(this.#pump?.status(), this.#caseworker?.latest),
+      ...(version !== undefined && { version }),
       onReady: () => this.#ready(),
     };
     return Receiver.open({
@@ -154,8 +158,7 @@ class RiskService {
       sources,
       owner: { tenant, region },
       ...(await dossier({ ...shared, ledger: this.#pump ?? rooms.ledger, clock: scheduler }, this.#settings, key)),
-      receiver,
-      metrics: this.#metrics,
+      monitor: receiver.monitor,
       scheduler,
     });
   }

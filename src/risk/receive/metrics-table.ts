@@ -1,0 +1,51 @@
+/** Every metric of a consumer. A test finds each name that the risk rooms count, and fails for one that has no row here. */
+import { COMMON_METRICS } from '../../platform/metrics/common-rows.ts';
+import type { MetricTable } from '../../platform/metrics/metric-row.ts';
+
+const INTAKE: MetricTable = {
+  intake_messages: { kind: 'counter', labels: ['kind'], help: 'Messages of gateways by the name of their topic.' },
+  intake_messages_refused: { kind: 'counter', labels: ['kind'], help: 'Messages that are not what their topic says.' },
+  intake_batches: { kind: 'counter', labels: ['outcome'], help: 'Batches by what became of them.' },
+  intake_entries_stored: { kind: 'counter', help: 'Verified entries that are durable.' },
+  intake_store_groups: { kind: 'counter', help: 'Writes to the store, each of several batches.' },
+  intake_store_ms: { kind: 'gauge', as: 'intake_store_seconds', help: 'How long the last write to the store took.' },
+  intake_receipts: { kind: 'counter', help: 'Receipts that were signed.' },
+  intake_published: {
+    kind: 'counter',
+    labels: ['outcome'],
+    help: 'Receipts and requests by the answer of the broker.',
+  },
+  intake_requests: { kind: 'counter', help: 'Times that a gateway was asked to send from an entry on.' },
+  intake_conflicts: { kind: 'counter', help: 'Writes that another receiver had made already.' },
+  intake_fenced: {
+    kind: 'counter',
+    help: 'Writes that the database refused since another receiver has the partition.',
+  },
+  intake_alarms: { kind: 'counter', labels: ['kind'], help: 'Alarms; status.json names gateway and log.' },
+  intake_partitions: { kind: 'gauge', help: 'Partitions that this receiver holds, of those on its database.' },
+  intake_assurance_judged: { kind: 'counter', help: 'Logs whose anchors were judged.' },
+  intake_subscribed: { kind: 'gauge', help: '1 while the subscriptions stand on the present connection.' },
+  intake_store_up: { kind: 'gauge', help: '1 while the store takes writes.' },
+  intake_waiting_bytes: { kind: 'gauge', help: 'Bytes that were received and are not stored yet.' },
+  intake_parked_bytes: {
+    kind: 'gauge',
+    help: 'Bytes that wait for a gap to close or for somebody who vouches for their log.',
+  },
+  intake_gateways: { kind: 'gauge', help: 'Gateways that are known here.' },
+  intake_logs: { kind: 'gauge', labels: ['receipts'], help: 'Logs by the state of their receipts.' },
+  intake_behind_entries: { kind: 'gauge', help: 'Entries that gateways announced and that are not stored.' },
+  intake_unreceipted_entries: { kind: 'gauge', help: 'Entries that are stored and not receipted.' },
+  intake_gaps: { kind: 'gauge', help: 'Ranges of entries that are missing, accepted ones aside.' },
+  intake_forks: { kind: 'gauge', help: 'Proofs that a log key signed two trees.' },
+};
+
+const SERVICE: MetricTable = {
+  ledger_read: { kind: 'counter', as: 'ledger_entries_read', help: 'Entries that the ledger read in this run.' },
+  ledger_up: { kind: 'gauge', help: '1 while the ledger reads what is stored.' },
+  casework_open_holds: { kind: 'gauge', help: 'Holds that are open.' },
+  casework_overdue_holds: { kind: 'gauge', help: 'Open holds whose legal deadline has passed.' },
+  casework_commands_waiting: { kind: 'gauge', help: 'Commands that wait for their endpoint to take them.' },
+  casework_commands_dead: { kind: 'gauge', help: 'Commands that are given up: a person must look at them.' },
+};
+
+export const CONSUMER_METRICS: MetricTable = { ...COMMON_METRICS, ...INTAKE, ...SERVICE };

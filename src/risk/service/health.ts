@@ -1,0 +1,33 @@
+/** What the rooms behind the receiver add to monitoring: the ledger that decisions stand on, and casework. */
+import type { MetricSample } from '../../base/metrics.ts';
+import type { NotReady } from '../../platform/metrics/readiness.ts';
+import { plainSamples } from '../../platform/metrics/samples.ts';
+import type { CaseworkStatus } from '../casework/caseworker.ts';
+import type { LedgerPump } from './ledger-pump.ts';
+
+export interface ServiceHealth {
+  readonly samples: readonly MetricSample[];
+  readonly reasons: readonly NotReady[];
+}
+
+/** Casework that waits is for people and for alerts: the service answers all the same. */
+export function serviceHealth(
+  ledger: ReturnType<LedgerPump['status']> | undefined,
+  casework: CaseworkStatus | undefined,
+): ServiceHealth {
+  const isUp = ledger !== undefined && ledger.failure === undefined;
+  const samples = plainSamples({
+    ledger_read: ledger?.read,
+    ledger_up: isUp ? 1 : 0,
+    casework_open_holds: casework?.holds.open,
+    casework_overdue_holds: casework?.holds.overdue,
+    casework_commands_waiting: casework?.outbox.waiting,
+    casework_commands_dead: casework?.outbox.dead,
+  });
+  const stopped: NotReady = {
+    reason: 'ledger_stopped',
+    detail: ledger === undefined ? 'the ledger has not begun to read' : 'the ledger cannot read what is stored',
+    remedy: 'look at the database; the log says why, and it is tried again by itself',
+  };
+  return { samples, reasons: isUp ? [] : [stopped] };
+}
