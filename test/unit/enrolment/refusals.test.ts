@@ -221,6 +221,6 @@ describe('a request is refused', () => {
 
 test('every other reason of requests was reached', () => {
   const elsewhere =
-    /^(certificate|chain|crl|ek|secret|possession|quote|counter_(attest|signature|name|value)|attests|properties|firmware|escrow|challenge|successor|too_many_requests)/;
+    /^(certificate|chain|crl|ek|secret|possession|quote|counter_(attest|signature|name|value)|attests|properties|firmware|escrow|challenge|successor|history|too_many_requests)/;
   allReached((reason) => !elsewhere.test(reason), 20);
 });
