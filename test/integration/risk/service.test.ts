@@ -49,7 +49,8 @@ const log = grow(newLog(), 6, (n) =>
   n === 3 ? { type: 'code.scanned', data: { size_bytes: 20 }, more: { parcel: { ref: PARCEL, scheme: 'sscc' } } } : {},
 );
 
-async function ask(path: string, init: RequestInit = {}, role: 'auditor' | 'merchant' = 'auditor'): Promise<Response> {
+type Asking = 'auditor' | 'merchant' | 'metrics';
+async function ask(path: string, init: RequestInit = {}, role: Asking = 'auditor'): Promise<Response> {
   const keys = await TokenKeys.open(join(fleet.dataDir, 'keys', 'token.key'), NAME);
   const token = mintToken(keys, { subject: 'test', role }, 5, Date.now());
   return fetch(`${url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } });
