@@ -11,9 +11,9 @@ import { sleep } from '../src/base/abort.ts';
 import type { Scheduler } from '../src/base/clock.ts';
 import { LatchkeyError } from '../src/base/errors.ts';
 import { systemScheduler } from '../src/base/system-scheduler.ts';
-import { type Cell, LockerBank } from './boards/bank.ts';
+import { type Cell, LockerBank, type Sensor } from './boards/bank.ts';
 import { type Camera, startCamera } from './camera/camera.ts';
-import type { FaultKind } from './faults/kinds.ts';
+import type { FaultKind, LineFault } from './faults/kinds.ts';
 import type { Keypad } from './keypad/keypad.ts';
 import { Receiver } from './position/receiver.ts';
 import { Scale } from './scales/scale.ts';
@@ -41,6 +41,10 @@ export interface Site {
   put(compartment: string): void;
   take(compartment: string): void;
   pretendItem(compartment: string, item: boolean): void;
+  /** A sensor goes on reporting what it reports now, until the compartment is mended. */
+  fail(compartment: string, sensor: Sensor): void;
+  mend(compartment: string): void;
+  failed(compartment: string): readonly Sensor[];
   /** No label: the trigger was pulled in vain. */
   scan(scanner: string, label?: Label): void;
   /** Types the keys, and the one that ends an entry. */
@@ -54,6 +58,14 @@ export interface Site {
   camera(name: string): Camera;
   plug(line: string): Promise<void>;
   unplug(line: string): Promise<void>;
+  /** Of whatever hangs on the line: without it nothing there hears or says anything. */
+  power(line: string, on: boolean): void;
+  /** Befalls what is said next on the line. */
+  fault(line: string, kind: LineFault): void;
+  /** Bytes that no device said; without any, an answer of the line's boards that says that all their doors are open. */
+  spoof(line: string, bytes?: Uint8Array): void;
+  /** Called after every change of a compartment. */
+  onChange(listener: () => void): () => void;
   perform(step: Step, signal?: AbortSignal): Promise<void>;
   /** How often a fault happened, on one line or on all. */
   faults(kind: FaultKind, line?: string): number;
@@ -69,6 +81,11 @@ export interface SiteReport {
     readonly line: string;
     readonly address: string;
     readonly plugged: boolean;
+    readonly powered: boolean;
+    /** Faults that the next emission will have. */
+    readonly armed: readonly LineFault[];
+    /** What lies on it, of a scale. */
+    readonly grams?: number;
     readonly requests: number;
     readonly emissions: number;
     readonly faults: Readonly<Record<string, number>>;
@@ -161,6 +178,22 @@ class RunningSite implements Site {
     this.#bank.pretendItem(compartment, item);
   }
 
+  fail(compartment: string, sensor: Sensor): void {
+    this.#bank.fail(compartment, sensor);
+  }
+
+  mend(compartment: string): void {
+    this.#bank.mend(compartment);
+  }
+
+  failed(compartment: string): readonly Sensor[] {
+    return this.#bank.failed(compartment);
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#bank.onChange(listener);
+  }
+
   scan(name: string, label?: Label): void {
     const { scanner, faulty, instrument } = this.#line(name);
     if (instrument instanceof SsiScanner) {
@@ -207,6 +240,21 @@ class RunningSite implements Site {
     return this.#line(line).cable.unplug();
   }
 
+  power(line: string, on: boolean): void {
+    this.#line(line).faulty.power(on);
+  }
+
+  fault(line: string, kind: LineFault): void {
+    this.#line(line).faulty.arm(kind);
+  }
+
+  spoof(name: string, bytes?: Uint8Array): void {
+    const { cable, buses = [] } = this.#line(name);
+    const forged = bytes ?? buses.map((bus) => bus.forgedAnswer()).find((answer) => answer !== undefined);
+    if (forged === undefined) throw new LatchkeyError('USAGE', `no question was heard on ${name}: nothing to forge`);
+    cable.send(forged);
+  }
+
   async perform(step: Step, signal?: AbortSignal): Promise<void> {
     switch (step.do) {
       case 'scan':
@@ -222,6 +270,14 @@ class RunningSite implements Site {
       case 'plug':
       case 'unplug':
         return this[step.do](step.line);
+      case 'power':
+        return this.power(step.line, step.on);
+      case 'fault':
+        return this.fault(step.line, step.kind);
+      case 'spoof':
+        return this.spoof(step.line, step.bytes);
+      case 'fail':
+        return this.fail(step.compartment, step.sensor);
       case 'wait':
         return sleep(this.#scheduler, step.waitMs, signal);
       default:
@@ -243,6 +299,9 @@ class RunningSite implements Site {
       line: line.name,
       address: line.cable.address,
       plugged: line.cable.plugged,
+      powered: line.faulty.powered,
+      armed: line.faulty.armed,
+      ...(line.instrument instanceof Scale && { grams: line.instrument.grams }),
       requests: requestsOf(line),
       emissions: line.faulty.emissions,
       faults: line.counts.snapshot(),

@@ -17,11 +17,17 @@ export interface Cell extends CompartmentSettings {
   readonly item: boolean;
 }
 
+/** What a compartment is looked at with. */
+export const SENSORS = ['door', 'item'] as const;
+export type Sensor = (typeof SENSORS)[number];
+
 export type CellListener = (cell: Cell) => void;
 
 export class LockerBank {
   readonly #cells = new Map<string, Cell>();
   readonly #byChannel = new Map<string, string>();
+  /** What sensors that failed go on reporting. */
+  readonly #stuck = new Map<string, Partial<Pick<Cell, Sensor>>>();
   readonly #listeners = new Set<CellListener>();
 
   constructor(compartments: readonly CompartmentSettings[]) {
@@ -42,6 +48,33 @@ export class LockerBank {
     const cell = this.#cells.get(name);
     if (cell === undefined) throw new LatchkeyError('USAGE', `no compartment is named ${name}`);
     return cell;
+  }
+
+  /** A compartment as its sensors report it, which is not how it is once one of them failed. */
+  sensed(name: string): Cell {
+    return { ...this.cell(name), ...this.#stuck.get(name) };
+  }
+
+  sensedAt(board: string, channel: number): Cell | undefined {
+    const cell = this.at(board, channel);
+    return cell === undefined ? undefined : this.sensed(cell.name);
+  }
+
+  failed(name: string): readonly Sensor[] {
+    const stuck = this.#stuck.get(name) ?? {};
+    return SENSORS.filter((sensor) => stuck[sensor] !== undefined);
+  }
+
+  /** The sensor goes on reporting what it reports now, whatever happens. */
+  fail(name: string, sensor: Sensor): void {
+    this.#stuck.set(name, { ...this.#stuck.get(name), [sensor]: this.sensed(name)[sensor] });
+    this.#tell(this.cell(name));
+  }
+
+  /** Its sensors are sound again. */
+  mend(name: string): void {
+    this.#stuck.delete(name);
+    this.#tell(this.cell(name));
   }
 
   /** What is wired to a channel; undefined where no lock hangs on it. */
@@ -87,7 +120,11 @@ export class LockerBank {
     const next = { ...cell, ...change };
     if (next.door === cell.door && next.item === cell.item) return;
     this.#cells.set(cell.name, next);
-    for (const listener of this.#listeners) listener(next);
+    this.#tell(next);
+  }
+
+  #tell(cell: Cell): void {
+    for (const listener of this.#listeners) listener(cell);
   }
 }
 

@@ -63,7 +63,7 @@ export interface BoardFamily {
 export const LATE_UNLOCK_MS = 1_000;
 
 export function feedbackBit(board: BoardSettings, bank: LockerBank, channel: number): 0 | 1 {
-  const cell = bank.at(board.name, channel);
+  const cell = bank.sensedAt(board.name, channel);
   if (cell === undefined) return board.unwiredReads;
   return doorBit(board, cell);
 }
@@ -73,7 +73,7 @@ export function doorBit(board: BoardSettings, cell: Cell): 0 | 1 {
 }
 
 export function itemBit(board: BoardSettings, bank: LockerBank, channel: number): 0 | 1 {
-  return board.itemSensors && bank.at(board.name, channel)?.item === true ? 1 : 0;
+  return board.itemSensors && bank.sensedAt(board.name, channel)?.item === true ? 1 : 0;
 }
 
 /** Eight channels from `firstChannel` as one byte, bit 0 the lowest channel. */

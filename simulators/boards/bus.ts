@@ -8,7 +8,7 @@ import { concatBytes } from '../../src/base/bytes.ts';
 import type { Scheduler, Timer } from '../../src/base/clock.ts';
 import type { FaultCounts } from '../faults/kinds.ts';
 import { type Emission, NO_BYTES } from '../faults/plan.ts';
-import type { Cell, LockerBank } from './bank.ts';
+import { type Cell, LockerBank } from './bank.ts';
 import type { BoardFamily, BoardSettings, Utterance } from './board.ts';
 
 export interface BusSettings {
@@ -42,6 +42,8 @@ export class BoardBus {
   #lastByteMs = Number.NEGATIVE_INFINITY;
   #speaksUntilMs = Number.NEGATIVE_INFINITY;
   #requests = 0;
+  /** The newest question that moved no lock. */
+  #question: Uint8Array | undefined;
 
   constructor(settings: BusSettings, parts: BusParts) {
     this.#settings = settings;
@@ -53,6 +55,19 @@ export class BoardBus {
   /** Sound requests that were heard, for any board. */
   get requests(): number {
     return this.#requests;
+  }
+
+  /** What boards would answer to the newest question if all their doors stood open: for somebody who forges it. */
+  forgedAnswer(): Uint8Array | undefined {
+    const question = this.#question;
+    if (question === undefined) return undefined;
+    const open = new LockerBank(this.#parts.bank.cells());
+    for (const { name } of open.cells()) open.open(name);
+    for (const board of this.#settings.boards) {
+      const [answer] = this.#settings.family.hear(board, open, question);
+      if (answer !== undefined) return answer.bytes;
+    }
+    return undefined;
   }
 
   receive(chunk: Uint8Array): void {
@@ -82,7 +97,8 @@ export class BoardBus {
 
   #hear(request: Uint8Array): void {
     this.#requests += 1;
-    const { boards } = this.#settings;
+    const { boards, family } = this.#settings;
+    if (!boards.some((board) => family.unlocks(board, request))) this.#question = request;
     const requestMs = this.#wireMs(request.length);
     const speakers = boards.map((board) => ({ board, said: this.#ask(board, request) }));
     const talking = speakers.filter(({ said }) => said.length > 0).map(({ board }) => board.address);
@@ -108,7 +124,8 @@ export class BoardBus {
     return said;
   }
 
-  #changed(cell: Cell): void {
+  #changed({ name: changed }: Cell): void {
+    const cell = this.#parts.bank.sensed(changed);
     // Boards report doors; an item sensor has no frame of its own.
     if (this.#doors.get(cell.name) === cell.door) return;
     this.#doors.set(cell.name, cell.door);

@@ -5,7 +5,7 @@
  * late the timers of this process are: what is left of them goes first.
  */
 import type { Scheduler, Timer } from '../../src/base/clock.ts';
-import type { FaultCounts } from '../faults/kinds.ts';
+import type { FaultCounts, LineFault } from '../faults/kinds.ts';
 import {
   type Delivery,
   type Emission,
@@ -34,6 +34,10 @@ export class FaultyLine {
   /** Pieces of a split emission of which the first is on the wire. */
   #rest: readonly Uint8Array[] = [];
   #closed = false;
+  /** Without it the device says nothing, and hears nothing. */
+  #powered = true;
+  /** Faults that somebody asked for, of the next emission. */
+  #armed: readonly LineFault[] = [];
 
   constructor(parts: FaultyLineParts) {
     this.#parts = parts;
@@ -44,10 +48,31 @@ export class FaultyLine {
     return this.#state.emission;
   }
 
+  get powered(): boolean {
+    return this.#powered;
+  }
+
+  power(on: boolean): void {
+    this.#powered = on;
+  }
+
+  get armed(): readonly LineFault[] {
+    return this.#armed;
+  }
+
+  /** Befalls the next emission, whatever the dice say. */
+  arm(fault: LineFault): void {
+    if (!this.#armed.includes(fault)) this.#armed = [...this.#armed, fault];
+  }
+
   emit(emission: Emission): void {
+    if (!this.#powered) return;
     const { settings, name, counts } = this.#parts;
-    const outcome = planEmission(settings, name, this.#state, emission);
+    const asked = this.#armed.map((fault) => ({ emission: this.#state.emission, fault }));
+    const exactly = [...settings.exactly, ...asked];
+    const outcome = planEmission({ ...settings, exactly }, name, this.#state, emission);
     this.#state = outcome.state;
+    this.#armed = [];
     for (const fault of outcome.faults) counts.add(fault);
     const [first, ...rest] = outcome.deliveries;
     if (first !== undefined) this.#after(first.afterMs, () => this.#say(first, rest));

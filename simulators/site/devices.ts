@@ -46,10 +46,18 @@ export interface DeviceParts {
 
 export async function openLine(line: LineSettings, parts: DeviceParts): Promise<SiteLine> {
   let heard: CableListener = () => undefined;
-  const cable = await openCable(line, parts.linksDir, (chunk) => heard(chunk));
+  const cable = await openCable(line, parts.linksDir, (chunk) => {
+    if (faulty.powered) heard(chunk);
+  });
   const counts = new FaultCounts();
   const settings = faultSettings(line, parts.site.seed);
-  const faulty = new FaultyLine({ name: line.name, cable, settings, counts, scheduler: parts.scheduler });
+  const faulty: FaultyLine = new FaultyLine({
+    name: line.name,
+    cable,
+    settings,
+    counts,
+    scheduler: parts.scheduler,
+  });
   const common = { name: line.name, kind: line.tcp === undefined ? 'pty' : 'tcp', cable, faulty, counts } as const;
   if (line.scanner !== undefined) {
     const { no_read: noRead, ...rest } = line.scanner;

@@ -137,7 +137,15 @@ export const siteSchema = z
     cameras: z.array(cameraSchema).max(32).default([]),
     /** What hangs on which channel; every channel of every board unless given, named BOARD.CHANNEL. */
     compartments: z
-      .array(z.strictObject({ name, board: name, channel }))
+      .array(
+        z.strictObject({
+          name,
+          board: name,
+          channel,
+          /** Nobody but the gateway opens it: a hand that does forces it. */
+          controlled: z.boolean().default(false),
+        }),
+      )
       .max(1_024)
       .optional(),
     stories: z.array(storySchema).max(64).default([]),

@@ -3,12 +3,17 @@
  *
  *     scan desk sscc 12      open A01      put A01      shut A01      take A01      wait 500
  *     unplug bus-a           plug bus-a    pretend A01 item           scan desk no-read
+ *     power bus-a off        fail A01 door mend A01                   fault bus-a noise        spoof bus-a doors
  */
+import { unhex } from '../../src/base/bytes.ts';
 import { accept, type Result, refuse } from '../../src/base/result.ts';
+import { SENSORS, type Sensor } from '../boards/bank.ts';
+import { LINE_FAULTS, type LineFault } from '../faults/kinds.ts';
 import { code128, gs1128, gtin, type Label, qr, s10, sscc, ssccLabel, ups } from '../scanners/codes.ts';
 
 export type Step =
-  | { readonly do: 'open' | 'shut' | 'put' | 'take'; readonly compartment: string }
+  | { readonly do: 'open' | 'shut' | 'put' | 'take' | 'mend'; readonly compartment: string }
+  | { readonly do: 'fail'; readonly compartment: string; readonly sensor: Sensor }
   | { readonly do: 'pretend'; readonly compartment: string; readonly item: boolean }
   /** No label: the trigger was pulled in vain. */
   | { readonly do: 'scan'; readonly scanner: string; readonly label?: Label }
@@ -17,13 +22,19 @@ export type Step =
   /** Degrees; without them the receiver has no fix. */
   | { readonly do: 'move'; readonly receiver: string; readonly to?: { readonly lat: number; readonly lon: number } }
   | { readonly do: 'plug' | 'unplug'; readonly line: string }
+  | { readonly do: 'power'; readonly line: string; readonly on: boolean }
+  | { readonly do: 'fault'; readonly line: string; readonly kind: LineFault }
+  /** Without bytes: an answer that says that every door is open. */
+  | { readonly do: 'spoof'; readonly line: string; readonly bytes?: Uint8Array }
   | { readonly do: 'wait'; readonly waitMs: number };
 
 const WAIT_MS_MAX = 3_600_000;
+/** Frames of lock boards are shorter. */
+export const SPOOF_BYTES_MAX = 256;
 const SERIAL_MAX = 9_999_999;
 
 export const STEP_HELP =
-  'open|shut|put|take NAME, scan SCANNER LABEL, type KEYPAD KEYS, weigh SCALE GRAMS, move RECEIVER LAT LON|nowhere, pretend NAME item|empty, plug|unplug LINE, wait MS';
+  'open|shut|put|take|mend NAME, fail NAME door|item, scan SCANNER LABEL, type KEYPAD KEYS, weigh SCALE GRAMS, move RECEIVER LAT LON|nowhere, pretend NAME item|empty, plug|unplug LINE, power LINE on|off, fault LINE KIND, spoof LINE doors|HEX, wait MS';
 export const LABEL_HELP = 'sscc N, gtin N, s10 N, ups N, gs1 DATA, code128 DATA, qr DATA or no-read';
 
 export function parseStep(text: string): Result<Step, 'step'> {
@@ -34,6 +45,7 @@ export function parseStep(text: string): Result<Step, 'step'> {
     case 'shut':
     case 'put':
     case 'take':
+    case 'mend':
       return accept({ do: verb, compartment: first });
     case 'plug':
     case 'unplug':
@@ -48,6 +60,15 @@ export function parseStep(text: string): Result<Step, 'step'> {
       return parseWeigh(first, second);
     case 'move':
       return parseMove(first, second, rest[0]);
+    case 'power':
+      if (second !== 'on' && second !== 'off') return refuse('step', 'expected "power LINE on" or "off"');
+      return accept({ do: 'power', line: first, on: second === 'on' });
+    case 'fail':
+      return parseOneOf(SENSORS, second, (sensor) => ({ do: 'fail', compartment: first, sensor }));
+    case 'fault':
+      return parseOneOf(LINE_FAULTS, second, (kind) => ({ do: 'fault', line: first, kind }));
+    case 'spoof':
+      return parseSpoof(first, [second, ...rest].join(''));
     case 'wait':
       return parseWait(first);
     case 'scan':
@@ -55,6 +76,18 @@ export function parseStep(text: string): Result<Step, 'step'> {
     default:
       return refuse('step', `expected ${STEP_HELP}`);
   }
+}
+
+function parseOneOf<T extends string>(words: readonly T[], text: string | undefined, step: (word: T) => Step) {
+  const word = words.find((each) => each === text);
+  return word === undefined ? refuse('step', `expected one of ${words.join(', ')}`) : accept(step(word));
+}
+
+function parseSpoof(line: string, text: string): Result<Step, 'step'> {
+  if (text === 'doors') return accept({ do: 'spoof', line });
+  const bytes = text.length > 2 * SPOOF_BYTES_MAX ? undefined : unhex(text.toLowerCase());
+  if (bytes !== undefined && bytes.length > 0) return accept({ do: 'spoof', line, bytes });
+  return refuse('step', `expected "spoof LINE doors", or at most ${SPOOF_BYTES_MAX} bytes in hex`);
 }
 
 function parseWeigh(scale: string, text = ''): Result<Step, 'step'> {
