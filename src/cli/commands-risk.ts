@@ -227,6 +227,7 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     },
     details:
       'KIND is parcel, refund or epcis (of a parcel). An erased entry is in a bundle as its leaf hash.\n' +
+      "With --out, that of a refund stops the evidence clocks of the refund's open cases.\n" +
       'Exit code 0: made. 2: nothing that is verified and signed is stored of it.',
     load: async () => (await import('./commands/risk-bundle.ts')).riskBundleCommand,
   },

@@ -53,6 +53,7 @@ const api = await serveRiskApi({
   bundles: { ofParcel: async () => undefined, ofRefund: async () => undefined },
   epcis: { ofParcel: async () => undefined },
   rates: custodyRates(database),
+  evidence: { kept: async () => [] },
   metricsText: () => '',
   health: { ready: async () => [] },
   clock,

@@ -7,6 +7,7 @@ import { accept } from '../../src/base/result.ts';
 import { encodeLeaf } from '../../src/evidence/event/leaf.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
 import { custodyRates } from '../../src/risk/api/custody-rates.ts';
+import { CaseBook, evidenceName } from '../../src/risk/casework/case-book.ts';
 import { HoldBook } from '../../src/risk/casework/hold-book.ts';
 import { importPayments } from '../../src/risk/casework/imports.ts';
 import { RefundDesk } from '../../src/risk/casework/refund-desk.ts';
@@ -50,6 +51,12 @@ export function realRooms(): RealRooms {
         ledger,
         holds: new HoldBook(database),
         rates: custodyRates(database),
+        evidence: {
+          kept: (refundId, bundle, keptAs, actor) => {
+            const evidence = { name: evidenceName(nodeCrypto, bundle, keptAs), actor, atMs: clock.wallMs() };
+            return new CaseBook(database).evidenceKept(refundId, evidence, owner);
+          },
+        },
         close: () => database.close(),
       };
     },
@@ -81,6 +88,7 @@ export function fakeRooms(asked: RefundRequest[] = []): MakeRooms {
     },
     ledger: { ledger: async (ref, asOfMs) => foldLedger(ref, [], asOfMs) },
     holds: { list: async () => ({ holds: [] }), show: async () => undefined },
+    evidence: { kept: async () => [] },
     rates: {
       rates: async (fromMs, untilMs) => ({
         from: new Date(fromMs).toISOString(),

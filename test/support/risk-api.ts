@@ -35,7 +35,7 @@ export interface Reply {
 }
 
 /** What stands behind the API, and how it is closed. */
-export interface Rooms extends Pick<ApiParts, 'desk' | 'ledger' | 'holds' | 'rates'> {
+export interface Rooms extends Pick<ApiParts, 'desk' | 'ledger' | 'holds' | 'rates' | 'evidence'> {
   close(): Promise<void>;
 }
 

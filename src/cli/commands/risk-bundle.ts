@@ -1,11 +1,13 @@
 /** `latchkey risk bundle`: the evidence for one parcel or one refund, out of the receiver's database, as a bundle. */
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { userInfo } from 'node:os';
+import { basename, join } from 'node:path';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
 import { parseEnrolmentFile } from '../../evidence/verify/enrolled.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
+import { CaseBook, evidenceName } from '../../risk/casework/case-book.ts';
 import { Bundles } from '../../risk/dossier/bundles.ts';
 import { enrolmentsOf } from '../../risk/dossier/enrolments.ts';
 import { EpcisExport } from '../../risk/dossier/epcis-export.ts';
@@ -27,7 +29,8 @@ export const riskBundleCommand: CommandRun = async (args, io) => {
     if (parsed.ok) return parsed.value;
     throw new LatchkeyError('INPUT_UNREADABLE', `${file}: ${parsed.detail}`);
   });
-  const make = async ({ database, ledger }: RiskSide): Promise<Uint8Array | undefined> => {
+  const out = args.text('out');
+  const make = async ({ database, ledger, owner }: RiskSide): Promise<Uint8Array | undefined> => {
     await ledger.catchUp(io.signal);
     const clock = systemScheduler();
     if (kind === 'epcis') {
@@ -37,13 +40,21 @@ export const riskBundleCommand: CommandRun = async (args, io) => {
     const enrolments = async (gateways: readonly string[]) => enrolmentsOf(envelopes, gateways);
     const parts = { database, ledger, crypto: nodeCrypto, clock, enrolments, ...(seal && { seal }) };
     const bundles = new Bundles(parts);
-    return kind === 'parcel' ? bundles.ofParcel(name, io.signal) : bundles.ofRefund(name, io.signal);
+    if (kind === 'parcel') return bundles.ofParcel(name, io.signal);
+    const bytes = await bundles.ofRefund(name, io.signal);
+    if (bytes === undefined || out === undefined) return bytes;
+    writeOut(out, bytes);
+    const evidence = { name: evidenceName(nodeCrypto, bytes, basename(out)), actor: userInfo().username };
+    const cases = await new CaseBook(database).evidenceKept(name, { ...evidence, atMs: clock.wallMs() }, owner);
+    for (const id of cases) io.err(`case ${id}: its evidence is kept now, and its clock stands`);
+    return bytes;
   };
   const bytes = await withRiskSide(args, io, make);
   if (bytes === undefined) {
     throw new LatchkeyError('INPUT_UNREADABLE', `nothing that is verified and signed is stored of ${kind} ${name}`);
   }
-  await put(args.text('out'), bytes, io);
+  if (out === undefined) await io.write(bytes);
+  else if (kind !== 'refund') writeOut(out, bytes);
   return 0;
 };
 
@@ -59,8 +70,7 @@ async function sealOf(args: CommandArgs, io: CommandIo): Promise<SealKey | undef
   return key;
 }
 
-async function put(path: string | undefined, bytes: Uint8Array, io: CommandIo): Promise<void> {
-  if (path === undefined) return io.write(bytes);
+function writeOut(path: string, bytes: Uint8Array): void {
   try {
     writeFileSync(path, bytes, { mode: 0o600 });
   } catch (error) {

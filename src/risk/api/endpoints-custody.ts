@@ -29,6 +29,11 @@ const windowQuery = z.strictObject({
   until: z.iso.datetime().optional().describe('exclusive; now unless given'),
 });
 
+const KEEP_BYTES_MAX = 1_024;
+const keepBody = z
+  .strictObject({ kept_as: referenceSchema.describe('where it is kept: a name that you find it by, such as a path') })
+  .meta({ id: 'KeptEvidence' });
+
 const EVIDENCE_TYPE = 'application/x-ndjson';
 const unknownParcel = refusal(problem('not_found', 'nothing verified and nothing claimed is known of this parcel'));
 const unknownRefund = refusal(problem('not_found', 'there is no such refund, or nothing verified is known of it'));
@@ -82,6 +87,26 @@ export const CUSTODY_ENDPOINTS: readonly Endpoint[] = [
     async run({ params, signal }, { bundles }) {
       const bytes = await bundles.ofRefund(params.id, signal);
       return bytes === undefined ? unknownRefund : { kind: 'bytes', type: EVIDENCE_TYPE, bytes };
+    },
+  }),
+  endpoint({
+    id: 'keepRefundBundle',
+    method: 'POST',
+    path: '/v1/refunds/{id}/bundle',
+    summary: 'Take the evidence behind a refund away to keep it: the evidence clocks of its open cases stop',
+    description:
+      'The cases note who keeps it, where, and the SHA-256 of the bytes of this answer. Whoever did not get them whole ' +
+      'asks again: a bundle that was not kept is no evidence.',
+    access: ['analyst'],
+    params: refundParams,
+    body: { type: 'json', schema: keepBody, bytesMax: KEEP_BYTES_MAX },
+    answers: { 200: { text: 'A bundle (FORMAT.md)', type: EVIDENCE_TYPE } },
+    refusals: ['not_found'],
+    async run({ params, body, identity, signal }, { bundles, evidence }) {
+      const bytes = await bundles.ofRefund(params.id, signal);
+      if (bytes === undefined) return unknownRefund;
+      await evidence.kept(params.id, bytes, body.kept_as, identity?.subject ?? '');
+      return { kind: 'bytes', type: EVIDENCE_TYPE, bytes };
     },
   }),
   endpoint({

@@ -18,6 +18,7 @@ export interface ApiParts {
   readonly holds: Pick<HoldBook, 'list' | 'show'>;
   readonly bundles: BundleMaker;
   readonly epcis: EpcisMaker;
+  readonly evidence: EvidenceKeeper;
   readonly rates: RatesOf;
   /** Text exposition format 0.0.4 of Prometheus. */
   readonly metricsText: () => string | Promise<string>;
@@ -35,6 +36,11 @@ export interface BundleMaker {
 export interface EpcisMaker {
   /** An EPCIS 2.0 document (JSON-LD). Undefined when nothing verified is known of the parcel. */
   ofParcel(ref: string, signal: AbortSignal): Promise<object | undefined>;
+}
+
+export interface EvidenceKeeper {
+  /** Notes with the open cases of a refund that this bundle was given to somebody who keeps it. Resolves with those cases. */
+  kept(refundId: string, bundle: Uint8Array, keptAs: string, actor: string): Promise<readonly string[]>;
 }
 
 export interface RatesOf {

@@ -7,7 +7,7 @@ export const ROLE_DUTIES: Readonly<Record<Role, string>> = {
   merchant: 'asks whether a refund may be paid, and reads the answers',
   payments: 'confirms that a refund was settled',
   operator: 'works on holds',
-  analyst: 'reads everything, also why a rule did not fire',
+  analyst: 'reads everything, also why a rule did not fire, and keeps evidence',
   auditor: 'reads everything, and decides again to compare',
   metrics: 'reads rates and counters, and nothing about any one refund',
 };

@@ -49,6 +49,13 @@ export interface Opening {
   readonly detail: string;
 }
 
+export interface KeptEvidence {
+  /** What it is found by: `evidenceName` of a bundle. */
+  readonly name: string;
+  readonly actor: string;
+  readonly atMs: number;
+}
+
 const LIMIT = 100;
 const LIMIT_MAX = 500;
 const HISTORY_MAX = 1_000;
@@ -92,27 +99,38 @@ export class CaseBook {
     });
   }
 
-  /** The evidence of a case is kept, under this name: its clock stops. False when the case is not known. */
-  evidenceKept(caseId: string, name: string, actor: string, atMs: number, owner: Owner): Promise<boolean> {
+  /**
+   * The evidence about a refund is kept under this name: the clocks of its open cases stop. Resolves with the cases whose
+   * clock ran until now; a case that is opened again asks for it again.
+   */
+  evidenceKept(refundId: string, { name, actor, atMs }: KeptEvidence, owner: Owner): Promise<readonly string[]> {
     return this.#database.as('cases', async (trx) => {
-      const row = await trx
+      const rows = await trx
         .selectFrom('cases.case')
         .selectAll()
-        .where('case_id', '=', caseId)
+        .where('refund_id', '=', refundId)
+        .where('state', '=', 'open')
+        .where('evidence_at', 'is', null)
+        .orderBy('case_id')
         .forUpdate()
-        .executeTakeFirst();
-      if (row === undefined) return false;
-      if (row.evidence_at !== null) return true;
-      const evidence_at = new Date(atMs);
-      await trx
-        .updateTable('cases.case')
-        .set({ evidence_at, due_at: nextCaseStep({ ...row, evidence_at }) })
-        .where('case_id', '=', caseId)
         .execute();
-      await caseEvent(trx, owner, { caseId, atMs, what: 'evidence_kept', actor, detail: name });
-      return true;
+      const evidence_at = new Date(atMs);
+      for (const row of rows) {
+        await trx
+          .updateTable('cases.case')
+          .set({ evidence_at, due_at: nextCaseStep({ ...row, evidence_at }) })
+          .where('case_id', '=', row.case_id)
+          .execute();
+        await caseEvent(trx, owner, { caseId: row.case_id, atMs, what: 'evidence_kept', actor, detail: name });
+      }
+      return rows.map(({ case_id }) => case_id);
     });
   }
+}
+
+/** Of a bundle, after its bytes. */
+export function evidenceName(crypto: Pick<EvidenceCrypto, 'sha256'>, bundle: Uint8Array, keptAs?: string): string {
+  return [...(keptAs === undefined ? [] : [keptAs]), `sha256:${hex(crypto.sha256(bundle))}`].join(' ');
 }
 
 export function caseIdOf(

@@ -5,9 +5,10 @@ import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { type HttpServer, startHttp } from '../../platform/http/server.ts';
 import { custodyRates } from '../api/custody-rates.ts';
 import { createRiskApi } from '../api/http-api.ts';
-import type { BundleMaker, EpcisMaker, HealthCheck } from '../api/parts.ts';
+import type { BundleMaker, EpcisMaker, EvidenceKeeper, HealthCheck } from '../api/parts.ts';
 import type { ApiSettings } from '../api/settings.ts';
 import { TokenKeys } from '../api/token-keys.ts';
+import { CaseBook, evidenceName } from '../casework/case-book.ts';
 import { HoldBook } from '../casework/hold-book.ts';
 import type { RefundDesk } from '../casework/refund-desk.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
@@ -50,6 +51,7 @@ export async function serveHttp(rooms: HttpRooms): Promise<HttpServer> {
     tokenKeys,
     clock,
     holds: new HoldBook(rooms.database),
+    evidence: evidenceKeeper(rooms),
     rates: custodyRates(rooms.database),
     metricsText: async () => (await rooms.monitor.text()).text,
     health: { ready: () => checks(rooms.monitor) },
@@ -63,6 +65,16 @@ export async function serveHttp(rooms: HttpRooms): Promise<HttpServer> {
     clock,
     logger,
   });
+}
+
+function evidenceKeeper({ database, owner, crypto, scheduler }: HttpRooms): EvidenceKeeper {
+  const cases = new CaseBook(database);
+  return {
+    kept: (refundId, bundle, keptAs, actor) => {
+      const name = evidenceName(crypto, bundle, keptAs);
+      return cases.evidenceKept(refundId, { name, actor, atMs: scheduler.wallMs() }, owner);
+    },
+  };
 }
 
 async function sourcesRoom({

@@ -49,17 +49,24 @@ test('its lines give what they say', async () => {
   const decided = JSON.parse(await shell(ask, { TOKEN, NOW }));
   expect(decided).toMatchObject({ refund_id: 'r-7f3c', outcome: 'PAY', pay_now: true });
   bench.clock.advance(1_000);
-  const env = { TOKEN, DECISION: decided.decision_id, AUDITOR: bench.token('auditor') };
+  const env = {
+    TOKEN,
+    DECISION: decided.decision_id,
+    AUDITOR: bench.token('auditor'),
+    ANALYST: bench.token('analyst'),
+  };
   const answers: string[] = [];
   for (const line of reads) answers.push(await shell(line, env));
-  expect(reads).toHaveLength(8);
-  const [again, told, replay, ledger, bundle, holds, rates, ready] = answers;
+  expect(reads).toHaveLength(9);
+  const [again, told, replay, ledger, bundle, kept, holds, rates, ready] = answers;
   expect(JSON.parse(again ?? '')).toEqual(decided);
   expect(JSON.parse(told ?? '').rules.length).toBeGreaterThan(10);
   expect(JSON.parse(replay ?? '')).toEqual({ same: true, decision: decided });
   expect(JSON.parse(ledger ?? '').timeline_total).toBe(3);
   expect(bundle).toBe('');
   expect(new Uint8Array(readFileSync(bench.dir.file('bundle.ndjson')))).toEqual(BUNDLE);
+  expect(kept).toBe('');
+  expect(new Uint8Array(readFileSync(bench.dir.file('r-7f3c.ndjson')))).toEqual(BUNDLE);
   expect(JSON.parse(holds ?? '')).toEqual({ holds: [] });
   expect(JSON.parse(rates ?? '')).toMatchObject({ refunds: 1 });
   expect(JSON.parse(ready ?? '')).toMatchObject({ status: 'pass' });

@@ -61,6 +61,7 @@ const EXAMPLES: Readonly<Record<string, () => Example>> = {
   getParcelLedger: () => ({ names: { ref: PARCEL.ref } }),
   getParcelBundle: () => ({ names: { ref: PARCEL.ref } }),
   getRefundBundle: () => ({ names: { id: 'r-paid' } }),
+  keepRefundBundle: () => ({ names: { id: 'r-held' }, headers: JSON_TYPE, body: '{"kept_as":"vault/r-held"}' }),
   getParcelEpcis: () => ({ names: { ref: PARCEL.ref } }),
   getCustodyRates: () => ({}),
   listHolds: () => ({}),
@@ -200,6 +201,25 @@ describe('what is kept can be read', () => {
     const { text, headers } = await bench.ask('/v1/refunds/r-paid/bundle', { role: 'auditor' });
     expect(new TextEncoder().encode(text)).toEqual(BUNDLE);
     expect(headers.get('content-type')).toBe('application/x-ndjson');
+  });
+
+  test('a bundle that an analyst takes to keep stops the evidence clock of its case; one that is only read does not', async () => {
+    const decided = await bench.decide('k-kept', bench.request('r-kept', { parcel_refs: ['k1.unknown'] }));
+    const caseOf = async () => {
+      const path = `/v1/holds/h-${decided.body.decision_id.slice(2)}`;
+      return (await bench.ask(path, { role: 'analyst' })).body.cases[0];
+    };
+    await bench.ask('/v1/refunds/r-kept/bundle', { role: 'analyst' });
+    expect(await caseOf()).not.toHaveProperty('evidence_at_ms');
+    const keep = { role: 'analyst', method: 'POST', headers: JSON_TYPE } as const;
+    const nameless = await bench.ask('/v1/refunds/r-kept/bundle', { ...keep, body: '{}' });
+    expect([nameless.status, nameless.body.code]).toEqual([422, 'invalid_body']);
+    const unknown = await bench.ask('/v1/refunds/nobody/bundle', { ...keep, body: '{"kept_as":"v/1"}' });
+    expect([unknown.status, unknown.body.code]).toEqual([404, 'not_found']);
+    expect(await caseOf()).not.toHaveProperty('evidence_at_ms');
+    const { text } = await bench.ask('/v1/refunds/r-kept/bundle', { ...keep, body: '{"kept_as":"v/1"}' });
+    expect(new TextEncoder().encode(text)).toEqual(BUNDLE);
+    expect(await caseOf()).toMatchObject({ evidence_at_ms: bench.clock.wallMs() });
   });
 
   test('holds in pages, each once', async () => {

@@ -213,6 +213,29 @@ describe.each(Object.entries(ENGINES))('%s', (_, open) => {
     expect(side.paid()).toContain('blind');
   });
 
+  test('a case whose evidence was kept is not warned about; one whose was not is, at 24 and at 48 hours', async () => {
+    await captured(database, 'kept', 'unkept');
+    await at(0).decided(requestOf('kept'));
+    await at(0).decided(requestOf('unkept'));
+    const warned = async (id: string) => {
+      const [one] = await cases.list({ refundId: id });
+      const { history = [] } = (await cases.show(one?.case_id ?? '')) ?? {};
+      return history.map(({ what }) => what).filter((what) => what.startsWith('evidence'));
+    };
+    const [open] = await cases.list({ refundId: 'kept' });
+    const evidence = { name: 'vault/kept sha256:00', actor: 'ann', atMs: NOW_MS + DAY_MS - 1 };
+    expect(await cases.evidenceKept('kept', evidence, owner)).toEqual([open?.case_id]);
+    expect(await cases.evidenceKept('kept', { ...evidence, actor: 'bea' }, owner)).toEqual([]);
+    expect(await cases.evidenceKept('nobody', evidence, owner)).toEqual([]);
+    await at(DAY_MS - 1).round();
+    expect([await warned('kept'), await warned('unkept')]).toEqual([['evidence_kept'], []]);
+    await at(DAY_MS).round();
+    await at(2 * DAY_MS).round();
+    expect(await warned('kept')).toEqual(['evidence_kept']);
+    expect(await warned('unkept')).toEqual(['evidence_due', 'evidence_late']);
+    expect(await cases.list({ refundId: 'kept' })).toMatchObject([{ evidence_at_ms: NOW_MS + DAY_MS - 1 }]);
+  });
+
   test('two sweeps at once do each thing once', async () => {
     await captured(database, 'twice');
     const { decision_id } = await at(0).decided(requestOf('twice', { kind: 'not_received', parcel_refs: [] }));
