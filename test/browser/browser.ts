@@ -1,5 +1,5 @@
-/** One Chromium of Debian's for a file of tests, and pages in it as a reader opens them: from disk. */
-
+/** One Chromium of Debian's for a file of tests, and pages in it as a reader opens them: from disk, or from a server. */
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
@@ -27,11 +27,11 @@ export interface OpenedPage {
   close(): Promise<void>;
 }
 
-export async function openPage(
-  browser: Browser,
-  name: string,
-  options: BrowserContextOptions = {},
-): Promise<OpenedPage> {
+export function openPage(browser: Browser, name: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
+  return openAt(browser, pathToFileURL(pageFile(name)).href, options);
+}
+
+export async function openAt(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(AWAITED_MS);
   const requests: string[] = [];
@@ -40,7 +40,7 @@ export async function openPage(
   const page = await context.newPage();
   page.on('console', (message) => complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error)));
-  await page.goto(pathToFileURL(pageFile(name)).href);
+  await page.goto(url);
   return { page, requests, complaints, close: () => context.close() };
 }
 
@@ -61,4 +61,19 @@ export async function drop(page: Page, ...files: readonly DroppedFile[]): Promis
   })()`);
   await page.dispatchEvent('main', 'dragover', { dataTransfer });
   await page.dispatchEvent('main', 'drop', { dataTransfer });
+}
+
+/** Of a page in which the source of axe was evaluated. */
+export async function seriousFindings(page: Page): Promise<unknown> {
+  return await page.evaluate(`axe.run().then(({ violations }) => violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html, failureSummary }) => [html.slice(0, 200), failureSummary])]))`);
+}
+
+/** With `LATCHKEY_TEST_PICTURES`, a look is kept there, to be looked at. */
+export async function keepPicture(page: Page, name: string): Promise<void> {
+  const folder = process.env['LATCHKEY_TEST_PICTURES'];
+  if (folder === undefined) return;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${name}.png`), await page.screenshot({ fullPage: true }));
 }

@@ -1,5 +1,4 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
 import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,7 +8,16 @@ import { verifyBytes } from '../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
 import { vkeyText, whole } from '../support/anchored-log.ts';
 import { flippedBundle, lockerLog, proofPolicy, refundBundle } from '../support/proof-files.ts';
-import { type DroppedFile, drop, type OpenedPage, openPage, pageFile, startBrowser } from './browser.ts';
+import {
+  type DroppedFile,
+  drop,
+  keepPicture,
+  type OpenedPage,
+  openPage,
+  pageFile,
+  seriousFindings,
+  startBrowser,
+} from './browser.ts';
 
 const log = lockerLog();
 const policyBytes = proofPolicy(log);
@@ -131,7 +139,6 @@ describe('the page as a file', () => {
   });
 });
 
-/** With `LATCHKEY_TEST_PICTURES`, each look is also kept there as a picture, to be looked at. */
 describe('the look of the page', () => {
   let opened: OpenedPage;
   beforeAll(async () => {
@@ -196,17 +203,4 @@ function expected(bytes: Uint8Array): unknown {
   return JSON.parse(
     JSON.stringify(verifyBytes(bytes, { cryptos: [nodeCrypto, portableCrypto()], policy: parsed.value })),
   );
-}
-
-async function seriousFindings(page: Page): Promise<unknown> {
-  return await page.evaluate(`axe.run().then(({ violations }) => violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html, failureSummary }) => [html.slice(0, 200), failureSummary])]))`);
-}
-
-async function keepPicture(page: Page, name: string): Promise<void> {
-  const folder = process.env['LATCHKEY_TEST_PICTURES'];
-  if (folder === undefined) return;
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${name}.png`), await page.screenshot({ fullPage: true }));
 }
