@@ -2,6 +2,7 @@
 import { utf8 } from '../../base/bytes.ts';
 import { checkLeaf } from '../../evidence/batch/check-leaf.ts';
 import type { CustodyEvent, Json } from '../../evidence/event/event.ts';
+import { titleOf } from '../kit/words.ts';
 import type { DrawnEntry } from './drawing.ts';
 import type { EntryUse, EntryView, Row } from './view-types.ts';
 
@@ -61,12 +62,6 @@ function noteOf({ withheld, carried }: CustodyEvent): string | undefined {
     ...(withheld === undefined ? [] : [`The gateway's privacy guard dropped ${withheld.join(' ')}.`]),
   ];
   return notes.length === 0 ? undefined : notes.join(' ');
-}
-
-/** `door.opened` to `Door opened`. */
-export function titleOf(type: string): string {
-  const words = type.replace(/[._]/g, ' ');
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function aboutOf({ compartment, device, parcel, actor }: CustodyEvent): readonly string[] {

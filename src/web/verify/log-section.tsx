@@ -1,6 +1,7 @@
 /** One log: how far its word reaches, what certifies it, and its entries in their order. */
+
+import { Rows } from '../kit/rows.tsx';
 import { Coverage } from './coverage.tsx';
-import { Rows } from './rows.tsx';
 import { Timeline } from './timeline.tsx';
 import type { FindingView, LogView } from './view-types.ts';
 

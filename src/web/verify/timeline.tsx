@@ -1,8 +1,8 @@
 /** Entries in the order of their log, with the days that they claim and the gaps between them. */
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
+import { Rows } from '../kit/rows.tsx';
 import { Path } from './path.tsx';
-import { Rows } from './rows.tsx';
 import type { EntryView, LogView } from './view-types.ts';
 
 /** As many at once as a browser lays out without a pause. */

@@ -1,5 +1,10 @@
 /** Facts with their names, in two columns. */
-import type { Row } from './view-types.ts';
+import type { ComponentChildren } from 'preact';
+
+export interface Row {
+  readonly label: string;
+  readonly value: ComponentChildren;
+}
 
 export function Rows({ rows }: { readonly rows: readonly Row[] }) {
   return (

@@ -1,0 +1,116 @@
+/**
+ * The commissioning walk, in words for somebody who stands before the wall with a phone: shut, open, shut, and what was
+ * seen. The gateway looks and signs; nothing is opened from here.
+ */
+import type { WalkLine } from '../../edge/contracts/console-view.ts';
+import { Dialog } from './dialog.tsx';
+import { Mark } from './icons.tsx';
+import { useWalk } from './walking.ts';
+
+const STEPS: Readonly<Record<string, { readonly title: string; readonly text: string }>> = {
+  looking: { title: 'Hands off', text: 'All doors shut, nobody touches one. The gateway looks at every channel.' },
+  open: { title: 'Open this door', text: 'This one, and no other. With its key, or by hand.' },
+  close: { title: 'Now shut it', text: 'Until it latches.' },
+};
+
+const VERDICTS: Readonly<Record<string, string>> = {
+  commissioned: 'Commissioned: it was seen closed, open and closed, and signed.',
+  other_channel:
+    'Another channel moved than the settings name. The wires are swapped, or the settings are: correct one of them.',
+  unlike_neighbours:
+    'It reads the other way round than all other doors of its board. If it stood shut at the beginning, walk it with "latchkey commission --accept-unlike".',
+  board_away: 'Its board does not answer: look at its power and its line.',
+  no_change: 'Nothing moved. The door was not opened, or no feedback is wired: "closed" and "not wired" read alike.',
+  several_moved: 'Several channels moved. Was another door touched? Otherwise look for joined wires.',
+  restless: 'Something moves by itself. Look for a loose contact, or a door that does not latch.',
+  not_closed: 'It was not seen to shut again. Shut it until it latches, and walk it again.',
+};
+
+interface Told {
+  readonly compartment?: string;
+  readonly step?: string;
+  readonly verdict?: string;
+  readonly polarity?: string;
+  readonly contradictsSettings?: boolean;
+}
+
+export function Commission({
+  compartments,
+  onClose,
+}: {
+  readonly compartments: readonly string[];
+  readonly onClose: () => void;
+}) {
+  const { walking, begin } = useWalk('api/commission', 'Commissioning');
+  const told = walking.lines.flatMap(toldOf);
+  const verdicts = told.filter(({ verdict }) => verdict !== undefined);
+  const now = walking.state === 'walking' ? told.at(-1) : undefined;
+  const step = now?.step === undefined ? undefined : STEPS[now.step];
+  const current = now?.compartment ?? (compartments.length === 1 ? compartments[0] : undefined);
+  return (
+    <Dialog title="Commissioning" kind="sheet" onClose={onClose}>
+      {walking.state === 'idle' && (
+        <>
+          <p>
+            You will be asked to open and shut{' '}
+            {compartments.length === 1 ? 'one door' : `${compartments.length} doors, one after the other`}:{' '}
+            <strong>{compartments.join(', ')}</strong>. Shut all doors first.
+          </p>
+          <button type="button" class="button" onClick={() => begin({ compartments })}>
+            All doors are shut, begin
+          </button>
+        </>
+      )}
+      <div aria-live="assertive" class="walk-now">
+        {walking.state === 'walking' && (
+          <>
+            {current !== undefined && <p class="walk-name">{current}</p>}
+            <p class="walk-step">{step?.title ?? 'Asking the gateway…'}</p>
+            {step !== undefined && <p>{step.text}</p>}
+          </>
+        )}
+      </div>
+      {verdicts.length > 0 && (
+        <ul class="verdicts">
+          {verdicts.map(({ compartment, verdict = '', polarity, contradictsSettings }) => (
+            <li key={`${compartment} ${verdict}`} class={verdict === 'commissioned' ? 'verdict good' : 'verdict bad'}>
+              <Mark tone={verdict === 'commissioned' ? 'good' : 'bad'} />
+              <p>
+                <strong>{compartment}</strong> {VERDICTS[verdict] ?? verdict}
+                {contradictsSettings === true && (
+                  <span class="remedy">
+                    {' '}
+                    The settings do not say so yet: put <code>polarity: {polarity}</code> into gateway.yaml.
+                  </span>
+                )}
+              </p>
+            </li>
+          ))}
+        </ul>
+      )}
+      {walking.state === 'over' && (
+        <div role="status">
+          {walking.wrong !== undefined && <p class="told bad">{walking.wrong}</p>}
+          <div class="buttons">
+            <button type="button" class="button" onClick={onClose}>
+              Done
+            </button>
+            <button type="button" class="button quiet" onClick={() => begin({ compartments })}>
+              Walk again
+            </button>
+          </div>
+        </div>
+      )}
+    </Dialog>
+  );
+}
+
+/** Steps name what to do, answers what was seen; a last word may hold several answers. */
+function toldOf(line: WalkLine): readonly Told[] {
+  if ('error' in line) return [];
+  const value = 'step' in line ? line.step : line.done;
+  if (typeof value === 'string') return [{ step: value }];
+  if (typeof value !== 'object' || value === null) return [];
+  const answers = (value as { readonly answers?: unknown }).answers;
+  return Array.isArray(answers) ? (answers as readonly Told[]) : [value as Told];
+}

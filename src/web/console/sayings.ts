@@ -1,0 +1,138 @@
+/** What the gateway's own words mean to a technician: results and refusals of acts, states of entries, doors. */
+import type { ActAnswer, CompartmentView, ConsoleView, EntryView } from '../../edge/contracts/console-view.ts';
+import { spanText, titleOf } from '../kit/words.ts';
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  not_commissioned: 'Its door was not commissioned, so nobody could see it open. Commission it on the page Devices.',
+  no_lock: 'Its board has no lock that lets go by itself: this door is opened with its key.',
+  interlock: 'As many doors stand open as may at once. Shut one first.',
+  rate: 'It was opened too often just now. Wait a minute.',
+  stopped: 'Openings are stopped for the whole site. An administrator resumes them.',
+  already_open: 'It stands open already.',
+  already_opening: 'It is being opened at this moment.',
+  board_away: 'Its board does not answer, so the door cannot be seen. Look at the board on the page Devices.',
+  recording_stopped: 'The journal takes nothing now, and what cannot be recorded does not happen. See the page Health.',
+  too_late: 'The time for it was over before the lock could be reached.',
+  unknown_compartment: 'The gateway has no compartment of this name.',
+  role: 'Your role may not do this.',
+  not_seen: 'The lock was told to open, and the door was not seen to move. Look at it: it may be jammed, or held shut.',
+  no_answer: 'The lock was told to open, and its board did not answer. Look at the door before you try again.',
+  locked: 'Too many wrong codes: this person is locked out for a while.',
+  unknown_person_or_code: 'This code is not the one that counts now. Codes count once; wait for the next.',
+};
+
+export interface Outcome {
+  readonly tone: 'good' | 'bad' | 'unsure';
+  readonly text: string;
+}
+
+/** What came of an act, as a sentence. */
+export function outcomeOf({ result, reason, tookMs, compartments }: ActAnswer): Outcome {
+  const why = reason === undefined ? '' : (REFUSALS[reason] ?? `Reason: ${titleOf(reason).toLowerCase()}.`);
+  switch (result) {
+    case 'opened':
+      return { tone: 'good', text: `Opened${tookMs === undefined ? '' : ` after ${(tookMs / 1_000).toFixed(1)} s`}.` };
+    case 'unverified':
+      return { tone: 'unsure', text: `Not seen to open. ${why}` };
+    case 'refused':
+      return { tone: 'bad', text: `Refused. ${why}` };
+    case 'stopped':
+      return { tone: 'good', text: 'All openings are stopped.' };
+    case 'resumed':
+      return { tone: 'good', text: 'Doors may be opened again.' };
+    case 'counted':
+      return { tone: 'good', text: `Counted ${compartments ?? 0} compartments.` };
+    default:
+      return { tone: 'good', text: `${titleOf(result)}.${why === '' ? '' : ` ${why}`}` };
+  }
+}
+
+export type EntryState = EntryView['state'];
+
+export interface StateSaying {
+  readonly state: EntryState;
+  readonly name: string;
+  readonly text: string;
+}
+
+export const STATES: readonly StateSaying[] = [
+  { state: 'durable', name: 'Durable', text: 'It is on the disk of this box: a power cut does not lose it.' },
+  {
+    state: 'signed',
+    name: 'Signed',
+    text: 'A checkpoint with the signature of the log key stands over it: nobody changes it unseen without that key.',
+  },
+  {
+    state: 'anchored',
+    name: 'Anchored',
+    text: 'The TPM has certified that checkpoint with a counter that only rises: not even this box can take it back.',
+  },
+  {
+    state: 'receipted',
+    name: 'Receipted',
+    text: 'Every store has it and said so with its own signature: the box may burn.',
+  },
+];
+
+/** What stands over an entry by now: the view is newer than the row. */
+export function stateOf(entry: EntryView, log: ConsoleView['log'] | undefined): EntryState {
+  if (log === undefined || entry.log !== log.origin || entry.state === 'receipted') return entry.state;
+  if (entry.n < log.receipted) return 'receipted';
+  if (entry.state === 'anchored' || (log.anchored !== undefined && entry.n < log.anchored)) return 'anchored';
+  return entry.n < log.signed ? 'signed' : entry.state;
+}
+
+export const ASSURANCE: Readonly<Record<ConsoleView['assurance'], { readonly name: string; readonly text: string }>> = {
+  A0: {
+    name: 'A0: software keys',
+    text: 'The keys of this gateway lie in files. Its log shows changes by others; it does not prove that this box made no copy of its own keys.',
+  },
+  anchored: {
+    name: 'Anchored by a TPM',
+    text: 'The keys are sealed in a TPM, which also certifies the log. Whether it is a real chip, and so A1 or A2, the enrolment of this box decides.',
+  },
+};
+
+export type DoorLook = 'shut' | 'open' | 'unknown' | 'opening';
+
+export function lookOf({ name, door }: CompartmentView, view: ConsoleView): DoorLook {
+  return view.opening.opening.includes(name) ? 'opening' : door;
+}
+
+export const DOOR_WORDS: Readonly<Record<DoorLook, string>> = {
+  shut: 'Shut',
+  open: 'Open',
+  unknown: 'Unknown',
+  opening: 'Opening…',
+};
+
+/** `occupied`, `empty`, or nothing where no sensor says and custody holds nothing. */
+export function fillOf({ occupied, held }: CompartmentView): string | undefined {
+  if (held > 1) return `${held} parcels`;
+  if (held === 1) return occupied === false ? 'parcel not sensed' : 'parcel';
+  if (occupied === undefined) return undefined;
+  return occupied ? 'occupied' : 'empty';
+}
+
+export function gramsText(grams: number): string {
+  return grams < 1_000 ? `${Math.round(grams)} g` : `${(grams / 1_000).toFixed(grams < 10_000 ? 2 : 1)} kg`;
+}
+
+/** In the time zone of who looks; an event without a clock has none. */
+export function clockText(entry: EntryView): string {
+  const { clock } = (entry.event ?? {}) as { readonly clock?: { readonly src?: unknown } };
+  const date = new Date(entry.at);
+  if (clock?.src === 'none' || Number.isNaN(date.getTime())) return 'no clock';
+  return date.toLocaleTimeString('en-GB');
+}
+
+export function dayText(at: string): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return at;
+  return date.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
+}
+
+export function lifeText(years: number | undefined, atLeast: number): string {
+  if (years === undefined) return `at least ${Math.floor(atLeast)} years at its pace`;
+  return years >= 1 ? `about ${Math.round(years)} years at the present pace` : spanText(years * 31_557_600_000);
+}
