@@ -47,6 +47,15 @@ export const DOOR_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/console-secret.ts')).consoleSecretCommand,
   },
   {
+    name: 'console password',
+    summary: 'Write the password of a person for the console in a browser',
+    positionals: ['FILE'],
+    options: { force: { type: 'boolean', help: 'write over a file that is there' } },
+    details:
+      'Asks for it twice, or reads it as a line of standard input. FILE holds a scrypt hash, mode 0600; it goes into password_file of console.people, and the user of the daemon must own it. A changed password counts at the next sign-in.',
+    load: async () => (await import('./commands/console-password.ts')).consolePasswordCommand,
+  },
+  {
     name: 'command key',
     summary: 'Print the verifier key of who signs commands (made if there is none)',
     positionals: [],

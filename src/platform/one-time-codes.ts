@@ -4,11 +4,11 @@
  * A code counts for its time step and its neighbours; which steps were used already is for the caller to keep.
  */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Secret, TOTP } from 'otpauth';
 import { utf8, utf8Text } from '../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../base/errors.ts';
+import { readOwnFile } from './own-file.ts';
 
 const PERIOD_S = 30;
 const DIGITS = 6;
@@ -25,7 +25,7 @@ export interface CodeChecker {
 
 /** Throws KEY_PERMISSIONS when the file is not this user's alone, CONFIG_INVALID when it holds no secret. */
 export async function openCodeChecker(path: string): Promise<CodeChecker> {
-  const secret = await readSecret(path);
+  const secret = readSecret(path);
   const totp = new TOTP({ secret, digits: DIGITS, period: PERIOD_S });
   return {
     stepOf: (code, wallMs) => {
@@ -64,8 +64,8 @@ export async function writeSecret(path: string, text: string): Promise<void> {
   }
 }
 
-async function readSecret(path: string): Promise<Secret> {
-  const bytes = await readOwn(path);
+function readSecret(path: string): Secret {
+  const bytes = readOwnFile(path, FILE_BYTES_MAX);
   const text = utf8Text(bytes)?.trim() ?? '';
   bytes.fill(0);
   const isBase32 = /^[A-Z2-7]+=*$/.test(text);
@@ -75,26 +75,4 @@ async function readSecret(path: string): Promise<Secret> {
     throw new LatchkeyError('CONFIG_INVALID', `${path}: expected ${expected}, as "latchkey console secret" makes it`);
   }
   return secret;
-}
-
-async function readOwn(path: string): Promise<Uint8Array> {
-  try {
-    const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      const stat = await handle.stat();
-      const mode = (stat.mode & 0o777).toString(8).padStart(4, '0');
-      if (!stat.isFile() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0) {
-        const expected = `${path} should be a file of user ${process.getuid?.()} with mode 0600`;
-        throw new LatchkeyError('KEY_PERMISSIONS', `${expected}; found user ${stat.uid}, mode ${mode}`);
-      }
-      const buffer = new Uint8Array(FILE_BYTES_MAX);
-      const { bytesRead } = await handle.read(buffer, 0, FILE_BYTES_MAX, 0);
-      return buffer.subarray(0, bytesRead);
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (error instanceof LatchkeyError) throw error;
-    throw new LatchkeyError('CONFIG_UNREADABLE', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
-  }
 }

@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import { within } from '../../base/abort.ts';
 import { LatchkeyError } from '../../base/errors.ts';
-import type { ConsoleAnswer } from '../../edge/console/console.ts';
+import type { ActAnswer } from '../../edge/contracts/console-view.ts';
 import type { CommandIo, CommandRun } from '../command.ts';
 import { askGateway, gatewaySettings } from '../locate.ts';
 
@@ -18,7 +18,7 @@ export function actCommand(verb: string): CommandRun {
     const code = await readCode(io);
     const place = compartment === undefined ? {} : { compartment };
     const ask = { verb: 'act', args: { verb, person, code, ...place } };
-    const answer = (await askGateway(settings, io, ask)) as ConsoleAnswer;
+    const answer = (await askGateway(settings, io, ask)) as ActAnswer;
     if (args.flag('json')) io.out(JSON.stringify(answer));
     else io.out(describe(answer, compartment));
     if (answer.result === 'refused') return EXIT_REFUSED;
@@ -26,7 +26,7 @@ export function actCommand(verb: string): CommandRun {
   };
 }
 
-function describe({ result, reason, tookMs, compartments }: ConsoleAnswer, compartment: string | undefined): string {
+function describe({ result, reason, tookMs, compartments }: ActAnswer, compartment: string | undefined): string {
   switch (result) {
     case 'opened':
       return `${compartment ?? ''} was seen open after ${tookMs ?? 0} ms`;

@@ -9,9 +9,13 @@ import type { KnownSettings } from './known-settings.ts';
 export async function checkKeyFiles({ parts, whole }: KnownSettings): Promise<readonly Check[]> {
   const checks: Check[] = [];
   if (parts.references !== undefined) checks.push(checkReferences(parts.references));
-  for (const { name, totp_file: path } of parts.console?.people ?? []) {
-    const remedy = `"latchkey console secret ${path}" makes one, for the user of the daemon`;
-    checks.push(await checkOwnFile(`key:${name}`, path, remedy));
+  for (const { name, totp_file: secret, password_file: password } of parts.console?.people ?? []) {
+    const makes = (command: string, path: string): string =>
+      `"latchkey console ${command} ${path}" makes one, for the user of the daemon`;
+    if (secret !== undefined) checks.push(await checkOwnFile(`key:${name}`, secret, makes('secret', secret)));
+    if (password !== undefined) {
+      checks.push(await checkOwnFile(`password:${name}`, password, makes('password', password)));
+    }
   }
   for (const device of whole?.ports.flatMap((port) => port.devices) ?? []) {
     if (device.driver !== 'latchkey') continue;

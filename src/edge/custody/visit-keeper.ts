@@ -46,6 +46,8 @@ export interface VisitDesk {
   /** Opens a window, or changes the end of one that is open; said with its actor. */
   openWindow(wanted: WantedWindow): Result<undefined, WindowRefusal>;
   closeWindow(id: string): boolean;
+  /** Those that are open, with who asked for them. */
+  windows(): readonly { readonly id: string; readonly by: string; readonly compartments: readonly string[] }[];
   /** What was assigned to whoever this is, wherever. */
   dueFor(actor: Actor): readonly Assignment[];
   status(): VisitStatus;
@@ -141,6 +143,10 @@ export class VisitKeeper implements VisitDesk {
     this.#outlet.say(this.#parts.observer.observe(), windowBody('maintenance.closed', window, 'command'));
     this.#outlet.ordered();
     return true;
+  }
+
+  windows(): readonly { readonly id: string; readonly by: string; readonly compartments: readonly string[] }[] {
+    return this.#book.windows.map(({ id, actor, compartments }) => ({ id, by: actor.ref, compartments }));
   }
 
   dueFor(actor: Actor): readonly Assignment[] {

@@ -1,26 +1,53 @@
-/** What a person at the box asks for, as it comes through the control socket. */
+/** What a person at the box or at the page asks for, as it comes through the control socket. */
+import { z } from 'zod';
 import { LatchkeyError } from '../../base/errors.ts';
-import type { ConsoleAct, ConsoleVerb } from '../console/console.ts';
+import type { ConsoleAct, Proof } from '../console/console.ts';
+import type { ActRequest } from '../contracts/console-view.ts';
+import { WINDOW_COMPARTMENTS_MAX } from '../custody/visit-book.ts';
 
-const VERBS: readonly ConsoleVerb[] = ['open', 'stop_pick', 'resume', 'recount'];
 const TEXT_MAX = 128;
+const MINUTES_MAX = 1_440;
 
-/** Throws USAGE. The code is never repeated. */
-export function consoleAct(args: Readonly<Record<string, unknown>>): ConsoleAct {
-  const verb = VERBS.find((each) => each === args['verb']);
-  const person = shortText(args['person']);
-  const code = shortText(args['code']);
-  const compartment = shortText(args['compartment']);
-  if (verb === undefined) throw new LatchkeyError('USAGE', `verb: expected one of ${VERBS.join(', ')}`);
-  if (person === undefined || code === undefined) {
-    throw new LatchkeyError('USAGE', 'expected person and code as texts');
-  }
-  if ((verb === 'open') !== (compartment !== undefined)) {
-    throw new LatchkeyError('USAGE', 'expected a compartment with open, and with nothing else');
-  }
-  return { verb, person, code, ...(compartment !== undefined && { compartment }) };
+const text = z.string().min(1).max(TEXT_MAX);
+const requestSchema = z.union([
+  z.strictObject({ verb: z.literal('open'), compartment: text }),
+  z.strictObject({ verb: z.enum(['stop_pick', 'resume', 'recount']) }),
+  z.strictObject({
+    verb: z.literal('maintain'),
+    compartments: z.array(text).max(WINDOW_COMPARTMENTS_MAX),
+    minutes: z.int().min(1).max(MINUTES_MAX),
+  }),
+  z.strictObject({ verb: z.literal('end_maintenance'), id: text }),
+]);
+const VERBS = ['open', 'stop_pick', 'resume', 'recount', 'maintain', 'end_maintenance'];
+
+export interface Person {
+  readonly person: string;
+  readonly proof: Proof;
 }
 
-function shortText(value: unknown): string | undefined {
-  return typeof value === 'string' && value.length > 0 && value.length <= TEXT_MAX ? value : undefined;
+/** Throws USAGE. Code and ticket are never repeated. */
+export function consoleAct(args: Readonly<Record<string, unknown>>): ConsoleAct {
+  const { person, code, ticket, ...rest } = args;
+  if (!VERBS.includes(String(rest['verb']))) {
+    throw new LatchkeyError('USAGE', `verb: expected one of ${VERBS.join(', ')}`);
+  }
+  const who = consolePerson({ person, code, ticket });
+  const request: ActRequest | undefined = requestSchema.safeParse(rest).data;
+  if (request === undefined) {
+    const expected = 'a compartment with open, compartments and minutes with maintain, an id with end_maintenance';
+    throw new LatchkeyError('USAGE', `expected ${expected}, and nothing with the others`);
+  }
+  return { ...who, request };
+}
+
+/** Throws USAGE. */
+export function consolePerson(args: Readonly<Record<string, unknown>>): Person {
+  const person = text.safeParse(args['person']).data;
+  const code = text.safeParse(args['code']).data;
+  const ticket = text.safeParse(args['ticket']).data;
+  if (person === undefined || (code === undefined) === (ticket === undefined)) {
+    throw new LatchkeyError('USAGE', 'expected person, and code or ticket, as texts');
+  }
+  return { person, proof: code === undefined ? { ticket: ticket ?? '' } : { code } };
 }

@@ -5,15 +5,15 @@
 
 import { LatchkeyError } from '../../base/errors.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
+import type { Finding } from '../contracts/console-view.ts';
 import type { ControlHandler, ControlOut } from '../control/server.ts';
 import type { Journal } from '../journal/journal.ts';
-import { commissionAsk } from './commission/ask.ts';
-import { consoleAct } from './console-act.ts';
+import { consoleHandlers } from './console-handlers.ts';
+import { type ConsoleThreadStatus, consoleFindings } from './console-thread.ts';
 import { eraseSelection } from './erase-selection.ts';
 import type { Gateway } from './gateway.ts';
 import { checkJournal, exportJournal, lineOf } from './journal-tools.ts';
 import { openingNotices } from './opening.ts';
-import { pairDeviceOf } from './pair-device.ts';
 import type { GatewaySettings } from './settings.ts';
 import {
   type GatewayStatus,
@@ -35,6 +35,8 @@ export interface ControlParts {
   readonly gateway: Gateway;
   readonly settings: GatewaySettings;
   readonly version: string;
+  /** Undefined where there is none. */
+  readonly console?: () => ConsoleThreadStatus | undefined;
 }
 
 export function controlHandlers(parts: ControlParts): Readonly<Record<string, ControlHandler>> {
@@ -55,15 +57,8 @@ export function controlHandlers(parts: ControlParts): Readonly<Record<string, Co
         signal,
         progress: everySoOften((searched) => out.progress({ searched })),
       }),
-    act: (args, _out, signal) => gateway.opening.console.act(consoleAct(args), signal),
-    commission: (args, out, signal) =>
-      gateway.commissioning.walk(
-        commissionAsk(args),
-        (step) => void out.progress({ step }).catch(() => undefined),
-        signal,
-      ),
+    ...consoleHandlers({ gateway, settings: parts.settings, survey: () => surveyOf(parts) }),
     commissioned: async () => gateway.commissioning.rows(),
-    pair: (args, out, signal) => pairDeviceOf(gateway.lines, args, out, signal),
     photo: async (args, out) => {
       if (gateway.photos === undefined)
         throw new LatchkeyError('USAGE', 'this gateway takes no photos (photos.sources)');
@@ -73,7 +68,17 @@ export function controlHandlers(parts: ControlParts): Readonly<Record<string, Co
   };
 }
 
-export function statusOf({ gateway, settings, version }: ControlParts): GatewayStatus {
+/** What is wrong, each with its remedy, beside the status that tells it in sentences. */
+export interface Survey {
+  readonly status: GatewayStatus;
+  readonly findings: readonly Finding[];
+}
+
+export function statusOf(parts: ControlParts): GatewayStatus {
+  return surveyOf(parts).status;
+}
+
+export function surveyOf({ gateway, settings, version, console }: ControlParts): Survey {
   const { journal, observer } = gateway;
   const status = journal.status();
   const uplink = gateway.uplink.health();
@@ -91,7 +96,13 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     ...tellingProblems(telling),
     ...gateway.commissioning.problems(),
   ];
-  return {
+  const findings: readonly Finding[] = [
+    ...problems.map(
+      (text) => ({ severity: 'problem', about: 'gateway', text, remedy: 'run "latchkey doctor"' }) as const,
+    ),
+    ...consoleFindings(console?.()),
+  ];
+  const whole: GatewayStatus = {
     gateway: settings.gateway.id,
     version,
     assurance: gateway.tpm === undefined ? 'A0' : 'anchored',
@@ -111,6 +122,7 @@ export function statusOf({ gateway, settings, version }: ControlParts): GatewayS
     ...(telling !== undefined && { enrolment: telling }),
     metrics: gateway.metrics.snapshot(),
   };
+  return { status: whole, findings };
 }
 
 /** The open log; between two logs the newest one. Throws JOURNAL_IO when there is none at all. */

@@ -5,7 +5,7 @@ import type { Metrics } from '../../base/metrics.ts';
 import type { Actor, EventBody, ParcelRef } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
-import type { AppendAnswer, EventDraft } from '../contracts/appender.ts';
+import type { AppendAnswer, EntryRef, EventDraft } from '../contracts/appender.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { ReadingSink, ScanReading } from '../contracts/reading.ts';
 import type { Visit } from '../contracts/visit.ts';
@@ -45,6 +45,8 @@ export interface CustodyKeeper {
   parcelOf(reading: ScanReading): ParcelRef | undefined;
   /** Calls with each event of custody, at once and after it was appended. */
   onEvent(listener: (body: EventBody) => void): void;
+  /** Calls with each event about a compartment once it is durable, and its index. */
+  onDurable(listener: (body: EventBody, index: number) => void): void;
   stop(): void;
 }
 
@@ -61,10 +63,15 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
   const keys = loadReferenceKeys(settings.references);
   const restored = parseState(journal.loadState(STATE_NAME));
   const listeners: ((body: EventBody) => void)[] = [];
+  const durable: ((body: EventBody, index: number) => void)[] = [];
   const marks = new SensorMarks();
   const append = (draft: EventDraft): AppendAnswer => {
     const body = marks.mark(draft.body);
-    const answer = journal.appender.append(body === draft.body ? draft : { ...draft, body });
+    const onDurable = (entry: EntryRef): void => {
+      draft.onDurable?.(entry);
+      for (const listener of durable) listener(body, entry.index);
+    };
+    const answer = journal.appender.append({ ...draft, body, ...(body.compartment !== undefined && { onDurable }) });
     for (const listener of listeners) listener(body);
     return answer;
   };
@@ -115,6 +122,7 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     expect: (visit) => custody.expect(visit),
     recount: (actor) => custody.recount(observer.observe(), actor),
     onEvent: (listener) => void listeners.push(listener),
+    onDurable: (listener) => void durable.push(listener),
     visits: custody.visits,
     parcelOf: (reading) => custody.parcelOf(reading),
     stop,

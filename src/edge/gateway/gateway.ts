@@ -26,6 +26,7 @@ import { createUplink, type Uplink, uplinkWill } from '../uplink/uplink.ts';
 import { type AccessKeeper, expectationVerbs, openAccess } from './access-keeper.ts';
 import { AliveFacts } from './alive-facts.ts';
 import { Commissioning } from './commission/commissioning.ts';
+import { ConsoleMemory } from './console-memory.ts';
 import { type CustodyKeeper, startCustody } from './custody-keeper.ts';
 import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { Life } from './life.ts';
@@ -59,9 +60,11 @@ export interface Gateway {
   readonly journal: Journal;
   readonly uplink: Uplink;
   readonly lines: readonly Line[];
-  readonly custody: Pick<CustodyKeeper, 'status'>;
+  readonly custody: Pick<CustodyKeeper, 'status' | 'visits'>;
   readonly opening: Pick<Opening, 'doors' | 'console' | 'status'>;
   readonly commissioning: Pick<Commissioning, 'walk' | 'rows' | 'problems'>;
+  /** What the console shows of the past. */
+  readonly memory: ConsoleMemory;
   /** Undefined where there are none. */
   readonly photos: Pick<Photos, 'status' | 'send'> | undefined;
   /** Undefined where no codes count. */
@@ -123,15 +126,12 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     const photos = await openPhotos({ ...parts, keys, journal, observer });
     undo.push(() => photos?.stop());
     const ears = { lines: () => lines, uplink: () => uplink };
-    const {
-      opening,
-      commissioning,
-      sink: taker,
-    } = startFront(parts, { journal, keeper, access, photos, start, observer, ...ears });
-    undo.push(() => opening.stop());
+    const front = startFront(parts, { journal, keeper, access, photos, start, observer, ...ears });
+    const { opening, commissioning, memory } = front;
+    undo.push(() => stopFront(opening, memory));
     const watch = watchClock(scheduler, source, journal, observer);
     undo.push(() => watch.stop());
-    const sink = facts.counting(taker);
+    const sink = facts.counting(front.sink);
     undo.push(() => access?.stop());
     lines = parts.makeLines?.(sink, observer) ?? createLines(parts, sink, observer, journal.appender);
     undo.push(() => stopLines(lines));
@@ -143,14 +143,14 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     uplink.start();
     const telling = successorDuty(parts, journal);
     telling?.start();
-    const rooms = { parts, lines, keeper, opening, access, photos, watch, life, duty };
+    const rooms = { parts, lines, keeper, memory, opening, access, photos, watch, life, duty };
     const running = { ...rooms, keys, journal, uplink, source, telling };
     let stopped: Promise<Stopped> | undefined;
     const stop = (reason: 'signal' | 'failure'): Promise<Stopped> => {
       stopped ??= stopRunning(running, reason);
       return stopped;
     };
-    const faces = { journal, uplink, lines, custody: keeper, opening, commissioning, access, photos };
+    const faces = { journal, uplink, lines, custody: keeper, memory, opening, commissioning, access, photos };
     return { ...faces, tpm: duty, telling, metrics, observer, stop };
   } catch (error) {
     for (const step of undo.reverse()) await step();
@@ -178,8 +178,17 @@ function startFront(parts: GatewayParts, front: FrontParts) {
   const neighbours = { keeper, doors: opening.doors, appender: journal.appender, lines };
   const { compartments } = parts.settings.custody;
   const commissioning = new Commissioning({ ...parts, ...front, compartments });
-  const sink: ReadingSink = access?.start(neighbours, keeper.sink) ?? keeper.sink;
-  return { opening, commissioning, sink: commissioning.tapping(sink) };
+  const memory = new ConsoleMemory({ ...parts, keeper, lines });
+  memory.start();
+  // Behind access: what opens a door is never remembered here.
+  const custody = memory.tapping(keeper.sink);
+  const sink: ReadingSink = access?.start(neighbours, custody) ?? custody;
+  return { opening, commissioning, memory, sink: commissioning.tapping(sink) };
+}
+
+function stopFront(opening: Opening, memory: ConsoleMemory): void {
+  opening.stop();
+  memory.stop();
 }
 
 function lifeOf({ settings, scheduler }: GatewayParts, journal: Journal, observer: Observer, facts: AliveFacts): Life {
@@ -203,6 +212,7 @@ interface Running {
   readonly parts: GatewayParts;
   readonly lines: readonly Line[];
   readonly keeper: CustodyKeeper;
+  readonly memory: ConsoleMemory;
   readonly opening: Opening;
   readonly access: AccessKeeper | undefined;
   readonly photos: Photos | undefined;
@@ -218,9 +228,9 @@ interface Running {
 
 /** Devices first, so that what they said last is still recorded; then the last anchor; the uplink after the last entry. */
 async function stopRunning(running: Running, reason: 'signal' | 'failure'): Promise<Stopped> {
-  const { parts, lines, keeper, opening, access, photos, watch, life, duty } = running;
+  const { parts, lines, keeper, memory, opening, access, photos, watch, life, duty } = running;
   const { keys, journal, uplink, source, telling } = running;
-  opening.stop();
+  stopFront(opening, memory);
   await stopLines(lines);
   await access?.stop();
   await photos?.stop();

@@ -11,7 +11,7 @@ import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { CommandsRoom, type CommandsStatus } from '../commands/commands.ts';
 import { grantedKeys } from '../commands/settings.ts';
 import { doorVerbs } from '../commands/verbs.ts';
-import { ConsoleRoom } from '../console/console.ts';
+import { ConsoleRoom, type MaintenanceDesk } from '../console/console.ts';
 import type { Doors, DoorsStatus } from '../contracts/doors.ts';
 import type { Observer } from '../contracts/observed.ts';
 import type { Verbs } from '../contracts/verb.ts';
@@ -112,6 +112,7 @@ export function startOpening(parts: OpeningParts): Opening {
     settings: settings.console,
     attemptsPath: join(dataDir, ATTEMPTS_FILE),
     doors,
+    maintenance: maintenanceDesk(keeper, settings),
     newId: () => Uint8Array.from(randomBytes(16)),
     appender,
     metrics,
@@ -126,6 +127,20 @@ export function startOpening(parts: OpeningParts): Opening {
       commands?.stop();
       doors.stop();
     },
+  };
+}
+
+function maintenanceDesk({ visits }: CustodyKeeper, { custody }: GatewaySettings): MaintenanceDesk {
+  const known = new Set(custody.compartments.map(({ name }) => name));
+  return {
+    begin: (actor, compartments, minutes) => {
+      if (compartments.some((name) => !known.has(name))) return 'unknown_compartment';
+      const end = { livesMs: minutes * 60_000, untilMs: undefined };
+      const id = randomBytes(16).toString('hex');
+      const made = visits.openWindow({ id, actor, compartments, reason: undefined, ticket: undefined, end });
+      return made.ok ? undefined : made.reason;
+    },
+    end: (id) => visits.closeWindow(id),
   };
 }
 

@@ -6,6 +6,7 @@ import { MemoryMetrics } from '../../base/metrics.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
 import { makeDirectory } from '../../platform/durable-file.ts';
 import { startControlServer } from '../control/server.ts';
+import { type ConsoleThread, startConsole } from './console-thread.ts';
 import { controlHandlers, statusOf } from './control-handlers.ts';
 import { type GatewayParts, startGateway } from './gateway.ts';
 import { type Monitoring, monitorGateway } from './metrics.ts';
@@ -35,21 +36,27 @@ export async function runGateway(parts: RunParts): Promise<void> {
     throw error;
   });
   if (gateway === undefined) return logger.info({}, 'stopped while it was starting');
-  const handlers = controlHandlers({ gateway, settings, version });
+  let console: ConsoleThread | undefined;
+  const asked = { gateway, settings, version, console: () => console?.status() };
+  const handlers = controlHandlers(asked);
   let monitoring: Monitoring | undefined;
   try {
     const control = await startControlServer({ socketPath: socketPathOf(settings), handlers, logger });
-    const status = () => statusOf({ gateway, settings, version });
+    const status = () => statusOf(asked);
     monitoring = await monitorGateway({ gateway, settings, version, status, scheduler, logger });
+    console = startConsole({ settings, scheduler, logger });
     logger.info({ log: gateway.journal.status().open }, 'the gateway runs');
     await fired(signal);
     logger.info({ wait_s: settings.stop_wait_s }, 'stopping: waiting for the receipt of the last entry');
+    const closing = console?.stop();
     const { waiting } = await gateway.stop('signal');
+    await closing;
     await monitoring?.stop();
     await control.close();
     if (waiting > 0) logger.warn({ waiting }, 'stopped; entries without a receipt wait in the journal');
     else logger.info({}, 'stopped; everything is receipted');
   } catch (error) {
+    await console?.stop();
     await gateway.stop('failure');
     await monitoring?.stop();
     throw error;

@@ -5,9 +5,11 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { MemoryMetrics } from '../../../src/base/metrics.ts';
 import { FAILURES_MAX } from '../../../src/edge/console/attempts.ts';
-import { type ConsoleAct, type ConsoleAnswer, ConsoleRoom, LOCKED_MS } from '../../../src/edge/console/console.ts';
+import { ConsoleRoom, LOCKED_MS } from '../../../src/edge/console/console.ts';
 import { consoleSettingsSchema } from '../../../src/edge/console/settings.ts';
+import type { ActAnswer } from '../../../src/edge/contracts/console-view.ts';
 import type { Doors, OpenRequest } from '../../../src/edge/contracts/doors.ts';
+import { consoleAct } from '../../../src/edge/gateway/console-act.ts';
 import type { EventBody } from '../../../src/evidence/event/event.ts';
 import { guardBody } from '../../../src/evidence/event/guard.ts';
 import { makeTempDir, type TempDir } from '../../support/temp-dir.ts';
@@ -60,6 +62,7 @@ function room(): ConsoleRoom {
     settings,
     attemptsPath: dir.file('attempts.json'),
     doors,
+    maintenance: { begin: () => undefined, end: () => false },
     newId: () => new Uint8Array(16),
     appender: {
       append: ({ body }) => {
@@ -77,9 +80,13 @@ function room(): ConsoleRoom {
   });
 }
 
-function act(console: ConsoleRoom, more: Partial<ConsoleAct> = {}): Promise<ConsoleAnswer> {
-  const whole = { verb: 'open', person: 'tech-7', code: CODE, compartment: 'A1', ...more } as ConsoleAct;
-  return console.act(whole, new AbortController().signal);
+type Asked = Readonly<Record<string, unknown>>;
+
+function act(console: ConsoleRoom, more: Asked = {}): Promise<ActAnswer> {
+  const { verb = 'open' } = more;
+  const place = verb === 'open' ? { compartment: 'A1' } : {};
+  const whole = { verb, person: 'tech-7', code: CODE, ...place, ...more };
+  return console.act(consoleAct(whole), new AbortController().signal);
 }
 
 test.each(RFC_CODES)('the code of RFC 6238 at %i s opens, once, with its actor in the journal', async (atS, code) => {

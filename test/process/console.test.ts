@@ -1,0 +1,72 @@
+/** The console of a running daemon, over HTTP: people sign in, look, show a code, and act; the journal says who did what. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ConsoleView, JournalPage, SessionView } from '../../src/edge/contracts/console-view.ts';
+import { ConsoleBench } from '../support/console-bench.ts';
+import { DOORS, GATEWAY } from '../support/opening-bench.ts';
+import { until } from '../support/until.ts';
+
+let bench: ConsoleBench;
+
+beforeAll(async () => {
+  bench = await ConsoleBench.make();
+  await bench.start();
+});
+afterAll(() => bench?.close());
+
+/** Events of the stream as they come, until it ends or is left. */
+async function listen(response: Response, hear: (event: string, value: unknown) => void): Promise<void> {
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const next = await reader?.read();
+    if (next === undefined || next.done) return;
+    rest += next.value;
+    const whole = rest.split('\n\n');
+    rest = whole.pop() ?? '';
+    for (const each of whole) {
+      const [, event, data] = /^event: (\w+)\ndata: (.*)$/.exec(each) ?? [];
+      if (event !== undefined) hear(event, JSON.parse(data ?? 'null'));
+    }
+  }
+}
+
+test('a technician signs in, sees the wall, opens a door with a code, and the journal names both', async () => {
+  const visitor = await bench.signedIn('tech-1');
+  const { body } = await visitor.ask('GET', '/api/session');
+  expect(body).toMatchObject({ person: 'tech-1', role: 'technician', elevatedForS: 0 } satisfies Partial<SessionView>);
+
+  const heard: [string, unknown][] = [];
+  const leave = new AbortController();
+  const stream = await visitor.raw('GET', '/api/live', undefined, {}, leave.signal);
+  expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+  const listening = listen(stream, (event, value) => heard.push([event, value])).catch(() => undefined);
+  const views = () => heard.flatMap(([event, value]) => (event === 'view' ? [value as ConsoleView] : []));
+  await until('a view', () => views().length > 0);
+  expect(views()[0]).toMatchObject({ gateway: GATEWAY, assurance: 'A0' });
+  expect(views()[0]?.compartments.map(({ name, door }) => [name, door])).toEqual([
+    ...DOORS.map((name) => [name, 'shut']),
+    ['A4', 'unknown'],
+  ]);
+
+  const asked = { verb: 'open', compartment: 'A1' };
+  expect(await visitor.ask('POST', '/api/act', asked)).toMatchObject({
+    status: 403,
+    body: { type: 'urn:latchkey:problem:second_factor' },
+  });
+  const code = bench.code('tech-1');
+  expect(await visitor.ask('POST', '/api/second-factor', { code })).toMatchObject({ status: 200 });
+  expect(await visitor.ask('POST', '/api/act', asked)).toMatchObject({ status: 200, body: { result: 'opened' } });
+  await until('the open door is shown', () => views().at(-1)?.compartments[0]?.door === 'open');
+  await until('the entry is told', () => JSON.stringify(heard).includes('console.acted'));
+  leave.abort();
+  await listening;
+
+  const page = (await visitor.ask('GET', '/api/journal?limit=200')).body as JournalPage;
+  const acted = page.entries.find(({ type }) => type === 'console.acted');
+  expect(acted?.actor).toEqual({ kind: 'technician', ref: 'tech-1' });
+  expect(acted?.event).toMatchObject({ data: { action: 'open', result: 'opened', target: 'A1' } });
+  expect(page.entries[0]?.n).toBe(page.size - 1);
+  const before = (await visitor.ask('GET', `/api/journal?limit=2&before=${page.size - 1}`)).body as JournalPage;
+  expect(before.entries.map(({ n }) => n)).toEqual([page.size - 2, page.size - 3]);
+  expect(bench.daemon.lines('err').join('\n')).not.toContain(`"${code}"`);
+});
