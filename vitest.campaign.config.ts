@@ -2,6 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
+/** Tests that `npm test` breaks at some steps, here at each. */
+const crashes = ['intake-crash', 'casework-crash'].map((name) => `test/integration/risk/${name}.test.ts`);
+
 /** Tests that `npm test` runs with few mutations, here with a million each. */
 const unit = join(import.meta.dirname, 'test/unit');
 const fuzzed = readdirSync(unit, { recursive: true, encoding: 'utf8' })
@@ -10,8 +13,8 @@ const fuzzed = readdirSync(unit, { recursive: true, encoding: 'utf8' })
 
 export default defineConfig({
   test: {
-    include: ['test/campaign/**/*.test.ts', 'test/integration/tpm/meddling.test.ts', ...fuzzed],
-    env: { LATCHKEY_FUZZ_RUNS: '1000000', LATCHKEY_TPM_MUTATIONS: '100000' },
+    include: ['test/campaign/**/*.test.ts', 'test/integration/tpm/meddling.test.ts', ...crashes, ...fuzzed],
+    env: { LATCHKEY_FUZZ_RUNS: '1000000', LATCHKEY_TPM_MUTATIONS: '100000', CRASH_STRIDE: '1' },
     setupFiles: ['test/support/seed.ts'],
     maxWorkers: 2,
     testTimeout: 3_600_000,

@@ -130,12 +130,12 @@ function openWirePort({ path, keyFile, digest }: Firmware): object {
 
 /** What decisions believe of the gateway beyond what it can prove: printed before anything is decided, and with it. */
 export interface Trusted {
-  readonly level: 'A1' | 'A2';
+  readonly trial: 'trust_emulated_tpm' | 'trust_software_keys';
   readonly clock: 'synced';
 }
 
 export function trustedOf(tpm: SimulatedTpm | undefined): Trusted {
-  return { level: tpm === undefined ? 'A1' : 'A2', clock: 'synced' };
+  return { trial: tpm === undefined ? 'trust_software_keys' : 'trust_emulated_tpm', clock: 'synced' };
 }
 
 /**
@@ -153,7 +153,7 @@ export function writeRiskConfig(
     data_dir: files.riskDir,
     database: 'embedded',
     receipts: { name: CONSUMER_NAME, role: 'advisory' },
-    gateway_levels: { [GATEWAY_ID]: trusted.level },
+    trial: { [trusted.trial]: [GATEWAY_ID] },
     gateway_clocks: { [GATEWAY_ID]: trusted.clock },
     policy: files.policy,
     mqtt: { url: brokerUrl, protocol: '3.1.1', ...CONSUMER_TIMES },

@@ -162,7 +162,7 @@ async function setUp(files: DemoFiles, say: Say, cleanups: Cleanups): Promise<St
   if (tpm !== undefined) cleanups.push(() => tpm.stop());
   const firmware = await starting;
   const trusted = trustedOf(tpm);
-  for (const line of trustLines(trusted, tpm !== undefined)) say(line);
+  for (const line of trustLines(trusted)) say(line);
   const feed = new Feed((entry) => announce(entry, say));
   const gateway = new Gateway(files.gatewayConfig, feed, () => newestReceiptSize(broker.retained));
   cleanups.push(() => gateway.abandon());

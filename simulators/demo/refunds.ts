@@ -71,7 +71,12 @@ export interface Decided {
   readonly decision_id: string;
   readonly outcome: string;
   readonly deadline_at_ms?: number;
-  readonly assumptions?: readonly { readonly gateway: string; readonly level?: string; readonly clock?: string }[];
+  readonly assumptions?: readonly {
+    readonly gateway: string;
+    readonly level?: string;
+    readonly trial?: string;
+    readonly clock?: string;
+  }[];
   readonly reasons: readonly {
     readonly code: string;
     readonly text: string;

@@ -239,10 +239,10 @@ function anchored({ anchors, assurance, whyNotHigher }: Findings, { akSpki }: Pl
 }
 
 function decided({ exported }: Findings, played: Played): string[] {
-  const { trusted, akSpki, decisions, about, replayed } = played;
+  const { trusted, decisions, about, replayed } = played;
   const tell = (event: CustodyEvent): string => tellEntry(event, played);
   return [
-    ...trustLines(trusted, akSpki !== undefined).map((line) => `  ${line}`),
+    ...trustLines(trusted).map((line) => `  ${line}`),
     ...decisionLines(decisions, exported, { about, tell }),
     '',
     `  the last one, decided again from what was kept: ${replayed ? 'the same' : 'NOT THE SAME'}`,

@@ -12,11 +12,13 @@ const WIDTH = 110;
 const EVENTS_TOLD_MAX = 12;
 
 /** Said before anything is decided. */
-export function trustLines({ level, clock }: Trusted, hasTpm: boolean): readonly string[] {
-  const key = hasTpm ? 'an emulated TPM' : 'keys in files';
+export function trustLines({ trial, clock }: Trusted): readonly string[] {
+  const taken =
+    trial === 'trust_emulated_tpm' ? 'an emulated TPM for a hardware one' : 'log keys in files for keys in a TPM';
   return [
-    `note: this demo's policy takes ${key} for level ${level}, and the clock of this machine for ${clock}: its word, not a`,
-    'note: proof. In the field the level is proved by a hardware TPM, and the clock by who sets it',
+    `note: this demo's policy takes ${taken} (trial.${trial}), and the clock of`,
+    `note: this machine for ${clock}: its word, not a proof. In the field the level is proved by a hardware TPM, and the`,
+    'note: clock by who sets it',
   ];
 }
 
@@ -66,8 +68,12 @@ function reasonLines(
 }
 
 function assumptionLines({ assumptions = [] }: Decided): readonly string[] {
-  return assumptions.map(({ gateway, level, clock }) => {
-    const words = [level === undefined ? '' : `level ${level}`, clock === undefined ? '' : `a ${clock} clock`];
+  return assumptions.map(({ gateway, level, trial, clock }) => {
+    const by = trial === 'emulated_tpm' ? 'an emulated TPM' : 'keys in files';
+    const words = [
+      level === undefined ? '' : `level ${level} at most by ${by}`,
+      clock === undefined ? '' : `a ${clock} clock`,
+    ];
     return `    on the word of this demo's policy: ${gateway} has ${words.filter((word) => word !== '').join(' and ')}`;
   });
 }

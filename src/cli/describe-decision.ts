@@ -2,6 +2,8 @@
 import type { Decision } from '../risk/decision/decision.ts';
 import type { CommandIo } from './command.ts';
 
+const TRIALS = { emulated_tpm: 'an emulated TPM', software_keys: 'keys in files' } as const;
+
 export function showDecision(decision: Decision, io: Pick<CommandIo, 'out'>): void {
   const { outcome, refund_id, approvals, deadline_at_ms, decision_id, ruleset } = decision;
   const people = approvals > 0 ? `, ${approvals} approvals` : '';
@@ -10,9 +12,9 @@ export function showDecision(decision: Decision, io: Pick<CommandIo, 'out'>): vo
     io.out(`  ${code.padEnd(22)} ${text}`);
     if (events.length > 0) io.out(`${''.padEnd(25)}${events.join(', ')}`);
   }
-  for (const { gateway, level, clock } of decision.assumptions ?? []) {
+  for (const { gateway, level, trial, clock } of decision.assumptions ?? []) {
     const words = [
-      ...(level === undefined ? [] : [`level ${level}`]),
+      ...(level === undefined ? [] : [`level ${level} at most${trial ? ` by ${TRIALS[trial]} (trial)` : ''}`]),
       ...(clock === undefined ? [] : [`a ${clock} clock`]),
     ];
     io.out(`  on the operator's word: ${gateway} has ${words.join(' and ')}`);

@@ -30,7 +30,7 @@ export function readRiskSettings(args: CommandArgs): RiskSettings {
 export interface StoredWhere {
   readonly settings: Pick<
     ReceiveSettings,
-    'store' | 'data_dir' | 'replica' | 'tenant' | 'region' | 'gateway_levels' | 'gateway_clocks'
+    'store' | 'data_dir' | 'replica' | 'tenant' | 'region' | 'gateway_levels' | 'gateway_clocks' | 'trial'
   >;
   readonly ruleset: RulesetSettings;
   readonly webhooks: RiskSettings['webhooks'];

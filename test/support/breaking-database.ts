@@ -42,6 +42,8 @@ export class BreakingDatabase {
   }
 }
 
-/** Takes everything of custody away, against all its guards: only an owner of the server may. */
-export const EMPTY_CUSTODY = `begin; set local session_replication_role = 'replica';
-  truncate custody.log, custody.entry, custody.trust, custody.lease, custody.replica cascade; commit`;
+/** In one transaction takes everything of custody away, against all its guards: only an owner of the server may. */
+export const EMPTY_CUSTODY = [
+  "set local session_replication_role = 'replica'",
+  'truncate custody.log, custody.entry, custody.trust, custody.lease, custody.replica cascade',
+] as const;

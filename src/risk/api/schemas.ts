@@ -55,7 +55,14 @@ export const decisionSchema = z
       .describe('SHA-256 of the facts (RFC 8785)'),
     ledger_version: z.int().min(0),
     assumptions: z
-      .array(z.strictObject({ gateway: z.string(), level: z.string().optional(), clock: z.string().optional() }))
+      .array(
+        z.strictObject({
+          gateway: z.string(),
+          level: z.string().optional(),
+          trial: z.enum(['emulated_tpm', 'software_keys']).optional().describe('what the level rests on'),
+          clock: z.string().optional(),
+        }),
+      )
       .optional()
       .describe("what it takes on the operator's word about gateways"),
     ruleset: z.string(),

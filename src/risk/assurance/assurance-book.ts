@@ -49,6 +49,7 @@ interface LogRow {
   readonly sealed: boolean | null;
   readonly revoked_size: number | null;
   readonly why: string | null;
+  readonly emulated: boolean | null;
 }
 
 interface SpeakingRow {
@@ -129,10 +130,10 @@ export class AssuranceBook {
     for (const row of rows) looks.push(await this.#look(row, believed.get(row.origin)));
     const isKnown = (look: Look, i: number): boolean => {
       const row = rows[i];
-      const { sealed, why } = sealing(look.believed);
+      const { sealed, emulated, why } = sealing(look.believed);
       const isRead = row?.position === look.position && row.trust === look.trust;
       const isRevoked = (row?.revoked_size ?? undefined) === look.revokedSize;
-      return isRead && isRevoked && row.sealed === sealed && row.why === why;
+      return isRead && isRevoked && row.sealed === sealed && row.emulated === emulated && row.why === why;
     };
     if (looks.every(isKnown)) return false;
     await this.#keep(gateway, looks);
@@ -171,6 +172,7 @@ export class AssuranceBook {
           'a.sealed',
           'a.revoked_size',
           'a.why',
+          'a.emulated',
         ])
         .where('l.gateway', '=', gateway)
         .orderBy('l.origin')
@@ -255,6 +257,7 @@ export class AssuranceBook {
             revoked_size: null,
             refuted: null,
             why: '',
+            emulated: false,
             tenant,
             region,
           })
@@ -295,7 +298,7 @@ export class AssuranceBook {
 
   async #note(proved: readonly Proved[], looks: readonly Look[]): Promise<void> {
     await this.#parts.database.as('custody', async (trx) => {
-      for (const { origin, sealed, anchoredSize, revokedSize, refuted, why } of proved) {
+      for (const { origin, sealed, emulated, anchoredSize, revokedSize, refuted, why } of proved) {
         const look = looks.find((each) => each.origin === origin);
         if (look === undefined) continue;
         await trx
@@ -305,6 +308,7 @@ export class AssuranceBook {
             held_first: look.heldFirst,
             trust: look.trust,
             sealed,
+            emulated,
             anchored_size: anchoredSize,
             revoked_size: revokedSize ?? null,
             refuted: refuted ?? null,

@@ -25,6 +25,8 @@ export interface Proved {
   readonly origin: string;
   /** The key is sealed in a hardware TPM, as the policy or a record of its services says: A1 at least. */
   readonly sealed: boolean;
+  /** It is called emulated instead: A0, unless a trial takes it for another. */
+  readonly emulated: boolean;
   /** Entries below are inside a verified anchored checkpoint. */
   readonly anchoredSize: number;
   /** The policy revoked the key: entries from here on are not known to be the gateway's. */
@@ -76,11 +78,14 @@ function historyOf({ origin, held, attested }: KeptLog): LogHistory {
 }
 
 /** What the key of a log is worth without any anchor. */
-export function sealing(log: BelievedLog | undefined): Pick<Proved, 'sealed' | 'why'> {
-  if (log === undefined) return { sealed: false, why: 'A1: the policy does not name this log' };
-  if (log.disputed === true) return { sealed: false, why: 'A1: two statements name this log and another for one log' };
+export function sealing(log: BelievedLog | undefined): Pick<Proved, 'sealed' | 'emulated' | 'why'> {
+  if (log === undefined) return { sealed: false, emulated: false, why: 'A1: the policy does not name this log' };
+  if (log.disputed === true) {
+    return { sealed: false, emulated: false, why: 'A1: two statements name this log and another for one log' };
+  }
   const anchors = { found: 0, verified: 0, size: 0, refused: [], continuity: [] };
   // The verifier's own words about the key; what anchors add is known here.
   const { level, whyNotHigher } = assuranceOf({ log, anchors, receipts: [], first: 0, end: 0, tailAllowed: true });
-  return { sealed: level !== 'A0', why: level === 'A0' ? (whyNotHigher[0] ?? '') : '' };
+  const emulated = log.tpmClass === 'emulated';
+  return { sealed: level !== 'A0', emulated, why: level === 'A0' ? (whyNotHigher[0] ?? '') : '' };
 }

@@ -92,6 +92,7 @@ const parcel = z.strictObject({
       z.strictObject({
         gateway: name,
         level: z.enum(['A0', 'A1', 'A2', 'A3']).exactOptional(),
+        trial: z.enum(['emulated_tpm', 'software_keys']).exactOptional(),
         clock: z.enum(['synced', 'fair']).exactOptional(),
       }),
     )

@@ -159,10 +159,13 @@ export interface PatternFacts {
   readonly promotion?: boolean;
 }
 
-/** The operator's policy vouches for the key, or the clock, of a gateway. */
+/** The operator's settings vouch for the key, or the clock, of a gateway. */
 export interface Assumption {
   readonly gateway: string;
+  /** What its entries reach at most by the trial. */
   readonly level?: Exclude<Level, 'unsigned' | 'declared'>;
+  /** What the level rests on instead of a hardware TPM. */
+  readonly trial?: 'emulated_tpm' | 'software_keys';
   readonly clock?: Extract<ClockTrust, 'synced' | 'fair'>;
 }
 

@@ -9,6 +9,7 @@ import { parseOrigin } from '../../evidence/log/origin.ts';
 import type { Assumption } from '../decision/facts.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
+import { type EntryLevel, type LogProof, provedLevel } from './entry-level.ts';
 import { foldLedger, type ParcelLedger } from './fold.ts';
 import type { Claim, ClaimBody, LedgerEntry, Surroundings } from './inputs.ts';
 import { entriesAbout, isAround, parcelsOf } from './select.ts';
@@ -17,9 +18,9 @@ export interface LedgerStoreParts {
   readonly database: RiskDatabase;
   readonly tenant: string;
   readonly region: string;
-  /** How much the key of a gateway counts by the operator's word alone; A0 where there is none. */
-  readonly levelOf: (gateway: string) => LedgerEntry['level'];
-  /** What of that, and of its clock, is the operator's word. */
+  /** How much an entry of a gateway counts; what its anchors prove unless given. */
+  readonly levelOf?: (gateway: string, n: number, proof: LogProof) => EntryLevel;
+  /** What of that, and of its clock, is the operator's word: beyond what is proved. */
   readonly assumptionOf?: (gateway: string) => Assumption | undefined;
 }
 
@@ -93,6 +94,10 @@ export class LedgerStore {
     });
   }
 
+  #levelOf(gateway: string, n: number, proof: LogProof): EntryLevel {
+    return this.#parts.levelOf?.(gateway, n, proof) ?? provedLevel(n, proof);
+  }
+
   #assumptions(entries: readonly LedgerEntry[]): readonly Assumption[] {
     const gateways = [...new Set(entries.map(({ gateway }) => gateway))].sort();
     return gateways.flatMap((gateway) => this.#parts.assumptionOf?.(gateway) ?? []);
@@ -159,7 +164,8 @@ export class LedgerStore {
       .selectFrom('m')
       .innerJoin('custody.entry as e', (join) => join.onRef('e.origin', '=', 'm.origin').onRef('e.n', '=', 'm.n'))
       .leftJoin('custody.assurance as a', 'a.origin', 'm.origin')
-      .select(['e.origin', 'e.n', 'e.leaf', 'm.gateway', 'a.sealed', 'a.anchored_size', 'a.revoked_size', 'a.refuted'])
+      .select(['e.origin', 'e.n', 'e.leaf', 'm.gateway', 'a.sealed', 'a.anchored_size', 'a.emulated'])
+      .select(['a.revoked_size', 'a.refuted'])
       .select((eb) =>
         eb
           .exists(eb.selectFrom('custody.fork as f').select('f.digest').whereRef('f.origin', '=', 'm.origin'))
@@ -171,7 +177,7 @@ export class LedgerStore {
       const event = leaf === null ? undefined : eventOf(leaf);
       const named = parseOrigin(origin);
       if (event === undefined || !named.ok) return [];
-      const level = isRevoked(n, proof) ? 'A0' : higher(provedLevel(n, proof), this.#parts.levelOf(gateway));
+      const level = isRevoked(n, proof) ? 'A0' : this.#levelOf(gateway, n, proof);
       const clock = this.#parts.assumptionOf?.(gateway)?.clock;
       const ref = `${origin}#${n}`;
       const entry = { kind: 'entry', ref, gateway, log: named.value.number, n, event, level } as const;
@@ -181,29 +187,14 @@ export class LedgerStore {
   }
 }
 
-interface Proof {
-  readonly sealed: boolean | null;
-  readonly anchored_size: number | null;
+interface Proof extends LogProof {
   readonly revoked_size: number | null;
   readonly refuted: string | null;
-}
-
-type ProvedLevel = Exclude<LedgerEntry['level'], 'unsigned'>;
-
-/** What the anchors of its log prove of the entry at `n` (FORMAT.md section 9); nothing while no key is known to be sealed. */
-function provedLevel(n: number, { sealed, anchored_size }: Proof): ProvedLevel {
-  if (sealed !== true) return 'A0';
-  return n < (anchored_size ?? 0) ? 'A2' : 'A1';
 }
 
 /** Above its revocation a key proves nothing, whatever settings say of the gateway. */
 function isRevoked(n: number, { revoked_size }: Proof): boolean {
   return revoked_size !== null && n >= revoked_size;
-}
-
-/** An operator's word counts where it says more than what is proved; decisions name it. */
-function higher(proved: ProvedLevel, said: LedgerEntry['level']): LedgerEntry['level'] {
-  return said > proved && said !== 'unsigned' ? said : proved;
 }
 
 function eventOf(leaf: Uint8Array): CustodyEvent | undefined {

@@ -79,6 +79,17 @@ const replicaSchema = z.strictObject({
     .describe('after so long without a sign of life others take over; renewed three times within it'),
 });
 
+const gatewaysSchema = z.array(gatewayId).max(1_000).default([]);
+
+const trialSchema = z.strictObject({
+  trust_emulated_tpm: gatewaysSchema.describe(
+    'take the emulated TPM of these gateways for a hardware one, in refund decisions alone; each of them says so',
+  ),
+  trust_software_keys: gatewaysSchema.describe(
+    'take log keys in files of these gateways for keys in a TPM (A1), in refund decisions alone; each of them says so',
+  ),
+});
+
 /** Also the first part of the settings of the service, which receives and more. */
 export const receiveShape = z.strictObject({
   data_dir: absolutePath.describe('entries, receipts, the witness key, status.json; on a disk, not in memory'),
@@ -89,12 +100,15 @@ export const receiveShape = z.strictObject({
     .record(gatewayId, z.enum(['A0', 'A1', 'A2', 'A3']))
     .default({})
     .describe(
-      'how much entries of a gateway count at least, by your word alone: for emulated TPMs and trials; what its anchors prove needs no word',
+      'how much entries of a gateway count at most, whatever its anchors prove; it never raises what they prove',
     ),
   gateway_clocks: z
     .record(gatewayId, z.enum(['synced', 'fair']))
     .default({})
     .describe('clocks that refund decisions believe, although the gateway cannot say who synchronises it'),
+  trial: trialSchema
+    .prefault({})
+    .describe('what no production may believe: refused with PostgreSQL, and with receipts of role store'),
   policy: absolutePath.optional().describe('trust policy (JSON): whose logs are believed. Read again at SIGHUP'),
   trust_first_use: z
     .boolean()
@@ -138,6 +152,19 @@ export function needsPolicy(
   context.addIssue({ code: 'custom', path: ['policy'], message, input: undefined });
 }
 
-export const receiveSettingsSchema = receiveShape.superRefine(needsPolicy);
+/** Refuses trials where gateways forget on the word of this store, or several receivers share it. */
+export function noTrialInProduction(
+  { trial, store, role }: Pick<ReceiveSettings, 'trial'> & { readonly store: unknown; readonly role?: string },
+  context: z.RefinementCtx,
+): void {
+  const found = Object.entries(trial).find(([, gateways]) => gateways.length > 0);
+  if (found === undefined || (role !== 'store' && typeof store === 'string')) return;
+  const message = `expected no gateway with ${role === 'store' ? 'receipts of role store' : 'PostgreSQL'}: trials are for an embedded database with advisory receipts, or none`;
+  context.addIssue({ code: 'custom', path: ['trial', found[0]], message, input: undefined });
+}
+
+export const receiveSettingsSchema = receiveShape.superRefine(needsPolicy).superRefine((settings, context) => {
+  noTrialInProduction({ ...settings, role: settings.witness.role }, context);
+});
 
 export type ReceiveSettings = z.output<typeof receiveSettingsSchema>;

@@ -6,11 +6,12 @@ import type { LegalPolicy } from '../casework/legal-policy.ts';
 import { RefundDesk } from '../casework/refund-desk.ts';
 import type { Assumption } from '../decision/facts.ts';
 import type { Ruleset } from '../decision/ruleset.ts';
+import { entryLevel, type LevelWord } from '../ledger/entry-level.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';
 import type { ReceiveSettings } from '../receive/settings.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 
-export type Vouched = Pick<ReceiveSettings, 'gateway_levels' | 'gateway_clocks' | 'tenant' | 'region'>;
+export type Vouched = Pick<ReceiveSettings, 'gateway_levels' | 'gateway_clocks' | 'trial' | 'tenant' | 'region'>;
 
 export interface RoomParts {
   readonly database: RiskDatabase;
@@ -33,21 +34,35 @@ export function openRooms(
   ledgerOf = (ledger: LedgerStore): Pick<LedgerStore, 'ledger'> => ledger,
 ): Rooms {
   const { settings, ...rest } = parts;
-  const { tenant, region, gateway_levels } = settings;
+  const { tenant, region } = settings;
   const owner = { tenant, region };
   const ledger = new LedgerStore({
     database: parts.database,
     ...owner,
-    levelOf: (gateway) => gateway_levels[gateway] ?? 'A0',
+    levelOf: (gateway, n, proof) => entryLevel(n, proof, wordOn(settings, gateway)),
     assumptionOf: (gateway) => assumptionOf(settings, gateway),
   });
   return { ledger, desk: new RefundDesk({ ...rest, ...owner, ledger: ledgerOf(ledger) }) };
 }
 
-/** What the operator's settings say of a gateway; undefined when they say nothing. */
-function assumptionOf({ gateway_levels, gateway_clocks }: Vouched, gateway: string): Assumption | undefined {
-  const level = gateway_levels[gateway];
-  const clock = gateway_clocks[gateway];
-  if (level === undefined && clock === undefined) return undefined;
-  return { gateway, ...(level !== undefined && { level }), ...(clock !== undefined && { clock }) };
+function wordOn({ gateway_levels, trial }: Vouched, gateway: string): LevelWord {
+  // Own members alone: a gateway may be called "constructor".
+  const ceiling = Object.hasOwn(gateway_levels, gateway) ? gateway_levels[gateway] : undefined;
+  const tried = trialOf(trial, gateway);
+  return { ...(ceiling !== undefined && { ceiling }), ...(tried !== undefined && { trial: tried }) };
+}
+
+function trialOf(trial: Vouched['trial'], gateway: string): Assumption['trial'] {
+  if (trial.trust_emulated_tpm.includes(gateway)) return 'emulated_tpm';
+  return trial.trust_software_keys.includes(gateway) ? 'software_keys' : undefined;
+}
+
+/** What the operator's settings add to what is proved of a gateway; undefined when they add nothing. */
+function assumptionOf(settings: Vouched, gateway: string): Assumption | undefined {
+  const { gateway_clocks } = settings;
+  const { trial } = wordOn(settings, gateway);
+  const clock = Object.hasOwn(gateway_clocks, gateway) ? gateway_clocks[gateway] : undefined;
+  if (trial === undefined && clock === undefined) return undefined;
+  const level = trial === 'emulated_tpm' ? 'A2' : 'A1';
+  return { gateway, ...(trial !== undefined && { level, trial }), ...(clock !== undefined && { clock }) };
 }

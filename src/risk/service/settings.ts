@@ -10,6 +10,7 @@ import {
   absolutePath,
   databaseSchema,
   needsPolicy,
+  noTrialInProduction,
   type ReceiveSettings,
   receiveShape,
   witnessSchema,
@@ -56,7 +57,11 @@ export const riskSettingsSchema = receiveShape
       'how long what is kept; "latchkey risk retention run" takes away what is older',
     ),
   })
-  .superRefine(needsPolicy);
+  .superRefine(needsPolicy)
+  .superRefine(({ trial, database, receipts }, context) => {
+    const { role } = receipts;
+    noTrialInProduction({ trial, store: database, ...(role !== undefined && { role }) }, context);
+  });
 
 type Written = z.output<typeof riskSettingsSchema>;
 type Api = NonNullable<Written['api']>;

@@ -298,6 +298,8 @@ export interface AssuranceTable extends Owned {
   revoked_size: number | null;
   refuted: string | null;
   why: string;
+  /** The policy, or a record of its services, says so of its TPM, and no other statement disputes the log. */
+  emulated: boolean;
 }
 
 /** What one entry says about anchors, verified under the keys that `trust` names. */

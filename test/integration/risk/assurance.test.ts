@@ -9,6 +9,7 @@ import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { AssuranceBook } from '../../../src/risk/assurance/assurance-book.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import type { IntakePolicy } from '../../../src/risk/intake/trust.ts';
+import { entryLevel, type LevelWord } from '../../../src/risk/ledger/entry-level.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
@@ -38,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 beforeEach(async () => {
-  await pglite.exec(EMPTY_CUSTODY);
+  await pglite.exec(['begin', ...EMPTY_CUSTODY, 'commit'].join('; '));
   store = new SqlStore({ database, crypto: nodeCrypto, ...owner });
   book = new AssuranceBook({ database, store, crypto: nodeCrypto, ...owner, policy: () => policy });
 });
@@ -71,8 +72,8 @@ function story(seed = 'assurance'): AnchoredLog {
 }
 
 /** Levels of the entries that name the parcel, by index. */
-async function levels(said: 'A0' | 'A2' = 'A0'): Promise<Readonly<Record<string, string>>> {
-  const ledger = new LedgerStore({ database, ...owner, levelOf: () => said });
+async function levels(word: LevelWord = {}): Promise<Readonly<Record<string, string>>> {
+  const ledger = new LedgerStore({ database, ...owner, levelOf: (_, n, proof) => entryLevel(n, proof, word) });
   await ledger.catchUp();
   const { facts } = await ledger.ledger(PARCEL.ref, Date.UTC(2026, 10, 23));
   const signals = [...facts.forward.signals, ...facts.return.signals];
@@ -128,6 +129,27 @@ describe('the level of an entry', () => {
     expect(await levels()).toEqual({ 7: 'A0' });
   });
 
+  test('of an emulated TPM is what its anchors prove where a trial says so, and never above a ceiling', async () => {
+    const log = story();
+    policy = policyFor(log, { ...log.tpm.policy, class: 'emulated' });
+    await keep(log, 0, 9);
+    await book.catchUp();
+    expect(await levels({ trial: 'emulated_tpm' })).toEqual({ 7: 'A1' });
+    await keep(log, 9, 12);
+    await book.catchUp();
+    expect(await levels({ trial: 'emulated_tpm' })).toEqual({ 7: 'A2' });
+    expect(await levels({ trial: 'emulated_tpm', ceiling: 'A1' })).toEqual({ 7: 'A1' });
+    expect(await levels({ ceiling: 'A2' })).toEqual({ 7: 'A0' });
+    policy = policyFor(log, {});
+    await book.catchUp();
+    expect(await levels({ trial: 'emulated_tpm' })).toEqual({ 7: 'A0' });
+    expect(await levels({ trial: 'software_keys' })).toEqual({ 7: 'A1' });
+    policy = policyFor(log);
+    await book.catchUp();
+    expect(await levels({ trial: 'software_keys' })).toEqual({ 7: 'A2' });
+    expect(await levels({ ceiling: 'A0' })).toEqual({ 7: 'A0' });
+  });
+
   test('follows the policy when that changes, without a new entry', async () => {
     const log = story();
     await keep(log, 0, 12);
@@ -158,7 +180,7 @@ describe('the level of an entry', () => {
     ] as const) {
       policy = policyFor(log, { ...log.tpm.policy, revoked });
       await book.catchUp();
-      expect(await levels(level === 'A0' ? 'A2' : 'A0')).toEqual({ 7: level });
+      expect(await levels({ trial: 'software_keys' })).toEqual({ 7: level });
     }
   });
 
@@ -185,8 +207,8 @@ describe('the level of an entry', () => {
     expect(await levels()).toEqual({ 7: 'A2' });
     await say(new AnchoredLog('rival', log.tpm, 3));
     await book.catchUp();
-    expect(await row()).toMatchObject({ why: expect.stringContaining('two statements') });
-    expect(await levels()).toEqual({ 7: 'A0' });
+    expect(await row()).toMatchObject({ why: expect.stringContaining('two statements'), emulated: false });
+    expect(await levels({ trial: 'emulated_tpm' })).toEqual({ 7: 'A0' });
   });
 
   test('follows the policy also of a gateway that another receiver had when it changed', async () => {

@@ -9,6 +9,7 @@ import { migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { PgliteDialect } from '../../../src/risk/store/pglite-dialect.ts';
 import type { Database } from '../../../src/risk/store/schema.ts';
+import { recordResult } from '../../campaign/support/results.ts';
 import { BreakingDatabase } from '../../support/breaking-database.ts';
 import {
   CaseworkBench,
@@ -82,7 +83,7 @@ const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
   PostgreSQL: async () => RiskDatabase.open({ engine: 'postgres', url: await postgres.database('crash'), poolMax: 4 }),
 };
 
-describe.each(Object.entries(ENGINES))('%s', (_, open) => {
+describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
   let database: RiskDatabase;
   beforeAll(async () => {
     database = await open();
@@ -90,6 +91,7 @@ describe.each(Object.entries(ENGINES))('%s', (_, open) => {
   afterAll(() => database.close());
 
   test('a break at each step, and a new start: the same end, and nothing paid twice', async () => {
+    const startedMs = Date.now();
     const calm = await begin(database);
     const { steps } = await tell(database, calm, Number.POSITIVE_INFINITY);
     const hash = await stateHash(database);
@@ -110,6 +112,10 @@ describe.each(Object.entries(ENGINES))('%s', (_, open) => {
       await tell(database, side, Number.POSITIVE_INFINITY);
       expect(`${at}: ${side.paid().join()}`).toBe(`${at}: honest,large`);
       expect(`${at}: ${await stateHash(database)}`).toBe(`${at}: ${hash}`);
+    }
+    if (STRIDE === 1) {
+      const scenario = `decisions, commands and deadlines broken at each step, ${engine}`;
+      await recordResult({ scenario, counts: `${steps} steps, each the same end`, startedMs });
     }
   });
 });

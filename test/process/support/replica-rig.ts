@@ -204,7 +204,7 @@ export async function quietRun(store: IntakeStore, logs: readonly TestLog[]): Pr
 }
 
 /** Of all that intake keeps, but for times and for the cuts between ranges: a line for each row. */
-async function stateRows(database: RiskDatabase): Promise<readonly string[]> {
+export async function stateRows(database: RiskDatabase): Promise<readonly string[]> {
   const queries = [
     sql`select origin, gateway, positions, carried, cosigned_size, encode(cosigned_root, 'hex') as root
       from custody.log order by origin`,
