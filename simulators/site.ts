@@ -11,7 +11,7 @@ import { sleep } from '../src/base/abort.ts';
 import type { Scheduler } from '../src/base/clock.ts';
 import { LatchkeyError } from '../src/base/errors.ts';
 import { systemScheduler } from '../src/base/system-scheduler.ts';
-import { type Cell, LockerBank, type Sensor } from './boards/bank.ts';
+import { type Cell, type CellListener, LockerBank, type Sensor } from './boards/bank.ts';
 import { type Camera, startCamera } from './camera/camera.ts';
 import type { FaultKind, LineFault } from './faults/kinds.ts';
 import type { Keypad } from './keypad/keypad.ts';
@@ -65,7 +65,7 @@ export interface Site {
   /** Bytes that no device said; without any, an answer of the line's boards that says that all their doors are open. */
   spoof(line: string, bytes?: Uint8Array): void;
   /** Called after every change of a compartment. */
-  onChange(listener: () => void): () => void;
+  onChange(listener: CellListener): () => void;
   perform(step: Step, signal?: AbortSignal): Promise<void>;
   /** How often a fault happened, on one line or on all. */
   faults(kind: FaultKind, line?: string): number;
@@ -190,7 +190,7 @@ class RunningSite implements Site {
     return this.#bank.failed(compartment);
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: CellListener): () => void {
     return this.#bank.onChange(listener);
   }
 

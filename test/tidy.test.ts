@@ -117,6 +117,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/web/verify': ['src/base', 'src/evidence', 'src/web/kit'],
   // Of the edge it knows the shapes of its own JSON, which hold no code.
   'src/web/console': ['src/base', 'src/web/kit', 'src/edge/contracts/console-view.ts'],
+  // What a simulated site's page shows and asks, and nothing that runs in its server.
+  'src/web/site': ['src/base', 'src/web/kit', 'simulators/ui/view.ts', 'simulators/faults/kinds.ts'],
   'src/cli': ['src', 'simulators'],
   simulators: ['firmware-protocol', 'src/base', 'src/platform', 'src/tpm2', 'src/evidence'],
 };
@@ -166,7 +168,7 @@ describe('the house', () => {
   test('every module is imported by somebody, or is an entry', () => {
     const entries = [
       /^src\/cli\/main\.ts$/,
-      /^src\/web\/(?:verify|console)\/main\.tsx$/,
+      /^src\/web\/(?:verify|site|console)\/main\.tsx$/,
       /^src\/evidence\/index\.ts$/,
       /^simulators\/demo\/main\.ts$/,
       /^test\//,
@@ -184,7 +186,7 @@ describe('the house', () => {
     );
     const entries = [
       /^src\/cli\/main\.ts$/,
-      /^src\/web\/(?:verify|console)\/main\.tsx$/,
+      /^src\/web\/(?:verify|site|console)\/main\.tsx$/,
       /^src\/evidence\/index\.ts$/,
       /^simulators\/demo\/main\.ts$/,
       /^src\/base\/manual-scheduler\.ts$/,

@@ -21,7 +21,9 @@ export interface Cell extends CompartmentSettings {
 export const SENSORS = ['door', 'item'] as const;
 export type Sensor = (typeof SENSORS)[number];
 
-export type CellListener = (cell: Cell) => void;
+/** Who moved a door. */
+export type MovedBy = 'hand' | 'lock';
+export type CellListener = (cell: Cell, by: MovedBy) => void;
 
 export class LockerBank {
   readonly #cells = new Map<string, Cell>();
@@ -83,8 +85,8 @@ export class LockerBank {
     return name === undefined ? undefined : this.#cells.get(name);
   }
 
-  open(name: string): void {
-    this.#change(this.cell(name), { door: 'open' });
+  open(name: string, by: MovedBy = 'hand'): void {
+    this.#change(this.cell(name), { door: 'open' }, by);
   }
 
   shut(name: string): void {
@@ -116,15 +118,15 @@ export class LockerBank {
     this.#change(cell, { item });
   }
 
-  #change(cell: Cell, change: Partial<Pick<Cell, 'door' | 'item'>>): void {
+  #change(cell: Cell, change: Partial<Pick<Cell, 'door' | 'item'>>, by: MovedBy = 'hand'): void {
     const next = { ...cell, ...change };
     if (next.door === cell.door && next.item === cell.item) return;
     this.#cells.set(cell.name, next);
-    this.#tell(next);
+    this.#tell(next, by);
   }
 
-  #tell(cell: Cell): void {
-    for (const listener of this.#listeners) listener(cell);
+  #tell(cell: Cell, by: MovedBy = 'hand'): void {
+    for (const listener of this.#listeners) listener(cell, by);
   }
 }
 

@@ -86,7 +86,7 @@ export function octet(firstChannel: number, bitOf: (channel: number) => 0 | 1): 
 /** The lock's solenoid pulls: the door springs open. Channels without a lock stay silent. */
 export function unlock(board: BoardSettings, bank: LockerBank, channel: number): void {
   const cell = bank.at(board.name, channel);
-  if (cell !== undefined) bank.open(cell.name);
+  if (cell !== undefined) bank.open(cell.name, 'lock');
 }
 
 export function channelsUpTo(count: number): readonly number[] {

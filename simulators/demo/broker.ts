@@ -12,6 +12,8 @@ export interface DemoBroker {
   readonly url: string;
   /** The newest retained payload of each topic. */
   readonly retained: ReadonlyMap<string, Uint8Array>;
+  /** It listens. */
+  readonly running: boolean;
   /** Messages that clients published. */
   readonly messages: number;
   /** Cuts every connection and listens no more. What is retained stays in memory. */
@@ -20,12 +22,13 @@ export interface DemoBroker {
   close(): Promise<void>;
 }
 
-export async function startBroker(): Promise<DemoBroker> {
+/** On the port that is given, or on one that is kept for it. */
+export async function startBroker(wantedPort?: number): Promise<DemoBroker> {
   const aedes = await Aedes.createBroker();
   const retained = new Map<string, Uint8Array>();
   const sockets = new Set<Socket>();
   let messages = 0;
-  const port = await keptPort();
+  const port = wantedPort ?? (await keptPort());
   let server: Server | undefined;
 
   aedes.on('publish', (packet, client) => {
@@ -37,6 +40,7 @@ export async function startBroker(): Promise<DemoBroker> {
     else retained.set(packet.topic, payload);
   });
   const comeBack = async (): Promise<void> => {
+    if (server !== undefined) return;
     const fresh = createServer((socket) => {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
@@ -61,6 +65,9 @@ export async function startBroker(): Promise<DemoBroker> {
   return {
     url: `mqtt://127.0.0.1:${port}`,
     retained,
+    get running() {
+      return server !== undefined;
+    },
     get messages() {
       return messages;
     },

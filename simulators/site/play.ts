@@ -14,15 +14,26 @@ export interface PlayIo {
   /** Lines typed by a person, or out of a script; absent when nobody types. */
   readonly input?: Readable;
   readonly json: boolean;
+  /** What more is served beside the lines, once they are there. */
+  readonly serve?: (site: Site) => Promise<Served>;
+}
+
+export interface Served {
+  /** Said in the order of its members. */
+  readonly told: Readonly<Record<string, string>>;
+  close(): Promise<void>;
 }
 
 /** Serves the site until the signal fires, then prints what happened on the lines. */
 export async function runSite(settings: SiteSettings, io: PlayIo, signal: AbortSignal): Promise<void> {
   const site = await startSite({ site: settings });
+  let served: Served | undefined;
   try {
     for (const { line, kind, address } of site.links) {
       io.out(io.json ? JSON.stringify({ line, kind, address }) : `${line}: ${kind} ${address}`);
     }
+    served = await io.serve?.(site);
+    if (served !== undefined) tellServed(served, io);
     const input = io.input === undefined ? undefined : listenTo(site, io.input, io);
     const stories = settings.stories.map((story) => tell(site, story, io, signal));
     const failed = Promise.all(stories).then(() => aborted(signal));
@@ -30,8 +41,14 @@ export async function runSite(settings: SiteSettings, io: PlayIo, signal: AbortS
     input?.close();
     io.out(io.json ? JSON.stringify(site.report()) : reportText(site));
   } finally {
+    await served?.close();
     await site.close();
   }
+}
+
+function tellServed({ told }: Served, io: PlayIo): void {
+  if (io.json) io.out(JSON.stringify(told));
+  else for (const [what, text] of Object.entries(told)) io.out(`${what}: ${text}`);
 }
 
 async function tell(

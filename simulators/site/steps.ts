@@ -118,7 +118,7 @@ function parseScan(scanner: string, kind: string | undefined, data: string): Res
 }
 
 /** Labels made from a serial number are always valid: their check digits are computed. */
-function labelOf(kind: string, data: string): Label | undefined {
+export function labelOf(kind: string, data: string): Label | undefined {
   if (data === '') return undefined;
   if (kind === 'code128') return code128(data);
   if (kind === 'qr') return qr(data);

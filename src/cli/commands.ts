@@ -139,9 +139,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'doctor',
     summary: 'Find what is wrong with this box, and say how to mend it',
     positionals: [],
-    options: { config: CONFIG, json: JSON_OUT },
+    options: {
+      config: CONFIG,
+      json: JSON_OUT,
+      bundle: {
+        type: 'string',
+        value: 'FILE',
+        help: 'write a support archive without secrets as well (a new .tar.gz, mode 0600)',
+      },
+    },
     details:
-      'Looks at settings, ports, clock, TPM, disk, key files, broker and receipts; changes nothing, and runs without settings, too. Run it as the user of the daemon.\nExit code 0: sound. 1: something needs a hand.',
+      'Looks at settings, ports, clock, TPM, disk, key files, broker and receipts; changes nothing, and runs without settings, too. Run it as the user of the daemon.\nThe archive of --bundle holds what was found, the harmless part of the settings, status, metrics, and types of the newest entries; its MANIFEST.txt says so in words.\nExit code 0: sound. 1: something needs a hand. 73: the archive is there already, or cannot be written.',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
   {
@@ -281,10 +289,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     positionals: [],
     options: {
       site: { type: 'string', value: 'FILE', help: 'the site to play: lines, boards, scanners, faults, story' },
+      ui: { type: 'boolean', help: 'also as a page to click; without --site a site of six doors' },
+      'ui-port': { type: 'string', value: 'N', help: "the page's port on loopback (a free one)" },
+      'ui-broker': {
+        type: 'boolean',
+        help: 'with --site: run an MQTT broker on loopback, to be stopped from the page',
+      },
+      'write-config': { type: 'string', value: 'FILE', help: 'write the gateway.yaml that fits the site' },
       json: JSON_OUT,
     },
     details:
-      'Takes steps on standard input, typed or through a pipe, a line each and one after the other; stays after them.',
+      'Takes steps on standard input, typed or through a pipe, a line each and one after the other; stays after them.\n' +
+      'With --ui it prints the address of the page; whoever has the address may play the site.',
     load: async () => (await import('./commands/simulate.ts')).simulateCommand,
   },
   {

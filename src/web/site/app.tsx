@@ -1,0 +1,96 @@
+/** The page: a locker wall to click, what stands at the desk, and the cables between them and a gateway. */
+import { useCallback, useState } from 'preact/hooks';
+import type { ActionRequest, SiteView } from '../../../simulators/ui/view.ts';
+import { Desk } from './desk.tsx';
+import { Happened } from './happened.tsx';
+import { Lines } from './lines.tsx';
+import { type Act, ask, useSite } from './link.ts';
+import { Wall } from './wall.tsx';
+
+export function App() {
+  const { view, isAway } = useSite();
+  const [problem, setProblem] = useState('');
+  const act: Act = useCallback(async (request: ActionRequest) => {
+    const found = await ask(request);
+    setProblem(found ?? '');
+    return found === undefined;
+  }, []);
+  return (
+    <>
+      <header class="top">
+        <p class="brand">
+          <Key /> Latchkey
+        </p>
+        <h1>{view === undefined ? 'Simulated site' : `Simulated site “${view.name}”`}</h1>
+        {view !== undefined && <State view={view} act={act} />}
+      </header>
+      <div role="alert" class="alerts">
+        {isAway && <p class="alert">The simulator does not answer. What stands here is how the site was.</p>}
+        {problem !== '' && (
+          <p class="alert">
+            <span>{problem}</span>
+            <button type="button" class="close" onClick={() => setProblem('')} aria-label="Close this message">
+              ×
+            </button>
+          </p>
+        )}
+      </div>
+      <main>
+        {view === undefined ? (
+          <p class="hint">{isAway ? '' : 'Looking at the site …'}</p>
+        ) : (
+          <>
+            <div class="play">
+              <Wall compartments={view.compartments} act={act} />
+              <Desk view={view} act={act} />
+            </div>
+            <Lines lines={view.lines} act={act} />
+            <Happened happened={view.happened} />
+          </>
+        )}
+      </main>
+      <footer>
+        <p class="hint">
+          Nothing here is a gateway: what is clicked happens to doors, and a gateway sees it over its cables, byte by
+          byte. What it made of it stands in its own console, and in <code>latchkey tail</code>.
+        </p>
+      </footer>
+    </>
+  );
+}
+
+/** Whether anybody looks, and whether what he sees can leave. */
+function State({ view, act }: { readonly view: SiteView; readonly act: Act }) {
+  const asked = view.lines.reduce((sum, line) => sum + line.asked, 0);
+  const { broker } = view;
+  return (
+    <ul class="state">
+      <li class={asked > 0 ? 'chip good' : 'chip unsure'} data-gateway={asked > 0 ? 'asks' : 'silent'}>
+        {asked > 0 ? 'A gateway asks the boards' : 'No gateway asks: start "latchkey run"'}
+      </li>
+      {broker !== undefined && (
+        <li class={broker.running ? 'chip good' : 'chip bad'} data-broker={broker.running ? 'running' : 'stopped'}>
+          <span>
+            {broker.running ? 'Broker runs' : 'Broker is stopped'} · {broker.messages} messages
+          </span>
+          <button
+            type="button"
+            class="small"
+            onClick={() => act({ do: broker.running ? 'stop_broker' : 'start_broker' })}
+          >
+            {broker.running ? 'Stop the broker' : 'Start the broker'}
+          </button>
+        </li>
+      )}
+    </ul>
+  );
+}
+
+function Key() {
+  return (
+    <svg class="key" viewBox="0 0 24 24" aria-hidden="true">
+      <circle cx="8" cy="12" r="4.5" />
+      <path d="M12.5 12H22M18 12v4M21 12v2.5" />
+    </svg>
+  );
+}

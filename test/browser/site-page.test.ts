@@ -1,0 +1,278 @@
+/**
+ * The simulated site in the browser, against a real daemon on real pseudo-terminals: what is clicked is what its journal
+ * tells.
+ */
+import { request } from 'node:http';
+import axe from 'axe-core';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ACTIONS } from '../../simulators/ui/view.ts';
+import type { GatewayStatus } from '../../src/edge/gateway/status.ts';
+import { keepPicture, type OpenedPage, openAt, seriousFindings, startBrowser } from './browser.ts';
+import { type SimulatedSite, startSimulatedSite } from './support/simulated-site.ts';
+
+/** A second is meant; a machine that does other things too gets many. */
+const SOON_MS = 20_000;
+const HOSTILE = '<img src=x onerror="window.pwned=1">"\' --';
+
+let browser: Browser;
+let site: SimulatedSite;
+let opened: OpenedPage;
+let page: Page;
+
+beforeAll(async () => {
+  [browser, site] = await Promise.all([startBrowser(), startSimulatedSite()]);
+  opened = await openAt(browser, site.url);
+  page = opened.page;
+  await page.locator('[data-gateway="asks"]').waitFor();
+});
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+const locker = (name: string): Locator => page.locator(`[data-compartment="${name}"]`);
+const line = (name: string): Locator => page.locator(`[data-line="${name}"]`);
+const button = (within: Locator, name: RegExp): Locator => within.getByRole('button', { name });
+
+async function hand(name: string, title: RegExp): Promise<void> {
+  if (!(await page.getByRole('heading', { name: `Hands at ${name}` }).isVisible())) {
+    await button(locker(name), /^More/).click();
+  }
+  await button(page.locator('.hand-panel'), title).click();
+}
+
+describe('what is clicked', () => {
+  test('a deposit is in the journal soon, and a collection after it', async () => {
+    const mark = site.entries.length;
+    const fromMs = performance.now();
+    await button(locker('A01'), /^Deposit/).click();
+    const deposited = await site.entry('deposit', ({ type }) => type === 'parcel.deposited', mark);
+    const tookMs = performance.now() - fromMs;
+    console.info(`a deposit is in the journal ${Math.round(tookMs)} ms after the click`);
+    expect(tookMs).toBeLessThan(SOON_MS);
+    const types = site.entries.slice(mark).map(({ type }) => type);
+    expect(types.slice(0, 2)).toEqual(['code.scanned', 'door.opened']);
+    expect(deposited).toMatchObject({ compartment: 'A01', data: { closed_by: 'door_shut' } });
+    await button(locker('A01'), /^Collect/).click();
+    const collected = await site.entry('collection', ({ type }) => type === 'parcel.collected', mark);
+    expect(collected.parcel).toEqual(deposited.parcel);
+    await page.locator('[data-compartment="A01"][data-item="false"]').waitFor();
+  });
+
+  test('a door that opens for the gateway alone is forced', async () => {
+    await button(locker('A05'), /^Force/).click();
+    await site.entry('forced door', ({ type, compartment }) => type === 'door.forced' && compartment === 'A05');
+    await button(locker('A05'), /^Shut/).click();
+    await page.locator('[data-compartment="A05"][data-door="shut"]').waitFor();
+  });
+
+  test('a cable that is pulled loses its port, and is back when it is plugged in', async () => {
+    const state = (wanted: string) =>
+      site.statusUntil(`the port is ${wanted}`, ({ lines }) =>
+        lines.some(({ port, state: is }) => port === 'desk' && is === wanted),
+      );
+    await button(line('desk'), /^Pull the cable/).click();
+    await state('lost');
+    await page.locator('[data-line="desk"][data-plugged="false"]').waitFor();
+    await button(line('desk'), /^Plug it in/).click();
+    await state('open');
+  });
+
+  test('a box of boards without power is lost, although its port is there, and found again', async () => {
+    const mark = site.entries.length;
+    const about = (wanted: string) =>
+      site.entry(wanted, ({ type, device }) => type === wanted && device === 'cabinet-1', mark);
+    await button(line('cabinet'), /^Cut the power/).click();
+    expect((await about('device.lost')).data).not.toMatchObject({ reason: 'port_lost' });
+    await page.locator('[data-gateway="silent"]').waitFor();
+    await button(line('cabinet'), /^Restore the power/).click();
+    await about('device.found');
+    await page.locator('[data-gateway="asks"]').waitFor();
+  });
+
+  test('a failed item sensor makes a deposit a contradiction, until it is mended', async () => {
+    const mark = site.entries.length;
+    await hand('A02', /^Fail the item sensor/);
+    await locker('A02').getByText('item sensor failed').waitFor();
+    await button(locker('A02'), /^Deposit/).click();
+    const end = await site.entry(
+      'end of the visit',
+      ({ type, compartment }) => compartment === 'A02' && /^parcel\.|^compartment\.disturbed/.test(type),
+      mark,
+    );
+    expect(end).toMatchObject({ type: 'compartment.disturbed', data: { contradictions: ['shut_but_empty'] } });
+    await hand('A02', /^Mend/);
+    await site.entry(
+      'item after all',
+      ({ type, compartment }) => type === 'occupancy.changed' && compartment === 'A02',
+      mark,
+    );
+  });
+
+  test('a frame that nobody said makes no fact of custody', async () => {
+    const mark = site.entries.length;
+    for (let round = 1; round <= 3; round += 1) {
+      await button(line('cabinet'), /^Spoof/).click();
+      const said = page.locator('.happened li', { hasText: /spoof cabinet$/ });
+      await expect.poll(() => said.count(), { timeout: SOON_MS }).toBe(round);
+      // Two of them at neighbouring polls would be two equal answers.
+      const before = (await site.statusUntil('the daemon answers', () => true)).lines;
+      await site.statusUntil('the board was asked again', ({ lines }) => askedOf(lines) >= askedOf(before) + 4);
+    }
+    // What comes after it is told after it.
+    await hand('A03', /^Open by hand/);
+    await site.entry('fence', ({ type, compartment }) => type === 'door.opened' && compartment === 'A03', mark);
+    const told = site.entries.slice(mark).filter(({ type }) => /^(?:door|parcel|occupancy|compartment)\./.test(type));
+    expect(new Set(told.map(({ compartment }) => compartment))).toEqual(new Set(['A03']));
+    await hand('A03', /^Shut/);
+    await site.entry('end', ({ type, compartment }) => type === 'compartment.disturbed' && compartment === 'A03', mark);
+  });
+
+  test('a broker that is stopped is missing, and comes back', async () => {
+    await page.getByRole('button', { name: 'Stop the broker' }).click();
+    const away = await site.statusUntil('the broker is away', ({ uplink }) => !uplink.connected);
+    expect(away.problems.join('\n')).toContain('broker');
+    await page.locator('[data-broker="stopped"]').waitFor();
+    await page.getByRole('button', { name: 'Start the broker' }).click();
+    await site.statusUntil('the broker is back', ({ uplink }) => uplink.connected);
+    await page.locator('[data-broker="running"]').waitFor();
+  });
+
+  test('a code of nobody is refused at the keypad, and its lamp says so', async () => {
+    const pad = page.locator('[data-device="pad"]');
+    for (const key of '123456') await button(pad, new RegExp(`^${key}$`)).click();
+    expect(await pad.getByLabel('Keys', { exact: true }).inputValue()).toBe('123456');
+    await button(pad, /^enter$/).click();
+    await site.entry('refusal', ({ type }) => type === 'access.refused');
+    await pad.getByText('Refused').waitFor();
+  });
+
+  test('what a scanner reads is text to the gateway and to the page, however hostile', async () => {
+    const desk = page.locator('[data-device="desk"]');
+    await desk.getByLabel('Type or paste a code').fill(HOSTILE);
+    await page.keyboard.press('Enter');
+    const scanned = await site.entry('scan', ({ type, data }) => type === 'code.scanned' && data['text'] === HOSTILE);
+    expect(scanned.parcel).toMatchObject({ scheme: 'unknown' });
+    await page.locator('.happened li', { hasText: HOSTILE }).waitFor();
+    expect(await page.locator('img').count()).toBe(0);
+    expect(await page.evaluate('window.pwned')).toBeUndefined();
+  });
+
+  test('what cannot be done is said, and changes nothing', async () => {
+    const answer = await post({ do: 'put', name: 'A04' });
+    expect(answer).toMatchObject({ status: 409, body: { detail: expect.stringContaining('open it first') } });
+    await page.locator('.happened li.refused', { hasText: 'open it first' }).waitFor();
+    expect(await locker('A04').getAttribute('data-item')).toBe('false');
+  });
+
+  test('the keyboard alone makes a deposit', async () => {
+    const mark = site.entries.length;
+    await button(locker('A03'), /^More/).focus();
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('Deposit at A04');
+    await page.keyboard.press('Enter');
+    await site.entry('deposit', ({ type }) => type === 'parcel.deposited', mark);
+  });
+});
+
+describe('the server of the page', () => {
+  test('knows nobody without its token, no other name of it, and no other page', async () => {
+    const { origin, host } = new URL(site.url);
+    for (const path of ['/', '/api/view', '/x/', '/AAAAAAAAAAAAAAAAAAAAAA/api/view']) {
+      expect((await fetch(`${origin}${path}`)).status, path).toBe(404);
+    }
+    expect(await asked(`${site.url}api/view`, { host: 'evil.example' })).toBe(421);
+    expect(await asked(`${site.url}api/view`, { host })).toBe(200);
+    expect(await post({ do: 'open', name: 'A04' }, { origin: 'http://evil.example' })).toMatchObject({ status: 403 });
+    expect(await post({ do: 'open', name: 'A04' }, { 'sec-fetch-site': 'cross-site' })).toMatchObject({ status: 403 });
+    expect(await post({ do: 'open', name: 'A04' }, { 'content-type': 'text/plain' })).toMatchObject({ status: 415 });
+    expect(await asked(`${site.url}%2e%2e/%2e%2e/package.json`, { host })).toBe(404);
+    expect(await locker('A04').getAttribute('data-door')).toBe('shut');
+  });
+
+  test('takes the actions of its table alone, with their members', async () => {
+    const bad: readonly unknown[] = [
+      ...Object.keys(ACTIONS).map((action) => ({ do: action, surplus: true })),
+      ...['toString', 'wait', ''].map((action) => ({ do: action, name: 'A01' })),
+      ...[null, [], 'open', { name: 'A01' }],
+      { do: 'fault', name: 'desk', kind: 'gremlins' },
+      { do: 'type', name: 'pad', keys: '1'.repeat(65) },
+    ];
+    for (const body of bad) expect(await post(body), JSON.stringify(body)).toMatchObject({ status: 400 });
+    expect(await post({ do: 'open', name: 'A99' })).toMatchObject({ status: 409 });
+    expect(await post({ do: 'scan', name: 'desk', symbology: 'qr', text: 'x'.repeat(20_000) })).toMatchObject({
+      status: 413,
+    });
+  });
+});
+
+describe('the look of the page', () => {
+  test('keeps nobody out and cuts nothing off, on a phone and a desktop, in the light and the dark', async () => {
+    await page.evaluate(axe.source);
+    await hand('A03', /^Open by hand/);
+    await hand('A03', /^Put something in/);
+    await page.locator('[data-compartment="A03"][data-item="true"]').waitFor();
+    for (const details of await page.locator('details summary').all()) await details.click();
+    for (const [width, height] of [
+      [390, 844],
+      [1_440, 900],
+    ] as const) {
+      await page.setViewportSize({ width, height });
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        await keepPicture(page, `site-${width}-${colorScheme}`);
+        const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+        expect(wide, `${width} ${colorScheme}`).toBeLessThanOrEqual(0);
+        if ((width === 390) === (colorScheme === 'light')) expect(await seriousFindings(page)).toEqual([]);
+      }
+    }
+  });
+
+  test('asks nobody but its simulator, and complains of nothing', async () => {
+    expect(opened.requests.length).toBeGreaterThan(3);
+    expect(opened.requests.filter((url) => !url.startsWith(site.url) && url !== 'data:,')).toEqual([]);
+    expect(opened.complaints).toEqual([]);
+  });
+
+  test('says when the simulator is gone', async () => {
+    const { page: other, close } = await openAt(browser, site.url);
+    await other.locator('[data-compartment="A01"]').waitFor();
+    await other.context().setOffline(true);
+    await button(other.locator('[data-compartment="A01"]'), /^Deposit|^Collect/).click();
+    await other.getByRole('alert').getByText('does not answer').first().waitFor();
+    await close();
+  });
+});
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+async function post(body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  const response = await fetch(`${site.url}api/act`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, body: response.status === 204 ? undefined : await response.json() };
+}
+
+/** With headers that `fetch` does not let one choose, and a path as it is written. */
+function asked(url: string, headers: Readonly<Record<string, string>>): Promise<number> {
+  const { hostname, port } = new URL(url);
+  const path = url.slice(new URL(url).origin.length);
+  return new Promise((resolve, reject) => {
+    request({ hostname, port, path, headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+function askedOf(lines: GatewayStatus['lines']): number {
+  return lines.flatMap(({ devices }) => devices).reduce((sum, { polls }) => sum + (polls?.asked ?? 0), 0);
+}

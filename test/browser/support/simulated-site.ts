@@ -1,0 +1,90 @@
+/** `latchkey simulate --ui` and the gateway that fits it, as a technician starts them: two commands. */
+import { join } from 'node:path';
+import type { Child } from '../../../simulators/demo/child-process.ts';
+import { callControl } from '../../../src/edge/control/client.ts';
+import type { GatewayStatus } from '../../../src/edge/gateway/status.ts';
+import type { CustodyEvent } from '../../../src/evidence/event/event.ts';
+import { startLatchkey } from '../../support/child.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
+import { until } from '../../support/until.ts';
+
+const LIMIT_MS = 60_000;
+const LOOK_AGAIN_MS = 20;
+
+export interface SimulatedSite {
+  readonly url: string;
+  readonly configPath: string;
+  /** What the daemon's journal tells, as it comes. */
+  readonly entries: readonly CustodyEvent[];
+  status(): Promise<GatewayStatus | undefined>;
+  statusUntil(what: string, wanted: (status: GatewayStatus) => boolean): Promise<GatewayStatus>;
+  /** The first entry of that kind from the mark on. */
+  entry(what: string, wanted: (entry: CustodyEvent) => boolean, mark?: number): Promise<CustodyEvent>;
+  close(): Promise<void>;
+}
+
+/** Resolves when the gateway has looked at every door once. `prepare` may change the settings that were written. */
+export async function startSimulatedSite(
+  prepare: (configPath: string) => void = () => undefined,
+): Promise<SimulatedSite> {
+  const dir = makeTempDir('site-page');
+  const configPath = dir.file('gateway.yaml');
+  const children: Child[] = [];
+  const following = new AbortController();
+  const close = async (): Promise<void> => {
+    following.abort();
+    for (const child of children.reverse()) await child.stop('SIGTERM').catch(() => undefined);
+    dir.remove();
+  };
+  try {
+    const simulator = startLatchkey(['simulate', '--ui', '--write-config', configPath]);
+    children.push(simulator);
+    const url = (await simulator.line(/^page: http/, LIMIT_MS)).slice('page: '.length);
+    prepare(configPath);
+    const gateway = startLatchkey(['run', '--config', configPath]);
+    children.push(gateway);
+    await gateway.line('the gateway runs', LIMIT_MS);
+    const socketPath = join(dir.path, 'six-doors-gateway', 'control.sock');
+    const entries: CustodyEvent[] = [];
+    follow(socketPath, following.signal, entries);
+    const status = async (): Promise<GatewayStatus | undefined> => {
+      const call = { verb: 'status', args: {}, socketPath, silenceMaxMs: 5_000 };
+      return (await callControl(call).catch(() => undefined)) as GatewayStatus | undefined;
+    };
+    const site: SimulatedSite = {
+      url,
+      configPath,
+      entries,
+      status,
+      close,
+      async statusUntil(what, wanted) {
+        const endMs = performance.now() + LIMIT_MS;
+        for (;;) {
+          const now = await status();
+          if (now !== undefined && wanted(now)) return now;
+          if (performance.now() > endMs) throw new Error(`waited in vain: ${what}${gateway.tail()}`);
+          await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+        }
+      },
+      async entry(what, wanted, mark = 0) {
+        const found = (): CustodyEvent | undefined => entries.slice(mark).find(wanted);
+        await until(what, () => found() !== undefined, LIMIT_MS).catch((error: unknown) => {
+          throw new Error(`${String(error)}; the journal tells ${JSON.stringify(entries.slice(mark))}`);
+        });
+        return found() as CustodyEvent;
+      },
+    };
+    const looked = (): number => entries.filter(({ type }) => type === 'compartment.counted').length;
+    await until('every door was looked at once', () => looked() >= 6, LIMIT_MS);
+    return site;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function follow(socketPath: string, signal: AbortSignal, entries: CustodyEvent[]): void {
+  const onItem = (line: unknown): void => void entries.push(JSON.parse(String(line)) as CustodyEvent);
+  const args = { lines: 1_000, follow: true };
+  callControl({ verb: 'tail', args, socketPath, silenceMaxMs: 0, signal, onItem }).catch(() => undefined);
+}
