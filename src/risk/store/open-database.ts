@@ -8,12 +8,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
-import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
+import { Kysely, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { type FileLock, lockFile } from '../../platform/file-lock.ts';
 import { migrate } from './migrate.ts';
 import { PgliteDialect } from './pglite-dialect.ts';
+import { PostgresServerDialect } from './postgres-dialect.ts';
 import { type Database, ROLES, type Role } from './schema.ts';
 
 export interface PostgresSettings {
@@ -98,12 +99,13 @@ async function openPostgres({
     idle_in_transaction_session_timeout: idleTransactionMs,
     application_name: 'latchkey',
     types: types as pg.CustomTypesConfig,
+    pipeline: true,
   });
   // An idle connection that the server ends is replaced by the next one that is asked for.
   pool.on('error', () => undefined);
   // One that it ends between two statements of a transaction fails with the next statement.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  const kysely = new Kysely<Database>({ dialect: new PostgresServerDialect(pool) });
   try {
     await migrate(kysely);
     return RiskDatabase.make(kysely, await isDurable(kysely), () => undefined);
