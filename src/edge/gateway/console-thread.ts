@@ -12,6 +12,7 @@ import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Finding } from '../contracts/console-view.ts';
 import type { ConsoleWorkerData, ConsoleWorkerSays } from './console-worker.ts';
+import { finding } from './findings.ts';
 import { type GatewaySettings, socketPathOf } from './settings.ts';
 
 /** Sessions, the page and what waits for slow readers need a fraction of it. */
@@ -143,30 +144,13 @@ class Thread implements ConsoleThread {
 
 /** A page that is away holds up no custody, and is no reason to call the gateway unhealthy. */
 export function consoleFindings(console: ConsoleThreadStatus | undefined): readonly Finding[] {
-  if (console === undefined || console.restarts === 0) {
-    return console?.state === 'away' ? [awayFinding(console)] : [];
+  const { state, restarts = 0, reason = 'it ended without a word' } = console ?? {};
+  if (state === 'away') {
+    return [finding('console_away', `the console is not served, and is tried again: ${reason}`, 'console')];
   }
-  if (console.state === 'away') return [awayFinding(console)];
-  const times = console.restarts === 1 ? 'once' : `${console.restarts} times`;
-  return [
-    {
-      severity: 'notice',
-      about: 'gateway',
-      name: 'console',
-      text: `the console ended ${times} and was started again: ${console.reason ?? 'it ended without a word'}`,
-      remedy: 'the log of the daemon says more; look for whoever asks it for too much',
-    },
-  ];
-}
-
-function awayFinding({ reason = 'it ended without a word' }: ConsoleThreadStatus): Finding {
-  return {
-    severity: 'notice',
-    about: 'gateway',
-    name: 'console',
-    text: `the console is not served, and is tried again: ${reason}`,
-    remedy: 'see console.web in gateway.yaml: is its port free, and can its certificate be read?',
-  };
+  if (restarts === 0) return [];
+  const times = restarts === 1 ? 'once' : `${restarts} times`;
+  return [finding('console_restarted', `the console ended ${times} and was started again: ${reason}`, 'console')];
 }
 
 /** Beside this file as the compiler writes it, or at the top of the bundle. */

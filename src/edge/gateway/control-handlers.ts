@@ -11,20 +11,20 @@ import type { Journal } from '../journal/journal.ts';
 import { consoleHandlers } from './console-handlers.ts';
 import { type ConsoleThreadStatus, consoleFindings } from './console-thread.ts';
 import { eraseSelection } from './erase-selection.ts';
+import { textsOf } from './findings.ts';
+import { journalFindings } from './findings-of-journal.ts';
+import {
+  lineFindings,
+  lockFindings,
+  openingFindings,
+  tellingFindings,
+  tpmFindings,
+  uplinkFindings,
+} from './findings-of-parts.ts';
 import type { Gateway } from './gateway.ts';
 import { checkJournal, exportJournal, lineOf } from './journal-tools.ts';
-import { openingNotices } from './opening.ts';
 import type { GatewaySettings } from './settings.ts';
-import {
-  type GatewayStatus,
-  journalNotices,
-  journalProblems,
-  lockProblems,
-  problemsOf,
-  tellingProblems,
-  tpmNotices,
-  tpmProblems,
-} from './status.ts';
+import type { GatewayStatus } from './status.ts';
 
 const TAIL_LINES_MAX = 1_000_000;
 /** Entries read at once: bounded memory and short reads. */
@@ -89,26 +89,25 @@ export function surveyOf({ gateway, settings, version, console }: ControlParts):
   const custody = gateway.custody.status();
   const opening = gateway.opening.status();
   const access = gateway.access?.status();
-  const problems = [
-    ...problemsOf({ uplink, lines, journalProblems: journalProblems(status) }),
-    ...lockProblems(custody.compartments),
-    ...tpmProblems(tpm),
-    ...tellingProblems(telling),
-    ...gateway.commissioning.problems(),
-  ];
-  const findings: readonly Finding[] = [
-    ...problems.map(
-      (text) => ({ severity: 'problem', about: 'gateway', text, remedy: 'run "latchkey doctor"' }) as const,
-    ),
+  const findings = [
+    ...journalFindings(status),
+    ...uplinkFindings(uplink),
+    ...lineFindings(lines),
+    ...lockFindings(custody.compartments),
+    ...tpmFindings(tpm),
+    ...tellingFindings(telling),
+    ...gateway.commissioning.findings(),
+    ...openingFindings(opening),
     ...consoleFindings(console?.()),
   ];
+  const problems = textsOf(findings, 'problem');
   const whole: GatewayStatus = {
     gateway: settings.gateway.id,
     version,
     assurance: gateway.tpm === undefined ? 'A0' : 'anchored',
     healthy: problems.length === 0,
     problems,
-    notices: [...journalNotices(status), ...tpmNotices(tpm), ...openingNotices(opening)],
+    notices: textsOf(findings, 'notice'),
     up_ms: observed.upMs,
     clock: observed.clock,
     log: newestLog(journal),

@@ -62,7 +62,7 @@ export interface Gateway {
   readonly lines: readonly Line[];
   readonly custody: Pick<CustodyKeeper, 'status' | 'visits'>;
   readonly opening: Pick<Opening, 'doors' | 'console' | 'status'>;
-  readonly commissioning: Pick<Commissioning, 'walk' | 'rows' | 'problems'>;
+  readonly commissioning: Pick<Commissioning, 'walk' | 'rows' | 'findings'>;
   /** What the console shows of the past. */
   readonly memory: ConsoleMemory;
   /** Undefined where there are none. */

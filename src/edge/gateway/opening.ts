@@ -154,11 +154,3 @@ async function unlock(
   if (line === undefined) return { kind: 'not_sent', reason: 'unknown_device' };
   return line.unlock === undefined ? { kind: 'not_sent', reason: 'no_locks' } : line.unlock(device, channel, signal);
 }
-
-/** What a person should know, although nothing is wrong with it. */
-export function openingNotices({ doors }: OpeningStatus): readonly string[] {
-  if (doors.stopped === undefined || doors.stopped.reason === 'stopping') return [];
-  const { by, reason } = doors.stopped;
-  const who = reason === 'unreadable' ? 'its file cannot be read' : `asked by ${by}`;
-  return [`stop_pick is in force (${who}): no door is opened until "latchkey resume" or a signed resume`];
-}

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemScheduler } from '../../../src/base/system-scheduler.ts';
 import type { EnrolmentServiceSettings } from '../../../src/edge/gateway/enrolment-settings.ts';
+import { tellingFindings } from '../../../src/edge/gateway/findings-of-parts.ts';
 import { storedEnrolment } from '../../../src/edge/gateway/own-enrolment.ts';
-import { tellingProblems } from '../../../src/edge/gateway/status.ts';
 import { SuccessorDuty } from '../../../src/edge/gateway/successor-duty.ts';
 import { SoftwareKeyStore } from '../../../src/edge/keys/software-key-store.ts';
 import { formatVkey, type Vkey } from '../../../src/evidence/log/note.ts';
@@ -186,6 +186,6 @@ test('what the service refuses is shown, with its reason', async () => {
   await follow(first);
   await until('it is refused', () => duty.status().state === 'refused');
   expect(duty.status().reason).toContain('successor_revoked');
-  expect(tellingProblems(duty.status())).toHaveLength(1);
+  expect(tellingFindings(duty.status())).toHaveLength(1);
   await duty.stop();
 });

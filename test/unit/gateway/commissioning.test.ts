@@ -7,6 +7,7 @@ import { describeAnswer, settingLines } from '../../../src/cli/commands/commissi
 import type { ReadingSink } from '../../../src/edge/contracts/reading.ts';
 import { describerOf } from '../../../src/edge/drivers/describe/table.ts';
 import { type CommissionAnswer, Commissioning } from '../../../src/edge/gateway/commission/commissioning.ts';
+import { textsOf } from '../../../src/edge/gateway/findings.ts';
 import { isEventType } from '../../../src/evidence/event/vocabulary.ts';
 import { bytesOf } from '../drivers/support.ts';
 
@@ -271,17 +272,17 @@ describe('commissioning a door', () => {
   test('what is done survives a restart; settings that say otherwise are a problem until they agree', async () => {
     const site = new Site();
     await site.walk('c1', 'door-1');
-    expect(site.commissioning.problems().join()).toMatch(
+    expect(textsOf(site.commissioning.findings(), 'problem').join()).toMatch(
       /c1 was commissioned as closed_is_1.*the settings say nothing/,
     );
     site.restart('closed_is_0');
-    expect(site.commissioning.problems().join()).toMatch(/the settings say closed_is_0/);
+    expect(textsOf(site.commissioning.findings(), 'problem').join()).toMatch(/the settings say closed_is_0/);
     expect(site.commissioning.rows().map(({ compartment, at }) => [compartment, at !== undefined])).toEqual([
       ['c1', true],
       ['c2', false],
       ['c3', false],
     ]);
     site.restart('closed_is_1');
-    expect(site.commissioning.problems()).toEqual([]);
+    expect(textsOf(site.commissioning.findings(), 'problem')).toEqual([]);
   });
 });

@@ -3,10 +3,12 @@ import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import type { EventDraft } from '../../../src/edge/contracts/appender.ts';
+import { textsOf } from '../../../src/edge/gateway/findings.ts';
+import { journalFindings } from '../../../src/edge/gateway/findings-of-journal.ts';
+import { lineFindings, lockFindings, uplinkFindings } from '../../../src/edge/gateway/findings-of-parts.ts';
 import { Life } from '../../../src/edge/gateway/life.ts';
 import { loadReferenceKeys } from '../../../src/edge/gateway/references.ts';
 import { type GatewaySettings, gatewaySettingsSchema } from '../../../src/edge/gateway/settings.ts';
-import { journalProblems, lockProblems, problemsOf } from '../../../src/edge/gateway/status.ts';
 import { clockSteppedData, openedData } from '../../../src/edge/gateway/words.ts';
 import type { JournalStatus } from '../../../src/edge/journal/journal-status.ts';
 import type { UplinkHealth } from '../../../src/edge/uplink/health.ts';
@@ -200,18 +202,18 @@ describe('health', () => {
   };
 
   test('is having nothing to say', () => {
-    expect(problemsOf({ uplink, lines: [], journalProblems: journalProblems(journal) })).toEqual([]);
+    expect([...uplinkFindings(uplink), ...journalFindings(journal)]).toEqual([]);
   });
 
   test('an open socket whose receipts stand still is no health', () => {
-    const problems = problemsOf({ uplink: { ...uplink, stalled: true, waiting: 12 }, lines: [], journalProblems: [] });
-    expect(problems).toEqual(['no receipt moves although 12 entries wait for one']);
+    const problems = uplinkFindings({ ...uplink, stalled: true, waiting: 12 });
+    expect(textsOf(problems, 'problem')).toEqual(['no receipt moves although 12 entries wait for one']);
   });
 
   test('a lock that its own board cannot read is named, with what to look at', () => {
     const place = { device: 'board-1', door: 'shut', held: 0, visited: false } as const;
-    expect(lockProblems([{ ...place, name: 'A1' }])).toEqual([]);
-    expect(lockProblems([{ ...place, name: 'A2', unread: true }])).toEqual([
+    expect(lockFindings([{ ...place, name: 'A1' }])).toEqual([]);
+    expect(textsOf(lockFindings([{ ...place, name: 'A2', unread: true }]), 'problem')).toEqual([
       'board-1 cannot read the lock of compartment A2: look at its feedback wire and its connector',
     ]);
   });
@@ -231,16 +233,13 @@ describe('health', () => {
         devices: [{ name: 's', driver: 'x', state: 'faulted', reason: 'babbling' }],
       },
     ] as const;
-    const found = problemsOf({
-      uplink: {
-        ...uplink,
-        connected: false,
-        alarms: ['log_breached lockers.example/gw-0001/1-9f2c01aa', 'memory_lost'],
-      },
-      lines,
-      journalProblems: journalProblems({ ...journal, writer: 'full', room: 'full', setAside: ['1-9f2c01aa.1'] }),
-    });
-    expect(found).toEqual([
+    const alarms = ['log_breached lockers.example/gw-0001/1-9f2c01aa', 'memory_lost'];
+    const found = [
+      ...journalFindings({ ...journal, writer: 'full', room: 'full', setAside: ['1-9f2c01aa.1'] }),
+      ...uplinkFindings({ ...uplink, connected: false, alarms }),
+      ...lineFindings(lines),
+    ];
+    expect(textsOf(found, 'problem')).toEqual([
       "the journal's writer is full",
       'room on the disk: full',
       'a damaged file was set aside: 1-9f2c01aa.1',

@@ -3,7 +3,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { journalNotices, journalProblems } from '../../../src/edge/gateway/status.ts';
+import { textsOf } from '../../../src/edge/gateway/findings.ts';
+import { journalFindings } from '../../../src/edge/gateway/findings-of-journal.ts';
 import { Box } from '../journal-set/box.ts';
 
 let box: Box;
@@ -16,8 +17,8 @@ beforeEach(async () => {
 });
 afterEach(() => box.end());
 
-const problems = (): readonly string[] => journalProblems(box.journal.status());
-const notices = (): readonly string[] => journalNotices(box.journal.status());
+const problems = (): readonly string[] => textsOf(journalFindings(box.journal.status()), 'problem');
+const notices = (): readonly string[] => textsOf(journalFindings(box.journal.status()), 'notice');
 const pathOf = (origin: string): string => join(box.dir, 'journal', `${origin.split('/')[2]}.db`);
 
 test('a damaged log that can be read in part: unhealthy until what was saved of it is receipted', async () => {

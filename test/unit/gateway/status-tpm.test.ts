@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
 import { describeLeaf } from '../../../src/cli/describe-leaf.ts';
-import { tpmProblems } from '../../../src/edge/gateway/status.ts';
+import { textsOf } from '../../../src/edge/gateway/findings.ts';
+import { tpmFindings } from '../../../src/edge/gateway/findings-of-parts.ts';
 import type { TpmStatus } from '../../../src/edge/gateway/tpm-duty.ts';
+
+const tpmProblems = (tpm: TpmStatus | undefined): readonly string[] => textsOf(tpmFindings(tpm), 'problem');
 
 const IDLE: TpmStatus = {
   target: '/dev/tpmrm0',

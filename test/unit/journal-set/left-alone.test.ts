@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { LatchkeyError } from '../../../src/base/errors.ts';
-import { journalProblems } from '../../../src/edge/gateway/status.ts';
+import { textsOf } from '../../../src/edge/gateway/findings.ts';
+import { journalFindings } from '../../../src/edge/gateway/findings-of-journal.ts';
 import { checkFile } from '../../../src/edge/journal/check-log.ts';
 import { inspectJournal } from '../../../src/edge/journal/inspect.ts';
 import { LogDatabase } from '../../../src/edge/journal/log-database.ts';
@@ -60,7 +61,7 @@ test('of a newer schema: the start goes on without it, says so, and leaves the f
   expect(box.journal.status().leftAlone).toEqual([
     { name: nameOf(first), reason: expect.stringContaining('schema version 2') },
   ]);
-  expect(journalProblems(box.journal.status())).toEqual([
+  expect(textsOf(journalFindings(box.journal.status()), 'problem')).toEqual([
     expect.stringMatching(new RegExp(`^log ${nameOf(first)} cannot be opened`)),
   ]);
   await box.compare();

@@ -8,6 +8,7 @@ import type { Scheduler } from '../../../base/clock.ts';
 import { wallText } from '../../../base/clock.ts';
 import { LatchkeyError } from '../../../base/errors.ts';
 import type { Appender } from '../../contracts/appender.ts';
+import type { Finding } from '../../contracts/console-view.ts';
 import type { Observer } from '../../contracts/observed.ts';
 import type { Reading, ReadingSink } from '../../contracts/reading.ts';
 import type { GatewaySettings } from '../settings.ts';
@@ -91,7 +92,7 @@ export class Commissioning {
     };
   }
 
-  problems(): readonly string[] {
+  findings(): readonly Finding[] {
     return contradictions(this.#parts.compartments, this.#records);
   }
 

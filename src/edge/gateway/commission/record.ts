@@ -3,6 +3,8 @@
  * decide what a bit means; where they say something else than what was seen, the status says so until they agree.
  */
 import { z } from 'zod';
+import type { Finding } from '../../contracts/console-view.ts';
+import { FINDINGS, finding } from '../findings.ts';
 import type { GatewaySettings } from '../settings.ts';
 
 export type Polarity = 'closed_is_1' | 'closed_is_0';
@@ -37,18 +39,19 @@ export function parseRecords(text: string | undefined): Records | undefined {
   }
 }
 
-/** Where the settings and what was seen contradict each other: one sentence each. */
+/** Where the settings and what was seen contradict each other. */
 export function contradictions(
   compartments: GatewaySettings['custody']['compartments'],
   records: Records,
-): readonly string[] {
+): readonly Finding[] {
   return compartments.flatMap(({ name, device, channel, polarity }) => {
     const seen = records[name];
     if (seen === undefined || seen.polarity === polarity) return [];
     // Wired elsewhere since: what was seen is of another lock.
     if (seen.device !== device || seen.channel !== channel) return [];
     const says = polarity === undefined ? 'the settings say nothing' : `the settings say ${polarity}`;
-    const remedy = 'correct its polarity in gateway.yaml and start again, or run "latchkey commission" for it';
-    return [`compartment ${name} was commissioned as ${seen.polarity} at ${seen.at}, and ${says}: ${remedy}`];
+    const { remedy } = FINDINGS.polarity_contradicted;
+    const text = `compartment ${name} was commissioned as ${seen.polarity} at ${seen.at}, and ${says}: ${remedy}`;
+    return [finding('polarity_contradicted', text, name)];
   });
 }
