@@ -54,6 +54,8 @@ export class ConsoleMemory {
   readonly #counts = new Map<string, Counts>();
   readonly #events = new Map<string, LastEvent>();
   readonly #refs = new Map<string, string>();
+  /** When, by compartment. */
+  readonly #forced = new Map<string, number>();
   readonly #grams = new Map<string, number>();
   readonly #scans = new Map<string, LastScan>();
   #timer: Timer | undefined;
@@ -112,6 +114,11 @@ export class ConsoleMemory {
     return this.#events.get(compartment);
   }
 
+  /** When its door was forced, until it is counted again. */
+  forcedAtMs(compartment: string): number | undefined {
+    return this.#forced.get(compartment);
+  }
+
   lastRef(compartment: string): string | undefined {
     return this.#refs.get(compartment);
   }
@@ -129,6 +136,8 @@ export class ConsoleMemory {
     // Only names of the settings: as many as there are.
     if (compartment === undefined || !this.#compartments.has(compartment)) return;
     this.#events.set(compartment, { type, n, atMs: this.nowMs() });
+    if (type === 'door.forced') this.#forced.set(compartment, this.nowMs());
+    else if (type === 'compartment.counted') this.#forced.delete(compartment);
     const ref = refOf(body);
     if (ref !== undefined) this.#refs.set(compartment, ref);
   }

@@ -4,6 +4,7 @@ import type { CompartmentView, ConsoleView, DeviceView, Finding, LineView } from
 import type { DeviceStatus, LineStatus } from '../drivers/line.ts';
 import type { CommissionedRow } from './commission/commissioning.ts';
 import type { ConsoleMemory } from './console-memory.ts';
+import { finding } from './findings.ts';
 import type { GatewaySettings } from './settings.ts';
 import type { GatewayStatus } from './status.ts';
 
@@ -11,7 +12,7 @@ export interface ConsoleViewParts {
   readonly settings: Pick<GatewaySettings, 'custody' | 'mqtt' | 'journal'>;
   readonly status: GatewayStatus;
   readonly findings: readonly Finding[];
-  readonly memory: Pick<ConsoleMemory, 'quality' | 'lastEvent' | 'lastRef' | 'grams' | 'lastScan'>;
+  readonly memory: Pick<ConsoleMemory, 'quality' | 'lastEvent' | 'lastRef' | 'forcedAtMs' | 'grams' | 'lastScan'>;
   readonly commissioned: readonly CommissionedRow[];
   readonly windows: ConsoleView['windows'];
   readonly freeBytes: number | undefined;
@@ -31,7 +32,7 @@ export function consoleView(parts: ConsoleViewParts): ConsoleView {
     clock: clockView(status.clock),
     assurance: status.assurance,
     healthy: status.healthy,
-    findings,
+    findings: [...forcedFindings(parts), ...findings],
     compartments: compartmentViews(parts),
     lines: status.lines.map((line) => lineView(line, parts)),
     log: logView(status),
@@ -76,6 +77,19 @@ function compartmentViews(parts: ConsoleViewParts): readonly CompartmentView[] {
       ...(lastRef !== undefined && { lastRef }),
       ...(last !== undefined && { lastEvent: { type: last.type, n: last.n, agoMs: ago(nowMs, last.atMs) } }),
     };
+  });
+}
+
+/** A door that opened and nobody had asked for it: while it stands open, and then until somebody has looked and counted. */
+function forcedFindings({ status, memory, nowMs }: ConsoleViewParts): readonly Finding[] {
+  return status.custody.compartments.flatMap(({ name, door }) => {
+    const atMs = memory.forcedAtMs(name);
+    if (atMs === undefined) return [];
+    const minutes = Math.floor(ago(nowMs, atMs) / 60_000);
+    const when = minutes === 0 ? 'less than a minute ago' : `${minutes} min ago`;
+    return door === 'shut'
+      ? [finding('door_was_forced', `the door of ${name} was forced ${when}, and is shut again`, name)]
+      : [finding('door_forced', `the door of ${name} was forced ${when}, and is not seen shut since`, name)];
   });
 }
 

@@ -100,6 +100,17 @@ export const FINDINGS = {
     about: 'compartment',
     remedy: 'look at the feedback wire of its lock and at the connector of its board',
   },
+  door_forced: {
+    severity: 'problem',
+    about: 'compartment',
+    remedy:
+      'look at the door and its lock, shut it, and recount: the journal has the moment, and a photo if there is a camera',
+  },
+  door_was_forced: {
+    severity: 'notice',
+    about: 'compartment',
+    remedy: 'look whether its lock still holds and what is inside, then recount, which ends this notice',
+  },
   tpm_cleared_after_enrolment: {
     severity: 'problem',
     about: 'tpm',

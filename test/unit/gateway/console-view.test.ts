@@ -183,6 +183,23 @@ test('the newest event and parcel of a compartment are remembered, of others not
   expect(memory.lastEvent('Z9')).toBeUndefined();
 });
 
+test('a forced door is a problem while it stands open, then a notice until its compartment is counted', () => {
+  const found = (door: 'open' | 'shut') => {
+    const [compartment] = STATUS.custody.compartments;
+    if (compartment === undefined) throw new Error('a compartment');
+    return view({ status: { ...STATUS, custody: { ...STATUS.custody, compartments: [{ ...compartment, door }] } } })
+      .findings;
+  };
+  durable({ type: 'door.forced', compartment: 'A1', data: {} }, 8);
+  expect(found('open')).toMatchObject([{ severity: 'problem', about: 'compartment', name: 'A1' }]);
+  scheduler.advance(180_000);
+  expect(found('shut')).toMatchObject([
+    { severity: 'notice', name: 'A1', text: 'the door of A1 was forced 3 min ago, and is shut again' },
+  ]);
+  durable({ type: 'compartment.counted', compartment: 'A1', data: {} }, 9);
+  expect(found('shut')).toEqual([]);
+});
+
 function scan(text: string, more: Partial<ScanReading> = {}): ScanReading {
   const observed = { wallMs: 0, upMs: 0, clock: { src: 'none' } } as const;
   const code = text as unknown as ScanReading['code'];
