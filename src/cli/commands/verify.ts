@@ -5,6 +5,7 @@ import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { portableCrypto } from '../../evidence/portable-crypto.ts';
 import { AnchorsTogether } from '../../evidence/verify/anchors.ts';
+import type { DecidedAgain } from '../../evidence/verify/bundle-decisions.ts';
 import { originOfNote } from '../../evidence/verify/checkpoints.ts';
 import { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile } from '../../evidence/verify/enrolled.ts';
 import { POLICY_BYTES_MAX, parsePolicy, policyOfVkey, type TrustPolicy } from '../../evidence/verify/policy.ts';
@@ -15,6 +16,7 @@ import type { Envelope } from '../../evidence/wire/envelope.ts';
 import { nodeCrypto, nodeSha512 } from '../../platform/node-crypto.ts';
 import { describeProblem } from '../../platform/problem.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
+import { decideAgain } from '../decide-again.ts';
 import { jsonLine } from '../json-line.ts';
 import { closedBy, describeTogether, judgeTogether, type ReadFile } from './verify-several.ts';
 
@@ -27,7 +29,7 @@ export const verifyCommand: CommandRun = async (args, io) => {
     receipts,
     enrolments: args.list('enrolment').flatMap(envelopesIn),
   };
-  const options = { cryptos, policy, single, ...beside };
+  const options = { cryptos, policy, single, decideAgain, ...beside };
   const read: ReadFile[] = [];
   for (const file of args.positionals) read.push({ file, ...(await verdictOver(file, options)) });
   tellUnused(args.list('receipt'), receipts, read, io);
@@ -150,6 +152,13 @@ async function readWith(path: string, options: VerifyOptions): Promise<Verdict> 
 
 const HEADLINES = { verified: 'VERIFIED', refuted: 'REFUTED', cannot_tell: 'CANNOT TELL' } as const;
 
+const AGAIN: Readonly<Record<DecidedAgain['result'], (outcome: string) => string>> = {
+  same: () => 'decided again from its facts: the same, to the byte',
+  reworded: () => 'decided again from its facts: the same outcome for the same reasons, in other words',
+  other: (outcome) => `decided again from its facts: ANOTHER ANSWER, ${outcome}`,
+  unknown: () => 'not decided again: this version has other rules, or cannot read its facts',
+};
+
 export function describeVerdict(file: string, verdict: Verdict): readonly string[] {
   const what = verdict.kind === undefined ? '' : ` (${verdict.kind})`;
   const lines = [`${HEADLINES[verdict.outcome]}: ${file}${what}`];
@@ -160,10 +169,11 @@ export function describeVerdict(file: string, verdict: Verdict): readonly string
   if (verdict.question !== undefined) lines.push(`  question, as its maker put it: ${verdict.question}`);
   const { sealed, decisions = [] } = verdict;
   if (sealed !== undefined) lines.push(`  sealed by ${sealed.maker} at ${sealed.issued}: nothing was taken out since`);
-  for (const { decisionId, refundId, outcome, entries } of decisions) {
+  for (const { decisionId, refundId, outcome, entries, again } of decisions) {
     lines.push(
       `  decision ${decisionId} on refund ${refundId}, as its maker says: ${outcome}, resting on ${entries.length} of these entries`,
     );
+    if (again !== undefined) lines.push(`    ${AGAIN[again.result](again.outcome ?? '')}`);
   }
   return [...lines, ...verdict.logs.flatMap(describeLog)];
 }

@@ -16,7 +16,22 @@ export interface DecisionFinding {
   readonly outcome: string;
   /** Entries of the bundle that it names: `<origin>#<n>`. */
   readonly entries: readonly string[];
+  /** Absent where the verifier has no ruleset to decide with. */
+  readonly again?: DecidedAgain;
 }
+
+/**
+ * What the facts lead to with the verifier's own ruleset. `same`: this answer, to the byte. `reworded`: the same outcome for
+ * the same reasons, told in other words. `other`: another answer. `unknown`: it has another edition of the ruleset, or
+ * cannot read the facts.
+ */
+export interface DecidedAgain {
+  readonly result: 'same' | 'reworded' | 'other' | 'unknown';
+  readonly outcome?: string;
+}
+
+/** Given a decision whose facts and parameters are those that its answer names. Must not throw. */
+export type DecideAgain = (decision: BundleDecision) => DecidedAgain;
 
 const DEPTH_MAX = 32;
 /** The version of a ruleset ends with the first digits of the hash of its parameters. */
@@ -30,12 +45,13 @@ export function verifyDecisions(
   crypto: EvidenceCrypto,
   decisions: readonly BundleDecision[],
   held: ReadonlySet<string>,
+  decideAgain?: DecideAgain,
 ): Result<readonly DecisionFinding[], 'bundle_decision'> {
   const findings: DecisionFinding[] = [];
   for (const each of decisions) {
     const finding = verifyOne(crypto, each, held);
     if (!finding.ok) return finding;
-    findings.push(finding.value);
+    findings.push({ ...finding.value, ...(decideAgain !== undefined && { again: decideAgain(each) }) });
   }
   return accept(findings);
 }

@@ -60,7 +60,7 @@ export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict
   context.together?.take(together);
   const refuted = together.refuted();
   if (refuted !== undefined) failures.push(refuted);
-  const decisions = verifyDecisions(context.crypto, bundle.decisions, held);
+  const decisions = verifyDecisions(context.crypto, bundle.decisions, held, context.decideAgain);
   // What a decision names cannot be looked for in a log that did not verify.
   if (!decisions.ok && failures.length === 0) failures.push(decisions);
   if (!isSealed && needsSeal(bundle, makers)) {

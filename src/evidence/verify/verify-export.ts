@@ -2,6 +2,7 @@
  * The verdict over an export, which is one or more consecutive batches of one log. Incremental: bytes are pushed as they
  * come, and nothing of a batch is kept once it was verified, so an export of any length needs the memory of one batch.
  */
+
 import { base64, hex } from '../../base/bytes.ts';
 import { frameBatch, hintOf } from '../batch/batch.ts';
 import { type VerifiedBatch, verifyBatch } from '../batch/verify-batch.ts';
@@ -10,6 +11,7 @@ import { type Frontier, rootOf, TreeBuilder } from '../log/tree.ts';
 import type { Envelope } from '../wire/envelope.ts';
 import { type AnchorsTogether, LogAnchors, refutedBy } from './anchors.ts';
 import { assuranceOf } from './assurance.ts';
+import type { DecideAgain } from './bundle-decisions.ts';
 import { ExpectedCheckpoints, type OtherCheckpoint } from './checkpoints.ts';
 import { EntryTally } from './entry-tally.ts';
 import type { TrustPolicy } from './policy.ts';
@@ -45,6 +47,8 @@ export interface VerifyContext {
   readonly others: readonly OtherCheckpoint[];
   /** Takes what this file shows of anchors, to be judged with other files. */
   readonly together?: AnchorsTogether;
+  /** See `VerifyOptions`. */
+  readonly decideAgain?: DecideAgain;
 }
 
 /** Of one log, from its first batch on. */

@@ -12,6 +12,7 @@ import type { Envelope } from '../wire/envelope.ts';
 import { AgreeingCrypto } from './agreeing-crypto.ts';
 import type { AnchorsTogether } from './anchors.ts';
 import { BUNDLE_BYTES_MAX } from './bundle.ts';
+import type { DecideAgain } from './bundle-decisions.ts';
 import type { OtherCheckpoint } from './checkpoints.ts';
 import { isRecord } from './enrolled.ts';
 import type { TrustPolicy } from './policy.ts';
@@ -39,6 +40,8 @@ export interface VerifyOptions {
   readonly others?: readonly OtherCheckpoint[];
   /** Takes what this file shows of anchors; its `findings` are then those of all files that were given it. */
   readonly together?: AnchorsTogether;
+  /** Decides again what a bundle says was decided; what comes of it is told, and changes no verdict. */
+  readonly decideAgain?: DecideAgain;
 }
 
 /** Takes the bytes of a file as they come. Bounded: one batch, or one bundle of at most 8 MiB. */
@@ -75,6 +78,7 @@ export class FileVerifier {
       sizes: options.sizes ?? [],
       others: options.others ?? [],
       ...(options.together !== undefined && { together: options.together }),
+      ...(options.decideAgain !== undefined && { decideAgain: options.decideAgain }),
       ...(only !== undefined && { single: only }),
     };
   }

@@ -24,6 +24,7 @@ import type { Envelope } from '../../evidence/wire/envelope.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
+import { distinctEnvelopes, storedEnrolments } from './enrolments.ts';
 import { type LogParts, logPart } from './log-part.ts';
 import type { SealKey } from './seal-key.ts';
 import { gatewayOf, statementsOf } from './statements.ts';
@@ -34,7 +35,7 @@ export interface BundlesParts extends LogParts {
   readonly clock: Pick<Clock, 'wallMs'>;
   /** Absent: bundles are not sealed, and whoever was given one cannot see what was taken out of it. */
   readonly seal?: SealKey;
-  /** Summaries of enrolment records of these gateways, oldest first. */
+  /** Summaries of enrolment records of these gateways, oldest first, beside those that intake kept. */
   readonly enrolments?: (gateways: readonly string[]) => Promise<readonly Envelope[]>;
 }
 
@@ -81,16 +82,15 @@ export class Bundles {
     const { database, seal, clock, enrolments } = this.#parts;
     const wishes = wishesOf(refs);
     const logs: BundleLog[] = [];
-    const statements = await database.as('custody', async (trx) => {
+    const { statements, kept } = await database.as('custody', async (trx) => {
       for (const wish of wishes.slice(0, BUNDLE_LOGS_MAX)) {
         signal?.throwIfAborted();
         const part = await logPart(trx, this.#parts, wish);
         if (part !== undefined) logs.push(part);
       }
-      return statementsOf(
-        trx,
-        logs.map(({ log }) => log),
-      );
+      const origins = logs.map(({ log }) => log);
+      const gateways = [...new Set(origins.map(gatewayOf))];
+      return { statements: await statementsOf(trx, origins), kept: await storedEnrolments(trx, gateways) };
     });
     if (logs.length === 0) return undefined;
     const held = new Set(logs.flatMap(({ log, entries }) => entries.map(({ proof }) => `${log}#${indexOf(proof)}`)));
@@ -100,7 +100,7 @@ export class Bundles {
       question: [question, ...leftOut(refs, held, decisions.length - sound.length)].join(' '),
       logs,
       successors: statements.slice(0, BUNDLE_ENVELOPES_MAX),
-      enrolments: ((await enrolments?.(gateways)) ?? []).slice(-BUNDLE_ENVELOPES_MAX),
+      enrolments: distinctEnvelopes([...kept, ...((await enrolments?.(gateways)) ?? [])], BUNDLE_ENVELOPES_MAX),
       decisions: sound,
     };
     return formatBundle(seal === undefined ? bundle : seal.seal(bundle, wallText(clock.wallMs())));

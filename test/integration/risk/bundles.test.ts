@@ -6,6 +6,7 @@ import { sql, type Transaction } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8, utf8Text } from '../../../src/base/bytes.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { decideAgain } from '../../../src/cli/decide-again.ts';
 import { canonicalJson } from '../../../src/evidence/event/json.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { formatNote, formatVkey } from '../../../src/evidence/log/note.ts';
@@ -117,7 +118,7 @@ function policyOf(members: object = {}): TrustPolicy {
 
 function verdict(bytes: Uint8Array | undefined, policy = policyOf()): Verdict {
   if (bytes === undefined) throw new Error('no bundle');
-  return verifyBytes(bytes, { cryptos: [nodeCrypto], policy });
+  return verifyBytes(bytes, { cryptos: [nodeCrypto], policy, decideAgain });
 }
 
 interface BundleShape {
@@ -222,6 +223,40 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
       expect(decision?.refundId).toBe('r-1');
       expect(decision?.entries).toEqual(expect.arrayContaining([`${old.origin}#20`, `${log.origin}#301`]));
       expect(await bundles().ofRefund('r-none')).toBeUndefined();
+    });
+
+    test('its decisions are made again from the facts in it: one that another code wrote is named', async () => {
+      const bytes = await bundles().ofRefund('r-1');
+      const outcome = verdict(bytes).decisions?.[0]?.outcome;
+      expect(verdict(bytes).decisions?.[0]?.again).toEqual({ result: 'same', outcome });
+      const edited = (edit: (answer: { outcome: string; counterfactuals: object[]; ruleset: string }) => void) => {
+        const value = shape(bytes) as unknown as { decisions: { answer: string }[]; seal?: object };
+        const [decision] = value.decisions;
+        const answer = JSON.parse(decision?.answer ?? '');
+        edit(answer);
+        if (decision !== undefined) decision.answer = JSON.stringify(answer);
+        delete value.seal;
+        const given = verdict(utf8(canonicalJson(value as never)), policyOf({ makers: [] }));
+        return [given.outcome, given.decisions?.[0]?.again];
+      };
+      const lied = edited((answer) => Object.assign(answer, { outcome: outcome === 'PAY' ? 'HOLD' : 'PAY' }));
+      expect(lied).toEqual(['verified', { result: 'other', outcome }]);
+      const reworded = edited((answer) => Object.assign(answer, { counterfactuals: [] }));
+      expect(reworded).toEqual(['verified', { result: 'reworded', outcome }]);
+    });
+
+    test('of a service: summaries of enrolments that intake kept are in it, each once, and no record', async () => {
+      const sqlStore = new SqlStore({ database, crypto: nodeCrypto, ...owner });
+      const { formatEnvelope } = await import('../../../src/evidence/wire/envelope.ts');
+      const tpm = { tpm: log.tpm };
+      const kept = [enroller.record(old, tpm), enroller.summary(old, tpm), enroller.summary(log, tpm)];
+      for (const each of kept) await sqlStore.saveTrust('gw-0001', { kind: 'enrolled', record: formatEnvelope(each) });
+      const { enrolments: _none, ...parts } = partsOf();
+      const count = async (maker: Bundles) =>
+        (shape(await maker.ofParcel(PARCEL.ref)) as unknown as { enrolments?: string[] }).enrolments?.length;
+      expect(await count(new Bundles(parts))).toBe(2);
+      expect(await count(new Bundles(partsOf()))).toBe(2);
+      expect(verdict(await new Bundles({ ...parts, seal: key }).ofParcel(PARCEL.ref)).outcome).toBe('verified');
     });
 
     test('what was taken out or edited is named, sealed or not', async () => {
