@@ -53,8 +53,11 @@ export class MemoryMetrics implements Metrics {
 }
 
 function keyOf(name: string, labels: MetricLabels): string {
-  const pairs = Object.keys(labels)
-    .sort()
-    .map((label) => `${label}=${labels[label]}`);
+  const names = Object.keys(labels);
+  // Counted for each chunk of each line: most have one label.
+  const [only] = names;
+  if (only === undefined) return name;
+  if (names.length === 1) return `${name}{${only}=${labels[only]}}`;
+  const pairs = names.sort().map((label) => `${label}=${labels[label]}`);
   return `${name}{${pairs.join(',')}}`;
 }

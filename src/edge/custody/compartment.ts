@@ -151,8 +151,9 @@ export function readCompartment(
 ): { readonly state: Compartment; readonly outputs: readonly CompartmentOutput[] } {
   const outputs: CompartmentOutput[] = [];
   let state = unblind(before, read.atMs);
-  const door = debounce(state.door, { ...read, value: read.shut });
-  state = { ...state, door: door.state };
+  const { boot, askedMs, atMs } = read;
+  const door = debounce(state.door, { boot, askedMs, atMs, value: read.shut });
+  state = withSensors(state, door.state, state.item, state.itemBeforeOpen);
   if (door.change !== undefined) {
     if (door.change.first) outputs.push({ kind: 'first_look' });
     else
@@ -165,8 +166,32 @@ export function readCompartment(
     state = door.change.value ? shut(state, door.change, read) : opened(state, door.change, read, arrive());
   }
   if (read.item !== undefined) state = readItem(state, read, read.item, outputs);
-  if (read.shut && state.door.value === true) state = { ...state, itemBeforeOpen: state.item.value };
+  const isShut = read.shut && state.door.value === true;
+  if (isShut && state.itemBeforeOpen !== state.item.value) {
+    state = withSensors(state, state.door, state.item, state.item.value);
+  }
   return { state, outputs };
+}
+
+/** Member by member: at each poll the outcome of the poll before comes here, which makes spreads slow (see `copyBus`). */
+function withSensors(
+  state: Compartment,
+  door: Debounced,
+  item: Debounced,
+  itemBeforeOpen: boolean | undefined,
+): Compartment {
+  return {
+    door,
+    item,
+    itemBeforeOpen,
+    itemWhileShut: state.itemWhileShut,
+    held: state.held,
+    doubted: state.doubted,
+    seal: state.seal,
+    episode: state.episode,
+    blindSinceMs: state.blindSinceMs,
+    blindUntilMs: state.blindUntilMs,
+  };
 }
 
 /** The board went away, or answers wrongly. */
@@ -301,9 +326,10 @@ function shut(state: Compartment, change: Change, read: CompartmentRead): Compar
 }
 
 function readItem(state: Compartment, read: CompartmentRead, item: boolean, outputs: CompartmentOutput[]): Compartment {
-  const result = debounce(state.item, { ...read, value: item });
+  const { boot, askedMs, atMs } = read;
+  const result = debounce(state.item, { boot, askedMs, atMs, value: item });
   const { change } = result;
-  if (change === undefined || change.first) return { ...state, item: result.state };
+  if (change === undefined || change.first) return withSensors(state, state.door, result.state, state.itemBeforeOpen);
   outputs.push({ kind: 'item', occupied: change.value, seen: change.seen });
   // While nobody looked, the door may have been opened and shut again.
   const isWatched = !change.unwatched && !change.restarted;

@@ -68,7 +68,7 @@ function linkOf(port: SerialPort, events: LinkEvents): Link {
     if (!closing) events.lost(`the device was unplugged (${error?.message ?? 'closed'})`);
   });
   port.on('data', (chunk: Buffer) => {
-    if (!closing) events.bytes(Uint8Array.from(chunk));
+    if (!closing) events.bytes(new Uint8Array(chunk));
   });
   return {
     write: (bytes) =>

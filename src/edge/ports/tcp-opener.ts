@@ -13,6 +13,7 @@ import type { TcpLinkSettings } from './settings.ts';
 
 /** What the kernel has not taken yet. A master writes a few bytes and waits, so more means that nothing leaves. */
 const UNSENT_BYTES_MAX = 65_536;
+const READ_BYTES_MAX = 16_384;
 
 export function tcpOpener(settings: TcpLinkSettings): LinkOpener {
   const target = `tcp ${settings.host} port ${settings.port}`;
@@ -22,8 +23,9 @@ export function tcpOpener(settings: TcpLinkSettings): LinkOpener {
     async open(events, signal) {
       const claim = await claimEndpoint(settings, target);
       try {
-        const socket = await connected(settings, target, signal);
-        return linkOf(socket, claim, events);
+        const heard: Heard = { bytes: () => undefined };
+        const socket = await connected(settings, target, signal, heard);
+        return linkOf(socket, claim, events, heard);
       } catch (error) {
         await released(claim);
         throw error;
@@ -50,7 +52,12 @@ function released(claim: Server): Promise<void> {
   return new Promise((resolve) => claim.close(() => resolve()));
 }
 
-function connected(settings: TcpLinkSettings, target: string, signal: AbortSignal): Promise<Socket> {
+/** Where bytes go: nowhere before the connection is a link. */
+interface Heard {
+  bytes: (chunk: Uint8Array) => void;
+}
+
+function connected(settings: TcpLinkSettings, target: string, signal: AbortSignal, heard: Heard): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const limit = within(settings.connect_timeout_ms, signal);
     const socket = connect({
@@ -59,6 +66,14 @@ function connected(settings: TcpLinkSettings, target: string, signal: AbortSigna
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: settings.keepalive_ms,
+      // One buffer for all reads: by itself Node takes 64 KiB for each, and here each brings a few bytes.
+      onread: {
+        buffer: new Uint8Array(READ_BYTES_MAX),
+        callback(sizeBytes, buffer) {
+          heard.bytes(buffer.slice(0, sizeBytes));
+          return true;
+        },
+      },
     });
     const fail = (found: string, cause: unknown): void => {
       limit.removeEventListener('abort', abort);
@@ -80,7 +95,7 @@ function connected(settings: TcpLinkSettings, target: string, signal: AbortSigna
   });
 }
 
-function linkOf(socket: Socket, claim: Server, events: LinkEvents): Link {
+function linkOf(socket: Socket, claim: Server, events: LinkEvents, heard: Heard): Link {
   let quiet = false;
   const lost = (reason: string): void => {
     if (quiet) return;
@@ -90,9 +105,11 @@ function linkOf(socket: Socket, claim: Server, events: LinkEvents): Link {
   socket.on('error', (error) => lost(`the connection failed (${error.message})`));
   socket.on('end', () => lost('the serial server closed the connection'));
   socket.on('close', () => lost('the connection was closed'));
-  socket.on('data', (chunk: Buffer) => {
-    if (!quiet) events.bytes(Uint8Array.from(chunk));
-  });
+  heard.bytes = (chunk) => {
+    if (!quiet) events.bytes(chunk);
+  };
+  // Nothing comes out of the stream itself, but without a reader it would not tell of its end.
+  socket.resume();
   return {
     write: (bytes) =>
       new Promise((resolve, reject) => {

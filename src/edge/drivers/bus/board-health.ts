@@ -87,14 +87,15 @@ export function judge(health: BoardHealth, outcome: Outcome): Judgement {
 }
 
 function answered(health: BoardHealth, upMs: number, doubt: string | undefined): Judgement {
-  const next: BoardHealth = { ...health, misses: 0, damaged: 0, wrong: 0, doubles: Math.max(0, health.doubles - 1) };
-  const cleared = health.reason !== 'duplicate_address' || next.doubles === 0;
-  const { health: found, change } = !cleared
-    ? { health: next, change: undefined }
+  const doubles = Math.max(0, health.doubles - 1);
+  const cleared = health.reason !== 'duplicate_address' || doubles === 0;
+  const { health: judged, change } = !cleared
+    ? { health, change: undefined }
     : doubt === undefined
-      ? become(next, 'found', 'answered')
-      : become(next, 'faulted', doubt);
-  const known = { ...found, lastAnswerUpMs: upMs };
+      ? become(health, 'found', 'answered')
+      : become(health, 'faulted', doubt);
+  const { state, reason } = judged;
+  const known: BoardHealth = { state, reason, misses: 0, damaged: 0, wrong: 0, doubles, lastAnswerUpMs: upMs };
   return change === undefined ? { health: known } : { health: known, change };
 }
 

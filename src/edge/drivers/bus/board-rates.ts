@@ -39,13 +39,13 @@ export function rated(rates: BoardRates, outcome: Outcome['kind'], usable: boole
   const recentFailures = rates.recentFailures + ((usable ? 0 : 1) - rates.recentFailures) / RECENT_QUESTIONS;
   const one = (kind: Outcome['kind']): number => (outcome === kind ? 1 : 0);
   return {
-    ...rates,
     asked: rates.asked + 1,
     answered: rates.answered + one('answer'),
     silent: rates.silent + one('silence'),
     damaged: rates.damaged + one('damaged') + one('wrong_channels'),
     doubles: rates.doubles + one('double'),
     recentFailures,
+    unseen: rates.unseen,
   };
 }
 

@@ -2,25 +2,43 @@
 import { present } from '../../../base/assert.ts';
 import type { Board, Poll, Unlocking } from '../board-family.ts';
 import { judge, type Outcome } from './board-health.ts';
-import type { BusCount, BusOutput, BusPlan, BusState, Moment, PolledBoard, Window } from './bus-state.ts';
+import {
+  type BusCount,
+  type BusOutput,
+  type BusPlan,
+  type BusState,
+  copyBoard,
+  copyBus,
+  type Moment,
+  type PolledBoard,
+  type Window,
+} from './bus-state.ts';
 
-/** The state is replaced, never written into. */
 export interface Run {
   readonly plan: BusPlan;
   readonly at: Moment;
   readonly outputs: BusOutput[];
-  state: BusState;
+  /** The step's own copy, written into by `set` and `setBoard` alone, and by nobody once the step has ended. */
+  state: BusState & { readonly boards: PolledBoard[] };
+}
+
+export function beginRun(plan: BusPlan, state: BusState, at: Moment): Run {
+  return { plan, at, outputs: [], state: copyBus(state) };
 }
 
 export const DRAIN_LIMIT_MS = 1_000;
 
-export function set(run: Run, change: Partial<BusState>): void {
-  run.state = { ...run.state, ...change };
+/** Goes on with what a part of the step made of the state. */
+export function adopt(run: Run, state: BusState): void {
+  run.state = copyBus(state);
+}
+
+export function set(run: Run, change: Partial<Omit<BusState, 'boards'>>): void {
+  Object.assign(run.state, change);
 }
 
 export function setBoard(run: Run, index: number, change: Partial<PolledBoard>): void {
-  const boards = run.state.boards.map((board, at) => (at === index ? { ...board, ...change } : board));
-  set(run, { boards });
+  run.state.boards[index] = Object.assign(copyBoard(polledOf(run, index)), change);
 }
 
 export function count(run: Run, what: BusCount): void {

@@ -12,6 +12,8 @@ import type { Cut } from '../frame-cutter.ts';
 import type { Outcome } from './board-health.ts';
 import { looked, rated } from './board-rates.ts';
 import {
+  adopt,
+  beginRun,
   boardOf,
   count,
   DRAIN_LIMIT_MS,
@@ -24,7 +26,7 @@ import {
   setBoard,
   wakeWhenQuiet,
 } from './bus-run.ts';
-import type { BusInput, BusPlan, BusState, BusStep, Look, Moment, PolledBoard, Window } from './bus-state.ts';
+import type { BusInput, BusPlan, BusState, BusStep, Look, Moment, Window } from './bus-state.ts';
 import {
   cancelUnlock,
   closeUnlock,
@@ -61,7 +63,7 @@ const LAG_MS = 50;
 const LAG_GRACE_MS = 20;
 
 export function busStep(plan: BusPlan, state: BusState, input: BusInput, at: Moment): BusStep {
-  const run: Run = { plan, at, outputs: [], state };
+  const run = beginRun(plan, state, at);
   switch (input.kind) {
     case 'port_open':
       portOpen(run);
@@ -107,20 +109,9 @@ export function busStep(plan: BusPlan, state: BusState, input: BusInput, at: Mom
 
 function portOpen(run: Run): void {
   const { nowMs } = run.at;
-  const boards = run.state.boards.map((board): PolledBoard => {
-    return {
-      ...board,
-      resync: true,
-      owedUntilMs: 0,
-      notBeforeMs: 0,
-      silentWaitMs: 0,
-      wanted: 0,
-      poll: 0,
-      watch: undefined,
-    };
-  });
+  const fresh = { resync: true, owedUntilMs: 0, notBeforeMs: 0, silentWaitMs: 0, wanted: 0, poll: 0, watch: undefined };
+  for (const index of run.state.boards.keys()) setBoard(run, index, fresh);
   set(run, {
-    boards,
     cycleStartMs: nowMs,
     lastLifeMs: nowMs,
     lastByteMs: nowMs,
@@ -348,14 +339,15 @@ function askNext(run: Run, despiteNoise = false): void {
   }
   const next = nextQuestion(run.state, plan.timing, at.nowMs);
   if (next.kind === 'wait') {
-    run.state = { ...next.state, phase: { kind: 'idle' }, wakeAtMs: next.untilMs };
+    adopt(run, next.state);
+    set(run, { phase: { kind: 'idle' }, wakeAtMs: next.untilMs });
     return;
   }
   if (!despiteNoise && at.nowMs < run.state.lastByteMs + plan.timing.turnaroundMs) {
     drain(run, plan.timing.turnaroundMs);
     return;
   }
-  run.state = next.state;
+  adopt(run, next.state);
   const { owedUntilMs } = polledOf(run, next.board);
   const poll = pollOf(run, next);
   const window = { ...openWindow(next.board, next.poll, poll, plan.timing, at), owed: at.nowMs < owedUntilMs };

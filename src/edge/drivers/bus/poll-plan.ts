@@ -7,7 +7,7 @@
  */
 import { present } from '../../../base/assert.ts';
 import type { ChannelState } from '../../contracts/reading.ts';
-import type { BusState, PolledBoard, Watch } from './bus-state.ts';
+import { type BusState, copyBoard, copyBus, type PolledBoard, type Watch } from './bus-state.ts';
 import type { BusTiming } from './settings.ts';
 
 /** Between two questions to a board whose lock was told to open, when nobody else is due. */
@@ -64,13 +64,12 @@ function firstOfCycle(state: BusState, timing: BusTiming, nowMs: number): NextQu
   const endMs = state.cycleStartMs + timing.cycleMs;
   // A cycle that is late is not made up for by faster ones.
   const startMs = nowMs - endMs < timing.cycleMs ? endMs : nowMs;
-  const next: BusState = {
-    ...state,
+  const next: BusState = Object.assign(copyBus(state), {
     cycle: state.cycle + 1,
     cycleStartMs: startMs,
     lastCycleMs: startMs - state.cycleStartMs,
     silentAsked: false,
-  };
+  });
   const board = findInTurn(next, nowMs);
   if (board !== undefined) return ask(next, board, false, nowMs);
   return { kind: 'wait', untilMs: Math.min(startMs + timing.cycleMs, dueFromMs(next, nowMs)), state: next };
@@ -83,27 +82,21 @@ function ask(state: BusState, index: number, outOfTurn: boolean, nowMs: number, 
   const poll = only ?? board.poll;
   const rotated = only === undefined || only === board.poll;
   const isLast = poll + 1 === board.looks.length;
-  const asked: PolledBoard = {
-    ...board,
+  const asked: PolledBoard = Object.assign(copyBoard(board), {
     wanted: Math.max(0, board.wanted - 1),
     poll: rotated ? (isLast ? 0 : poll + 1) : board.poll,
     lastPoll: poll,
     cycle: rotated && isLast ? state.cycle : board.cycle,
     askedAtMs: nowMs,
-  };
-  return {
-    kind: 'ask',
-    board: index,
-    poll,
-    state: {
-      ...state,
-      boards: state.boards.map((each, at) => (at === index ? asked : each)),
-      asked: index,
-      outOfTurn,
-      silentTurn: silent ? index : state.silentTurn,
-      silentAsked: state.silentAsked || silent,
-    },
-  };
+  });
+  const next = Object.assign(copyBus(state), {
+    asked: index,
+    outOfTurn,
+    silentTurn: silent ? index : state.silentTurn,
+    silentAsked: state.silentAsked || silent,
+  });
+  next.boards[index] = asked;
+  return { kind: 'ask', board: index, poll, state: next };
 }
 
 function findInTurn(state: BusState, nowMs: number): number | undefined {

@@ -73,9 +73,10 @@ function interpretGroup(frame: Uint8Array, address: number, board: XorBoard): Me
   if (address !== board.address) return { kind: 'other_board', address };
   const states = frame.subarray(2, frame.length - (GROUP_FRAME_BYTES - 2));
   if (states.length !== stateBytes(board.channels)) return { kind: 'wrong_channels', channels: states.length * 8 };
-  const channels = Array.from({ length: board.channels }, (_, index): ChannelState => {
+  const channels: ChannelState[] = [];
+  for (let index = 0; index < board.channels; index += 1) {
     const group = states[states.length - 1 - Math.floor(index / 8)] ?? 0;
-    return { channel: index + 1, feedback: ((group >> (index % 8)) & 1) === 1 ? 1 : 0 };
-  });
+    channels.push({ channel: index + 1, feedback: ((group >> (index % 8)) & 1) === 1 ? 1 : 0 });
+  }
   return { kind: 'states', channels };
 }
