@@ -5,6 +5,7 @@ import type { Daemon, Elevation } from '../console/web/daemon.ts';
 import type { ActAnswer, ConsoleView, EntryView, JournalPage } from '../contracts/console-view.ts';
 import { callControl } from '../control/client.ts';
 import { LineCutter } from '../control/lines.ts';
+import type { CommissionedRow } from './commission/commissioning.ts';
 import type { LogSizes, PageAnswer, WatchedEntry, WatchLine } from './console-watch.ts';
 
 /** The daemon says something every two seconds while it is watched. */
@@ -51,6 +52,10 @@ export function consoleDaemon(socketPath: string): Daemon {
     },
     act: async (acting, request, signal) =>
       (await ask('act', { ...acting, ...request }, ACT_SILENCE_MS, signal)) as ActAnswer,
+    notCommissioned: async (signal) => {
+      const rows = (await ask('commissioned', {}, ASK_SILENCE_MS, signal)) as readonly CommissionedRow[];
+      return rows.flatMap(({ compartment, at }) => (at === undefined ? [compartment] : []));
+    },
     walk: (acting, verb, args, step, signal) =>
       callControl({
         socketPath,

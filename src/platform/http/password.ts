@@ -31,11 +31,17 @@ export interface PasswordHash {
   readonly hash: Uint8Array;
 }
 
-export function hashPassword(password: string): PasswordHash {
+export function hashPassword(password: string, cost: Pick<PasswordHash, 'ln' | 'r' | 'p'> = COST): PasswordHash {
   const salt = Uint8Array.from(randomBytes(SALT_BYTES));
-  const hash = derive(password, { ...COST, salt }, HASH_BYTES);
-  const text = `$scrypt$ln=${COST.ln},r=${COST.r},p=${COST.p}$${unpadded(salt)}$${unpadded(hash)}`;
-  return { text, ...COST, salt, hash };
+  const hash = derive(password, { ...cost, salt }, HASH_BYTES);
+  const text = `$scrypt$ln=${cost.ln},r=${cost.r},p=${cost.p}$${unpadded(salt)}$${unpadded(hash)}`;
+  return { text, ...cost, salt, hash };
+}
+
+/** What no password fits, and takes as long to find out. */
+export function nobodyHash(): PasswordHash {
+  const salt = Uint8Array.from(randomBytes(SALT_BYTES));
+  return { text: '', ...COST, salt, hash: Uint8Array.from(randomBytes(HASH_BYTES)) };
 }
 
 /** `weak`: a hash that is cheaper to guess than those that are made here. */

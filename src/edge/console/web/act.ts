@@ -6,7 +6,8 @@ import { ACT_ROLES } from '../roles.ts';
 import { problem } from './problems.ts';
 import { type Answer, json, refusal, type Service, type SessionCall, ticketOf } from './service.ts';
 
-const COMPARTMENTS_MAX = 64;
+/** As many as one window takes; of all of them the list is empty. */
+const COMPARTMENTS_MAX = 16;
 const MINUTES_MAX = 24 * 60;
 
 const name = z.string().regex(new RegExp(`^${NAME_PATTERN}$`));

@@ -28,6 +28,8 @@ export interface Daemon {
   elevate(person: string, code: string, signal: AbortSignal): Promise<Elevation>;
   /** A ticket that does not count (any more) is `refused` with `second_factor`. */
   act(acting: Acting, request: ActRequest, signal: AbortSignal): Promise<ActAnswer>;
+  /** Names of the doors that were not commissioned yet, in the order of the settings. */
+  notCommissioned(signal: AbortSignal): Promise<readonly string[]>;
   /** A walk that says its steps; its last value. Rejects with USAGE and the like, and KEY_PERMISSIONS without a ticket. */
   walk(
     acting: Acting,

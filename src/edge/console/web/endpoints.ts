@@ -5,6 +5,7 @@ import { act } from './act.ts';
 import { journal, live } from './look.ts';
 import type { Answer, Call, Service, SessionCall } from './service.ts';
 import { secondFactor, session, signIn, signOut } from './sign-in.ts';
+import { commission, pair } from './walks.ts';
 
 interface Shape {
   readonly path: string;
@@ -30,4 +31,6 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: 'GET', path: '/api/live', access: EVERYBODY, factor: false, isDeed: false, run: live },
   { method: 'GET', path: '/api/journal', access: EVERYBODY, factor: false, isDeed: true, run: journal },
   { method: 'POST', path: '/api/act', access: TECHNICIANS, factor: true, isDeed: true, run: act },
+  { method: 'POST', path: '/api/commission', access: TECHNICIANS, factor: true, isDeed: true, run: commission },
+  { method: 'POST', path: '/api/pair', access: TECHNICIANS, factor: true, isDeed: true, run: pair },
 ];

@@ -12,6 +12,11 @@ export class Gate {
     this.#waitMax = waitMax;
   }
 
+  /** Whoever came now would be told so. */
+  get isFull(): boolean {
+    return this.#inside >= this.#atATime && this.#waiting.length >= this.#waitMax;
+  }
+
   /** Runs it in its turn; `busy` when too many wait, or when `signal` fires before. */
   async pass<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | 'busy'> {
     if (this.#inside >= this.#atATime) {

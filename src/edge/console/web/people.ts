@@ -2,8 +2,8 @@
 import { explain } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import {
-  hashPassword,
   isPassword,
+  nobodyHash,
   PASSWORD_CHARS_MAX,
   type PasswordHash,
   readPasswordHash,
@@ -29,13 +29,12 @@ export class People {
   readonly #limit: SignInLimit;
   readonly #logger: Logger;
   /** Whoever is not known takes as long as whoever is. */
-  readonly #nobody: PasswordHash;
+  readonly #nobody = nobodyHash();
 
   constructor(people: readonly Person[], limit: SignInLimit, logger: Logger) {
     this.#people = new Map(people.map((person) => [person.name, person]));
     this.#limit = limit;
     this.#logger = logger;
-    this.#nobody = hashPassword('nobody has this one');
   }
 
   signIn({ name, password, address, cookie }: SignInAsk): SignIn {
