@@ -8,6 +8,7 @@ const ATTACKS = [
   '## Attacks on a gateway with a TPM',
   '## Attacks on what opens a door',
   '## Attacks on access codes',
+  '## Attacks on refunds and their API',
   '## Attacks on the open wire',
 ] as const;
 

@@ -15,9 +15,16 @@ export interface KeptRefund extends Refund {
   readonly state: 'open' | 'paid' | 'denied' | 'cancelled';
 }
 
-/** Whatever changes a refund, or counts those of its operator, does so alone: until the transaction ends. */
-export async function lockOperator(trx: Trx, operator: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`operator ${operator}`}, 0))`.execute(trx);
+/**
+ * Whatever changes a refund, or counts those of its operator or of its payment, does so alone: until the transaction ends.
+ * Always in this order, operator before payment, so that no two wait for each other.
+ */
+export async function lockRefund(
+  trx: Trx,
+  { operator, payment_ref }: { readonly operator: string; readonly payment_ref: string },
+): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`operator ${operator}`}, 0)),
+    pg_advisory_xact_lock(hashtextextended(${`payment ${payment_ref}`}, 0))`.execute(trx);
 }
 
 export async function keptRefund(trx: Trx, refundId: string): Promise<KeptRefund | undefined> {

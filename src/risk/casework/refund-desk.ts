@@ -17,7 +17,7 @@ import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { type Explanation, explainDecision, type KeptDecision } from './explain.ts';
 import { FollowUp, orderedOf } from './follow-up.ts';
-import { keepDecision, keepRefund, keptDecision, lockOperator } from './kept.ts';
+import { keepDecision, keepRefund, keptDecision, lockRefund } from './kept.ts';
 import type { LegalPolicy } from './legal-policy.ts';
 import { readFacts, readParcels } from './refund-facts.ts';
 import { countedFrom, type RefundRequest } from './refund-request.ts';
@@ -35,6 +35,9 @@ export interface RefundDeskParts extends Owner {
   /** Terms of the law where they are not those of the European Union. */
   readonly legal?: LegalPolicy;
 }
+
+/** SQLSTATE (PostgreSQL, appendix A). */
+const UNIQUE_VIOLATION = '23505';
 
 export type StoredDecision = KeptDecision;
 
@@ -59,12 +62,22 @@ export class RefundDesk {
 
   /** The same key with the same body gives the same answer, and decides nothing anew. */
   async decide(key: string, request: RefundRequest): Promise<Result<Decision, DeskRefusal>> {
+    try {
+      return await this.#decide(key, request);
+    } catch (error) {
+      // Somebody else kept this key, or this refund, between our look and our word: now both are seen.
+      if ((error as { readonly code?: unknown } | null)?.code !== UNIQUE_VIOLATION) throw error;
+      return this.#decide(key, request);
+    }
+  }
+
+  async #decide(key: string, request: RefundRequest): Promise<Result<Decision, DeskRefusal>> {
     const { database, crypto } = this.#parts;
     const bodyHash = sha256Json(crypto, request);
     const asOfMs = this.#parts.clock.wallMs();
     const read = await readParcels(this.#parts, request, asOfMs);
     return database.as('payments', async (trx) => {
-      await lockOperator(trx, request.operator);
+      await lockRefund(trx, request);
       const known = await answered(trx, key);
       if (known !== undefined) {
         if (known.bodyHash !== bodyHash)

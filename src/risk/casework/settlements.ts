@@ -12,7 +12,7 @@ import type { Parameters, Ruleset } from '../decision/ruleset.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { openCase } from './case-book.ts';
 import { type FollowUp, orderedOf } from './follow-up.ts';
-import { type KeptRefund, keptRefund, lockOperator } from './kept.ts';
+import { type KeptRefund, keptRefund, lockRefund } from './kept.ts';
 import { asCases, type Owner, type Trx } from './rights.ts';
 
 export interface Settlement {
@@ -65,7 +65,7 @@ export class Settlements {
       return await this.#parts.database.as('payments', async (trx) => {
         const refund = await keptRefund(trx, refundId);
         if (refund === undefined) return refuse('refund_unknown', `there is no refund ${JSON.stringify(refundId)}`);
-        await lockOperator(trx, refund.operator);
+        await lockRefund(trx, refund);
         const refused = await this.#contradiction(trx, refund, settlement);
         if (refused !== undefined) return refused;
         await this.#keep(trx, refundId, settlement);

@@ -11,7 +11,7 @@ import type { Facts } from '../decision/facts.ts';
 import { sweepCase } from './case-sweep.ts';
 import { deadlineEffect, type HoldStep, holdStepsDue, nextCheck, nextHoldStep } from './clocks.ts';
 import { codesOf, type FollowUp, type Hold, openHoldOf } from './follow-up.ts';
-import { type KeptRefund, keepDecision, keptRefund, lockOperator } from './kept.ts';
+import { type KeptRefund, keepDecision, keptRefund, lockRefund } from './kept.ts';
 import { followUpOf, type RefundDeskParts } from './refund-desk.ts';
 import { type ParcelsRead, readFacts, readParcels } from './refund-facts.ts';
 import type { Trx } from './rights.ts';
@@ -101,7 +101,7 @@ export class Sweep {
     if (seen === undefined) return;
     const read = await readParcels(this.#parts, seen, nowMs);
     await this.#parts.database.as('payments', async (trx) => {
-      await lockOperator(trx, seen.operator);
+      await lockRefund(trx, seen);
       const hold = await openHoldOf(trx, seen.refund_id);
       const refund = await keptRefund(trx, seen.refund_id);
       if (hold?.hold_id !== holdId || refund?.state !== 'open') return;

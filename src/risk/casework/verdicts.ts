@@ -8,7 +8,7 @@ import { TRACE_ADVICE, traceInWords } from '../../evidence/event/identifier.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { VerdictTable } from '../store/schema.ts';
 import { type FollowUp, type Hold, openHoldOf, orderedOf } from './follow-up.ts';
-import { type KeptRefund, keptRefund, lockOperator } from './kept.ts';
+import { type KeptRefund, keptRefund, lockRefund } from './kept.ts';
 import { asCases, type Owner, type Trx } from './rights.ts';
 
 export interface Verdict {
@@ -103,7 +103,7 @@ export class Verdicts {
     return this.#parts.database.as('payments', async (trx) => {
       const first = await keptRefund(trx, refundId);
       if (first === undefined) return refuse('refund_unknown', `there is no refund ${JSON.stringify(refundId)}`);
-      await lockOperator(trx, first.operator);
+      await lockRefund(trx, first);
       const refund = await keptRefund(trx, refundId);
       const hold = await openHoldOf(trx, refundId);
       if (refund?.state !== 'open' || (await orderedOf(trx, refundId)).has('pay')) {
