@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { within } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Action } from './actions.ts';
@@ -42,18 +43,14 @@ export class WebhookSink implements ActionSink {
   ): Promise<Delivery> {
     const endpoint = this.#parts.endpoints.find(({ actions }) => actions.includes(action));
     if (endpoint === undefined) return { taken: false, said: `no endpoint takes ${action}` };
-    // Not AbortSignal.any with AbortSignal.timeout: Node 20 collects what only those two hold, and then nothing fires.
-    const limit = new AbortController();
-    const stop = (): void => limit.abort(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    const timer = setTimeout(() => limit.abort(), endpoint.timeout_s * 1_000);
+    const limit = within(endpoint.timeout_s * 1_000, signal);
     try {
       signal.throwIfAborted();
       // Read each time: a secret is changed without a restart.
       const signers = await Promise.all(endpoint.secret_files.map(readWebhookSecret));
       const headers = signWebhook(signers, key, Math.floor(this.#parts.clock.wallMs() / 1_000), body);
       const ca = endpoint.ca_file === undefined ? undefined : await readFile(endpoint.ca_file);
-      return await post(endpoint, body, limit.signal, {
+      return await post(endpoint, body, limit, {
         ...(ca !== undefined && { ca }),
         headers: {
           ...headers,
@@ -67,11 +64,8 @@ export class WebhookSink implements ActionSink {
       signal.throwIfAborted();
       return {
         taken: false,
-        said: `${endpoint.name}: ${limit.signal.aborted ? 'no answer in time' : messageOf(error)}`,
+        said: `${endpoint.name}: ${limit.aborted ? 'no answer in time' : messageOf(error)}`,
       };
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', stop);
     }
   }
 }

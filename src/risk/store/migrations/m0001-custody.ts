@@ -5,23 +5,14 @@
  * has all that is used here.
  */
 import { type Kysely, type Migration, sql } from 'kysely';
+import { makeRole } from '../make-role.ts';
 import { ROLES } from '../schema.ts';
 
 const ROLE_NAMES = [ROLES.custody, ROLES.payments, ROLES.cases];
 
 export const custodyMigration: Migration = {
   async up(db: Kysely<unknown>): Promise<void> {
-    for (const role of ROLE_NAMES) {
-      const name = sql.lit(role);
-      await sql`do $$ begin
-        if not exists (select from pg_roles where rolname = ${name}) then
-          execute format('create role %I nologin', ${name});
-        end if;
-        if not pg_has_role(current_user, ${name}, 'member') then
-          execute format('grant %I to %I', ${name}, current_user);
-        end if;
-      end $$`.execute(db);
-    }
+    for (const role of ROLE_NAMES) await makeRole(db, role);
     for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
   },
 };

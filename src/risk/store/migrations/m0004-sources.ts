@@ -6,20 +6,13 @@
  * left in them. What an erasure did is kept for good, and not even its own role can change it.
  */
 import { type Kysely, type Migration, sql } from 'kysely';
+import { makeRole } from '../make-role.ts';
 
 export const RETENTION_ROLE = 'latchkey_retention';
 
 export const sourcesMigration: Migration = {
   async up(db: Kysely<unknown>): Promise<void> {
-    const name = sql.lit(RETENTION_ROLE);
-    await sql`do $$ begin
-      if not exists (select from pg_roles where rolname = ${name}) then
-        execute format('create role %I nologin', ${name});
-      end if;
-      if not pg_has_role(current_user, ${name}, 'member') then
-        execute format('grant %I to %I', ${name}, current_user);
-      end if;
-    end $$`.execute(db);
+    await makeRole(db, RETENTION_ROLE);
     for (const statement of STATEMENTS) await sql.raw(statement).execute(db);
   },
 };
