@@ -176,6 +176,47 @@ describe('what is clicked', () => {
   });
 });
 
+describe("the gateway's console beside it", () => {
+  let beside: OpenedPage;
+  let other: Page;
+  beforeAll(async () => {
+    beside = await openAt(browser, site.console.url);
+    other = beside.page;
+    await other.getByLabel('Name').fill(site.console.person);
+    await other.getByLabel('Password').fill(site.console.password);
+    await other.getByRole('button', { name: 'Sign in' }).click();
+    await other.locator('[data-compartment="A01"]').waitFor();
+  });
+  afterAll(() => beside?.close());
+
+  test('shows a deposit soon after it is clicked at the site', async () => {
+    const shown = other.locator('.stream li', { hasText: /deposited.*A01/ });
+    const before = await shown.count();
+    const fromMs = performance.now();
+    await button(locker('A01'), /^Deposit/).click();
+    await shown.nth(before).waitFor();
+    const tookMs = performance.now() - fromMs;
+    console.info(`a deposit is in the console ${Math.round(tookMs)} ms after the click`);
+    expect(tookMs).toBeLessThan(SOON_MS);
+  });
+
+  test('opens a door with the code of the authenticator, and the door of the site springs open, unforced', async () => {
+    const mark = site.entries.length;
+    await other.locator('[data-compartment="A06"]').click();
+    await other.getByRole('button', { name: /^Open/ }).first().click();
+    await other.getByRole('button', { name: 'Open A06 now' }).click();
+    const code = await page.locator('[data-code]').textContent();
+    await other.locator('input[name=code]').fill(code ?? '');
+    await page.bringToFront();
+    await other.locator('input[name=code]').press('Enter');
+    await page.locator('[data-compartment="A06"][data-door="open"]').waitFor();
+    await page.locator('.happened li.lock', { hasText: 'the lock of A06' }).waitFor();
+    await site.entry('opening', ({ type, data }) => type === 'unlock.ended' && data['result'] === 'opened', mark);
+    expect(site.entries.slice(mark).filter(({ type }) => type === 'door.forced')).toEqual([]);
+    await button(locker('A06'), /^Shut/).click();
+  });
+});
+
 describe('the server of the page', () => {
   test('knows nobody without its token, no other name of it, and no other page', async () => {
     const { origin, host } = new URL(site.url);

@@ -130,7 +130,7 @@ function Commissioning({ view }: { readonly view: ConsoleView }) {
       </p>
       {open.length > 0 && (
         <p class="told unsure">
-          Not yet: {open.join(', ')}. Those doors are not opened from afar, and nothing is claimed of them.
+          Not walked yet: {open.join(', ')}. What their contacts mean, the settings say alone, or nobody.
         </p>
       )}
       {mayAct ? (

@@ -237,13 +237,16 @@ function Windows({ view }: { readonly view: ConsoleView }) {
       {view.windows.map(({ id, by, compartments }) => (
         <div key={id} class="window">
           <p>
-            <strong>{compartments.join(', ')}</strong> <span class="hint">by {by}</span>
+            <strong>{compartments.join(', ') || 'The whole site'}</strong> <span class="hint">by {by}</span>
           </p>
           {mayAct && (
             <ActButton
               request={{ verb: 'end_maintenance', id }}
               label="End"
-              sure={{ text: `Custody counts again at ${compartments.join(', ')}.`, yes: 'End maintenance' }}
+              sure={{
+                text: `Custody counts again at ${compartments.join(', ') || 'the whole site'}.`,
+                yes: 'End maintenance',
+              }}
               isQuiet
             />
           )}

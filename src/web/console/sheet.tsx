@@ -76,10 +76,10 @@ function Acts({ compartment, view }: { readonly compartment: CompartmentView; re
   const [minutes, setMinutes] = useState<number>(MINUTES[1]);
   const { name, commissioned } = compartment;
   if (!mayAct) return <p class="hint">You look as a viewer: nothing can be done from here.</p>;
-  const windows = view.windows.filter(({ compartments }) => compartments.includes(name));
+  const windows = view.windows.filter(({ compartments }) => compartments.length === 0 || compartments.includes(name));
   return (
     <div class="sheet-acts">
-      {commissioned && lookOf(compartment, view) !== 'open' && (
+      {lookOf(compartment, view) !== 'open' && (
         <ActButton
           request={{ verb: 'open', compartment: name }}
           label={`Open ${name}`}
@@ -88,7 +88,7 @@ function Acts({ compartment, view }: { readonly compartment: CompartmentView; re
       )}
       {!commissioned && (
         <p class="told unsure">
-          It cannot be opened from here before its door was commissioned.{' '}
+          Nobody has walked this door yet: what its contact means is not signed.{' '}
           <a href={hashOf({ page: 'devices' })}>Commission it</a>
         </p>
       )}
@@ -98,7 +98,7 @@ function Acts({ compartment, view }: { readonly compartment: CompartmentView; re
           request={{ verb: 'end_maintenance', id }}
           label="End maintenance"
           sure={{
-            text: `The window of ${by} over ${compartments.join(', ')} ends, and custody counts again.`,
+            text: `The window of ${by} over ${compartments.join(', ') || 'the whole site'} ends, and custody counts again.`,
             yes: 'End maintenance',
           }}
           isQuiet

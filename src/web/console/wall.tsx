@@ -37,11 +37,9 @@ export function Wall({ view }: { readonly view: ConsoleView }) {
   );
 }
 
-/** Why most doors of a board are unknown: said once over them, and not in each tile. */
+/** Why most doors of a board are unknown, or were seen last: said once over them, and not in each tile. */
 function whyOf(compartments: readonly CompartmentView[]): string | undefined {
-  const whys = compartments.flatMap(({ door, doorWhy }) =>
-    door === 'unknown' && doorWhy !== undefined ? doorWhy : [],
-  );
+  const whys = compartments.flatMap(({ doorWhy }) => doorWhy ?? []);
   const most = whys.find((each) => 2 * whys.filter((other) => other === each).length > compartments.length);
   return compartments.length > 1 ? most : undefined;
 }
@@ -55,7 +53,7 @@ function Tile({
   readonly view: ConsoleView;
   readonly saidAbove: string | undefined;
 }) {
-  const { name, doorWhy, grams, lastRef, door, visited } = compartment;
+  const { name, doorWhy, grams, lastRef, visited } = compartment;
   const look = lookOf(compartment, view);
   const fill = fillOf(compartment);
   const isBad = view.findings.some(
@@ -68,7 +66,7 @@ function Tile({
   ];
   return (
     <a
-      class={`tile ${look}${isBad ? ' has-problem' : ''}`}
+      class={`tile ${look}${isBad ? ' has-problem' : ''}${doorWhy === undefined ? '' : ' is-doubtful'}`}
       href={hashOf({ page: 'site', name })}
       data-compartment={name}
     >
@@ -76,7 +74,7 @@ function Tile({
       <Door look={look} isFull={fill !== undefined && fill !== 'empty'} />
       <span class="tile-state">{DOOR_WORDS[look]}</span>
       {facts.length > 0 && <span class="tile-fact">{facts.join(' · ')}</span>}
-      {door === 'unknown' && doorWhy !== undefined && doorWhy !== saidAbove && <span class="tile-why">{doorWhy}</span>}
+      {doorWhy !== undefined && doorWhy !== saidAbove && <span class="tile-why">{doorWhy}</span>}
       {lastRef !== undefined && (
         <span class="tile-ref" title={lastRef}>
           <span class="unseen">parcel </span>
@@ -89,7 +87,7 @@ function Tile({
 }
 
 function Badges({
-  compartment: { maintenance, commissioned },
+  compartment: { maintenance, commissioned, door },
   isBad,
 }: {
   readonly compartment: CompartmentView;
@@ -99,7 +97,7 @@ function Badges({
     <span class="badges">
       {isBad && <span class="badge bad">problem</span>}
       {maintenance && <span class="badge">maintenance</span>}
-      {!commissioned && <span class="badge unsure">not commissioned</span>}
+      {!commissioned && door === 'unknown' && <span class="badge unsure">not commissioned</span>}
     </span>
   );
 }

@@ -13,7 +13,7 @@ const LOOK_AGAIN_MS = 20;
 
 export interface SimulatedSite {
   readonly url: string;
-  readonly configPath: string;
+  readonly console: { readonly url: string; readonly person: string; readonly password: string };
   /** What the daemon's journal tells, as it comes. */
   readonly entries: readonly CustodyEvent[];
   status(): Promise<GatewayStatus | undefined>;
@@ -23,10 +23,8 @@ export interface SimulatedSite {
   close(): Promise<void>;
 }
 
-/** Resolves when the gateway has looked at every door once. `prepare` may change the settings that were written. */
-export async function startSimulatedSite(
-  prepare: (configPath: string) => void = () => undefined,
-): Promise<SimulatedSite> {
+/** Resolves when the gateway has looked at every door once. */
+export async function startSimulatedSite(): Promise<SimulatedSite> {
   const dir = makeTempDir('site-page');
   const configPath = dir.file('gateway.yaml');
   const children: Child[] = [];
@@ -40,7 +38,8 @@ export async function startSimulatedSite(
     const simulator = startLatchkey(['simulate', '--ui', '--write-config', configPath]);
     children.push(simulator);
     const url = (await simulator.line(/^page: http/, LIMIT_MS)).slice('page: '.length);
-    prepare(configPath);
+    const [, consoleUrl = '', person = '', password = ''] =
+      /^console: (\S+) as (\S+), password (\S+)$/.exec(await simulator.line(/^console: http/, LIMIT_MS)) ?? [];
     const gateway = startLatchkey(['run', '--config', configPath]);
     children.push(gateway);
     await gateway.line('the gateway runs', LIMIT_MS);
@@ -53,7 +52,7 @@ export async function startSimulatedSite(
     };
     const site: SimulatedSite = {
       url,
-      configPath,
+      console: { url: consoleUrl, person, password },
       entries,
       status,
       close,
