@@ -3,7 +3,7 @@
  * that waited. Small and bounded; written by the gateway beside the journal, read back with suspicion.
  */
 import { z } from 'zod';
-import type { JsonObject, Seen } from '../../evidence/event/event.ts';
+import type { Json, JsonObject, Seen } from '../../evidence/event/event.ts';
 import { type Compartment, EMPTY_COMPARTMENT, EPISODE_SCANS_MAX, type Episode, HELD_MAX } from './compartment.ts';
 import { type Debounced, UNNAMED_BOOT, UNREAD } from './debounce.ts';
 import { inputsSchema } from './inputs.ts';
@@ -246,20 +246,21 @@ function episodeOf(saved: NonNullable<Saved['episode']>, nameable: Nameable): Ep
 }
 
 function compartmentJson(settings: CompartmentSettings, polarity: string, state: Compartment): JsonObject {
-  return {
-    channel: settings.channel,
-    device: settings.device,
-    ...optional('door', debouncedJson(state.door)),
-    doubted: state.doubted,
-    ...optional('episode', state.episode === undefined ? undefined : episodeJson(state.episode)),
-    held: state.held.map((parcel) => ({ ...parcel })),
-    ...optional('item', debouncedJson(state.item)),
-    ...optional('item_before_open', state.itemBeforeOpen),
-    item_while_shut: state.itemWhileShut,
-    name: settings.name,
-    polarity,
-    ...optional('seal', state.seal),
-  };
+  // Of every compartment at every change: one by one, since spreads of what may be absent are slow.
+  const json: { [name: string]: Json } = { channel: settings.channel, device: settings.device };
+  const door = debouncedJson(state.door);
+  if (door !== undefined) json['door'] = door;
+  json['doubted'] = state.doubted;
+  if (state.episode !== undefined) json['episode'] = episodeJson(state.episode);
+  json['held'] = state.held.map((parcel) => ({ ...parcel }));
+  const item = debouncedJson(state.item);
+  if (item !== undefined) json['item'] = item;
+  if (state.itemBeforeOpen !== undefined) json['item_before_open'] = state.itemBeforeOpen;
+  json['item_while_shut'] = state.itemWhileShut;
+  json['name'] = settings.name;
+  json['polarity'] = polarity;
+  if (state.seal !== undefined) json['seal'] = state.seal;
+  return json;
 }
 
 function episodeJson(episode: Episode): JsonObject {
