@@ -3,7 +3,7 @@
  * stays a bit: what it means is commissioned.
  */
 import { LatchkeyError } from '../../base/errors.ts';
-import { describedFamilies, describerOf } from '../../edge/drivers/describe/table.ts';
+import { describedFamilies, describerOf, familyName } from '../../edge/drivers/describe/table.ts';
 import type { FrameDescription } from '../../edge/drivers/frame-description.ts';
 import type { CommandIo } from '../command.ts';
 
@@ -16,11 +16,12 @@ export function isFrameFamily(name: string): boolean {
 }
 
 /** The exit code: 0 for a sound frame, 2 for a damaged one. Throws USAGE for an unknown family and for what is not hex. */
-export function decodeFrame(family: string, hexWords: readonly string[], json: boolean, io: CommandIo): number {
+export function decodeFrame(typed: string, hexWords: readonly string[], json: boolean, io: CommandIo): number {
+  const family = familyName(typed);
   const describe = describerOf(family);
   if (describe === undefined) {
     const known = describedFamilies().join(', ');
-    throw new LatchkeyError('USAGE', `decode: there is no family ${JSON.stringify(family)}; known are ${known}`);
+    throw new LatchkeyError('USAGE', `decode: there is no family ${JSON.stringify(typed)}; known are ${known}`);
   }
   const frame = bytesOf(hexWords);
   const described = describe(frame);

@@ -84,7 +84,8 @@ describe('what a frame says', () => {
   test('hex is one argument or many, in any case, with or without spaces', async () => {
     const whole = await decodeJson('bcc_8a80', '8001ffffff334d');
     expect(await decodeJson('bcc_8a80', '80', '01', 'FF', 'ff', 'Ff', '33', '4d')).toEqual(whole);
-    expect(await decodeJson('BCC_8A80', '80 01 FF', 'FFFF33 4D')).toMatchObject({ direction: 'reply' });
+    expect(await decodeJson('BCC_8A80', '80 01 FF', 'FFFF33 4D')).toEqual(whole);
+    expect(await decodeJson('bcc-8a80', '8001ffffff334d')).toEqual(whole);
     expect(whole).toMatchObject({ family: 'bcc_8a80', board: 1 });
   });
 

@@ -40,9 +40,14 @@ function describers(): ReadonlyMap<string, DescribeFrame> {
   return new Map([...boards, ...OTHERS]);
 }
 
-export function describerOf(name: string): DescribeFrame | undefined {
-  const plain = name.toLowerCase().replaceAll('-', '_');
-  return describers().get(ALIASES.get(plain) ?? plain);
+/** As it is spelled in the table, however it was typed: programs compare it. */
+export function familyName(typed: string): string {
+  return typed.toLowerCase().replaceAll('-', '_');
+}
+
+export function describerOf(typed: string): DescribeFrame | undefined {
+  const name = familyName(typed);
+  return describers().get(ALIASES.get(name) ?? name);
 }
 
 export function describedFamilies(): readonly string[] {
