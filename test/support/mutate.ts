@@ -26,7 +26,7 @@ export class Random {
  * How many mutations `fuzz` makes: a short edition in every run of the tests, and a million in the campaign, which runs the
  * same tests with LATCHKEY_FUZZ_RUNS.
  */
-export const FUZZ_RUNS = Number(process.env['LATCHKEY_FUZZ_RUNS'] ?? 20_000);
+export const FUZZ_RUNS = Number(process.env['LATCHKEY_FUZZ_RUNS'] ?? 5_000);
 
 /**
  * Runs a decoder over mutations; more of them where a rare refusal must be reached. Refusals inside of JSON.parse and TextDecoder are exceptions, and capturing

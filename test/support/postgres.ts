@@ -5,7 +5,8 @@
  * PostgreSQL refuses to run as root, so as root it runs as the user that its package makes.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { makeTempDir } from './temp-dir.ts';
@@ -31,16 +32,9 @@ export async function startPostgres(): Promise<Postgres> {
   const owner = ownerOf();
   // Below the folder of the test, which others may pass through but not list.
   chmodSync(dir.path, 0o755);
-  mkdirSync(data, { mode: 0o700 });
-  if (owner !== undefined) {
-    chownSync(data, owner.uid, owner.gid);
-    chownSync(dir.path, owner.uid, owner.gid);
-  }
-  execFileSync(bin('initdb'), ['-D', data, '-U', 'latchkey', '-A', 'trust', '--no-locale', '-E', 'UTF8', '--no-sync'], {
-    ...owner,
-    stdio: 'ignore',
-    cwd: dir.path,
-  });
+  if (owner !== undefined) chownSync(dir.path, owner.uid, owner.gid);
+  // The copy belongs to whom the template belongs to.
+  execFileSync('cp', ['-a', template(version, owner), data]);
   const options = { listen_addresses: '', unix_socket_directories: dir.path, fsync: 'on', max_connections: '50' };
   const args = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   let ended: Promise<void> = Promise.resolve();
@@ -77,6 +71,24 @@ export async function startPostgres(): Promise<Postgres> {
       dir.remove();
     },
   };
+}
+
+/** A cluster that initdb made once; every file of tests has a copy of its own. */
+function template(version: string, owner: ReturnType<typeof ownerOf>): string {
+  const made = join(tmpdir(), `latchkey-postgres-${version}-${owner?.uid ?? process.getuid?.() ?? 0}`);
+  if (existsSync(made)) return made;
+  const own = mkdtempSync(`${made}-`);
+  if (owner !== undefined) chownSync(own, owner.uid, owner.gid);
+  const initdb = join(VERSIONS, version, 'bin/initdb');
+  const options = ['-U', 'latchkey', '-A', 'trust', '--no-locale', '-E', 'UTF8', '--no-sync'];
+  execFileSync(initdb, ['-D', own, ...options], { ...owner, stdio: 'ignore', cwd: tmpdir() });
+  try {
+    renameSync(own, made);
+  } catch {
+    // Another worker was first: its template is as good.
+    rmSync(own, { recursive: true, force: true });
+  }
+  return made;
 }
 
 function ownerOf(): { readonly uid: number; readonly gid: number } | undefined {

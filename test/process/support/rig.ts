@@ -48,7 +48,8 @@ export interface Traced {
 const GATEWAY = 'gw-rig';
 const DOMAIN = 'lockers.example';
 const START_LIMIT_MS = 60_000;
-const LOOK_AGAIN_MS = 10;
+/** Each look is an answer of the daemon, which has better things to do. */
+const LOOK_AGAIN_MS = 25;
 const MQTT_TIMES = { reconnect: { first_ms: 20, max_ms: 200 }, ack_timeout_ms: 5_000, connect_timeout_ms: 5_000 };
 export const UPLINK_TIMES = {
   memory_quiet_ms: 100,

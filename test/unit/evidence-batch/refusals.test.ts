@@ -236,18 +236,21 @@ test(
     // Every signature verifies for the first, none for the second: so that all layers below are reached, at no cost.
     const credulous: EvidenceCrypto = { ...portableCrypto(), sha256: nodeCrypto.sha256, verifyEd25519: () => true };
     const seen = new Map<string, number>();
-    fuzz((i) => {
-      const bytes = mutate(random, inputs[i % inputs.length] ?? utf8(''), inputs);
-      const trust = { vkey: log.vkey, closedAccepted: i % 2 === 0 };
-      const verified = verifyBatch(credulous, bytes, trust);
-      const answer = verified.ok ? 'accepted' : verified.reason;
-      seen.set(answer, (seen.get(answer) ?? 0) + 1);
-      hintOf(bytes);
-      if (verified.ok && !genuine.has(hex(bytes))) {
-        // The credulous one took it: then only the signatures stand against it, and they do.
-        expect(verifyBatch(nodeCrypto, bytes, trust).ok).toBe(false);
-      }
-    }, 5 * FUZZ_RUNS);
+    fuzz(
+      (i) => {
+        const bytes = mutate(random, inputs[i % inputs.length] ?? utf8(''), inputs);
+        const trust = { vkey: log.vkey, closedAccepted: i % 2 === 0 };
+        const verified = verifyBatch(credulous, bytes, trust);
+        const answer = verified.ok ? 'accepted' : verified.reason;
+        seen.set(answer, (seen.get(answer) ?? 0) + 1);
+        hintOf(bytes);
+        if (verified.ok && !genuine.has(hex(bytes))) {
+          // The credulous one took it: then only the signatures stand against it, and they do.
+          expect(verifyBatch(nodeCrypto, bytes, trust).ok).toBe(false);
+        }
+      },
+      Math.max(5 * FUZZ_RUNS, 100_000),
+    );
     for (const name of [
       'accepted',
       'framing',
