@@ -190,6 +190,16 @@ export class ConsoleBench {
       .flatMap((line) => /"url":"([^"]+)","msg":"the console is served"/.exec(line)?.[1] ?? []);
   }
 
+  /** All doors are seen so. */
+  async untilDoors(door: 'open' | 'shut'): Promise<void> {
+    const endMs = performance.now() + START_LIMIT_MS;
+    for (;;) {
+      const seen = (await this.status())?.custody.compartments.filter((each) => each.door === door) ?? [];
+      if (DOORS.every((name) => seen.some((each) => each.name === name))) return;
+      if (performance.now() > endMs) throw new Error(`the doors were not seen ${door}`);
+    }
+  }
+
   ask(verb: string, args: object = {}, onItem: (line: unknown) => void = () => undefined): Promise<unknown> {
     const socketPath = this.bench.dir.file('data', 'control.sock');
     return callControl({ verb, args: { ...args }, socketPath, silenceMaxMs: 20_000, onItem });

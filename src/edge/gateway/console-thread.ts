@@ -40,6 +40,8 @@ export interface ConsoleThreadParts {
   readonly settings: GatewaySettings;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
+  /** The worker's file, where it is not that of the build. */
+  readonly entry?: string;
 }
 
 /** Undefined where no settings ask for a page. */
@@ -77,7 +79,7 @@ class Thread implements ConsoleThread {
 
   start(): void {
     this.#starts += 1;
-    const worker = new Worker(entryPath(), {
+    const worker = new Worker(this.#parts.entry ?? entryPath(), {
       workerData: this.#data,
       resourceLimits: MEMORY,
       name: 'console',
