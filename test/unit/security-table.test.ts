@@ -7,6 +7,7 @@ const root = resolve(import.meta.dirname, '../..');
 const ATTACKS = [
   '## Attacks on a gateway with a TPM',
   '## Attacks on what opens a door',
+  '## Attacks on the console',
   '## Attacks on access codes',
   '## Attacks on refunds and their API',
   '## Attacks on the open wire',
