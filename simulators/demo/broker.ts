@@ -60,7 +60,12 @@ export async function startBroker(wantedPort?: number): Promise<DemoBroker> {
     for (const socket of sockets) socket.destroy();
     await closed;
   };
-  await comeBack();
+  try {
+    await comeBack();
+  } catch (error) {
+    await new Promise<void>((resolve) => aedes.close(resolve));
+    throw error;
+  }
 
   return {
     url: `mqtt://127.0.0.1:${port}`,

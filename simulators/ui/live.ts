@@ -7,7 +7,7 @@ import type { Cell, MovedBy } from '../boards/bank.ts';
 import type { DemoBroker } from '../demo/broker.ts';
 import type { LineSettings, SiteSettings } from '../site/settings.ts';
 import type { Site } from '../site.ts';
-import type { CompartmentView, HappenedView, LineKind, LineView, SiteView } from './view.ts';
+import type { CompartmentView, ConsoleView, HappenedView, LineKind, LineView, SiteView } from './view.ts';
 import type { Visits } from './visits.ts';
 
 const TOGETHER_MS = 30;
@@ -23,6 +23,8 @@ export interface LiveParts {
   readonly visits: () => Visits;
   readonly broker: DemoBroker | undefined;
   readonly scheduler: Scheduler;
+  /** Of the gateway that fits the site. */
+  readonly console?: (() => ConsoleView) | undefined;
 }
 
 export class LiveSite {
@@ -58,6 +60,7 @@ export class LiveSite {
       ...(broker !== undefined && {
         broker: { url: broker.url, running: broker.running, messages: broker.messages },
       }),
+      ...(this.#parts.console !== undefined && { console: this.#parts.console() }),
       nextSerial: visits().nextSerial,
       happened: this.#happened,
     };

@@ -20,7 +20,7 @@ import type { SiteSettings } from '../site/settings.ts';
 import type { Site } from '../site.ts';
 import { askedOf, type World } from './actions.ts';
 import { LiveSite } from './live.ts';
-import type { SiteProblem } from './view.ts';
+import type { ConsoleView, SiteProblem } from './view.ts';
 import { Visits } from './visits.ts';
 
 const HOST = '127.0.0.1';
@@ -52,6 +52,8 @@ export interface SitePageParts {
   /** 0 takes a free one. */
   readonly port: number;
   readonly scheduler: Scheduler;
+  /** Of the gateway that fits the site. */
+  readonly console?: (() => ConsoleView) | undefined;
 }
 
 /** Rejects with PORT_BUSY, or CONFIG_UNREADABLE where the page was not built. */

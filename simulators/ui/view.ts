@@ -61,12 +61,23 @@ export interface HappenedView {
   readonly by: 'hands' | 'lock' | 'refused';
 }
 
+/** Of the gateway that fits the site. */
+export interface ConsoleView {
+  readonly url: string;
+  readonly person: string;
+  /** What the authenticator of that person shows now, and for how long. */
+  readonly code: string;
+  readonly leftS: number;
+}
+
 export interface SiteView {
   readonly name: string;
   readonly compartments: readonly CompartmentView[];
   readonly lines: readonly LineView[];
   /** Absent where the site runs none. */
   readonly broker?: { readonly url: string; readonly running: boolean; readonly messages: number };
+  /** Absent where no settings were written. */
+  readonly console?: ConsoleView;
   /** Serial number of the next new parcel. */
   readonly nextSerial: number;
   /** Newest first. */

@@ -1,6 +1,6 @@
 /** The page: a locker wall to click, what stands at the desk, and the cables between them and a gateway. */
 import { useCallback, useState } from 'preact/hooks';
-import type { ActionRequest, SiteView } from '../../../simulators/ui/view.ts';
+import type { ActionRequest, ConsoleView, SiteView } from '../../../simulators/ui/view.ts';
 import { Desk } from './desk.tsx';
 import { Happened } from './happened.tsx';
 import { Lines } from './lines.tsx';
@@ -42,7 +42,10 @@ export function App() {
           <>
             <div class="play">
               <Wall compartments={view.compartments} act={act} />
-              <Desk view={view} act={act} />
+              <div class="beside">
+                {view.console !== undefined && <Console console={view.console} />}
+                <Desk view={view} act={act} />
+              </div>
             </div>
             <Lines lines={view.lines} act={act} />
             <Happened happened={view.happened} />
@@ -83,6 +86,27 @@ function State({ view, act }: { readonly view: SiteView; readonly act: Act }) {
         </li>
       )}
     </ul>
+  );
+}
+
+/** The other page, and the phone of whoever acts there. */
+function Console({ console: { url, person, code, leftS } }: { readonly console: ConsoleView }) {
+  return (
+    <section class="card console" aria-labelledby="console-title">
+      <h2 id="console-title">The gateway’s console</h2>
+      <p>
+        <a href={url} target="_blank" rel="noreferrer noopener">
+          {url}
+        </a>
+      </p>
+      <p class="hint">
+        Sign in as <code>{person}</code>, with the password that <code>latchkey simulate</code> printed. To act there,
+        the authenticator says:
+      </p>
+      <p class="code">
+        <output data-code>{code}</output> <span class="hint">for {leftS} s</span>
+      </p>
+    </section>
   );
 }
 

@@ -51,6 +51,7 @@ function Locker({ compartment, isChosen, choose, act }: LockerProps) {
         <div class="leaf">
           <span class="plate">{name}</span>
           {controlled && <span class="mark">gateway only</span>}
+          {item && <Parcel />}
           <span class="handle" />
         </div>
       </div>

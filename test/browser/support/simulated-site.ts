@@ -13,6 +13,7 @@ const LOOK_AGAIN_MS = 20;
 
 export interface SimulatedSite {
   readonly url: string;
+  readonly configPath: string;
   readonly console: { readonly url: string; readonly person: string; readonly password: string };
   /** What the daemon's journal tells, as it comes. */
   readonly entries: readonly CustodyEvent[];
@@ -52,6 +53,7 @@ export async function startSimulatedSite(): Promise<SimulatedSite> {
     };
     const site: SimulatedSite = {
       url,
+      configPath,
       console: { url: consoleUrl, person, password },
       entries,
       status,
