@@ -4,11 +4,12 @@
  *
  * A case only collects: queues, approvals and outcomes of analysts stand on it and are not here.
  */
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { hex, utf8 } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { CaseTable } from '../store/schema.ts';
+import { send } from '../store/sending.ts';
 import { caseClocks, nextCaseStep } from './clocks.ts';
 import type { HistoryLine } from './hold-book.ts';
 import type { Owner, Trx } from './rights.ts';
@@ -140,12 +141,12 @@ export function caseIdOf(
   return `c-${hex(crypto.sha256(utf8(`${kind} ${mark}`))).slice(0, 32)}`;
 }
 
-/** Under the rights of cases. The same again joins it; a closed one is opened again. `made` when it was not there. */
+/** Under the rights of cases. The same fact, seen twice, is the same case. */
 export async function openCase(
   trx: Trx,
   crypto: Pick<EvidenceCrypto, 'sha256'>,
   owner: Owner,
-  opening: Opening,
+  opening: Opening & { readonly kind: 'late_fact' | 'settlement' },
 ): Promise<{ readonly caseId: string; readonly made: boolean }> {
   const { kind, refundId, decisionId, ledger, atMs, containmentMs, what, detail } = opening;
   const caseId = caseIdOf(crypto, opening);
@@ -170,29 +171,40 @@ export async function openCase(
     .onConflict((conflict) => conflict.doNothing())
     .returning('case_id')
     .executeTakeFirst();
-  if (made === undefined) {
-    const { state } = await trx
-      .selectFrom('cases.case')
-      .select('state')
-      .where('case_id', '=', caseId)
-      .forUpdate()
-      .executeTakeFirstOrThrow();
-    // The same fact, seen twice, is the same case; another decision about the refund joins it.
-    if (kind !== 'refund') return { caseId, made: false };
-    if (state === 'closed') await reopen(trx, caseId, clocks);
-    await trx.updateTable('cases.case').set({ decision_id: decisionId }).where('case_id', '=', caseId).execute();
-  }
+  if (made === undefined) return { caseId, made: false };
   await caseEvent(trx, owner, { caseId, atMs, what, actor: 'system', detail });
-  return { caseId, made: made !== undefined };
+  return { caseId, made: true };
 }
 
-async function reopen(trx: Trx, caseId: string, clocks: ReturnType<typeof caseClocks>): Promise<void> {
-  const fresh = { ...clocks, contained_at: null, evidence_at: null };
-  await trx
-    .updateTable('cases.case')
-    .set({ ...fresh, steps: '[]', state: 'open', closed_at: null, due_at: nextCaseStep({ ...fresh, steps: [] }) })
-    .where('case_id', '=', caseId)
-    .execute();
+/** What begins anew when a closed case is opened again. */
+const FRESH = ['contain_by', 'contained_at', 'evidence_due_at', 'evidence_by', 'evidence_at', 'steps', 'due_at'];
+
+/** Under the rights of cases: the one case of a refund is opened, or joined, or opened again, and is told why. */
+export async function joinRefundCase(
+  trx: Trx,
+  crypto: Pick<EvidenceCrypto, 'sha256'>,
+  { tenant, region }: Owner,
+  opening: Opening,
+): Promise<void> {
+  const { refundId, decisionId, atMs, containmentMs, what, detail } = opening;
+  const clocks = caseClocks(atMs, containmentMs);
+  const dueAt = nextCaseStep({ ...clocks, contained_at: null, evidence_at: null, steps: [] });
+  const at = sql`${new Date(atMs)}::timestamptz`;
+  const fresh = FRESH.map((name) => {
+    const column = sql.raw(name);
+    return sql`${column} = case when c.state = 'closed' then excluded.${column} else c.${column} end`;
+  });
+  const query = sql`with joined as (
+      insert into cases.case as c (case_id, kind, refund_id, decision_id, opened_at, contain_by, evidence_due_at,
+        evidence_by, steps, due_at, state, tenant, region)
+      values (${caseIdOf(crypto, opening)}, 'refund', ${refundId}, ${decisionId}, ${at}, ${clocks.contain_by},
+        ${clocks.evidence_due_at}, ${clocks.evidence_by}, '[]', ${dueAt}, 'open', ${tenant}, ${region})
+      on conflict (case_id) do update set decision_id = excluded.decision_id, ${sql.join(fresh)}, state = 'open',
+        closed_at = null
+      returning case_id)
+    insert into cases.case_event (case_id, at, what, actor, detail, tenant, region)
+      select case_id, ${at}, ${what}::text, 'system', ${detail}::text, ${tenant}::text, ${region}::text from joined`;
+  await send(trx, query, { name: 'join_refund_case', when: 'later' });
 }
 
 /** Under the rights of cases: late facts about a refund that was answered since then ask nothing more. */

@@ -10,7 +10,7 @@ import type { Decision } from '../decision/decision.ts';
 import type { Parameters } from '../decision/ruleset.ts';
 import type { HoldTable } from '../store/schema.ts';
 import { ActionMaker, type ActionMessage, type Cause } from './actions.ts';
-import { closeCases, openCase } from './case-book.ts';
+import { caseIdOf, closeCases, joinRefundCase, type Opening } from './case-book.ts';
 import { holdClocks, nextHoldStep } from './clocks.ts';
 import type { LegalPolicy } from './legal-policy.ts';
 import { enqueue } from './outbox.ts';
@@ -24,6 +24,14 @@ export interface FollowUpParts extends Owner {
 }
 
 export type Hold = Selectable<HoldTable>;
+export type HoldRow = Omit<Hold, 'ended_at' | 'tenant' | 'region'>;
+
+export interface FirstEffects {
+  /** In the order in which they leave. */
+  readonly actions: readonly ActionMessage[];
+  readonly hold?: HoldRow;
+  readonly opening?: Opening;
+}
 
 /** Warnings that belong to the refund, whichever decision holds it. */
 const KEPT_STEPS: ReadonlySet<string> = new Set(['half', 'late', 'deadline']);
@@ -93,22 +101,30 @@ export class FollowUp {
     cause: Cause,
     occasion: { readonly what: string; readonly codes: readonly string[]; readonly subject?: string },
   ): Promise<void> {
-    const { crypto, parameters } = this.#parts;
     const { what, codes } = occasion;
-    const { caseId } = await asCases(trx, () =>
-      openCase(trx, crypto, this.#parts, {
-        kind: 'refund',
-        refundId: refund.refund_id,
-        decisionId: cause.decisionId,
-        mark: refund.refund_id,
-        atMs: cause.atMs,
-        containmentMs: parameters.containment_ms,
-        what,
-        detail: `${cause.decisionId}: ${codes.join(', ')}`,
-      }),
-    );
-    const subject = occasion.subject ?? caseId;
+    const opening = this.#openingOf(refund, cause, what, codes);
+    await this.openCase(trx, opening);
+    const subject = occasion.subject ?? caseIdOf(this.#parts.crypto, opening);
     await this.send(trx, this.actions.ticket(refund, cause, { subject, what, codes }), cause.atMs);
+  }
+
+  async openCase(trx: Trx, opening: Opening): Promise<void> {
+    await asCases(trx, () => joinRefundCase(trx, this.#parts.crypto, this.#parts, opening));
+  }
+
+  /** What the first decision about a refund has done, with nothing written before it. */
+  first(refund: Refund, decision: Decision): FirstEffects {
+    const cause = { decisionId: decision.decision_id, atMs: decision.as_of_ms };
+    const codes = codesOf(decision);
+    const what = decision.pay_now ? 'investigate' : decision.outcome.toLowerCase();
+    const orders = decision.pay_now
+      ? [this.actions.pay(refund, cause, { because: decision.outcome })]
+      : this.#holdOrders(refund, decision, cause);
+    const hold = decision.pay_now ? {} : { hold: this.#holdRow(refund, decision, cause, []) };
+    if (!isToldOf(decision)) return { actions: orders, ...hold };
+    const opening = this.#openingOf(refund, cause, what, codes);
+    const subject = caseIdOf(this.#parts.crypto, opening);
+    return { actions: [...orders, this.actions.ticket(refund, cause, { subject, what, codes })], ...hold, opening };
   }
 
   /** What is asked about the refund is answered, by a payment, a person, or whoever asked. */
@@ -126,7 +142,7 @@ export class FollowUp {
 
   async #pay(trx: Trx, refund: Refund, decision: Decision, cause: Cause): Promise<void> {
     await this.send(trx, this.actions.pay(refund, cause, { because: decision.outcome }), cause.atMs);
-    if (decision.outcome === 'PAY_AND_INVESTIGATE') {
+    if (isToldOf(decision)) {
       await this.tell(trx, refund, cause, { what: 'investigate', codes: codesOf(decision) });
       return;
     }
@@ -136,38 +152,18 @@ export class FollowUp {
   }
 
   async #hold(trx: Trx, refund: Refund, decision: Decision, cause: Cause, before: Hold | undefined): Promise<void> {
-    const { region, tenant, legal } = this.#parts;
-    const clocks = holdClocks(decision, refund.kind, refund.requestedMs, region, legal);
+    const { region, tenant } = this.#parts;
     const steps = (before?.steps ?? []).filter((step) => KEPT_STEPS.has(step));
-    const codes = codesOf(decision);
-    const hold_id = holdIdOf(decision.decision_id);
+    const { codes, ...row } = this.#holdRow(refund, decision, cause, steps);
+    const [codesText, release_when] = [JSON.stringify(codes), JSON.stringify(row.release_when)];
+    const texts = { codes: codesText, release_when, steps: JSON.stringify(steps) };
     await trx
       .insertInto('payments.hold')
-      .values({
-        hold_id,
-        decision_id: decision.decision_id,
-        refund_id: refund.refund_id,
-        outcome: decision.outcome,
-        codes: JSON.stringify(codes),
-        release_when: JSON.stringify(releaseWhen(decision)),
-        approvals: decision.approvals,
-        blocked: decision.blocked,
-        ...clocks,
-        placed_at: new Date(cause.atMs),
-        steps: JSON.stringify(steps),
-        due_at: nextHoldStep({ ...clocks, steps }),
-        state: 'open',
-        ended_at: null,
-        tenant,
-        region,
-      })
+      .values({ ...row, ...texts, ended_at: null, tenant, region })
       .execute();
-    await this.holdEvent(trx, hold_id, { atMs: cause.atMs, what: 'placed', actor: 'system', detail: codes.join(', ') });
-    const untilMs = clocks.deadline_at.getTime();
-    await this.send(trx, this.actions.holdSettlement(refund, cause, decision, untilMs), cause.atMs);
-    if (decision.outcome === 'HOLD' && decision.investigate) {
-      await this.send(trx, this.actions.freezePayout(refund, cause, decision, untilMs), cause.atMs);
-    }
+    const placed = { atMs: cause.atMs, what: 'placed', actor: 'system', detail: codes.join(', ') };
+    await this.holdEvent(trx, row.hold_id, placed);
+    for (const order of this.#holdOrders(refund, decision, cause)) await this.send(trx, order, cause.atMs);
     await asCases(trx, () =>
       closeCases(trx, this.#parts, refund.refund_id, ['late_fact'], {
         atMs: cause.atMs,
@@ -176,10 +172,58 @@ export class FollowUp {
         detail: decision.decision_id,
       }),
     );
-    // Facts that are missing for a moment are asked for again by the clock, and by people once that does not help.
-    if (codes.every((code) => code === 'DEPENDENCY_DOWN')) return;
+    if (!isToldOf(decision)) return;
     await this.tell(trx, refund, cause, { what: decision.outcome.toLowerCase(), codes });
   }
+
+  #holdOrders(refund: Refund, decision: Decision, cause: Cause): readonly ActionMessage[] {
+    const { region, legal } = this.#parts;
+    const untilMs = holdClocks(decision, refund.kind, refund.requestedMs, region, legal).deadline_at.getTime();
+    const freezes = decision.outcome === 'HOLD' && decision.investigate;
+    return [
+      this.actions.holdSettlement(refund, cause, decision, untilMs),
+      ...(freezes ? [this.actions.freezePayout(refund, cause, decision, untilMs)] : []),
+    ];
+  }
+
+  #holdRow(refund: Refund, decision: Decision, cause: Cause, steps: readonly string[]): HoldRow {
+    const { region, legal } = this.#parts;
+    const clocks = holdClocks(decision, refund.kind, refund.requestedMs, region, legal);
+    return {
+      hold_id: holdIdOf(decision.decision_id),
+      decision_id: decision.decision_id,
+      refund_id: refund.refund_id,
+      outcome: decision.outcome,
+      codes: codesOf(decision),
+      release_when: releaseWhen(decision),
+      approvals: decision.approvals,
+      blocked: decision.blocked,
+      ...clocks,
+      placed_at: new Date(cause.atMs),
+      steps,
+      due_at: nextHoldStep({ ...clocks, steps }),
+      state: 'open',
+    };
+  }
+
+  #openingOf(refund: Refund, cause: Cause, what: string, codes: readonly string[]): Opening {
+    return {
+      kind: 'refund',
+      refundId: refund.refund_id,
+      decisionId: cause.decisionId,
+      mark: refund.refund_id,
+      atMs: cause.atMs,
+      containmentMs: this.#parts.parameters.containment_ms,
+      what,
+      detail: `${cause.decisionId}: ${codes.join(', ')}`,
+    };
+  }
+}
+
+/** Facts that are missing for a moment are asked for again by the clock, and by people once that does not help. */
+function isToldOf(decision: Decision): boolean {
+  if (decision.pay_now) return decision.outcome === 'PAY_AND_INVESTIGATE';
+  return !codesOf(decision).every((code) => code === 'DEPENDENCY_DOWN');
 }
 
 export function holdIdOf(decisionId: string): string {

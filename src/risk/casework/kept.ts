@@ -6,6 +6,7 @@ import type { Decision } from '../decision/decision.ts';
 import type { Facts, RefundKind } from '../decision/facts.ts';
 import { parseFacts } from '../decision/facts-schema.ts';
 import type { Ruleset, RulesetSettings } from '../decision/ruleset.ts';
+import { send } from '../store/sending.ts';
 import type { KeptDecision } from './explain.ts';
 import type { Refund } from './refund-facts.ts';
 import type { RefundRequest } from './refund-request.ts';
@@ -23,8 +24,9 @@ export async function lockRefund(
   trx: Trx,
   { operator, payment_ref }: { readonly operator: string; readonly payment_ref: string },
 ): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`operator ${operator}`}, 0)),
-    pg_advisory_xact_lock(hashtextextended(${`payment ${payment_ref}`}, 0))`.execute(trx);
+  const lock = sql`select pg_advisory_xact_lock(hashtextextended(${`operator ${operator}`}, 0)),
+    pg_advisory_xact_lock(hashtextextended(${`payment ${payment_ref}`}, 0))`;
+  await send(trx, lock, { name: 'lock_refund', when: 'later' });
 }
 
 export async function keptRefund(trx: Trx, refundId: string): Promise<KeptRefund | undefined> {
@@ -46,40 +48,13 @@ export async function keptRefund(trx: Trx, refundId: string): Promise<KeptRefund
   };
 }
 
-/** Resolves with the refund as it is kept, or with undefined when it is known with other particulars. */
-export async function keepRefund(
-  trx: Trx,
-  owner: Owner,
-  request: RefundRequest,
-  requestedMs: number,
-): Promise<KeptRefund | undefined> {
-  const known = await keptRefund(trx, request.refund_id);
-  const asked = particulars(request);
-  if (known !== undefined) return canonicalJson(particulars(known)) === canonicalJson(asked) ? known : undefined;
-  const { tenant, region } = owner;
-  const { refund_id, payment_ref, operator, kind, amount_minor, currency, destination, recall } = request;
-  await trx
-    .insertInto('payments.refund')
-    .values({
-      refund_id,
-      payment_ref,
-      operator,
-      kind,
-      amount_minor,
-      currency,
-      destination,
-      parcel_refs: JSON.stringify(request.parcel_refs),
-      recall: recall ?? null,
-      requested_at: new Date(requestedMs),
-      stated_at: Date.parse(request.requested_at) === requestedMs ? null : new Date(request.requested_at),
-      state: 'open',
-      tenant,
-      region,
-    })
-    .execute();
-  const parcels = [...new Set(request.parcel_refs)].map((parcel) => ({ parcel, refund_id, tenant, region }));
-  if (parcels.length > 0) await trx.insertInto('payments.refund_parcel').values(parcels).execute();
-  return { ...asked, parcel_refs: request.parcel_refs, requestedMs, state: 'open' };
+export function isSameRefund(known: Refund, request: RefundRequest): boolean {
+  return canonicalJson(particulars(known)) === canonicalJson(particulars(request));
+}
+
+/** As it is kept once it was asked for. */
+export function refundOf(request: RefundRequest, requestedMs: number): Refund {
+  return { ...particulars(request), parcel_refs: request.parcel_refs, requestedMs };
 }
 
 /** What makes it the same refund: all that was asked but the time. */

@@ -207,7 +207,7 @@ export class LateFacts {
   /** As of the decision: what time alone changes is no late fact. */
   async #parcelsNow(facts: Facts): Promise<readonly ParcelFacts[]> {
     const refs = facts.parcels.map(({ ref }) => ref);
-    const ledgers = await Promise.all(refs.map((ref) => this.#parts.ledger.ledger(ref, facts.as_of_ms)));
+    const ledgers = await this.#parts.ledger.ledgers(refs, facts.as_of_ms);
     return ledgers.map((ledger) => ledger.facts);
   }
 

@@ -16,10 +16,12 @@ import { makeRuleset, type Ruleset } from '../decision/ruleset.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { type Explanation, explainDecision, type KeptDecision } from './explain.ts';
+import { keepFirst } from './first-decision.ts';
 import { FollowUp, orderedOf } from './follow-up.ts';
-import { keepDecision, keepRefund, keptDecision, lockRefund } from './kept.ts';
+import { isSameRefund, keepDecision, keptDecision, keptRefund, lockRefund, refundOf } from './kept.ts';
 import type { LegalPolicy } from './legal-policy.ts';
-import { readFacts, readParcels } from './refund-facts.ts';
+import { lookAtPayments } from './payment-side.ts';
+import { factsOf, type ParcelsRead, readFacts, readParcels } from './refund-facts.ts';
 import { countedFrom, type RefundRequest } from './refund-request.ts';
 import type { Owner, Trx } from './rights.ts';
 import { type Settlement, type SettlementRefusal, Settlements } from './settlements.ts';
@@ -27,7 +29,7 @@ import { type Standing, type Verdict, type VerdictRefusal, Verdicts } from './ve
 
 export interface RefundDeskParts extends Owner {
   readonly database: RiskDatabase;
-  readonly ledger: Pick<LedgerStore, 'ledger'>;
+  readonly ledger: Pick<LedgerStore, 'ledgers'>;
   readonly crypto: EvidenceCrypto;
   readonly ruleset: Ruleset;
   readonly clock: Clock;
@@ -72,36 +74,49 @@ export class RefundDesk {
   }
 
   async #decide(key: string, request: RefundRequest): Promise<Result<Decision, DeskRefusal>> {
-    const { database, crypto } = this.#parts;
+    const { database, crypto, ruleset } = this.#parts;
     const bodyHash = sha256Json(crypto, request);
     const asOfMs = this.#parts.clock.wallMs();
     const read = await readParcels(this.#parts, request, asOfMs);
+    const counted = countedFrom(request, asOfMs);
+    const refund = refundOf(request, counted.ok ? counted.value : asOfMs);
     return database.as('payments', async (trx) => {
       await lockRefund(trx, request);
-      const known = await answered(trx, key);
-      if (known !== undefined) {
-        if (known.bodyHash !== bodyHash)
+      const side = await lookAtPayments(trx, ruleset.parameters, refund, key);
+      if (side.answered !== undefined) {
+        if (side.answered.body_hash !== bodyHash)
           return refuse('key_reused', 'this idempotency key came with another body before');
-        return accept(known.decision);
+        return accept(await decisionOf(trx, side.answered.decision_id));
       }
-      const counted = countedFrom(request, asOfMs);
       if (!counted.ok) return counted;
-      const refund = await keepRefund(trx, this.#parts, request, counted.value);
-      if (refund === undefined) {
-        return refuse('refund_known', 'this refund was requested before with other particulars');
-      }
-      if (refund.state !== 'open' || (await orderedOf(trx, refund.refund_id)).has('pay')) {
-        const state = refund.state === 'open' ? 'its payment was ordered' : `it is ${refund.state}`;
-        return refuse('refund_closed', `this refund was answered before: ${state}`);
-      }
-      const { ruleset } = this.#parts;
-      const facts = await readFacts(trx, ruleset.parameters, refund, asOfMs, read);
+      if (side.known) return this.#again(trx, { key, bodyHash, request, asOfMs, read });
+      const facts = factsOf(refund, asOfMs, read, side);
       const decision = decide(crypto, facts, ruleset);
-      const fresh = await keepDecision(trx, this.#parts, ruleset, facts, decision);
-      await this.#keepAnswer(trx, key, bodyHash, decision.decision_id);
-      if (fresh) await this.#followUp.follow(trx, refund, decision);
+      const effects = this.#followUp.first(refund, decision);
+      await keepFirst(trx, this.#parts, { key, bodyHash, request, refund, ruleset, facts, decision, effects });
+      if (effects.opening !== undefined) await this.#followUp.openCase(trx, effects.opening);
       return accept(decision);
     });
+  }
+
+  /** Of a refund that is kept: the later decision takes the place of the one before. */
+  async #again(trx: Trx, asked: Asked): Promise<Result<Decision, DeskRefusal>> {
+    const { key, bodyHash, request, asOfMs, read } = asked;
+    const { ruleset, crypto } = this.#parts;
+    const refund = await keptRefund(trx, request.refund_id);
+    if (refund === undefined || !isSameRefund(refund, request)) {
+      return refuse('refund_known', 'this refund was requested before with other particulars');
+    }
+    if (refund.state !== 'open' || (await orderedOf(trx, refund.refund_id)).has('pay')) {
+      const state = refund.state === 'open' ? 'its payment was ordered' : `it is ${refund.state}`;
+      return refuse('refund_closed', `this refund was answered before: ${state}`);
+    }
+    const facts = await readFacts(trx, ruleset.parameters, refund, asOfMs, read);
+    const decision = decide(crypto, facts, ruleset);
+    const fresh = await keepDecision(trx, this.#parts, ruleset, facts, decision);
+    await this.#keepAnswer(trx, key, bodyHash, decision.decision_id);
+    if (fresh) await this.#followUp.follow(trx, refund, decision);
+    return accept(decision);
   }
 
   /** Undefined when there is none of that name. */
@@ -155,17 +170,16 @@ export function followUpOf({ crypto, tenant, region, ruleset, legal = {} }: Refu
   return new FollowUp({ crypto, tenant, region, parameters: ruleset.parameters, legal });
 }
 
-async function answered(
-  trx: Trx,
-  key: string,
-): Promise<{ readonly bodyHash: string; readonly decision: Decision } | undefined> {
-  const row = await trx
-    .selectFrom('payments.request')
-    .selectAll()
-    .where('idempotency_key', '=', key)
-    .executeTakeFirst();
-  if (row === undefined) return undefined;
-  const kept = await keptDecision(trx, row.decision_id);
-  if (kept === undefined) throw new Error(`the decision ${row.decision_id} of a known key is gone`);
-  return { bodyHash: row.body_hash, decision: kept.decision };
+interface Asked {
+  readonly key: string;
+  readonly bodyHash: string;
+  readonly request: RefundRequest;
+  readonly asOfMs: number;
+  readonly read: ParcelsRead;
+}
+
+async function decisionOf(trx: Trx, decisionId: string): Promise<Decision> {
+  const kept = await keptDecision(trx, decisionId);
+  if (kept === undefined) throw new Error(`the decision ${decisionId} of a known key is gone`);
+  return kept.decision;
 }

@@ -9,9 +9,11 @@ import { parseOrigin } from '../../evidence/log/origin.ts';
 import type { Assumption } from '../decision/facts.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
+import { send } from '../store/sending.ts';
 import { type EntryLevel, type LogProof, provedLevel } from './entry-level.ts';
 import { foldLedger, type ParcelLedger } from './fold.ts';
-import type { Claim, ClaimBody, LedgerEntry, Surroundings } from './inputs.ts';
+import type { Claim, LedgerEntry, Surroundings } from './inputs.ts';
+import { type EntryRow, inputsOf } from './ledger-inputs.ts';
 import { entriesAbout, isAround, parcelsOf } from './select.ts';
 
 export interface LedgerStoreParts {
@@ -27,7 +29,6 @@ export interface LedgerStoreParts {
 type Trx = Transaction<Database>;
 
 const PAGE_ROWS = 1_000;
-const ENTRIES_MAX = 20_000;
 
 export class LedgerStore {
   readonly #parts: LedgerStoreParts;
@@ -38,8 +39,15 @@ export class LedgerStore {
 
   /** Reads on in every log, to what is stored now. Resolves with how many entries were read. */
   async catchUp(signal?: AbortSignal): Promise<number> {
+    // Most have nothing new: all are compared in one statement, and those that have are read.
     const logs = await this.#parts.database.as('custody', (trx) =>
-      trx.selectFrom('custody.log').select(['origin', 'gateway']).orderBy('origin').execute(),
+      trx
+        .selectFrom('custody.log as l')
+        .leftJoin('custody.read_to as r', 'r.origin', 'l.origin')
+        .select(['l.origin', 'l.gateway'])
+        .where(({ eb, fn, val, ref }) => eb(fn.coalesce('r.position', val(0)), '<', ref('l.positions')))
+        .orderBy('l.origin')
+        .execute(),
     );
     let read = 0;
     for (const { origin, gateway } of logs) {
@@ -74,24 +82,22 @@ export class LedgerStore {
     );
   }
 
-  ledger(parcel: string, asOfMs: number, around: Surroundings = {}): Promise<ParcelLedger> {
-    return this.#parts.database.as('custody', async (trx) => {
-      const entries = await this.#entriesOf(trx, parcel);
-      const claims = await trx.selectFrom('custody.claim').selectAll().where('parcel', '=', parcel).execute();
-      const said = claims.map(
-        ({ ref, at, body, level }): Claim => ({
-          kind: 'claim',
-          ref,
-          at_ms: at.getTime(),
-          body: body as ClaimBody,
-          level,
-        }),
-      );
-      const about = entriesAbout(parcel, entries);
-      const { facts, timeline } = foldLedger(parcel, [...about, ...said], asOfMs, around);
-      const assumptions = this.#assumptions(about);
-      return { facts: { ...facts, ...(assumptions.length > 0 && { assumptions }) }, timeline };
-    });
+  async ledger(parcel: string, asOfMs: number, around: Surroundings = {}): Promise<ParcelLedger> {
+    return this.#fold(parcel, await this.#read([parcel]), asOfMs, around);
+  }
+
+  /** Of several parcels, in their order. */
+  async ledgers(parcels: readonly string[], asOfMs: number): Promise<readonly ParcelLedger[]> {
+    if (parcels.length === 0) return [];
+    const inputs = await this.#read(parcels);
+    return parcels.map((parcel) => this.#fold(parcel, inputs, asOfMs, {}));
+  }
+
+  #fold(parcel: string, { entries, claims }: Inputs, asOfMs: number, around: Surroundings): ParcelLedger {
+    const about = entriesAbout(parcel, entries);
+    const { facts, timeline } = foldLedger(parcel, [...about, ...(claims.get(parcel) ?? [])], asOfMs, around);
+    const assumptions = this.#assumptions(about);
+    return { facts: { ...facts, ...(assumptions.length > 0 && { assumptions }) }, timeline };
   }
 
   #levelOf(gateway: string, n: number, proof: LogProof): EntryLevel {
@@ -119,18 +125,19 @@ export class LedgerStore {
       .executeTakeFirstOrThrow();
     const rows = await trx
       .selectFrom('custody.entry')
-      .select(['n', 'position', 'leaf', 'status'])
+      // As text, which has its microseconds: a mention must name the very moment.
+      .select(['n', 'position', 'leaf', 'status', sql<string>`stored_at::text`.as('stored_at')])
       .where('origin', '=', origin)
       .where('position', '>=', position)
       .orderBy('position')
       .limit(PAGE_ROWS)
       .execute();
-    const mentions = rows.flatMap(({ n, leaf, status }) => {
+    const mentions = rows.flatMap(({ n, leaf, status, stored_at }) => {
       const event = status === 'used' && leaf !== null ? eventOf(leaf) : undefined;
       if (event === undefined) return [];
       const keys = parcelsOf(event).map((ref) => `parcel ${ref}`);
       if (isAround(event)) keys.push(`around ${gateway}`);
-      return keys.map((key) => ({ key, origin, n, gateway, tenant, region }));
+      return keys.map((key) => ({ key, origin, n, gateway, stored_at, tenant, region }));
     });
     if (mentions.length > 0) {
       await trx
@@ -149,51 +156,42 @@ export class LedgerStore {
     return rows.length;
   }
 
-  async #entriesOf(trx: Trx, parcel: string): Promise<readonly LedgerEntry[]> {
-    // As an array, so that each key is looked up in the index: as a condition between columns it would be read whole.
-    const keys = sql<string>`any(array(
-      select ${`parcel ${parcel}`} union
-      select 'around ' || gateway from custody.mention where key = ${`parcel ${parcel}`}))`;
-    const about = trx
-      .selectFrom('custody.mention')
-      .select(['origin', 'n', 'gateway'])
-      .distinct()
-      .where('key', '=', keys);
-    const rows = await trx
-      .with('m', () => about)
-      .selectFrom('m')
-      .innerJoin('custody.entry as e', (join) => join.onRef('e.origin', '=', 'm.origin').onRef('e.n', '=', 'm.n'))
-      .leftJoin('custody.assurance as a', 'a.origin', 'm.origin')
-      .select(['e.origin', 'e.n', 'e.leaf', 'm.gateway', 'a.sealed', 'a.anchored_size', 'a.emulated'])
-      .select(['a.revoked_size', 'a.refuted'])
-      .select((eb) =>
-        eb
-          .exists(eb.selectFrom('custody.fork as f').select('f.digest').whereRef('f.origin', '=', 'm.origin'))
-          .as('forked'),
-      )
-      .limit(ENTRIES_MAX)
-      .execute();
-    return rows.flatMap(({ origin, n, leaf, gateway, forked, ...proof }) => {
-      const event = leaf === null ? undefined : eventOf(leaf);
-      const named = parseOrigin(origin);
-      if (event === undefined || !named.ok) return [];
-      const level = isRevoked(n, proof) ? 'A0' : this.#levelOf(gateway, n, proof);
-      const clock = this.#parts.assumptionOf?.(gateway)?.clock;
-      const ref = `${origin}#${n}`;
-      const entry = { kind: 'entry', ref, gateway, log: named.value.number, n, event, level } as const;
-      const refused = proof.refuted !== null;
-      return [{ ...entry, ...(clock && { clock }), ...(refused && { refused }), ...(forked && { forked: true }) }];
-    });
+  async #read(parcels: readonly string[]): Promise<Inputs> {
+    const rows = await this.#parts.database.as('custody', (trx) =>
+      send(trx, inputsOf(parcels), { name: 'ledger_inputs', when: 'last' }),
+    );
+    const entries = rows.flatMap((row) => (row.kind === 'entry' ? (this.#entryOf(row) ?? []) : []));
+    const claims = new Map<string, Claim[]>();
+    for (const row of rows) {
+      if (row.kind !== 'claim') continue;
+      const { parcel, ref, at, body, level } = row;
+      const own = claims.get(parcel) ?? [];
+      own.push({ kind: 'claim', ref, at_ms: at.getTime(), body, level });
+      claims.set(parcel, own);
+    }
+    return { entries, claims };
+  }
+
+  #entryOf({ origin, n, leaf, gateway, forked, ...proof }: EntryRow): LedgerEntry | undefined {
+    const event = leaf === null ? undefined : eventOf(leaf);
+    const named = parseOrigin(origin);
+    if (event === undefined || !named.ok) return undefined;
+    const level = isRevoked(n, proof) ? 'A0' : this.#levelOf(gateway, n, proof);
+    const clock = this.#parts.assumptionOf?.(gateway)?.clock;
+    const ref = `${origin}#${n}`;
+    const entry = { kind: 'entry', ref, gateway, log: named.value.number, n, event, level } as const;
+    const refused = proof.refuted !== null;
+    return { ...entry, ...(clock && { clock }), ...(refused && { refused }), ...(forked && { forked: true }) };
   }
 }
 
-interface Proof extends LogProof {
-  readonly revoked_size: number | null;
-  readonly refuted: string | null;
+interface Inputs {
+  readonly entries: readonly LedgerEntry[];
+  readonly claims: ReadonlyMap<string, readonly Claim[]>;
 }
 
 /** Above its revocation a key proves nothing, whatever settings say of the gateway. */
-function isRevoked(n: number, { revoked_size }: Proof): boolean {
+function isRevoked(n: number, { revoked_size }: Pick<EntryRow, 'revoked_size'>): boolean {
   return revoked_size !== null && n >= revoked_size;
 }
 

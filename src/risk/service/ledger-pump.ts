@@ -11,7 +11,7 @@ import type { ParcelLedger } from '../ledger/fold.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 
 export interface LedgerPumpParts {
-  readonly ledger: Pick<LedgerStore, 'catchUp' | 'ledger'>;
+  readonly ledger: Pick<LedgerStore, 'catchUp' | 'ledger' | 'ledgers'>;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly everyMs: number;
@@ -60,6 +60,12 @@ export class LedgerPump {
   async ledger(...question: Parameters<LedgerStore['ledger']>): Promise<ParcelLedger> {
     await this.upToDate();
     return this.#parts.ledger.ledger(...question);
+  }
+
+  /** Of several parcels, likewise. */
+  async ledgers(...question: Parameters<LedgerStore['ledgers']>): Promise<readonly ParcelLedger[]> {
+    await this.upToDate();
+    return this.#parts.ledger.ledgers(...question);
   }
 
   status(): { readonly read: number; readonly failure?: string } {

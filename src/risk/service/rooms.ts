@@ -31,7 +31,7 @@ export interface Rooms {
 /** `ledger`: what the desk reads parcels from, made of the rooms' own unless it is given. */
 export function openRooms(
   parts: RoomParts,
-  ledgerOf = (ledger: LedgerStore): Pick<LedgerStore, 'ledger'> => ledger,
+  ledgerOf = (ledger: LedgerStore): Pick<LedgerStore, 'ledgers'> => ledger,
 ): Rooms {
   const { settings, ...rest } = parts;
   const { tenant, region } = settings;

@@ -11,6 +11,7 @@ import { sourcesMigration } from './migrations/m0004-sources.ts';
 import { leasesMigration } from './migrations/m0005-leases.ts';
 import { ratesMigration } from './migrations/m0006-rates.ts';
 import { revokedMigration } from './migrations/m0007-revoked.ts';
+import { mentionDayMigration } from './migrations/m0008-mention-day.ts';
 import { emulatedMigration } from './migrations/m0009-emulated.ts';
 import type { Database } from './schema.ts';
 
@@ -23,6 +24,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0005_leases': leasesMigration,
   '0006_rates': ratesMigration,
   '0007_revoked': revokedMigration,
+  '0008_mention_day': mentionDayMigration,
   '0009_emulated': emulatedMigration,
 };
 

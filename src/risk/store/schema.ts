@@ -76,6 +76,7 @@ export interface MentionTable extends Owned {
   readonly origin: string;
   readonly n: number;
   readonly gateway: string;
+  readonly stored_at: ColumnType<Date | null, string, never>; // of the entry, to the microsecond: names its partition
 }
 
 /** How far the use stream of a log was read. */
@@ -142,7 +143,6 @@ export interface RequestTable extends Owned {
 }
 
 // What follows from a decision (m0003): holds, the outbox, settlements; cases and verdicts of people.
-
 export interface RefundParcelTable extends Owned {
   readonly parcel: string;
   readonly refund_id: string;

@@ -259,7 +259,7 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
 
     test('a ledger that cannot be read holds, and pays nothing', async () => {
       await pay('blind');
-      const broken = { ledger: () => Promise.reject(new Error('the disk is away')) };
+      const broken = { ledgers: () => Promise.reject(new Error('the disk is away')) };
       const decision = await decided(deskOf({ ledger: broken }), 'k-blind', request('blind', { kind: 'recall' }));
       expect(decision).toMatchObject({ outcome: 'HOLD', pay_now: false });
       expect(decision.reasons[0]?.text).toContain('ledger');

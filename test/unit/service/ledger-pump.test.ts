@@ -18,6 +18,10 @@ class SlowLedger {
     this.asked += 1;
     return { facts: { ref: 'p' }, timeline: [] } as unknown as ParcelLedger;
   }
+
+  async ledgers(): Promise<readonly ParcelLedger[]> {
+    return [await this.ledger()];
+  }
 }
 
 function pumpOf() {
@@ -54,10 +58,15 @@ test('a parcel is folded only after what is stored was read, and not when that f
   ledger.rounds[0]?.done(1);
   await asked;
   expect(ledger.asked).toBe(1);
-  const failing = pump.ledger('p', 2);
-  ledger.rounds[1]?.fail(new LatchkeyError('STORE_IO', 'the disk is gone'));
-  await expect(failing).rejects.toThrow('the disk is gone');
+  const several = pump.ledgers(['p', 'q'], 2);
   expect(ledger.asked).toBe(1);
+  ledger.rounds[1]?.done(0);
+  await several;
+  expect(ledger.asked).toBe(2);
+  const failing = pump.ledger('p', 3);
+  ledger.rounds[2]?.fail(new LatchkeyError('STORE_IO', 'the disk is gone'));
+  await expect(failing).rejects.toThrow('the disk is gone');
+  expect(ledger.asked).toBe(2);
   expect(pump.status()).toEqual({ read: 1, failure: 'the disk is gone' });
   expect(logger.text).toContain('the ledger cannot read on');
   const again = pump.upToDate();
