@@ -70,7 +70,7 @@ test('a parcel is folded only after what is stored was read, and not when that f
   expect(pump.status()).toEqual({ read: 1, failure: 'the disk is gone' });
   expect(logger.text).toContain('the ledger cannot read on');
   const again = pump.upToDate();
-  ledger.rounds[2]?.done(2);
+  ledger.rounds[3]?.done(2);
   await again;
   expect(pump.status()).toEqual({ read: 3 });
 });
