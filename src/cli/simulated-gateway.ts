@@ -58,7 +58,7 @@ export function writtenPorts(configPath: string): WrittenPorts {
 }
 
 export interface FittingParts {
-  readonly site: Site;
+  readonly site: Pick<Site, 'address'>;
   readonly settings: SiteSettings;
   readonly brokerUrl: string;
 }

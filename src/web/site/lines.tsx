@@ -94,7 +94,7 @@ function Frame({ name, act }: { readonly name: string; readonly act: Act }) {
       }}
     >
       <label>
-        Bytes that no device said, in hex
+        A frame of nobody, in hex
         <input
           type="text"
           value={frame}
