@@ -108,6 +108,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       references: { type: 'string', value: 'KIND', help: 'pseudonym (a key is made unless there is one) or clear' },
       'keys-dir': { type: 'string', value: 'DIR', help: 'references.keys_dir (reference-keys beside the file)' },
       tpm: { type: 'string', value: 'DEVICE', help: 'keys.tpm.device, for example /dev/tpmrm0' },
+      console: { type: 'string', value: 'NAME', help: 'console.web, and NAME as its administrator' },
       probe: {
         type: 'string',
         multiple: true,

@@ -52,7 +52,7 @@ export async function initialise(
   const answers = await answersOf(args, ask, (await isUsable(TPM_DEVICE)) ? TPM_DEVICE : '');
   const keysDir = args.text('keys-dir') ?? join(dirname(configPath), 'reference-keys');
   const ports = await searchPorts(await portsToProbe(args, ask), args.text('family'), io);
-  const text = settingsText(answers, keysDir, ports);
+  const text = settingsText(answers, keysDir, ports, dirname(configPath));
   const parsed = parseSettings(text, gatewaySettingsSchema);
   if (!parsed.ok)
     throw new LatchkeyError('CONFIG_INVALID', `nothing is written, since the settings have ${parsed.detail}`);

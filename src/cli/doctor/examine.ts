@@ -4,6 +4,7 @@ import type { GatewayStatus } from '../../edge/gateway/status.ts';
 import { type Check, guarded, unknown } from './check.ts';
 import { checkBroker } from './check-broker.ts';
 import { checkClock } from './check-clock.ts';
+import { checkConsole } from './check-console.ts';
 import { checkDisk } from './check-disk.ts';
 import { askStatus, checkGateway, checkReceipts } from './check-gateway.ts';
 import { checkKeyFiles } from './check-key-files.ts';
@@ -37,6 +38,7 @@ export async function examine({ configPath, signal, senses }: ExamineParts): Pro
     guarded('disk', () => diskOf(known)),
     guarded('keys', () => checkKeyFiles(known)),
     guarded('broker', () => brokerOf(known, status, signal)),
+    guarded('console', () => checkConsole(parts.console?.web, status, signal)),
   ]);
   return {
     checks: [

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { z } from 'zod';
 import { LatchkeyError } from '../../base/errors.ts';
 import { gatewaySettingsSchema } from '../../edge/gateway/settings.ts';
+import { NAME_PATTERN } from '../../evidence/event/event-fields.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import type { CommandArgs } from '../command.ts';
 
@@ -23,6 +24,8 @@ export interface Answers {
   readonly references: string;
   /** Device path of a TPM 2.0; empty for keys in files. */
   readonly tpm: string;
+  /** Who may use the console in a browser; empty for no console. */
+  readonly console: string;
 }
 
 interface Question {
@@ -36,6 +39,9 @@ interface Question {
 const TRIES_MAX = 5;
 const { gateway, receivers } = gatewaySettingsSchema.shape;
 const path = z.string().regex(/^\/[^\0]*$/, 'an absolute path');
+const personName = z
+  .string()
+  .regex(new RegExp(`^${NAME_PATTERN}$`), 'a name of letters, digits, dot, hyphen and underscore, like tech-7');
 
 /** Throws USAGE when an answer is missing, or is wrong again and again. `ask` undefined: options alone answer. */
 export async function answersOf(args: CommandArgs, ask: Asker | undefined, tpmDevice: string): Promise<Answers> {
@@ -84,7 +90,11 @@ export async function answersOf(args: CommandArgs, ask: Asker | undefined, tpmDe
     ask === undefined ? '' : tpmDevice,
     path,
   );
-  return { id, domain, dataDir, broker, protocol, username, passwordFile, caFile, receiver, references, tpm };
+  const person = await answer('console', 'Name of who may use the console in a browser (empty: none)', '', personName);
+  return {
+    ...{ id, domain, dataDir, broker, protocol, username, passwordFile, caFile, receiver, references, tpm },
+    console: person,
+  };
 }
 
 async function answered(question: Question, given: string | undefined, ask: Asker | undefined): Promise<string> {

@@ -1,4 +1,5 @@
 /** gateway.yaml out of what was answered and found. */
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Answers } from './answers.ts';
 import type { FoundPort } from './found-devices.ts';
@@ -8,8 +9,15 @@ const HEAD = `# Written by "latchkey init". "latchkey config check" checks it, a
 
 `;
 const BOARDS_MAX = 26;
+const CONSOLE_PORT = 8_480;
 
-export function settingsText(answers: Answers, keysDir: string, ports: readonly FoundPort[]): string {
+/** `keysDir` and `peopleDir`: for keys of parcel names, and for what people sign in with. */
+export function settingsText(
+  answers: Answers,
+  keysDir: string,
+  ports: readonly FoundPort[],
+  peopleDir = '/etc/latchkey',
+): string {
   const { id, domain, dataDir, broker, protocol, username, passwordFile, caFile, receiver, references, tpm } = answers;
   const settings = {
     gateway: { id, operator_domain: domain, data_dir: dataDir },
@@ -24,8 +32,16 @@ export function settingsText(answers: Answers, keysDir: string, ports: readonly 
     references: references === 'clear' ? { kind: 'clear' } : { kind: 'pseudonym', keys_dir: keysDir },
     ports,
     custody: { compartments: compartmentsOf(ports) },
+    ...(answers.console !== '' && { console: consoleOf(answers.console, peopleDir) }),
   };
   return `${HEAD}${stringify(settings)}`;
+}
+
+/** Its files are made by a person: what is missing stands in what still needs a hand. */
+function consoleOf(name: string, folder: string): object {
+  const password_file = join(folder, `${name}.password`);
+  const totp_file = join(folder, `${name}.totp`);
+  return { people: [{ name, role: 'administrator', password_file, totp_file }], web: { port: CONSOLE_PORT } };
 }
 
 /** A board to a letter, a channel to a number: A01 is channel 1 of the first board. */

@@ -89,7 +89,7 @@ test('boards that a probe found become devices with compartments, and pass the c
     { found: [{ kind: 'scanner', family: 'honeywell', baud: 115_200 }], asked: 1, of: 1, noiseAt: [], cut: false },
     names,
   );
-  const usual = { username: '', passwordFile: '', caFile: '', receiver: '', references: 'clear', tpm: '' };
+  const usual = { username: '', passwordFile: '', caFile: '', receiver: '', references: 'clear', tpm: '', console: '' };
   const answers = {
     id: 'gw-1',
     domain: 'lockers.example',
@@ -129,9 +129,26 @@ test('what is there is not overwritten, and a missing answer is named', async ()
   expect(readdirSync(dir.path)).not.toContain('other.yaml');
 });
 
+test('a console is written with its person, whose files stand in what still needs a hand', async () => {
+  const path = dir.file('desk', 'gateway.yaml');
+  const where = ['--config', path, '--domain', 'lockers.example', '--data-dir', dir.file('desk', 'data')];
+  const what = ['--broker', broker.url, '--references', 'clear', '--console', 'chief-7'];
+  const { code, err } = await runLatchkey(['init', '--yes', ...where, ...what]);
+  expect(code).toBe(0);
+  expect(err).toContain(`"latchkey console password ${dir.file('desk', 'chief-7.password')}" makes one`);
+  expect(err).toContain(`"latchkey console secret ${dir.file('desk', 'chief-7.totp')}" makes one`);
+  const settings = gatewaySettingsSchema.parse(parse(readFileSync(path, 'utf8')));
+  expect(settings.console).toMatchObject({
+    people: [{ name: 'chief-7', role: 'administrator' }],
+    web: { port: 8_480 },
+  });
+  const words = ['--yes', '--force', ...where, '--broker', broker.url, '--console', 'no name'];
+  expect((await runLatchkey(['init', ...words])).err).toContain('option --console: expected a name');
+});
+
 test('at a terminal it asks, asks again after a wrong answer, and prints the command that runs the gateway', async () => {
   const path = dir.file('asked.yaml');
-  const command = `${process.execPath} ${mainPath()} init --config ${path} --id gw-asked --username '' --receiver '' --tpm ''`;
+  const command = `${process.execPath} ${mainPath()} init --config ${path} --id gw-asked --username '' --receiver '' --tpm '' --console ''`;
   // A terminal of its own; what is typed ahead waits there.
   const typed = ['not a domain', 'lockers.example', dir.file('asked-data'), broker.url, 'clear'];
   const declined = (await listPorts()).map(() => 'n');
