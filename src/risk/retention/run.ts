@@ -11,6 +11,7 @@ import { wallText } from '../../base/clock.ts';
 import { type Compacted, compact } from './compact.ts';
 import type { ErasureParts } from './erase.ts';
 import { heldParcels } from './held.ts';
+import { countRefunds, dropRefunds, REFUND_TABLES } from './refunds.ts';
 import type { Trx } from './rename.ts';
 import type { RetentionSettings } from './settings.ts';
 import type { Statement } from './statement.ts';
@@ -28,6 +29,8 @@ export interface RetentionCounts {
   readonly mentions: number;
   readonly claims: number;
   readonly source_events: number;
+  readonly refunds: number;
+  readonly decisions: number;
   /** Entries of days that were dropped. */
   readonly hashes: number;
   readonly days: number;
@@ -46,7 +49,16 @@ export interface RetentionReport {
 
 const DAY_MS = 86_400_000;
 const ID_BYTES = 16;
-const NOTHING: RetentionCounts = { bodies: 0, mentions: 0, claims: 0, source_events: 0, hashes: 0, days: 0 };
+const NOTHING: RetentionCounts = {
+  bodies: 0,
+  mentions: 0,
+  claims: 0,
+  source_events: 0,
+  refunds: 0,
+  decisions: 0,
+  hashes: 0,
+  days: 0,
+};
 
 export class RetentionRoom {
   readonly #parts: RetentionParts;
@@ -90,7 +102,9 @@ export class RetentionRoom {
       ...(await dropClaims(trx, dayBefore(settings.claims_days), executes)),
       ...(await dropSourceEvents(trx, dayBefore(settings.source_events_days), executes)),
     }));
-    counts = sum(counts, rest);
+    const ended = dayBefore(settings.refunds_days);
+    const refunds = executes ? await dropRefunds(database, ended, signal) : await countRefunds(database, ended);
+    counts = sum(sum(counts, rest), { ...NOTHING, ...refunds });
     const held = await database.as(
       'retention',
       async (trx) => new Set((await heldParcels(trx)).map((one) => one.parcel)),
@@ -100,6 +114,7 @@ export class RetentionRoom {
     if (counts.mentions > 0) tables.add('custody.mention');
     if (counts.claims > 0) tables.add('custody.claim');
     if (counts.source_events > 0) tables.add('custody.source_event').add('payments.source_event');
+    if (counts.refunds > 0) for (const table of REFUND_TABLES) tables.add(table);
     const envelope = await this.#keep(report, by, logsBefore);
     const compacted = await compact(database, [...tables], logger);
     logger.info({ ...counts }, 'what was kept long enough is gone');
@@ -218,6 +233,8 @@ function sum(a: RetentionCounts, b: RetentionCounts): RetentionCounts {
     mentions: a.mentions + b.mentions,
     claims: a.claims + b.claims,
     source_events: a.source_events + b.source_events,
+    refunds: a.refunds + b.refunds,
+    decisions: a.decisions + b.decisions,
     hashes: a.hashes + b.hashes,
     days: a.days + b.days,
   };

@@ -8,6 +8,9 @@ export const retentionSchema = z
     bodies_days: days.default(540).describe('bodies of entries; 540 is the outer limit of a dispute at Visa'),
     hashes_days: days.default(2_557).describe('leaf hashes; after that the roots of a log stay alone'),
     claims_days: days.default(540).describe('claims of declared sources'),
+    refunds_days: days
+      .default(2_557)
+      .describe('refunds that ended, with payments, decisions, holds and cases; each payment whole or not at all'),
     source_events_days: days
       .default(540)
       .describe('that an event of a source was taken: it could come again after that'),

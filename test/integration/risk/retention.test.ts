@@ -343,6 +343,44 @@ for (const [engine, open] of Object.entries(ENGINES)) {
       expect((await store.load('gw-0001')).logs[0]?.segments).toMatchObject([{ first: 0, end: { size: 7 } }]);
     });
 
+    test('a refund that ended goes after its term with all of its payment, signed; what is open stays and replays', async () => {
+      const rows = ['pay-ended', 'pay-open'].map((payment_ref) => ({
+        payment_ref,
+        currency: 'USD',
+        captured_minor: 8_000,
+        disputed_minor: 0,
+      }));
+      await importPayments(database, rows, owner);
+      const asked = (id: string, payment_ref: string) =>
+        request(id, OTHER.ref, { kind: 'recall', parcel_refs: [], payment_ref, operator: `op-${id}` });
+      const ended = await desk.decide('k-ended', asked('r-ended', 'pay-ended'));
+      const open = await desk.decide('k-open', asked('r-open', 'pay-open'));
+      if (!ended.ok || !open.ok) throw new Error('not decided');
+      expect([ended.value.outcome, open.value.outcome]).toEqual(['PAY', 'PAY']);
+      const settlement = { reference: 'tr-ended', amount_minor: 8_000, currency: 'USD', settled_at_ms: NOW_MS };
+      expect(await desk.settle('r-ended', settlement)).toEqual({ ok: true, value: 'paid' });
+      await database.as('payments', (trx) =>
+        trx.updateTable('payments.outbox').set({ state: 'delivered' }).where('refund_id', '=', 'r-ended').execute(),
+      );
+      clock.advance(3 * DAY_MS);
+      const planned = async (days: number) => (await retention({ refunds_days: days }).plan()).counts;
+      expect(await planned(3)).toMatchObject({ refunds: 0, decisions: 0 });
+      const due = await planned(1);
+      expect(due.refunds).toBeGreaterThan(0);
+      const report = await retention({ refunds_days: 1 }).run('operator:dpo-1');
+      expect(report.counts).toMatchObject({ refunds: due.refunds, decisions: due.decisions });
+      expect(openStatement(nodeCrypto, key.vkey, report.envelope ?? '')).toMatchObject({
+        ok: true,
+        value: { kind: 'retention', counts: { refunds: due.refunds } },
+      });
+      expect(await planned(1)).toMatchObject({ refunds: 0, decisions: 0 });
+      expect(await desk.decision(ended.value.decision_id)).toBeUndefined();
+      expect(await desk.replay(open.value.decision_id)).toEqual(open.value);
+      // Its payment went with it: nobody is paid again, whatever key comes.
+      const again = await desk.decide('k-ended', asked('r-ended', 'pay-ended'));
+      expect(again).toMatchObject({ ok: true, value: { outcome: 'HOLD', reasons: [{ code: 'DEPENDENCY_DOWN' }] } });
+    });
+
     test('every column of the database is either known to hold no person, or is walked by erasure', async () => {
       const { rows } = await sql<{ name: string }>`
         select table_schema || '.' || c.table_name || '.' || column_name as name
