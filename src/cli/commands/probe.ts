@@ -18,6 +18,7 @@ import { gatewaySettings, hasLines } from '../locate.ts';
 /** Nothing found, or not everything asked. */
 const CANNOT_TELL = 2;
 const LIMIT_DEFAULT_S = 180;
+const LIMIT_MAX_S = 86_400;
 /** Boards forget half a frame, and drivers turn around. */
 const QUIET_BEFORE_MS = 30;
 const HEARD_BYTES_MAX = 4_096;
@@ -31,6 +32,10 @@ export const probeCommand: CommandRun = async (args, io) => {
   const family = args.text('family');
   const baudText = args.text('baud');
   const baud = baudText === undefined ? undefined : args.count('baud', 0);
+  const limitS = args.count('limit', LIMIT_DEFAULT_S);
+  if (limitS < 1 || limitS > LIMIT_MAX_S) {
+    throw new LatchkeyError('USAGE', `probe: --limit: expected 1 to ${LIMIT_MAX_S} seconds, found ${limitS}`);
+  }
   const fixedSpeed = link.kind === 'tcp';
   const wanted = { ...(baud !== undefined && { baud }), ...(family !== undefined && { family }) };
   if (probeSteps({ ...wanted, fixedSpeed }).length === 0) {
@@ -39,7 +44,7 @@ export const probeCommand: CommandRun = async (args, io) => {
       `probe: nothing is known of ${family ?? ''}; families: ${describedFamilies().join(', ')}`,
     );
   }
-  const result = await searchLink(link, { ...wanted, limitS: args.count('limit', LIMIT_DEFAULT_S) }, io);
+  const result = await searchLink(link, { ...wanted, limitS }, io);
   if (args.flag('json')) io.out(JSON.stringify(result));
   else for (const line of describeResult(result)) io.out(line);
   return result.found.length > 0 && !result.cut ? 0 : CANNOT_TELL;

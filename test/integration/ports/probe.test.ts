@@ -72,5 +72,9 @@ test('a port that somebody holds is left alone, and the remedy is said', async (
 
 test('what is no port is wrong usage, and one that is not there is said to be away', async () => {
   await expect(run('ttyUSB0')).rejects.toMatchObject({ code: 'USAGE' });
+  // A timer takes no more than 2^32 ms, and a search of no time finds nothing.
+  for (const limit of ['0', '5000000', '999999999999']) {
+    await expect(run('/dev/serial/by-id/nobody', '--limit', limit)).rejects.toMatchObject({ code: 'USAGE' });
+  }
   await expect(run('/dev/serial/by-id/nobody')).rejects.toMatchObject({ code: 'PORT_UNAVAILABLE' });
 });
