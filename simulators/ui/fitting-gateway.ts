@@ -17,7 +17,7 @@ export interface FittingParts {
 type Board = NonNullable<LineSettings['boards']>[number];
 
 /** Quicker than usual: whoever clicks looks at the other page at once. */
-const POLL = { cycle_ms: 50, liveness_ms: 3_000 };
+const POLL = { cycle_ms: 50, reply_timeout_ms: 500, liveness_ms: 4_000 };
 const SETTLE_MS = 200;
 const BACKOFF_MAX_MS = 1_000;
 const SUFFIXES: Readonly<Record<string, string>> = {

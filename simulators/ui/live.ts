@@ -12,6 +12,8 @@ import type { Visits } from './visits.ts';
 
 const TOGETHER_MS = 30;
 const TICK_MS = 1_000;
+/** A gateway that is held up still comes back within this time. */
+const ASKED_MS = 8_000;
 const HAPPENED_MAX = 50;
 const TEXT_MAX = 160;
 const TOLD_MAX = 8;
@@ -38,6 +40,8 @@ export class LiveSite {
   readonly #doors: Map<string, Cell['door']>;
   readonly #requests = new Map<string, number>();
   readonly #asked = new Map<string, number>();
+  /** When the boards of a line were last asked, to a second. */
+  readonly #askedMs = new Map<string, number>();
 
   constructor(parts: LiveParts) {
     this.#parts = parts;
@@ -80,6 +84,11 @@ export class LiveSite {
     this.changed();
   }
 
+  isAsked(line: string): boolean {
+    const atMs = this.#askedMs.get(line) ?? Number.NEGATIVE_INFINITY;
+    return this.#parts.scheduler.monotonicMs() - atMs < ASKED_MS;
+  }
+
   /** What changed within a few milliseconds is shown together. */
   changed(): void {
     if (this.#fan.readers === 0) return;
@@ -99,7 +108,9 @@ export class LiveSite {
   #everySecond(): void {
     this.#tick = this.#parts.scheduler.after(TICK_MS, () => {
       for (const { line, requests } of this.#parts.site.report().lines) {
-        this.#asked.set(line, requests - (this.#requests.get(line) ?? 0));
+        const asked = requests - (this.#requests.get(line) ?? 0);
+        this.#asked.set(line, asked);
+        if (asked > 0) this.#askedMs.set(line, this.#parts.scheduler.monotonicMs());
         this.#requests.set(line, requests);
       }
       this.changed();

@@ -62,7 +62,12 @@ export async function startSitePage(parts: SitePageParts): Promise<SitePage> {
   if (!files.has('/')) throw new LatchkeyError('CONFIG_UNREADABLE', 'the page was not built: run "npm run build"');
   const stop = new AbortController();
   const live = new LiveSite({ ...parts, visits: () => visits });
-  const visits: Visits = new Visits({ ...parts, signal: stop.signal, changed: () => live.changed() });
+  const visits: Visits = new Visits({
+    ...parts,
+    signal: stop.signal,
+    changed: () => live.changed(),
+    isAsked: (line) => live.isAsked(line),
+  });
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
   const app = routes({ token, files, live, world: { site: parts.site, visits, broker: parts.broker } });
   const server = await startHttp({

@@ -29,6 +29,8 @@ export interface VisitParts {
   /** Ends visits that are under way. */
   readonly signal: AbortSignal;
   readonly changed: () => void;
+  /** Somebody asked the boards of this line a short while ago. */
+  readonly isAsked: (line: string) => boolean;
 }
 
 export interface Place {
@@ -125,7 +127,7 @@ export class Visits {
   }
 
   async #seen(compartment: string): Promise<void> {
-    const { site, scheduler, signal } = this.#parts;
+    const { site, scheduler, signal, isAsked } = this.#parts;
     const { line, boards } = this.place(compartment);
     const before = site.requests(line);
     const fromMs = scheduler.monotonicMs();
@@ -134,7 +136,8 @@ export class Visits {
       const forMs = scheduler.monotonicMs() - fromMs;
       const looks = site.requests(line) - before;
       if (looks >= LOOKS * boards && forMs >= MOVE_MIN_MS) return;
-      if ((looks === 0 && forMs >= UNASKED_MS) || forMs >= LOOKS_MAX_MS) return;
+      const isUnseen = looks === 0 && forMs >= UNASKED_MS && !isAsked(line);
+      if (isUnseen || forMs >= LOOKS_MAX_MS) return;
     }
   }
 

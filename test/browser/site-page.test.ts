@@ -53,7 +53,8 @@ describe('what is clicked', () => {
     console.info(`a deposit is in the journal ${Math.round(tookMs)} ms after the click`);
     expect(tookMs).toBeLessThan(SOON_MS);
     const types = site.entries.slice(mark).map(({ type }) => type);
-    expect(types.slice(0, 2)).toEqual(['code.scanned', 'door.opened']);
+    const visit = types.filter((type) => /^(?:code|door|parcel)\./.test(type));
+    expect(visit).toEqual(['code.scanned', 'door.opened', 'door.closed', 'parcel.deposited']);
     expect(deposited).toMatchObject({ compartment: 'A01', data: { closed_by: 'door_shut' } });
     await button(locker('A01'), /^Collect/).click();
     const collected = await site.entry('collection', ({ type }) => type === 'parcel.collected', mark);
@@ -102,7 +103,10 @@ describe('what is clicked', () => {
       ({ type, compartment }) => compartment === 'A02' && /^parcel\.|^compartment\.disturbed/.test(type),
       mark,
     );
-    expect(end).toMatchObject({ type: 'compartment.disturbed', data: { contradictions: ['shut_but_empty'] } });
+    expect(end).toMatchObject({
+      type: 'compartment.disturbed',
+      data: { contradictions: expect.arrayContaining(['shut_but_empty']) },
+    });
     await hand('A02', /^Mend/);
     await site.entry(
       'item after all',
