@@ -1,9 +1,10 @@
 /**
  * The server of the decisions benchmark, a process of its own: the risk API on a database, and beside it the floor, the
- * same HTTP server that reads a body and answers a constant.
+ * same HTTP server that reads a body and answers a constant, and tells how many statements were sent.
  *
  *     node decision-server.js DATABASE-URL KEY-FILE
  */
+import pg from 'pg';
 import { silentLogger } from '../../src/base/logger.ts';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { readBody, startHttp } from '../../src/platform/http/server.ts';
@@ -23,6 +24,13 @@ const OWNER = { tenant: 'bench', region: 'eu' };
 const POOL_MAX = 16;
 const BODY_BYTES_MAX = 32_768;
 const [url = '', keyFile = ''] = process.argv.slice(2);
+
+let statements = 0;
+const sendQuery = pg.Client.prototype.query;
+pg.Client.prototype.query = function counted(this: pg.Client, ...args: unknown[]) {
+  statements += 1;
+  return Reflect.apply(sendQuery, this, args);
+} as typeof sendQuery;
 
 const clock = systemScheduler();
 const database = await RiskDatabase.open({ engine: 'postgres', url, poolMax: POOL_MAX });
@@ -63,6 +71,7 @@ const constant = JSON.stringify({ outcome: 'PAY', text: 'x'.repeat(2_000) });
 const floor = await startHttp({
   settings: settings.http,
   handle: async (request) => {
+    if (request.url.endsWith('/statements')) return Response.json({ statements });
     await readBody(request, BODY_BYTES_MAX);
     return new Response(constant, { headers: { 'content-type': 'application/json' } });
   },

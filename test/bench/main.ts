@@ -1,6 +1,6 @@
 /**
  * The benchmark: `npm run bench [-- --json] [--write] [--dir FOLDER] [--events N] [--seconds S]
- * [--only open-wire|intake]`.
+ * [--only open-wire|intake|decisions]`.
  *
  * Ours and the floor side by side, in one run. It says what it does on standard error. With `--json` its last line on
  * standard output is one object; with `--write` it renews RESULTS.md.
@@ -15,8 +15,10 @@ import type { Bench } from './bench.ts';
 import { diskFolder } from './disk.ts';
 import { busySeconds, machine } from './proc.ts';
 import { type Findings, figuresOf, resultsText, rowsOf, tableOf } from './report.ts';
+import { decisionsText, withDecisions } from './report-decisions.ts';
 import { intakeText, withIntake } from './report-intake.ts';
 import { openWireText, withOpenWire } from './report-open-wire.ts';
+import { measureDecisions } from './stage-decisions.ts';
 import { drain, fillBacklog, verifyExport } from './stage-drain.ts';
 import { measureIdle } from './stage-idle.ts';
 import { compareIngest, traceSyscalls } from './stage-ingest.ts';
@@ -45,9 +47,11 @@ async function main(): Promise<void> {
   };
   const busyBefore = await otherWork();
   const { path: folder, fsType } = diskFolder(values.dir);
-  if (values.only !== undefined) return onlyOne(values.only, folder, busyBefore, values.write, say);
-  const broker = await startMosquitto();
   const size = { events: Number(values.events), ingestS: Number(values.seconds) };
+  if (values.only !== undefined) {
+    return onlyOne(values.only, { folder, progress: say, ...size }, busyBefore, values.write);
+  }
+  const broker = await startMosquitto();
   const owned: Child[] = [];
   const own = (child: Child): Child => {
     owned.push(child);
@@ -66,6 +70,7 @@ async function main(): Promise<void> {
     const idle = await measureIdle(bench);
     const tpm = await measureTpm(bench);
     const intake = intakeText(await measureIntake(bench), machine(), busyBefore, today());
+    const decided = decisionsText(await measureDecisions(bench), machine(), busyBefore, today());
     const openWire = openWireText(await measureOpenWire(bench), machine(), busyBefore, today());
     const found: Findings = {
       brokerVersion: brokerVersion(),
@@ -86,7 +91,8 @@ async function main(): Promise<void> {
       date: today(),
     };
     if (values.write) {
-      writeFileSync(resultsPath(), withIntake(withOpenWire(resultsText(found, bench), openWire), intake));
+      const written = withIntake(withOpenWire(resultsText(found, bench), openWire), intake);
+      writeFileSync(resultsPath(), withDecisions(written, decided));
     }
     process.stdout.write(`${tableOf(rowsOf(found))}\n`);
     if (values.json) process.stdout.write(`${JSON.stringify(figuresOf(found))}\n`);
@@ -100,10 +106,9 @@ async function main(): Promise<void> {
 /** One of the stages that need nothing of the others: its section of RESULTS.md. */
 async function onlyOne(
   only: string,
-  folder: string,
+  alone: Omit<Bench, 'broker' | 'own'>,
   busyBefore: number,
   write: boolean,
-  progress: (line: string) => void,
 ): Promise<void> {
   const owned: Child[] = [];
   const own = (child: Child): Child => {
@@ -111,20 +116,25 @@ async function onlyOne(
     return child;
   };
   try {
-    const stage = { folder, own, progress };
-    if (only !== 'open-wire' && only !== 'intake') {
-      throw new Error(`--only: expected open-wire or intake, found ${JSON.stringify(only)}`);
-    }
-    const section =
-      only === 'intake'
-        ? intakeText(await measureIntake(stage), machine(), busyBefore, today())
-        : openWireText(await measureOpenWire(stage), machine(), busyBefore, today());
-    const put = only === 'intake' ? withIntake : withOpenWire;
-    if (write) writeFileSync(resultsPath(), put(readFileSync(resultsPath(), 'utf8'), section));
-    process.stdout.write(section);
+    const section = await sectionOf(only, { ...alone, own }, busyBefore);
+    if (write) writeFileSync(resultsPath(), section.put(readFileSync(resultsPath(), 'utf8'), section.text));
+    process.stdout.write(section.text);
   } finally {
     for (const child of owned) if (child.running) child.signal('SIGKILL');
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(alone.folder, { recursive: true, force: true });
+  }
+}
+
+async function sectionOf(only: string, stage: Omit<Bench, 'broker'>, busyBefore: number) {
+  switch (only) {
+    case 'open-wire':
+      return { put: withOpenWire, text: openWireText(await measureOpenWire(stage), machine(), busyBefore, today()) };
+    case 'intake':
+      return { put: withIntake, text: intakeText(await measureIntake(stage), machine(), busyBefore, today()) };
+    case 'decisions':
+      return { put: withDecisions, text: decisionsText(await measureDecisions(stage), machine(), busyBefore, today()) };
+    default:
+      throw new Error(`--only: expected open-wire, intake or decisions, found ${JSON.stringify(only)}`);
   }
 }
 

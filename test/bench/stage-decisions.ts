@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { Child } from '../../simulators/demo/child-process.ts';
 import { startPostgres } from '../support/postgres.ts';
+import type { Bench } from './bench.ts';
 import { percentile, round } from './figures.ts';
 import { cpuSeconds } from './proc.ts';
 import { type Seeded, seedLedger, seedPayments } from './seed-ledger.ts';
@@ -18,7 +19,10 @@ const STEADY_PER_S = 500;
 const STEADY_CLIENTS = 64;
 const PAYMENTS = 200_000;
 const OPERATORS = 2_000;
-const WARM_UP = 300;
+const WARM_UP = 500;
+const SECONDS = 8;
+/** Of figures that do not depend on what else the machine does. */
+const COUNTED = 1_000;
 const START_LIMIT_MS = 60_000;
 
 export interface Rate {
@@ -36,8 +40,11 @@ export interface DecisionFigures {
   readonly transaction: readonly Rate[];
   /** From the moment when each should have left. */
   readonly steady: Rate;
-  /** Processor time of the server for one decision, with 8 clients. */
+  /** For one decision, with 8 clients: processor time of the service and of all processes of the database. */
   readonly serverCpuMs: number;
+  readonly databaseCpuMs: number;
+  /** Sent by the service for one decision: begin and commit count where they travel alone. */
+  readonly statements: number;
 }
 
 interface Served {
@@ -46,12 +53,7 @@ interface Served {
   readonly token: string;
 }
 
-export interface DecisionBench {
-  readonly folder: string;
-  readonly events: number;
-  readonly seconds: number;
-  progress(line: string): void;
-}
+export type DecisionBench = Pick<Bench, 'folder' | 'events' | 'progress' | 'own'>;
 
 export async function measureDecisions(bench: DecisionBench): Promise<DecisionFigures> {
   const postgres = await startPostgres();
@@ -64,14 +66,13 @@ export async function measureDecisions(bench: DecisionBench): Promise<DecisionFi
       `${seeded.events} events stored at ${seeded.storePerS}/s, read into the ledger at ${seeded.readPerS}/s`,
     );
     let served: Served | undefined;
-    server = new Child(
-      process.execPath,
-      [join(import.meta.dirname, 'decision-server.js'), url, join(bench.folder, 'token.key')],
-      {
+    const args = [join(import.meta.dirname, 'decision-server.js'), url, join(bench.folder, 'token.key')];
+    server = bench.own(
+      new Child(process.execPath, args, {
         onLine: (line, stream) => {
           if (stream === 'out' && line.startsWith('{"port"')) served = JSON.parse(line) as Served;
         },
-      },
+      }),
     );
     const endMs = performance.now() + START_LIMIT_MS;
     while (served === undefined) {
@@ -103,24 +104,55 @@ async function measureServer(
     return post(agent, to, token, `k-${next}`, body);
   };
   await clients(WARM_UP, 8, (agent) => ask(agent, port));
-  const beforeS = cpuSeconds(pid);
-  await clients(WARM_UP, 8, (agent) => ask(agent, port));
-  const serverCpuMs = round((1_000 * (cpuSeconds(pid) - beforeS)) / WARM_UP, 2);
+  const each = await costOfOne({ pid, floorPort, url }, () => clients(COUNTED, 8, (agent) => ask(agent, port)));
   const decisions: Rate[] = [];
   const constant: Rate[] = [];
   const transaction: Rate[] = [];
   for (const count of CLIENTS) {
-    constant.push(await inTurns(count, bench.seconds, (agent) => ask(agent, floorPort)));
-    transaction.push(await bareTransactions(url, count, bench.seconds));
-    decisions.push(await inTurns(count, bench.seconds, (agent) => ask(agent, port)));
+    constant.push(await inTurns(count, SECONDS, (agent) => ask(agent, floorPort)));
+    transaction.push(await bareTransactions(url, count, SECONDS));
+    decisions.push(await inTurns(count, SECONDS, (agent) => ask(agent, port)));
     const found = decisions.at(-1);
     bench.progress(`decisions, ${count} clients: ${found?.perS}/s, p50 ${found?.p50Ms} ms, p99 ${found?.p99Ms} ms`);
   }
-  const steady = await paced(STEADY_PER_S, bench.seconds, (agent) => ask(agent, port));
+  const steady = await paced(STEADY_PER_S, SECONDS, (agent) => ask(agent, port));
   bench.progress(
     `decisions, ${STEADY_PER_S}/s asked: ${steady.perS}/s, p50 ${steady.p50Ms} ms, p99 ${steady.p99Ms} ms`,
   );
-  return { decisions, constant, transaction, steady, serverCpuMs };
+  return { decisions, constant, transaction, steady, ...each };
+}
+
+/** What the work of `COUNTED` decisions costs, for each of them. */
+async function costOfOne(
+  { pid, floorPort, url }: { readonly pid: number; readonly floorPort: number; readonly url: string },
+  work: () => Promise<void>,
+): Promise<Pick<DecisionFigures, 'serverCpuMs' | 'databaseCpuMs' | 'statements'>> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const look = async () => {
+    const { rows } = await client.query<{ readonly pid: number }>('select pid from pg_stat_activity');
+    const answer = await fetch(`http://127.0.0.1:${floorPort}/statements`);
+    const { statements } = (await answer.json()) as { readonly statements: number };
+    return {
+      serverS: cpuSeconds(pid),
+      processes: new Map(rows.map((row) => [row.pid, cpuSeconds(row.pid)])),
+      statements,
+    };
+  };
+  try {
+    const before = await look();
+    await work();
+    const after = await look();
+    // A backend that came meanwhile began with nothing.
+    const databaseS = [...after.processes].reduce((sum, [one, at]) => sum + at - (before.processes.get(one) ?? 0), 0);
+    return {
+      serverCpuMs: round((1_000 * (after.serverS - before.serverS)) / COUNTED, 2),
+      databaseCpuMs: round((1_000 * databaseS) / COUNTED, 2),
+      statements: round((after.statements - before.statements) / COUNTED, 1),
+    };
+  } finally {
+    await client.end();
+  }
 }
 
 /** An honest return mostly; one in ten is of a parcel that nobody knows, and held. */
