@@ -105,7 +105,7 @@ function Frame({ name, act }: { readonly name: string; readonly act: Act }) {
         />
       </label>
       <button type="submit" class="button quiet" disabled={frame === ''}>
-        Spoof them
+        Spoof it
       </button>
     </form>
   );
