@@ -1,5 +1,5 @@
 /** One Chromium of Debian's for a file of tests, and pages in it as a reader opens them: from disk, or from a server. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
@@ -7,9 +7,11 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 const STARTED_MS = 120_000;
 const AWAITED_MS = 60_000;
 
-/** `LATCHKEY_TEST_PAGES` names another folder of built pages than `dist/web`. */
+/** From the sources and from the build alike. `LATCHKEY_TEST_PAGES` names another folder of built pages than `dist/web`. */
 export function pageFile(name: string): string {
-  return join(process.env['LATCHKEY_TEST_PAGES'] ?? join(import.meta.dirname, '../../dist/web'), name);
+  const built = [join(import.meta.dirname, '../../web'), join(import.meta.dirname, '../../dist/web')];
+  const folder = built.find((path) => existsSync(path)) ?? 'dist/web';
+  return join(process.env['LATCHKEY_TEST_PAGES'] ?? folder, name);
 }
 
 /** Root runs no sandbox, and a container may have little shared memory. */

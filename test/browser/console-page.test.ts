@@ -178,10 +178,10 @@ describe('what a technician sees', () => {
 
   test('a commissioning says what to do at each step, and what was seen', async () => {
     const step = (word: string) => ({ step: { compartment: 'A10', step: word } });
-    const done = { done: { answers: [{ compartment: 'A10', verdict: 'commissioned', polarity: 'closed_is_1' }] } };
+    const seen = { step: { compartment: 'A10', verdict: 'commissioned', polarity: 'closed_is_1' } };
     server.show({
       view: troubledView(),
-      walk: [step('looking'), step('open'), undefined, step('close'), undefined, done],
+      walk: [step('looking'), step('open'), undefined, step('close'), undefined, seen, { done: { doors: 1 } }],
     });
     await go('devices');
     await page.getByRole('button', { name: 'Commission A10' }).click();

@@ -18,23 +18,23 @@ export const HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned
 
 const PARCEL = { scheme: 'dpd', ref: 'p1.Jx2rQe0b1MZb8kzG3n5w7A' };
 
-/** Entries 0 to 13: a courier's deposit, a collection, and a scan of a hostile text; anchored over 12. */
-export function lockerLog(seed = 'proof page'): AnchoredLog {
+/** Entries 0 to 13: a courier's deposit, a collection, and a scan of a strange text, hostile unless told; anchored over 12. */
+export function lockerLog(seed = 'proof page', strange = HOSTILE): AnchoredLog {
   const log = new AnchoredLog(seed).opened();
   const at = { compartment: 'A07', device: 'board-1' };
   const parcel = { ...at, parcel: PARCEL };
   log.add('device.found', { reason: 'answered' }, { device: 'scanner-1' });
-  log.add('code.scanned', { size_bytes: 71, text: HOSTILE }, { device: 'scanner-1' });
+  log.add('code.scanned', { size_bytes: 71, text: strange }, { device: 'scanner-1' });
   log.add(
     'access.granted',
     { method: 'code', attempts: 0 },
-    { ...at, actor: { kind: 'courier', ref: HOSTILE.slice(0, 36) } },
+    { ...at, actor: { kind: 'courier', ref: strange.slice(0, 36) } },
   );
   log.add('door.opened', { reads: 3 }, at);
   log.add('occupancy.changed', { occupied: true, door: 'open' }, at);
   log.add('door.closed', { reads: 3 }, at);
   log.add('parcel.deposited', { closed_by: 'door_shut', item_before: false, item_after: true }, parcel);
-  log.add('tamper.raised', { input: 'lid', detail: HOSTILE }, { device: 'board-1' });
+  log.add('tamper.raised', { input: 'lid', detail: strange }, { device: 'board-1' });
   log.add('door.opened', { reads: 3 }, { ...at, at: '2026-11-22T09:12:41.000Z' });
   log.add('door.closed', { reads: 3 }, { ...at, at: '2026-11-22T09:13:05.000Z' });
   const taken = { closed_by: 'door_shut', item_before: true, item_after: false };
@@ -50,7 +50,7 @@ export function proofPolicy(log: AnchoredLog, more: object = {}): Uint8Array {
   return utf8(policyText([], { logs, witnesses, makers: [MAKER.row()], ...more }));
 }
 
-export function refundDecision(log: AnchoredLog, indices: readonly number[]): BundleDecision {
+export function refundDecision(log: AnchoredLog, indices: readonly number[], strange = HOSTILE): BundleDecision {
   const events = indices.map((n) => `${log.origin}#${n}`);
   const facts = canonicalJson({ parcels: [{ forward: { events } }] } as JsonObject);
   const parameters = '{}';
@@ -66,7 +66,7 @@ export function refundDecision(log: AnchoredLog, indices: readonly number[]): Bu
     ruleset,
     reasons: [
       { code: 'C4', text: 'The parcel was collected with a valid code', events: events.slice(1) },
-      { code: 'C1', text: `It was deposited and never returned ${HOSTILE}`, events: events.slice(0, 1) },
+      { code: 'C1', text: `It was deposited and never returned ${strange}`.trimEnd(), events: events.slice(0, 1) },
     ],
     counterfactuals: [{ outcome: 'PAY', text: 'if the compartment had been seen empty before the collection' }],
   });
@@ -74,7 +74,7 @@ export function refundDecision(log: AnchoredLog, indices: readonly number[]): Bu
 }
 
 /** Cosigned by both witnesses, so that it reaches A3. */
-export function refundBundle(log: AnchoredLog): Uint8Array {
+export function refundBundle(log: AnchoredLog, strange = HOSTILE): Uint8Array {
   const cosigned = (size: number): string =>
     noteText(independent.cosign(store.cosign(log.note(size), 1_795_340_000), 1_795_340_060));
   const section = bundleLog(nodeCrypto, {
@@ -85,11 +85,11 @@ export function refundBundle(log: AnchoredLog): Uint8Array {
     subtree: subtreesOf(nodeCrypto, log.leafHashes),
   });
   const bundle: Bundle = {
-    question: `Was the parcel of refund r-2041 collected? ${HOSTILE}`,
+    question: `Was the parcel of refund r-2041 collected? ${strange}`.trimEnd(),
     logs: [section],
     successors: [],
     enrolments: [],
-    decisions: [refundDecision(log, [7, 11])],
+    decisions: [refundDecision(log, [7, 11], strange)],
   };
   const payload = sealPayload(nodeCrypto, bundle, '2026-11-22T12:00:00.000Z');
   return formatBundle(sealed(bundle, payload, MAKER.vkey, MAKER.key.sign(pae(BUNDLE_SEAL_TYPE, payload))));

@@ -105,12 +105,8 @@ export function Commission({
   );
 }
 
-/** Steps name what to do, answers what was seen; a last word may hold several answers. */
+/** Steps name what to do, or what was seen of a door at the end. */
 function toldOf(line: WalkLine): readonly Told[] {
-  if ('error' in line) return [];
-  const value = 'step' in line ? line.step : line.done;
-  if (typeof value === 'string') return [{ step: value }];
-  if (typeof value !== 'object' || value === null) return [];
-  const answers = (value as { readonly answers?: unknown }).answers;
-  return Array.isArray(answers) ? (answers as readonly Told[]) : [value as Told];
+  if (!('step' in line) || typeof line.step !== 'object' || line.step === null) return [];
+  return [line.step as Told];
 }

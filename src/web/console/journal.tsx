@@ -218,7 +218,7 @@ function Entry({
     <div class={isOpen ? 'row is-open' : 'row'}>
       <button type="button" class="row-head" aria-expanded={isOpen} onClick={onToggle}>
         <span class="mono row-n">#{n}</span>
-        <span class="mono row-time">{clockText(entry)}</span>
+        <span class="mono row-time">{clockText(entry, view)}</span>
         <span class="row-title">{titleOf(type)}</span>
         <span class="row-where">{compartment}</span>
         <span class="row-detail hint">{detailOf(entry)}</span>

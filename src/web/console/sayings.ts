@@ -1,6 +1,6 @@
 /** What the gateway's own words mean to a technician: results and refusals of acts, states of entries, doors. */
 import type { ActAnswer, CompartmentView, ConsoleView, EntryView } from '../../edge/contracts/console-view.ts';
-import { spanText, titleOf } from '../kit/words.ts';
+import { agoText, spanText, titleOf } from '../kit/words.ts';
 
 const REFUSALS: Readonly<Record<string, string>> = {
   not_commissioned: 'Its door was not commissioned, so nobody could see it open. Commission it on the page Devices.',
@@ -118,12 +118,19 @@ export function gramsText(grams: number): string {
   return grams < 1_000 ? `${Math.round(grams)} g` : `${(grams / 1_000).toFixed(grams < 10_000 ? 2 : 1)} kg`;
 }
 
-/** In the time zone of who looks; an event without a clock has none. */
-export function clockText(entry: EntryView): string {
-  const { clock } = (entry.event ?? {}) as { readonly clock?: { readonly src?: unknown } };
+interface EventTimes {
+  readonly clock?: { readonly src?: unknown };
+  readonly boot?: unknown;
+  readonly up_ms?: unknown;
+}
+
+/** In the time zone of who looks; of an event without a clock how long ago it was, if it is of this start. */
+export function clockText(entry: EntryView, { upMs, log }: Pick<ConsoleView, 'upMs' | 'log'>): string {
+  const { clock, boot, up_ms: eventUpMs } = (entry.event ?? {}) as EventTimes;
   const date = new Date(entry.at);
-  if (clock?.src === 'none' || Number.isNaN(date.getTime())) return 'no clock';
-  return date.toLocaleTimeString('en-GB');
+  if (clock?.src !== 'none' && !Number.isNaN(date.getTime())) return date.toLocaleTimeString('en-GB');
+  const isOfThisStart = boot === log.boot && typeof eventUpMs === 'number';
+  return isOfThisStart ? agoText(upMs - eventUpMs) : 'no clock';
 }
 
 export function dayText(at: string): string {

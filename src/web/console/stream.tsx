@@ -58,7 +58,7 @@ function EntryLine({
   return (
     <li class={`entry-line ${toneOf(type)}`} data-n={n}>
       <time class="mono" dateTime={entry.at}>
-        {clockText(entry)}
+        {live.view === undefined ? '' : clockText(entry, live.view)}
       </time>
       <span class="entry-what">
         <span class="entry-title">{titleOf(type)}</span>

@@ -73,7 +73,13 @@ function Tile({
       <span class="tile-name">{name}</span>
       <Door look={look} isFull={fill !== undefined && fill !== 'empty'} />
       <span class="tile-state">{DOOR_WORDS[look]}</span>
-      {facts.length > 0 && <span class="tile-fact">{facts.join(' · ')}</span>}
+      {facts.length > 0 && (
+        <span class="tile-fact">
+          {facts.map((fact) => (
+            <span key={fact}>{fact} </span>
+          ))}
+        </span>
+      )}
       {doorWhy !== undefined && doorWhy !== saidAbove && <span class="tile-why">{doorWhy}</span>}
       {lastRef !== undefined && (
         <span class="tile-ref" title={lastRef}>

@@ -309,7 +309,12 @@ export function hostileView(): ConsoleView {
   };
 }
 
-const DAY: readonly (readonly [type: string, compartment?: string | undefined, data?: object, actor?: EntryView['actor']])[] = [
+const DAY: readonly (readonly [
+  type: string,
+  compartment?: string | undefined,
+  data?: object,
+  actor?: EntryView['actor'],
+])[] = [
   ['gateway.alive', undefined, { up_ms: 1 }],
   ['code.scanned', undefined, { symbology: 'code_128' }],
   ['access.granted', 'A4', { method: 'code', kind: 'deposit' }, { kind: 'courier', ref: 'c-201' }],
