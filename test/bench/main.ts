@@ -48,16 +48,11 @@ async function main(): Promise<void> {
   const busyBefore = await otherWork();
   const { path: folder, fsType } = diskFolder(values.dir);
   const size = { events: Number(values.events), ingestS: Number(values.seconds) };
-  if (values.only !== undefined) {
-    return onlyOne(values.only, { folder, progress: say, ...size }, busyBefore, values.write);
-  }
+  const alone = { folder, progress: say, ...size };
+  if (values.only !== undefined) return onlyOne(values.only, alone, busyBefore, values.write);
   const broker = await startMosquitto();
-  const owned: Child[] = [];
-  const own = (child: Child): Child => {
-    owned.push(child);
-    return child;
-  };
-  const bench: Bench = { folder, broker, ...size, progress: say, own };
+  const { owned, own } = owner();
+  const bench: Bench = { ...alone, broker, own };
   try {
     say(`in ${folder} (${fsType}), broker ${brokerVersion()}`);
     const traced = await traceSyscalls(bench);
@@ -103,6 +98,15 @@ async function main(): Promise<void> {
   }
 }
 
+function owner(): { readonly owned: readonly Child[]; readonly own: Bench['own'] } {
+  const owned: Child[] = [];
+  const own = (child: Child): Child => {
+    owned.push(child);
+    return child;
+  };
+  return { owned, own };
+}
+
 /** One of the stages that need nothing of the others: its section of RESULTS.md. */
 async function onlyOne(
   only: string,
@@ -110,11 +114,7 @@ async function onlyOne(
   busyBefore: number,
   write: boolean,
 ): Promise<void> {
-  const owned: Child[] = [];
-  const own = (child: Child): Child => {
-    owned.push(child);
-    return child;
-  };
+  const { owned, own } = owner();
   try {
     const section = await sectionOf(only, { ...alone, own }, busyBefore);
     if (write) writeFileSync(resultsPath(), section.put(readFileSync(resultsPath(), 'utf8'), section.text));
