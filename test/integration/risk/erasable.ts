@@ -1,8 +1,12 @@
-/** A log in which a person is named, where to look for one, and which columns hold nobody. */
+/** A log in which a person is named, where to look for one on either engine, and which columns hold nobody. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
+import type { DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { embedded } from '../../support/embedded.ts';
+import type { Postgres } from '../../support/postgres.ts';
 import { spellingsOf } from '../../support/secret-search.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
@@ -24,6 +28,37 @@ export function story(): TestLog {
     eventOf(log, 5, 'parcel.collected', TAKEN_OUT, at(OTHER)),
   ];
   return log.append(...events.map((event) => encodeLeaf(event)));
+}
+
+export interface EngineWithFiles {
+  readonly settings: DatabaseSettings;
+  /** Where its files are. */
+  directory(database: RiskDatabase): Promise<string>;
+}
+
+/** A database of that name on each engine, in files that a test may search. */
+export function enginesWithFiles(
+  name: string,
+  place: { readonly root: string; readonly postgres: () => Postgres; readonly recyclesWal: boolean },
+): Readonly<Record<string, () => Promise<EngineWithFiles>>> {
+  return {
+    PGlite: async () => {
+      const directory = await embedded(join(place.root, 'pglite'));
+      return { settings: { engine: 'pglite', directory }, directory: async () => directory };
+    },
+    PostgreSQL: async () => ({
+      settings: { engine: 'postgres', url: await place.postgres().database(name), poolMax: 4 },
+      directory: async (database) => {
+        const { rows } = await sql<{ data_directory: string }>`show data_directory`.execute(database.kysely);
+        if (!place.recyclesWal) {
+          // What an administrator sets once: otherwise the server keeps old files of its log for later use.
+          await sql`alter system set wal_recycle = off`.execute(database.kysely);
+          await sql`select pg_reload_conf()`.execute(database.kysely);
+        }
+        return rows[0]?.data_directory ?? '';
+      },
+    }),
+  };
 }
 
 /** Files that were written since: what was not touched holds nothing that came later. */

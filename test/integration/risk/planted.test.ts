@@ -19,10 +19,10 @@ import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { sourceRoutes } from '../../../src/risk/sources/http.ts';
 import { openSources, SourcesRoom } from '../../../src/risk/sources/room.ts';
 import { sourcesSchema } from '../../../src/risk/sources/settings.ts';
-import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { embedded } from '../../support/embedded.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
+import { enginesWithFiles } from './erasable.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'latchkey-planted-'));
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
@@ -120,24 +120,7 @@ const REFUND = {
   destination: 'original',
 };
 
-interface Engine {
-  readonly settings: DatabaseSettings;
-  directory(database: RiskDatabase): Promise<string>;
-}
-
-const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
-  PGlite: async () => {
-    const directory = await embedded(join(root, 'pglite'));
-    return { settings: { engine: 'pglite', directory }, directory: async () => directory };
-  },
-  PostgreSQL: async () => ({
-    settings: { engine: 'postgres', url: await postgres.database('planted'), poolMax: 4 },
-    directory: async (database) => {
-      const { rows } = await sql<{ data_directory: string }>`show data_directory`.execute(database.kysely);
-      return rows[0]?.data_directory ?? '';
-    },
-  }),
-};
+const ENGINES = enginesWithFiles('planted', { root, postgres: () => postgres, recyclesWal: true });
 
 function sourceSettings() {
   const file = join(root, 'secret');

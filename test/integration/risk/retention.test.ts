@@ -27,12 +27,11 @@ import {
   openStatementKey,
   type StatementKey,
 } from '../../../src/risk/retention/statement.ts';
-import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { embedded } from '../../support/embedded.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
-import { CLOCK_GRAIN_MS, filesWith, NOBODY, OTHER, PERSON, story, type Where } from './erasable.ts';
+import { CLOCK_GRAIN_MS, enginesWithFiles, filesWith, NOBODY, OTHER, PERSON, story, type Where } from './erasable.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'latchkey-retention-'));
 const DAY_MS = 86_400_000;
@@ -71,27 +70,7 @@ const PERSONAL = [
   'wms-event-of-the-person',
 ];
 
-interface Engine {
-  readonly settings: DatabaseSettings;
-  directory(database: RiskDatabase): Promise<string>;
-}
-
-const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
-  PGlite: async () => {
-    const directory = await embedded(join(root, 'pglite'));
-    return { settings: { engine: 'pglite', directory }, directory: async () => directory };
-  },
-  PostgreSQL: async () => ({
-    settings: { engine: 'postgres', url: await postgres.database('retention'), poolMax: 4 },
-    directory: async (database) => {
-      const { rows } = await sql<{ data_directory: string }>`show data_directory`.execute(database.kysely);
-      // What an administrator sets once: otherwise the server keeps old files of its log for later use.
-      await sql`alter system set wal_recycle = off`.execute(database.kysely);
-      await sql`select pg_reload_conf()`.execute(database.kysely);
-      return rows[0]?.data_directory ?? '';
-    },
-  }),
-};
+const ENGINES = enginesWithFiles('retention', { root, postgres: () => postgres, recyclesWal: false });
 
 for (const [engine, open] of Object.entries(ENGINES)) {
   describe(engine, () => {
