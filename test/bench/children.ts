@@ -1,10 +1,10 @@
 /** The processes of the benchmark, from the build. */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Child, runToEnd } from '../../simulators/demo/child-process.ts';
 import { callControl } from '../../src/edge/control/client.ts';
 import type { GatewayStatus } from '../../src/edge/gateway/status.ts';
-import { runLatchkey, startLatchkey } from '../support/child.ts';
+import { mainPath, runLatchkey, startLatchkey } from '../support/child.ts';
 import { until } from '../support/until.ts';
 import type { Bench } from './bench.ts';
 import type { Counts, FillAnswer, FloodAnswer, Order, Ready, SteadyAnswer, WireAnswer } from './protocol.ts';
@@ -45,7 +45,7 @@ class Answering {
 }
 
 function script(name: string): string {
-  return join(import.meta.dirname, name);
+  return join(dirname(mainPath()), '../../test/bench', name);
 }
 
 export class Daemon {

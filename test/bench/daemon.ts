@@ -8,11 +8,15 @@ import { createInterface } from 'node:readline';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import type { Observer } from '../../src/edge/contracts/observed.ts';
 import type { ReadingSink } from '../../src/edge/contracts/reading.ts';
-import { startGateway } from '../../src/edge/gateway/gateway.ts';
-import { gatewaySettingsSchema } from '../../src/edge/gateway/settings.ts';
+import { startControlServer } from '../../src/edge/control/server.ts';
+import { type ConsoleThread, startConsole } from '../../src/edge/gateway/console-thread.ts';
+import { controlHandlers } from '../../src/edge/gateway/control-handlers.ts';
+import { type Gateway, startGateway } from '../../src/edge/gateway/gateway.ts';
+import { type GatewaySettings, gatewaySettingsSchema, socketPathOf } from '../../src/edge/gateway/settings.ts';
 import { formatVkey } from '../../src/evidence/log/note.ts';
 import { pinoLogger } from '../../src/platform/pino-logger.ts';
 import { loadSettings } from '../../src/platform/settings.ts';
+import { until } from '../support/until.ts';
 import { Injector } from './injector.ts';
 import type { Order } from './protocol.ts';
 import { WatchedMetrics } from './watched-metrics.ts';
@@ -34,6 +38,7 @@ async function main([config = '']: readonly string[]): Promise<void> {
     },
   });
   if (driver === undefined) throw new Error('the gateway asked for no lines');
+  const served = await serveConsole(gateway, settings);
   const injector = new Injector({ gateway, metrics, ...driver });
   say({ vkey: formatVkey(gateway.journal.log().vkey) });
   for await (const line of createInterface({ input: process.stdin })) {
@@ -42,7 +47,19 @@ async function main([config = '']: readonly string[]): Promise<void> {
     say(await injector.perform(order));
   }
   process.stdin.destroy();
+  await served?.stop();
   say(await gateway.stop('signal'));
+}
+
+/** As `latchkey run` does it; nothing where the settings want none. */
+async function serveConsole(gateway: Gateway, settings: GatewaySettings): Promise<ConsoleThread | undefined> {
+  if (settings.console.web === undefined) return undefined;
+  const logger = pinoLogger(settings.log_level, 'bench');
+  const handlers = controlHandlers({ gateway, settings, version: 'bench' });
+  const control = await startControlServer({ socketPath: socketPathOf(settings), handlers, logger });
+  const thread = startConsole({ settings, scheduler: systemScheduler(), logger });
+  await until('the console is served', () => thread?.status().state === 'serving');
+  return thread && { status: () => thread.status(), stop: () => thread.stop().then(() => control.close()) };
 }
 
 function say(answer: object): void {

@@ -42,6 +42,8 @@ export interface SiteOptions {
   readonly keys?: object;
   readonly ports?: readonly object[];
   readonly compartments?: readonly object[];
+  /** Served by the gateway beside its work. */
+  readonly console?: object;
 }
 
 export function giverVkey(): string {
@@ -109,6 +111,7 @@ export function writeGateway(site: BenchSite, options: SiteOptions): void {
     },
     uplink: { memory_quiet_ms: MEMORY_QUIET_MS },
     ...(options.stopWaitS === undefined ? {} : { stop_wait_s: options.stopWaitS }),
+    ...(options.console !== undefined && { console: options.console }),
     log_level: 'warn',
   };
   writeFileSync(site.gatewayConfig, stringify(settings));
