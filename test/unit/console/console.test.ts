@@ -7,6 +7,7 @@ import { MemoryMetrics } from '../../../src/base/metrics.ts';
 import { FAILURES_MAX } from '../../../src/edge/console/attempts.ts';
 import { ConsoleRoom, LOCKED_MS } from '../../../src/edge/console/console.ts';
 import { consoleSettingsSchema } from '../../../src/edge/console/settings.ts';
+import { TICKET_MS } from '../../../src/edge/console/tickets.ts';
 import type { ActAnswer } from '../../../src/edge/contracts/console-view.ts';
 import type { Doors, OpenRequest } from '../../../src/edge/contracts/doors.ts';
 import { consoleAct } from '../../../src/edge/gateway/console-act.ts';
@@ -177,4 +178,65 @@ test('every entry fits the vocabulary and holds no code', async () => {
   await act(console, { verb: 'recount', person: 'boss' });
   for (const body of bodies) expect(guardBody(body).withheld).toEqual([]);
   expect(JSON.stringify(bodies)).not.toContain(CODE);
+});
+
+describe('a ticket', () => {
+  test('lets its person act for five minutes without a further code, and nobody else, nor after a restart', async () => {
+    const console = room();
+    const elevated = await console.elevate('tech-7', CODE);
+    if (elevated.result !== 'elevated') throw new Error(elevated.reason);
+    const { ticket, for_s: forS } = elevated;
+    expect(forS * 1_000).toBe(TICKET_MS);
+    const proof = { code: undefined, ticket };
+    expect(await act(console, proof)).toMatchObject({ result: 'opened' });
+    expect(await act(console, { ...proof, verb: 'recount' })).toMatchObject({ result: 'counted' });
+    const refused = { result: 'refused', reason: 'second_factor' };
+    expect(await act(console, { ...proof, person: 'boss' })).toEqual(refused);
+    expect(await act(room(), proof)).toEqual(refused);
+    scheduler.advance(TICKET_MS);
+    expect(await act(console, proof)).toEqual(refused);
+    expect(opened).toHaveLength(1);
+    expect(JSON.stringify(bodies)).not.toContain(ticket);
+  });
+
+  test('is given for a code that is right and new alone', async () => {
+    const console = room();
+    const refused = { result: 'refused', reason: 'unknown_person_or_code' };
+    expect(await console.elevate('tech-7', '000000')).toEqual(refused);
+    expect(await console.elevate('tech-7', CODE)).toMatchObject({ result: 'elevated' });
+    expect(await console.elevate('tech-7', CODE)).toEqual(refused);
+    expect(await console.elevate('nobody', CODE)).toEqual(refused);
+  });
+
+  test('stands before a walk, whose outcome and actor are recorded', async () => {
+    const console = room();
+    const walk = (ticket: string) =>
+      console.walk('tech-7', ticket, { verb: 'commission', target: 'A1' }, async () => ({
+        answer: 7,
+        result: 'commissioned',
+      }));
+    await expect(walk('no such ticket')).rejects.toMatchObject({ code: 'KEY_PERMISSIONS' });
+    const elevated = await console.elevate('tech-7', CODE);
+    expect(await walk('ticket' in elevated ? elevated.ticket : '')).toBe(7);
+    expect(bodies).toMatchObject([
+      { actor: { ref: 'tech-7' }, data: { action: 'commission', result: 'commissioned', target: 'A1' } },
+    ]);
+    for (const body of bodies) expect(guardBody(body).withheld).toEqual([]);
+  });
+});
+
+test('a maintenance window begins and ends under the name of who asked for it', async () => {
+  const console = room();
+  const elevated = await console.elevate('tech-7', CODE);
+  const proof = { code: undefined, ticket: 'ticket' in elevated ? elevated.ticket : '' };
+  const asked = { verb: 'maintain', compartments: ['A1', 'A2'], minutes: 30 };
+  expect(await act(console, { ...proof, ...asked })).toEqual({ result: 'opened' });
+  expect(await act(console, { ...proof, verb: 'end_maintenance', id: 'w-1' })).toEqual({
+    result: 'refused',
+    reason: 'unknown_window',
+  });
+  expect(bodies.map(({ actor, data }) => [actor?.ref, data['action'], data['target']])).toEqual([
+    ['tech-7', 'maintain', 'A1 A2'],
+    ['tech-7', 'end_maintenance', 'w-1'],
+  ]);
 });
