@@ -11,12 +11,15 @@ export function ActButton({
   label,
   sure,
   isQuiet = false,
+  isPossible = true,
 }: {
   readonly request: ActRequest;
   readonly label: string;
   /** A sentence that says what will happen, and the word of the button that does it. */
   readonly sure: { readonly text: ComponentChildren; readonly yes: string };
   readonly isQuiet?: boolean;
+  /** Otherwise it only says what came of it before: what was done may be what makes it impossible now. */
+  readonly isPossible?: boolean;
 }) {
   const { guarded } = useActing();
   const [state, setState] = useState<'idle' | 'asked' | 'busy'>('idle');
@@ -46,11 +49,12 @@ export function ActButton({
   };
   return (
     <div class="act">
-      {state === 'idle' ? (
+      {state === 'idle' && isPossible && (
         <button ref={first} type="button" class={isQuiet ? 'button quiet' : 'button'} onClick={ask}>
           {label}
         </button>
-      ) : (
+      )}
+      {state !== 'idle' && (
         <div class="sure">
           <p>{sure.text}</p>
           <div class="buttons">

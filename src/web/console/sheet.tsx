@@ -79,13 +79,12 @@ function Acts({ compartment, view }: { readonly compartment: CompartmentView; re
   const windows = view.windows.filter(({ compartments }) => compartments.length === 0 || compartments.includes(name));
   return (
     <div class="sheet-acts">
-      {lookOf(compartment, view) !== 'open' && (
-        <ActButton
-          request={{ verb: 'open', compartment: name }}
-          label={`Open ${name}`}
-          sure={{ text: `The door of ${name} opens at once. The journal names you.`, yes: `Open ${name} now` }}
-        />
-      )}
+      <ActButton
+        request={{ verb: 'open', compartment: name }}
+        isPossible={lookOf(compartment, view) !== 'open'}
+        label={`Open ${name}`}
+        sure={{ text: `The door of ${name} opens at once. The journal names you.`, yes: `Open ${name} now` }}
+      />
       {!commissioned && (
         <p class="told unsure">
           Nobody has walked this door yet: what its contact means is not signed.{' '}
