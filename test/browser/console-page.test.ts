@@ -111,6 +111,15 @@ describe('the console by keyboard alone', () => {
     await page.keyboard.press('Enter');
     await page.getByRole('status').getByText('Opened after 0.4 s.').waitFor();
     expect(server.acts).toEqual([{ verb: 'open', compartment: 'A2' }]);
+    // What came of it stays, although an open door is not to be opened.
+    const calm = calmView();
+    const isOpen = (name: string) => (name === 'A2' ? { door: 'open' as const } : {});
+    server.show({
+      view: { ...calm, compartments: calm.compartments.map((each) => ({ ...each, ...isOpen(each.name) })) },
+    });
+    await page.locator('.sheet-door.open').waitFor();
+    expect(await page.locator('dialog .act .told').first().textContent()).toBe('Opened after 0.4 s.');
+    expect(await page.getByRole('button', { name: 'Open A2' }).count()).toBe(0);
     await page.keyboard.press('Escape');
     await page.locator('[data-compartment=A2]:focus').waitFor();
     expect(await page.evaluate('location.hash')).toBe('#site');
