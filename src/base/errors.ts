@@ -94,7 +94,7 @@ export const ERRORS = {
   PORT_UNAVAILABLE: {
     action: 'retry',
     exitCode: 69,
-    advice: 'check the cable and "latchkey ports"; the port is tried again with back-off',
+    advice: 'check the cable or the address, and "latchkey ports"; a running gateway tries its ports again by itself',
   },
   PORT_BUSY: { action: 'stop', exitCode: 75, advice: 'another process holds this port; stop it first' },
   SOCKET_BUSY: { action: 'stop', exitCode: 75, advice: 'another daemon answers on this control socket; stop it first' },

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { siteSchema } from '../../../simulators/site/settings.ts';
 import { type Site, startSite } from '../../../simulators/site.ts';
+import { explain } from '../../../src/base/errors.ts';
 import { parseCommandArgs } from '../../../src/cli/command.ts';
 import { probeCommand } from '../../../src/cli/commands/probe.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
@@ -76,5 +77,11 @@ test('what is no port is wrong usage, and one that is not there is said to be aw
   for (const limit of ['0', '5000000', '999999999999']) {
     await expect(run('/dev/serial/by-id/nobody', '--limit', limit)).rejects.toMatchObject({ code: 'USAGE' });
   }
-  await expect(run('/dev/serial/by-id/nobody')).rejects.toMatchObject({ code: 'PORT_UNAVAILABLE' });
+  const away = await run('/dev/serial/by-id/nobody').then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(away).toMatchObject({ code: 'PORT_UNAVAILABLE' });
+  // Probing asks once: only a gateway that runs tries again.
+  expect(explain(away)).toMatch(/Check the cable or the address.*a running gateway tries its ports again/);
 });
