@@ -96,9 +96,9 @@ function reasonAgainst(
   return verb.check(command.args).ok ? undefined : 'args';
 }
 
-/** A time that no calendar has (the 31st of February) is over. */
+/** A time that no calendar has is over: `Date.parse` reads the 31st of February as the 3rd of March. */
 function isAfter(notAfter: string | undefined, wallMs: number | undefined): boolean {
   if (notAfter === undefined || wallMs === undefined) return false;
   const endMs = Date.parse(notAfter);
-  return Number.isNaN(endMs) || wallMs > endMs;
+  return Number.isNaN(endMs) || new Date(endMs).toISOString() !== notAfter || wallMs > endMs;
 }

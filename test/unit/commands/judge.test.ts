@@ -31,6 +31,7 @@ import { Commander } from '../../support/opening-bench.ts';
 const LOG = 'lockers.example/gw-0001/1-56475aa7';
 const START = base64url(Uint8Array.from({ length: 16 }, (_, i) => i));
 const here: Here = { gateway: 'gw-0001', log: LOG, start: START, upMs: 100_000, wallMs: Date.UTC(2026, 10, 22, 9) };
+const inMarch: Here = { ...here, wallMs: Date.UTC(2026, 2, 1) };
 const ops = new Commander('ops');
 const stranger = new Commander('stranger');
 const keys = grantedKeys(
@@ -92,7 +93,8 @@ describe('a message on `command`', () => {
     ['refused repeated', judged({ id: USED })],
     ['refused expired', judged({ until_up_ms: here.upMs - 1 })],
     ['refused expired', judged({ not_after: '2026-11-22T08:59:59.999Z' })],
-    ['refused expired', judged({ not_after: '2026-02-31T09:00:00.000Z' })],
+    ['refused expired', judged({ not_after: '2026-02-31T09:00:00.000Z' }, inMarch)],
+    ['accepted', judged({ not_after: '2026-03-03T09:00:00.000Z' }, inMarch)],
     ['refused too_far', judged({ until_up_ms: here.upMs + LIFE_MAX_MS + 1 })],
     ['refused verb', judged({ verb: 'stop_pick' })],
     ['refused verb', judged({ verb: 'fetch' })],
