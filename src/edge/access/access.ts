@@ -237,6 +237,8 @@ export class AccessRoom {
     }
     const compartment = meantOf(reach, due);
     if (compartment !== undefined) {
+      // Whoever was let in here before chooses no door with this person before the device.
+      this.#sessions.end(device);
       const right = { credential, compartment, method };
       // Only until it is recorded: the door may take its time, and somebody else may be waiting.
       return await this.#open(device, right, observed, begun);

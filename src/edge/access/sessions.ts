@@ -22,6 +22,11 @@ export class Sessions {
     this.#open.set(device, { ...session, untilUpMs: upMs + this.#lengthMs });
   }
 
+  /** Somebody else stands there now. */
+  end(device: string): void {
+    this.#open.delete(device);
+  }
+
   at(device: string, upMs: number): Session | undefined {
     const session = this.#open.get(device);
     if (session === undefined || upMs <= session.untilUpMs) return session;

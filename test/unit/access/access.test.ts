@@ -217,6 +217,18 @@ describe('a courier’s credential', () => {
     expect(made.opened).toEqual([]);
   });
 
+  test('ends when somebody else is let in at the same device, and at that one only', async () => {
+    const made = await courier();
+    await made.grant('48151623', { compartments: ['B01'] });
+    await made.type(BADGE, 'pad');
+    await made.scan(`LK:${BADGE}`, 'desk');
+    await made.type('48151623', 'pad');
+    await made.type('2', 'pad');
+    expect(openedAt(made)).toEqual(['B01']);
+    await made.scan('parcel-1', 'desk');
+    expect(openedAt(made)).toEqual(['B01', 'A01']);
+  });
+
   test('that was revoked meanwhile opens nothing more', async () => {
     const made = await courier();
     await made.scan(`LK:${BADGE}`);
