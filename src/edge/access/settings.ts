@@ -64,6 +64,28 @@ export const accessSettingsSchema = z
     credentials_max: z.int().min(1).max(CREDENTIALS_MAX).default(CREDENTIALS_MAX),
     lockout: lockoutSchema,
   })
+  .superRefine(({ code_length_min: codeMin, lockout, scanned }, context) => {
+    const say = (path: PropertyKey[], message: string, input: unknown): void =>
+      context.addIssue({ code: 'custom', path, message, input });
+    if (lockout.first_s > lockout.max_s) say(['lockout', 'first_s'], 'first_s at most max_s', lockout.first_s);
+    for (const [index, { prefix, length_max: lengthMax }] of scanned.entries()) {
+      // The first that fits decides: what comes after it would never be looked at.
+      if (scanned.slice(0, index).some((before) => prefix.startsWith(before.prefix))) {
+        say(
+          ['scanned', index, 'prefix'],
+          'a prefix that begins with none before it (the longer one comes first)',
+          prefix,
+        );
+      }
+      if (lengthMax < codeMin) {
+        say(
+          ['scanned', index, 'length_max'],
+          'length_max at least code_length_min: shorter codes are not granted',
+          lengthMax,
+        );
+      }
+    }
+  })
   .describe('one-time codes and courier credentials that open doors');
 
 export type AccessSettings = z.infer<typeof accessSettingsSchema>;
