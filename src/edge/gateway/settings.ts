@@ -19,7 +19,7 @@ import { journalSettingsSchema } from '../journal/journal-settings.ts';
 import { photoStoreSchema } from '../photos/settings.ts';
 import { portShape } from '../ports/settings.ts';
 import { uplinkSettingsSchema } from '../uplink/settings.ts';
-import { checkAccessNames } from './access-names.ts';
+import { checkAccessNames, checkSealPrefixes } from './access-names.ts';
 import { enrolmentServiceSchema } from './enrolment-settings.ts';
 import { checkInstruments } from './instrument-names.ts';
 import { keySettingsSchema } from './key-settings.ts';
@@ -107,6 +107,7 @@ export const gatewaySettingsSchema = z
   .superRefine((settings, context) => checkNames(namesSchema.parse(settings), context), { when: () => true })
   .superRefine(checkInstruments)
   .superRefine(checkAccessNames)
+  .superRefine(checkSealPrefixes)
   .superRefine(({ keys, mqtt }, context) => {
     if (keys === 'software' || keys.tpm.mqtt_login === undefined || mqtt.password_file === undefined) return;
     const message = 'no password file, since keys.tpm.mqtt_login makes the password';
