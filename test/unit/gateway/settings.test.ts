@@ -92,3 +92,15 @@ describe('what names logs and topics', () => {
     for (const prefix of ['', 'a/+/b', '#', 'a//b', '$share']) expect(one({}, { prefix })).toEqual(['prefix']);
   });
 });
+
+test('a seal whose label would be taken for a credential is a problem of the whole settings', () => {
+  const sealed = (prefix: string): readonly string[] =>
+    problems({
+      ...BASE,
+      ports: BASE.ports.slice(0, 1),
+      access: { devices: [{ name: 'pad' }], scanned: [{ prefix: 'LK:' }] },
+      custody: { compartments: [{ name: 'A1', device: 'board-1', channel: 1 }], seals: { prefixes: [prefix] } },
+    });
+  expect(sealed('LK:S')).toContain('custody.seals.prefixes[0]');
+  expect(sealed('SEAL-')).not.toContain('custody.seals.prefixes[0]');
+});
