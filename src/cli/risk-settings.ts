@@ -30,7 +30,15 @@ export function readRiskSettings(args: CommandArgs): RiskSettings {
 export interface StoredWhere {
   readonly settings: Pick<
     ReceiveSettings,
-    'store' | 'data_dir' | 'replica' | 'tenant' | 'region' | 'gateway_levels' | 'gateway_clocks' | 'trial'
+    | 'store'
+    | 'data_dir'
+    | 'replica'
+    | 'tenant'
+    | 'region'
+    | 'gateway_levels'
+    | 'gateway_clocks'
+    | 'gateway_silent_h'
+    | 'trial'
   >;
   readonly ruleset: RulesetSettings;
   readonly webhooks: RiskSettings['webhooks'];

@@ -11,7 +11,7 @@ import { takeClaim } from './claims.ts';
 import { takeEntry } from './entries.ts';
 import type { Claim, LedgerEntry, LedgerInput, Surroundings } from './inputs.ts';
 import { inOrder, type Placed } from './order.ts';
-import { accuse, EMPTY_FOLD, type Fold, type LegState } from './state.ts';
+import { accuse, EMPTY_FOLD, type Fold, type LegState, type Place } from './state.ts';
 
 const RECEIPT_DUE_MS = 72 * 3_600_000;
 const RECEIPT_LATE_MS = 7 * 24 * 3_600_000;
@@ -33,12 +33,18 @@ export interface ParcelLedger {
 }
 
 /** `parcelRef` names the parcel; the inputs are those about it, in any order, repeated or not. */
-export function foldLedger(
+export function foldLedger(...question: Parameters<typeof foldParcel>): ParcelLedger {
+  const { facts, timeline } = foldParcel(...question);
+  return { facts, timeline };
+}
+
+/** Also where it lies: in no locker that is known when empty. */
+export function foldParcel(
   parcelRef: string,
   inputs: readonly LedgerInput[],
   asOfMs: number,
   around: Surroundings = {},
-): ParcelLedger {
+): ParcelLedger & { readonly places: readonly Place[] } {
   const { placed, rolledBack } = inOrder(inputs);
   const timeline: TimelineLine[] = [];
   let fold: Fold = EMPTY_FOLD;
@@ -49,7 +55,7 @@ export function foldLedger(
   const rollbacks = rolledBack.map(({ ref }) => ref);
   if (rollbacks.length > 0) fold = accuse(fold, 'both', [{ code: 'C15', severity: 'soft', events: rollbacks }]);
   fold = overdue({ ...fold, version: placed.length }, asOfMs);
-  return { facts: factsOf(parcelRef, fold, around), timeline };
+  return { facts: factsOf(parcelRef, fold, around), timeline, places: fold.places };
 }
 
 function step(fold: Fold, placed: Placed, around: Surroundings): Fold {

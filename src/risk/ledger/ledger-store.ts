@@ -6,14 +6,15 @@ import { sql, type Transaction } from 'kysely';
 import { utf8Text } from '../../base/bytes.ts';
 import type { CustodyEvent } from '../../evidence/event/event.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
-import type { Assumption } from '../decision/facts.ts';
+import type { Assumption, ParcelFacts } from '../decision/facts.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import { send } from '../store/sending.ts';
+import { awaitedAt } from './awaited.ts';
 import { type EntryLevel, type LogProof, provedLevel } from './entry-level.ts';
-import { foldLedger, type ParcelLedger } from './fold.ts';
+import { foldParcel, type ParcelLedger } from './fold.ts';
 import type { Claim, LedgerEntry, Surroundings } from './inputs.ts';
-import { type EntryRow, inputsOf } from './ledger-inputs.ts';
+import { type EntryRow, inputsOf, type LogRow } from './ledger-inputs.ts';
 import { entriesAbout, isAround, parcelsOf } from './select.ts';
 
 export interface LedgerStoreParts {
@@ -24,6 +25,8 @@ export interface LedgerStoreParts {
   readonly levelOf?: (gateway: string, n: number, proof: LogProof) => EntryLevel;
   /** What of that, and of its clock, is the operator's word: beyond what is proved. */
   readonly assumptionOf?: (gateway: string) => Assumption | undefined;
+  /** A gateway of which nothing was stored for so long is awaited; none is, for its silence alone, unless given. */
+  readonly silentMs?: number;
 }
 
 type Trx = Transaction<Database>;
@@ -83,21 +86,27 @@ export class LedgerStore {
   }
 
   async ledger(parcel: string, asOfMs: number, around: Surroundings = {}): Promise<ParcelLedger> {
-    return this.#fold(parcel, await this.#read([parcel]), asOfMs, around);
+    return this.#fold(parcel, await this.#read([parcel], asOfMs), asOfMs, around);
   }
 
   /** Of several parcels, in their order. */
   async ledgers(parcels: readonly string[], asOfMs: number): Promise<readonly ParcelLedger[]> {
     if (parcels.length === 0) return [];
-    const inputs = await this.#read(parcels);
+    const inputs = await this.#read(parcels, asOfMs);
     return parcels.map((parcel) => this.#fold(parcel, inputs, asOfMs, {}));
   }
 
-  #fold(parcel: string, { entries, claims }: Inputs, asOfMs: number, around: Surroundings): ParcelLedger {
+  #fold(parcel: string, { entries, claims, logs }: Inputs, asOfMs: number, around: Surroundings): ParcelLedger {
     const about = entriesAbout(parcel, entries);
-    const { facts, timeline } = foldLedger(parcel, [...about, ...(claims.get(parcel) ?? [])], asOfMs, around);
+    const folded = foldParcel(parcel, [...about, ...(claims.get(parcel) ?? [])], asOfMs, around);
     const assumptions = this.#assumptions(about);
-    return { facts: { ...facts, ...(assumptions.length > 0 && { assumptions }) }, timeline };
+    const awaited = around.awaited ?? awaitedAt(folded.places, logs);
+    const facts: ParcelFacts = {
+      ...folded.facts,
+      ...(awaited !== undefined && { waiting_for: awaited }),
+      ...(assumptions.length > 0 && { assumptions }),
+    };
+    return { facts, timeline: folded.timeline };
   }
 
   #levelOf(gateway: string, n: number, proof: LogProof): EntryLevel {
@@ -156,9 +165,13 @@ export class LedgerStore {
     return rows.length;
   }
 
-  async #read(parcels: readonly string[]): Promise<Inputs> {
-    const rows = await this.#parts.database.as('custody', (trx) =>
-      send(trx, inputsOf(parcels), { name: 'ledger_inputs', when: 'last' }),
+  async #read(parcels: readonly string[], asOfMs: number): Promise<Inputs> {
+    const { database, silentMs } = this.#parts;
+    // One name, one text.
+    const name = silentMs === undefined ? 'ledger_inputs_owed' : 'ledger_inputs_owed_or_silent';
+    const silentBeforeMs = silentMs === undefined ? undefined : asOfMs - silentMs;
+    const rows = await database.as('custody', (trx) =>
+      send(trx, inputsOf(parcels, silentBeforeMs), { name, when: 'last' }),
     );
     const entries = rows.flatMap((row) => (row.kind === 'entry' ? (this.#entryOf(row) ?? []) : []));
     const claims = new Map<string, Claim[]>();
@@ -169,7 +182,7 @@ export class LedgerStore {
       own.push({ kind: 'claim', ref, at_ms: at.getTime(), body, level });
       claims.set(parcel, own);
     }
-    return { entries, claims };
+    return { entries, claims, logs: rows.filter((row) => row.kind === 'log') };
   }
 
   #entryOf({ origin, n, leaf, gateway, forked, ...proof }: EntryRow): LedgerEntry | undefined {
@@ -188,6 +201,7 @@ export class LedgerStore {
 interface Inputs {
   readonly entries: readonly LedgerEntry[];
   readonly claims: ReadonlyMap<string, readonly Claim[]>;
+  readonly logs: readonly LogRow[];
 }
 
 /** Above its revocation a key proves nothing, whatever settings say of the gateway. */

@@ -106,6 +106,14 @@ export const receiveShape = z.strictObject({
     .record(gatewayId, z.enum(['synced', 'fair']))
     .default({})
     .describe('clocks that refund decisions believe, although the gateway cannot say who synchronises it'),
+  gateway_silent_h: z
+    .int()
+    .min(0)
+    .max(8_760)
+    .default(24)
+    .describe(
+      'a refund waits (R15) for the gateway that has its parcel when nothing of it was stored for more hours; more than its alive_interval_s. 0: silence counts for nothing',
+    ),
   trial: trialSchema
     .prefault({})
     .describe('what no production may believe: refused with PostgreSQL, and with receipts of role store'),

@@ -11,7 +11,12 @@ import { LedgerStore } from '../ledger/ledger-store.ts';
 import type { ReceiveSettings } from '../receive/settings.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 
-export type Vouched = Pick<ReceiveSettings, 'gateway_levels' | 'gateway_clocks' | 'trial' | 'tenant' | 'region'>;
+export type Vouched = Pick<
+  ReceiveSettings,
+  'gateway_levels' | 'gateway_clocks' | 'gateway_silent_h' | 'trial' | 'tenant' | 'region'
+>;
+
+const HOUR_MS = 3_600_000;
 
 export interface RoomParts {
   readonly database: RiskDatabase;
@@ -34,13 +39,14 @@ export function openRooms(
   ledgerOf = (ledger: LedgerStore): Pick<LedgerStore, 'ledgers'> => ledger,
 ): Rooms {
   const { settings, ...rest } = parts;
-  const { tenant, region } = settings;
+  const { tenant, region, gateway_silent_h: silentHours } = settings;
   const owner = { tenant, region };
   const ledger = new LedgerStore({
     database: parts.database,
     ...owner,
     levelOf: (gateway, n, proof) => entryLevel(n, proof, wordOn(settings, gateway)),
     assumptionOf: (gateway) => assumptionOf(settings, gateway),
+    ...(silentHours > 0 && { silentMs: silentHours * HOUR_MS }),
   });
   return { ledger, desk: new RefundDesk({ ...rest, ...owner, ledger: ledgerOf(ledger) }) };
 }
