@@ -28,6 +28,8 @@ export class WebBench {
   readonly logged: string[] = [];
   readonly web: ConsoleWeb;
   refuseTickets = false;
+  /** Acts are answered when it resolves. */
+  actsHeld: Promise<void> = Promise.resolve();
   hearEntry: ((entry: EntryView) => void) | undefined;
 
   constructor({ files = new Map(), web = {} }: { readonly files?: StaticFiles; readonly web?: object } = {}) {
@@ -104,6 +106,7 @@ export class WebBench {
       },
       act: async ({ person, ticket }, request) => {
         asked.push(['act', person, ticket, request]);
+        await this.actsHeld;
         return this.refuseTickets ? { result: 'refused', reason: 'second_factor' } : { result: 'done' };
       },
       notCommissioned: async () => ['A1'],

@@ -6,6 +6,7 @@ import { ENDPOINTS } from '../../../src/edge/console/web/endpoints.ts';
 import type { ConsoleRole } from '../../../src/edge/contracts/console-view.ts';
 import { codeOf, PASSWORD, PEOPLE } from '../../support/console-bench.ts';
 import { codeIn, type Page, sessionCookie, WebBench } from '../../support/console-web.ts';
+import { until } from '../../support/until.ts';
 
 const SESSION_S = 600;
 const IDLE_S = 120;
@@ -218,6 +219,27 @@ describe('a session', () => {
     expect(said.headers.getSetCookie().join()).toContain('Max-Age=0');
     expect(await live.text()).toContain('event: ended');
     expect((await bench.ask('/api/session', { headers: { cookie: page.cookie } })).status).toBe(401);
+  });
+
+  test('is over for an act that waits for its turn, too', async () => {
+    const [page, other] = [await bench.elevated('tech-1'), await bench.elevated('tech-1')];
+    let release: () => void = () => undefined;
+    bench.actsHeld = new Promise((resolve) => {
+      release = resolve;
+    });
+    const acts = () => bench.asked.filter(([verb]) => verb === 'act').length;
+    const before = acts();
+    const running = ['A1', 'A2'].map((compartment) => bench.post('/api/act', { verb: 'open', compartment }, other));
+    await until('two acts at the daemon', () => acts() === before + 2);
+    const waiting = bench.post('/api/act', { verb: 'open', compartment: 'A3' }, page);
+    // Its body is read by then: what is asked after it is answered after it.
+    await bench.post('/api/act', { verb: 'none' }, page);
+    await bench.post('/api/sign-out', {}, page);
+    release();
+    expect((await Promise.all(running)).map(({ status }) => status)).toEqual([200, 200]);
+    expect((await waiting).status).toBe(401);
+    expect(acts()).toBe(before + 2);
+    bench.actsHeld = Promise.resolve();
   });
 
   test('of one person is one of eight: the oldest gives way, others stay', async () => {

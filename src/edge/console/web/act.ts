@@ -31,10 +31,14 @@ export async function act(call: SessionCall, service: Service): Promise<Answer> 
   if (ticket === undefined) return refusal(problem('second_factor'));
   // Not the request's signal: whoever closes the page while a door opens has asked for it all the same.
   const never = new AbortController().signal;
-  const answer = await service.acts.pass(request.signal, () =>
-    service.daemon.act({ person: session.person, ticket }, asked, never),
+  const answer = await service.acts.pass(request.signal, async () =>
+    // It may have waited for its turn, and its person signed out meanwhile.
+    service.sessions.expiresInMs(session) > 0
+      ? service.daemon.act({ person: session.person, ticket }, asked, never)
+      : 'ended',
   );
   if (answer === 'busy') return refusal(problem('busy'));
+  if (answer === 'ended') return refusal(problem('unauthenticated'));
   if (answer.result === 'refused' && answer.reason === 'second_factor') {
     session.value.ticket = undefined;
     return refusal(problem('second_factor'));
