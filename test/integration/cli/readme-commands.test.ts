@@ -94,6 +94,11 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, place: string]>
   ],
   'latchkey risk replay DECISION --config receive.yaml': [DESK, 'run(riskReplayCommand, [decision.decision_id]'],
   'latchkey epcis export.ndjson --policy policy.json > events.jsonld': [SEVERAL, 'run(epcisCommand,'],
+  'latchkey risk holds --config risk.yaml': [DESK, 'run(riskHoldsCommand, [])'],
+  "latchkey risk hold-release HOLD --actor ana --reason 'seen by the warehouse' --config risk.yaml": [
+    DESK,
+    'run(riskHoldReleaseCommand, [paid], { actor, reason })',
+  ],
   "latchkey risk erase --parcel REF --reason 'asked for by its subject' --config risk.yaml": [
     DESK,
     'run(riskEraseCommand, [], name)',

@@ -1,9 +1,14 @@
-/** `latchkey risk import`, `refund` and `replay` on an embedded database, as a person uses them. */
+/** `latchkey risk import`, `refund`, `replay`, `holds` and `hold-release` on an embedded database, as a person uses them. */
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { CommandArgs, type CommandIo, type CommandRun } from '../../../src/cli/command.ts';
-import { riskSettleCommand, riskWorkCommand } from '../../../src/cli/commands/risk-casework.ts';
+import {
+  riskHoldReleaseCommand,
+  riskHoldsCommand,
+  riskSettleCommand,
+  riskWorkCommand,
+} from '../../../src/cli/commands/risk-casework.ts';
 import { riskImportCommand, riskRefundCommand, riskReplayCommand } from '../../../src/cli/commands/risk-refund.ts';
 import { riskEraseCommand, riskRetentionCommand } from '../../../src/cli/commands/risk-retention.ts';
 import { withRiskSide } from '../../../src/cli/risk-store.ts';
@@ -139,4 +144,35 @@ test('a reference is erased when a person says so, and what was decided on it st
   await expect(run(riskEraseCommand, [], { reason: 'x' })).rejects.toThrow(/either --parcel REF or --actor REF/);
   const kept = await run(riskRetentionCommand, []);
   expect(kept.out).toMatch(/^due: 0 bodies, 0 mentions, 0 claims, .*\nnothing was changed; say --yes to take it away$/);
+});
+
+test('what is held is listed, shown with its story, and let go by people who say why, or refused for good', async () => {
+  const payments = fileOf('payments.json', [{ payment_ref: 'pay-2', currency: 'USD', captured_minor: 90_000 }]);
+  await run(riskImportCommand, ['payments', payments]);
+  const held = async (id: string): Promise<string> => {
+    const of = { ...request, refund_id: id, parcel_refs: [`k1.${id}`], operator: `op-${id}`, payment_ref: 'pay-2' };
+    const { out } = await run(riskRefundCommand, [fileOf(`${id}.json`, of)], { json: true });
+    const decision = JSON.parse(out) as Decision;
+    expect(decision.outcome).toBe('HOLD');
+    return `h-${decision.decision_id.slice(2)}`;
+  };
+  const [paid, denied] = [await held('r-held'), await held('r-denied')];
+  const { code, out: listed } = await run(riskHoldsCommand, []);
+  expect(code).toBe(0);
+  expect(listed).toContain(`${paid}  r-held: HOLD (`);
+  expect(listed).toContain(`${denied}  r-denied: HOLD (`);
+
+  const [actor, reason] = ['ana', 'seen by the warehouse'];
+  await expect(run(riskHoldReleaseCommand, [paid], { reason })).rejects.toThrow(/--actor/);
+  await expect(run(riskHoldReleaseCommand, ['h-none'], { actor, reason })).rejects.toThrow(/there is no hold "h-none"/);
+  await expect(run(riskHoldsCommand, [], { state: 'lost' })).rejects.toThrow(/--state: expected open/);
+  expect((await run(riskHoldReleaseCommand, [paid], { actor, reason })).out).toBe('r-held: released');
+  const { out } = await run(riskHoldReleaseCommand, [denied], { actor, reason, deny: true, json: true });
+  expect(JSON.parse(out)).toMatchObject({ state: 'denied' });
+  const shown = await run(riskHoldsCommand, [paid]);
+  expect(shown.out).toMatch(/^ {2}return_deposited$/m);
+  expect(shown.out).toMatch(/^ {2}\S+Z {2}placed +system/m);
+  expect(shown.out).toContain(`ana: ${reason}`);
+  const rest = JSON.parse((await run(riskHoldsCommand, [], { json: true })).out) as object;
+  expect(rest).toEqual({ holds: [] });
 });
