@@ -91,7 +91,7 @@ export function surveyOf({ gateway, settings, version, console }: ControlParts):
   const access = gateway.access?.status();
   const findings = [
     ...journalFindings(status),
-    ...uplinkFindings(uplink),
+    ...uplinkFindings(uplink, settings.receivers.filter(({ role }) => role === 'store').length),
     ...lineFindings(lines),
     ...lockFindings(custody.compartments),
     ...tpmFindings(tpm),

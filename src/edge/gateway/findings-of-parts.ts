@@ -20,16 +20,23 @@ export const ALARMS: Readonly<Record<string, FindingName>> = {
   journal_unreadable: 'journal_unreadable',
 };
 
-export function uplinkFindings(uplink: UplinkHealth): readonly Finding[] {
+const NO_STORE =
+  'put the key that "latchkey receive --show-key" prints at the consumer under receivers, with role: store: none is there';
+
+/** `stores`: of the settings, whose receipts count. */
+export function uplinkFindings(uplink: UplinkHealth, stores?: number): readonly Finding[] {
   const found: Finding[] = [];
   if (!uplink.connected) {
     found.push(finding('broker_away', 'the broker is not connected: entries wait in the journal'));
   }
   if (uplink.stalled) {
-    found.push(finding('receipts_stalled', `no receipt moves although ${uplink.waiting} entries wait for one`));
+    const text = `no receipt moves although ${uplink.waiting} entries wait for one`;
+    found.push(finding('receipts_stalled', text, undefined, stores === 0 ? NO_STORE : undefined));
   }
   // The journal says itself that a log is breached, and when that is over; the uplink remembers it to its end.
-  const alarms = uplink.alarms.filter((alarm) => !alarm.startsWith('log_breached '));
+  // Where no receipt moves at all, that one log has none is the same fault.
+  const said = uplink.stalled ? ['log_breached ', 'receipts_stalled '] : ['log_breached '];
+  const alarms = uplink.alarms.filter((alarm) => !said.some((word) => alarm.startsWith(word)));
   return [...found, ...alarms.map((alarm) => finding(alarmKind(alarm), `uplink: ${alarm}`))];
 }
 

@@ -210,6 +210,18 @@ describe('health', () => {
     expect(textsOf(problems, 'problem')).toEqual(['no receipt moves although 12 entries wait for one']);
   });
 
+  test('receipts that stand still are one fault, and without a store in the settings that is what to mend', () => {
+    const alarms = ['receipts_stalled lockers.example/gw-0001/1-9f2c01aa', 'memory_lost'];
+    const still = { ...uplink, stalled: true, waiting: 12, alarms };
+    const text = 'no receipt moves although 12 entries wait for one';
+    expect(textsOf(uplinkFindings(still), 'problem')).toEqual([text, 'uplink: memory_lost']);
+    expect(textsOf(uplinkFindings({ ...still, stalled: false }), 'problem')).toEqual(
+      alarms.map((alarm) => `uplink: ${alarm}`),
+    );
+    expect(uplinkFindings(still, 0)[0]?.remedy).toContain('under receivers');
+    expect(uplinkFindings(still, 1)[0]?.remedy).toContain('look at the consumer');
+  });
+
   test('a lock that its own board cannot read is named, with what to look at', () => {
     const place = { device: 'board-1', door: 'shut', held: 0, visited: false } as const;
     expect(lockFindings([{ ...place, name: 'A1' }])).toEqual([]);
