@@ -209,7 +209,7 @@ test('an unplugged scanner is said, and the page has asked nobody else in all th
   await finds('port', /Port desk is (lost|opening)/);
   await keepPicture(page, 'daemon-unplugged');
   await go('devices');
-  await page.locator('.line', { hasText: 'desk' }).locator('.told').first().waitFor();
+  await page.locator('.line', { hasText: 'desk' }).locator('.told', { hasText: 'look at the cable' }).first().waitFor();
   const strange = opened.requests.filter((each) => !each.startsWith(url) && !each.startsWith('data:image/svg'));
   expect(strange).toEqual([]);
   expect(opened.complaints.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([]);

@@ -160,7 +160,13 @@ describe('what a technician sees', () => {
     await go('devices');
     await page.locator('[data-device=bank-b]', { hasText: 'Look at its power and its place on the line' }).waitFor();
     await go('health');
-    for (const words of ['212 behind', 'costs 4 events', 'at least 20 years', 'not set', 'no answer within 5 s']) {
+    for (const words of [
+      '212 behind',
+      'costs 4 events',
+      'at least 20 years',
+      'let UDP port 123 out',
+      'no answer within 5 s',
+    ]) {
       await see(words);
     }
     server.show({ view: calmView() });

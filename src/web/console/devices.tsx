@@ -27,7 +27,7 @@ export function DevicesPage({ view, live }: { readonly view: ConsoleView; readon
       )}
       <div class="lines">
         {view.lines.map((line) => (
-          <Line key={line.port} line={line} live={live} />
+          <Line key={line.port} line={line} view={view} live={live} />
         ))}
       </div>
       {view.compartments.length > 0 && <Commissioning view={view} />}
@@ -35,16 +35,22 @@ export function DevicesPage({ view, live }: { readonly view: ConsoleView; readon
   );
 }
 
-function Line({ line, live }: { readonly line: LineView; readonly live: Live }) {
+function Line({ line, view, live }: { readonly line: LineView; readonly view: ConsoleView; readonly live: Live }) {
   const { port, state, reason, devices } = line;
   const isOpen = state === 'open';
+  const remedy = view.findings.find(({ about, name }) => about === 'port' && name === port)?.remedy;
   return (
     <section class="card line" aria-label={`Line ${port}`}>
       <header class="line-head">
         <h2>{port}</h2>
         <span class={`badge ${isOpen ? 'good' : 'bad'}`}>{state}</span>
       </header>
-      {!isOpen && <p class="told bad">{sentence(reason)}</p>}
+      {!isOpen && (
+        <p class="told bad">
+          {sentence(reason)}
+          {remedy !== undefined && <span class="remedy"> {sentence(remedy)}</span>}
+        </p>
+      )}
       <Quality line={line} />
       <ul class="devices">
         {devices.map((device) => (
@@ -76,7 +82,7 @@ function Device({ device, live }: { readonly device: DeviceView; readonly live: 
       <span class={`badge ${STATE_TONES[state]}`}>{state}</span>
       {state !== 'found' && (
         <p class={`told ${STATE_TONES[state]}`}>
-          {sentence(reason)}
+          {sentence(reason.replaceAll('_', ' '))}
           {remedy !== undefined && <span class="remedy"> {sentence(remedy)}</span>}
         </p>
       )}

@@ -201,6 +201,11 @@ function ClockCard({ view }: { readonly view: ConsoleView }) {
             : []),
         ]}
       />
+      {src === 'none' && (
+        <p class="hint">
+          Events say so, and count for less in a dispute. Install and start chrony on the box, and let UDP port 123 out.
+        </p>
+      )}
     </Card>
   );
 }

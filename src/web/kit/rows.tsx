@@ -9,8 +9,8 @@ export interface Row {
 export function Rows({ rows }: { readonly rows: readonly Row[] }) {
   return (
     <dl class="rows">
-      {rows.map(({ label, value }) => (
-        <div key={label}>
+      {rows.map(({ label, value }, i) => (
+        <div key={`${i} ${label}`}>
           <dt>{label}</dt>
           <dd>{value}</dd>
         </div>
