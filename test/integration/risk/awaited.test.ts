@@ -3,14 +3,24 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import { CaseBook } from '../../../src/risk/casework/case-book.ts';
 import { RefundDesk } from '../../../src/risk/casework/refund-desk.ts';
 import type { Decision } from '../../../src/risk/decision/decision.ts';
 import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import type { TrustRecord } from '../../../src/risk/intake/store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
+import { LedgerPump } from '../../../src/risk/service/ledger-pump.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { captured, DAY_MS, NOW_MS, owner, requestOf } from '../../support/casework-bench.ts';
+import {
+  CaseworkBench,
+  captured,
+  DAY_MS,
+  NOW_MS,
+  owner,
+  PaymentSide,
+  requestOf,
+} from '../../support/casework-bench.ts';
 import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
@@ -122,6 +132,33 @@ describe.each(Object.entries(ENGINES))('%s', (_, open) => {
     expect(decision.outcome).not.toBe('PAY');
     expect(codes(decision)).toEqual(expect.arrayContaining(['C21', 'R15']));
     expect(codes(await decided('sound', 'beside'))).not.toContain('R15');
+  });
+
+  test('an entry that comes late through its log opens a case for a decision that it would change, once', async () => {
+    const log = story('late');
+    await keep(log, 0, 4);
+    await decided('late', 'late');
+    const bench = new CaseworkBench(database, new ManualScheduler(NOW_MS + DAY_MS), new PaymentSide());
+    const pump = new LedgerPump({ ledger: bench.ledger, scheduler: bench.clock, logger: bench.logger, everyMs: 250 });
+    const round = async () => {
+      await pump.upToDate();
+      return (await bench.round()).late;
+    };
+    const book = new CaseBook(database);
+    const late = async () => (await book.list({ refundId: 'late' })).filter(({ kind }) => kind === 'late_fact').length;
+    await round();
+    expect(await late()).toBe(0);
+    const before = (await pump.ledger('k1.late', NOW_MS)).facts;
+    await keep(log, 4, 5, NOW_MS + DAY_MS);
+    expect(await round()).toMatchObject({ opened: 1 });
+    const after = (await pump.ledger('k1.late', NOW_MS)).facts;
+    expect(after.ledger_version).toBe(before.ledger_version + 1);
+    expect(after.contradictions).toContainEqual(
+      expect.objectContaining({ code: 'C02', leg: 'return', events: [`${log.origin}#4`] }),
+    );
+    expect(await round()).toMatchObject({ opened: 0 });
+    expect(await late()).toBe(1);
+    await pump.stop();
   });
 
   test('a parcel that was taken out of the locker waits for nobody', async () => {
