@@ -14,7 +14,11 @@ const requestSchema = z.union([
   z.strictObject({ verb: z.enum(['stop_pick', 'resume', 'recount']) }),
   z.strictObject({
     verb: z.literal('maintain'),
-    compartments: z.array(text).max(WINDOW_COMPARTMENTS_MAX),
+    // Each once: the event of the window lists them.
+    compartments: z
+      .array(text)
+      .max(WINDOW_COMPARTMENTS_MAX)
+      .transform((names) => [...new Set(names)]),
     minutes: z.int().min(1).max(MINUTES_MAX),
   }),
   z.strictObject({ verb: z.literal('end_maintenance'), id: text }),

@@ -21,7 +21,7 @@ export const ALARMS: Readonly<Record<string, FindingName>> = {
 };
 
 const NO_STORE =
-  'put the key that "latchkey receive --show-key" prints at the consumer under receivers, with role: store: none is there';
+  'the settings name no store: put the key that "latchkey receive --show-key" prints at the consumer under receivers';
 
 /** `stores`: of the settings, whose receipts count. */
 export function uplinkFindings(uplink: UplinkHealth, stores?: number): readonly Finding[] {

@@ -229,7 +229,7 @@ test('a maintenance window begins and ends under the name of who asked for it', 
   const console = room();
   const elevated = await console.elevate('tech-7', CODE);
   const proof = { code: undefined, ticket: 'ticket' in elevated ? elevated.ticket : '' };
-  const asked = { verb: 'maintain', compartments: ['A1', 'A2'], minutes: 30 };
+  const asked = { verb: 'maintain', compartments: ['A1', 'A2', 'A1'], minutes: 30 };
   expect(await act(console, { ...proof, ...asked })).toEqual({ result: 'opened' });
   expect(await act(console, { ...proof, verb: 'end_maintenance', id: 'w-1' })).toEqual({
     result: 'refused',
