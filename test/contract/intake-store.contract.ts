@@ -153,6 +153,52 @@ export function intakeStoreContract(name: string, subject: () => StoreSubject): 
     expect((await logOf(later, FOREIGN))?.segments[0]?.end).toEqual(treeOf(1));
   });
 
+  test(`${name}: of a group each range is judged by itself, and after those before it`, async () => {
+    const { open } = subject();
+    const store = await open();
+    const far = { opens: true, origin: OTHER } as const;
+    const group = [
+      range(0, 2),
+      range(0, 2, { origin: FOREIGN }),
+      range(4, 6), // not the end yet
+      range(6, 8, far),
+      range(2, 4),
+      range(0, 3, { origin: OTHER }),
+      range(2, 4), // held by now
+      range(5, 9, far), // overlaps
+      range(3, 6, { origin: OTHER, salt: 'other' }), // another tree
+      range(4, 6),
+      range(3, 6, { origin: OTHER, note: false }), // fills the gap
+      range(2, 5, { origin: FOREIGN }),
+    ];
+    expect(await store.append(group)).toEqual(
+      'stored stored conflict stored stored stored conflict conflict conflict stored stored stored'.split(' '),
+    );
+    for (const each of [store, await open()]) {
+      expect(await spans(each)).toEqual([[0, 6]]);
+      expect(await listed(each)).toEqual([0, 1, 2, 3, 4, 5].map((n) => `${n}:${n}:used`));
+      expect((await logOf(each, OTHER))?.segments).toEqual([{ first: 0, end: treeOf(8), note: utf8('note 8') }]);
+      expect(await listed(each, OTHER)).toEqual([6, 7, 0, 1, 2, 3, 4, 5].map((n, i) => `${i}:${n}:used`));
+      expect((await logOf(each, FOREIGN))?.segments[0]?.end).toEqual(treeOf(5));
+    }
+  });
+
+  test(`${name}: a fork within a group is found, and the rest of the group is stored`, async () => {
+    const store = await subject().open();
+    const group = [
+      range(0, 3),
+      range(6, 8, { opens: true, salt: 'other' }),
+      range(3, 6),
+      range(0, 1, { origin: FOREIGN }),
+    ];
+    expect(await store.append(group)).toEqual(['stored', 'stored', 'fork', 'stored']);
+    expect(await spans(store)).toEqual([
+      [0, 3],
+      [6, 8],
+    ]);
+    expect((await logOf(store, FOREIGN))?.segments[0]?.end).toEqual(treeOf(1));
+  });
+
   test(`${name}: a gap stays visible until it is filled, and what filled it comes later in the use stream`, async () => {
     const { open } = subject();
     const store = await open();

@@ -351,6 +351,8 @@ export class Intake {
         this.#drop(gateway);
         this.#parts.fenced?.(gateway);
       },
+      refused: ({ gateway, origin }) =>
+        this.alarms.raise('refused_signed', gateway, origin, 'refused: the store cannot hold what it says'),
       contradicted: (log) => this.alarms.raise('receipt_contradicted', log.gateway, log.origin),
       stored: () => this.#makeRoom(),
       down: (error) => {

@@ -125,9 +125,10 @@ export interface RangeAppend {
 
 /**
  * `conflict`: the tree held is another than the caller's: load again. `fork`: at the edge of a later segment. `fenced`:
- * another receiver answers for this gateway now; what is known of it here is void.
+ * another receiver answers for this gateway now; what is known of it here is void. `refused`: the store is well, and cannot
+ * hold what a row of it says; nothing of the range is stored.
  */
-export type AppendAnswer = 'stored' | 'conflict' | 'fork' | 'fenced';
+export type AppendAnswer = 'stored' | 'conflict' | 'fork' | 'fenced' | 'refused';
 
 export type CosignAnswer = 'stored' | 'conflict' | 'fenced';
 

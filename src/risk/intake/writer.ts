@@ -27,6 +27,8 @@ export interface WriterEvents {
   /** The store holds something else than we thought: load the log again. */
   conflict(log: LogIntake): Promise<void>;
   contradicted(log: LogIntake): void;
+  /** The store cannot hold what a range of this log says. */
+  refused(log: LogIntake): void;
   /** Another receiver answers for this gateway now: nothing that is known of it here counts. */
   fenced(gateway: string): void;
   /** A group is done: there is room again. */
@@ -44,7 +46,9 @@ export interface WriterParts {
   readonly metrics: Metrics;
 }
 
+/** What waits at the moment is stored together, up to here: a take-over waits for a group, and so does each receipt. */
 const GROUP_BYTES_MAX = 8_388_608;
+const GROUP_RANGES_MAX = 1_000;
 const REOPEN = { firstMs: 1_000, maxMs: 60_000 };
 
 export class Writer {
@@ -171,7 +175,7 @@ export class Writer {
     const group: QueuedRange[] = [];
     let bytes = 0;
     this.#storing = this.#queue.length > 0;
-    while (this.#queue.length > 0 && bytes < GROUP_BYTES_MAX) {
+    while (this.#queue.length > 0 && bytes < GROUP_BYTES_MAX && group.length < GROUP_RANGES_MAX) {
       const next = this.#queue.shift();
       if (next === undefined) break;
       group.push(next);
@@ -201,6 +205,7 @@ export class Writer {
         await store.keepFork(log.origin, await proof());
         this.#events.forked(log);
       }
+      if (answers[i] === 'refused') this.#events.refused(log);
       conflicts.add(log);
     }
     for (const gateway of fenced) this.#events.fenced(gateway);

@@ -196,13 +196,17 @@ describe('a write', () => {
 
   test('for several gateways is refused for those alone that were taken over', async () => {
     const [a, b] = [receiver('a'), receiver('b')];
-    const other = grow(newLog('other', 'gw-0002'), 5);
+    const other = grow(newLog('other', 'gw-0002'), 10);
     await a.leases.round();
     const lost = partitionOf(nodeCrypto, gateway);
     await sql`update custody.lease set until = '-infinity' where partition = ${lost}`.execute(database.kysely);
     await b.leases.round();
     expect(b.leases.held).toEqual([lost]);
-    expect(await a.store.append([rangeOf(log, 0, 5), rangeOf(other, 0, 5)])).toEqual(['fenced', 'stored']);
+    const group = [rangeOf(other, 0, 5), rangeOf(log, 0, 5), rangeOf(other, 5, 10)];
+    expect(await a.store.append(group)).toEqual(['stored', 'fenced', 'stored']);
+    expect(await a.store.cosign([cosigning(log, 5), cosigning(other, 10)])).toEqual(['fenced', 'stored']);
+    expect((await b.store.load(gateway)).logs).toEqual([]);
+    expect((await b.store.load('gw-0002')).logs[0]).toMatchObject({ cosigned: { size: 10 } });
   });
 });
 

@@ -5,14 +5,18 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
+import { formatNote } from '../../../src/evidence/log/note.ts';
+import { rootOf } from '../../../src/evidence/log/tree.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
-import type { IntakeStore, RangeAppend } from '../../../src/risk/intake/store.ts';
+import type { CosignChange, IntakeStore, RangeAppend } from '../../../src/risk/intake/store.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { intakeStoreContract } from '../../contract/intake-store.contract.ts';
+import { BreakingDatabase } from '../../support/breaking-database.ts';
 import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { TestLog } from '../../support/test-log.ts';
+import { grow, newLog } from '../../unit/intake/events.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'latchkey-sql-'));
 const opened = new Set<RiskDatabase>();
@@ -118,6 +122,68 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
       await expect(database.as(role, (trx) => sql.raw(statement).execute(trx))).rejects.toThrow(/permission denied/);
     });
 
+    test('a value that the database cannot hold is refused alone, and the store goes on', async () => {
+      await emptied(database);
+      const store = storeOn(database);
+      const logs = [0, 1, 2, 3, 4].map((i) => grow(newLog(`group${i}`, `gw-${i}`), 4));
+      const group = logs.map((each) => rangeOf(0, 4, each));
+      const [, , bad] = group;
+      // JSON knows this character, jsonb does not.
+      const use = { status: 'withheld', why: 'card_number', paths: ['/data/\u0000'] } as const;
+      const rows = (bad?.rows ?? []).map(({ leafHash }) => ({ leafHash, use }));
+      const answers = await store.append(group.map((range) => (range === bad ? { ...range, rows } : range)));
+      expect(answers).toEqual(['stored', 'stored', 'refused', 'stored', 'stored']);
+      for (const [i, { origin }] of logs.entries()) {
+        expect(await store.leafHashes(origin, 0, 9)).toHaveLength(i === 2 ? 0 : 4);
+      }
+      expect(await store.append(group.slice(2, 3))).toEqual(['stored']);
+    });
+
+    test('a group of many gateways takes as many statements as one of them', async () => {
+      await emptied(database);
+      const logs = Array.from({ length: 40 }, (_, i) => grow(newLog(`many${i}`, `gw-${i}`), 2));
+      const stepsOf = async (some: readonly TestLog[]): Promise<number> => {
+        const counting = new BreakingDatabase(database, Number.POSITIVE_INFINITY, { staysBroken: true });
+        const store = storeOn(counting.database);
+        const appended = await store.append(some.map((each) => rangeOf(0, 2, each)));
+        const cosigned = await store.cosign(some.map((each) => cosigning(each, 2)));
+        expect(new Set([...appended, ...cosigned])).toEqual(new Set(['stored']));
+        return counting.steps;
+      };
+      expect(await stepsOf(logs.slice(1))).toBe(await stepsOf(logs.slice(0, 1)));
+    });
+
+    test('a break at any step of a group leaves all of it or nothing, and what is left is all when it was answered', async () => {
+      const logs = [0, 1, 2].map((i) => grow(newLog(`break${i}`, `gw-${i}`), 3));
+      const kept = new Set<number>();
+      let isThrough = false;
+      for (let at = 1; !isThrough; at += 1) {
+        await emptied(database);
+        const breaking = new BreakingDatabase(database, at, { staysBroken: false });
+        const store = storeOn(breaking.database);
+        const group = logs.map((each) => rangeOf(0, 3, each));
+        const answers = await store.append(group).catch((error: unknown) => error);
+        isThrough = breaking.brokenAt === undefined;
+        const reader = storeOn(database);
+        const counts = await Promise.all(
+          logs.map(async ({ origin }) => (await reader.leafHashes(origin, 0, 9)).length),
+        );
+        expect(new Set(counts).size).toBe(1);
+        if (isThrough) {
+          expect([answers, counts]).toEqual([
+            ['stored', 'stored', 'stored'],
+            [3, 3, 3],
+          ]);
+          continue;
+        }
+        kept.add(counts[0] ?? -1);
+        expect(answers).toMatchObject({ code: 'STORE_IO' });
+        await store.reopen();
+        expect(new Set(await store.append(group))).toEqual(new Set([counts[0] === 0 ? 'stored' : 'conflict']));
+      }
+      expect([...kept].sort()).toEqual([0, 3]);
+    });
+
     test('entries of two days lie in two partitions, and are read as one log', async () => {
       await emptied(database);
       const store = storeOn(database);
@@ -139,14 +205,19 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
 const log = new TestLog();
 for (let n = 0; n < 64; n += 1) log.append(utf8(`{"n":${n}}`));
 
-function rangeOf(first: number, end: number): RangeAppend {
-  const rows = log.leaves.slice(first, end).map((leaf, i) => ({
+function cosigning(of: TestLog, size: number): CosignChange {
+  const next = { size, root: rootOf(nodeCrypto, of.frontier(size)), note: formatNote(of.note(size)) };
+  return { origin: of.origin, expected: undefined, next };
+}
+
+function rangeOf(first: number, end: number, of = log): RangeAppend {
+  const rows = of.leaves.slice(first, end).map((leaf, i) => ({
     leaf,
-    leafHash: log.leafHashes[first + i] ?? new Uint8Array(32),
+    leafHash: of.leafHashes[first + i] ?? new Uint8Array(32),
     use: { status: 'used' } as const,
   }));
-  const [before, after] = [log.frontier(first), log.frontier(end)];
-  return { origin: log.origin, opens: first === 0, before, rows, after, storedAtMs: Date.UTC(2026, 10, 22) };
+  const [before, after] = [of.frontier(first), of.frontier(end)];
+  return { origin: of.origin, opens: first === 0, before, rows, after, storedAtMs: Date.UTC(2026, 10, 22) };
 }
 
 test('a second owner of an embedded database is refused by name', async () => {

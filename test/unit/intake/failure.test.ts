@@ -45,6 +45,24 @@ describe('a disk that fails', () => {
     expect(h.receipts(log)).toEqual([6]);
   });
 
+  test('what the store cannot hold is said so, and costs the other logs nothing', async () => {
+    const [log, other] = [grow(newLog(), 8), grow(newLog('other', 'gw-0002'), 8)];
+    const h = await new Harness().open(policyFor(log, other));
+    const append = h.memory.append.bind(h.memory);
+    h.memory.append = async (ranges) => {
+      const answers = await append(ranges.filter(({ origin }) => origin !== log.origin));
+      const left = [...answers];
+      return ranges.map(({ origin }) => (origin === log.origin ? 'refused' : (left.shift() ?? 'conflict')));
+    };
+    await h.batch(log, log.batch(0, 8));
+    await h.batch(other, other.batch(0, 8));
+    expect([h.receipts(log), h.receipts(other)]).toEqual([[], [8]]);
+    expect(h.alarm('refused_signed')).toBe(1);
+    h.memory.append = append;
+    await h.batch(log, log.batch(0, 8));
+    expect(h.receipts(log)).toEqual([8]);
+  });
+
   test('a store that holds another tree than we think is loaded again, and nothing is lost or doubled', async () => {
     const log = grow(newLog(), 9);
     const h = await new Harness().open(policyFor(log));

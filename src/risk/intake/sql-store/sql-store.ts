@@ -2,8 +2,9 @@
  * Verified entries in SQL: the intake store's contract over PGlite and PostgreSQL alike.
  *
  * A group of appends is one transaction. Where several receivers share the database, it first locks the leases that it
- * stands on, and what another one took over meanwhile is answered `fenced`. Then the row of a log is locked, and what the
- * caller takes for the held tree is compared under that lock. After an error of the database every write rejects until
+ * stands on, and what another one took over meanwhile is answered `fenced`. Then the rows of the logs are locked, and what
+ * the caller takes for the held trees is compared under that lock. However many gateways meet in a group, it takes as many
+ * statements as one. After an error of the database every write rejects until
  * `reopen` found it answering again: what a broken connection committed is loaded anew.
  */
 import { sql } from 'kysely';
@@ -12,6 +13,7 @@ import { LatchkeyError } from '../../../base/errors.ts';
 import type { EvidenceCrypto } from '../../../evidence/crypto.ts';
 import { type Frontier, TreeBuilder } from '../../../evidence/log/tree.ts';
 import type { RiskDatabase } from '../../store/open-database.ts';
+import { send } from '../../store/sending.ts';
 import {
   type AppendAnswer,
   type CosignAnswer,
@@ -26,10 +28,11 @@ import {
   type TrustRecord,
   type UseEntry,
 } from '../store.ts';
+import { appendGroup } from './append-group.ts';
 import type { PartitionLeases } from './leases.ts';
 import { loadGateway } from './load.ts';
-import { columnsOf, type EntryRow, entryOf, frontierOf, plain, rootsOf } from './rows.ts';
-import { cosignOne, failureOf, type Trx } from './statements.ts';
+import { type EntryRow, entryOf, frontierOf, plain } from './rows.ts';
+import { cosignGroup, failureOf, gatewayOf, isAboutValues, type LockedLog, lockLogs, type Trx } from './statements.ts';
 
 export interface SqlStoreParts {
   readonly database: RiskDatabase;
@@ -40,8 +43,6 @@ export interface SqlStoreParts {
   readonly leases?: PartitionLeases;
 }
 
-/** Rows of one INSERT: a statement has at most 65,535 parameters. */
-const ROWS_AT_ONCE = 1_000;
 const PAGE_ROWS = 1_000;
 
 const COLUMNS = [
@@ -80,16 +81,33 @@ export class SqlStore implements IntakeStore {
     return this.#read((trx) => loadGateway(trx, gateway));
   }
 
-  append(ranges: readonly RangeAppend[]): Promise<readonly AppendAnswer[]> {
-    const days = new Set(ranges.map(({ storedAtMs }) => new Date(storedAtMs).toISOString().slice(0, 10)));
-    const prepare = async (trx: Trx): Promise<void> => {
-      for (const day of days) await sql`select custody.ensure_day(${day}::date)`.execute(trx);
-    };
-    return this.#inGroup(ranges, (trx, range) => this.#appendOne(trx, range), prepare);
+  /** Together. If the server cannot hold what one of them says, by halves, so that the others lose nothing by it. */
+  async append(ranges: readonly RangeAppend[]): Promise<readonly AppendAnswer[]> {
+    const together = await this.#tryAppend(ranges);
+    if (together !== undefined) return together;
+    if (ranges.length === 1) return ['refused'];
+    const half = Math.ceil(ranges.length / 2);
+    return [...(await this.append(ranges.slice(0, half))), ...(await this.append(ranges.slice(half)))];
   }
 
   cosign(changes: readonly CosignChange[]): Promise<readonly CosignAnswer[]> {
-    return this.#inGroup(changes, cosignOne);
+    return this.#inGroup(changes, cosignGroup);
+  }
+
+  /** Undefined, and nothing stored, when the server refused a value of them. */
+  async #tryAppend(ranges: readonly RangeAppend[]): Promise<readonly AppendAnswer[] | undefined> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      return await this.#inGroup(ranges, async (trx, mine, logs) => {
+        const days = new Set(mine.map(({ storedAtMs }) => new Date(storedAtMs).toISOString().slice(0, 10)));
+        await send(trx, sql`select custody.ensure_day(day) from unnest(${[...days]}::date[]) day`, { when: 'later' });
+        return appendGroup(trx, mine, logs, this.#parts);
+      });
+    } catch (error) {
+      if (!isAboutValues((error as Error).cause)) throw error;
+      this.#failure = undefined;
+      return undefined;
+    }
   }
 
   frontierAt(origin: string, size: number): Promise<Frontier | undefined> {
@@ -215,11 +233,11 @@ export class SqlStore implements IntakeStore {
     const digest = crypto.sha256(fork.theirs);
     const [answer = 'fenced'] = await this.#inGroup([{ origin }], async (trx) => {
       const kept = await trx.selectFrom('custody.fork').select('digest').where('origin', '=', origin).execute();
-      if (kept.some((one) => equalBytes(plain(one.digest), digest))) return 'known';
-      if (kept.length >= FORKS_MAX) return 'full';
+      if (kept.some((one) => equalBytes(plain(one.digest), digest))) return ['known' as const];
+      if (kept.length >= FORKS_MAX) return ['full' as const];
       const { kind, theirs, ours } = fork;
       await trx.insertInto('custody.fork').values({ origin, digest, kind, theirs, ours, tenant, region }).execute();
-      return 'kept';
+      return ['kept' as const];
     });
     return answer;
   }
@@ -241,20 +259,16 @@ export class SqlStore implements IntakeStore {
   /** One transaction over leases and logs, locked in one order for every replica, so that no two wait for each other. */
   #inGroup<T extends { readonly origin: string }, A>(
     items: readonly T[],
-    work: (trx: Trx, item: T) => Promise<A>,
-    prepare?: (trx: Trx) => Promise<void>,
+    work: (trx: Trx, mine: readonly T[], logs: ReadonlyMap<string, LockedLog>) => Promise<readonly A[]>,
   ): Promise<readonly (A | 'fenced')[]> {
     return this.#write(async (trx) => {
       const origins = [...new Set(items.map(({ origin }) => origin))].sort();
       const mayWrite = await this.#mayWrite(trx, origins.map(gatewayOf));
-      await this.#lockLogs(
-        trx,
-        origins.filter((origin) => mayWrite(gatewayOf(origin))),
-      );
-      await prepare?.(trx);
-      const answers: (A | 'fenced')[] = [];
-      for (const item of items) answers.push(mayWrite(gatewayOf(item.origin)) ? await work(trx, item) : 'fenced');
-      return answers;
+      const mine = items.filter(({ origin }) => mayWrite(gatewayOf(origin)));
+      if (mine.length === 0) return items.map(() => 'fenced');
+      const locked = origins.filter((origin) => mayWrite(gatewayOf(origin)));
+      const answers = (await work(trx, mine, await lockLogs(trx, locked, this.#parts))).values();
+      return items.map(({ origin }) => (mayWrite(gatewayOf(origin)) ? (answers.next().value as A) : 'fenced'));
     });
   }
 
@@ -263,99 +277,6 @@ export class SqlStore implements IntakeStore {
     if (leases === undefined) return () => true;
     const held = await leases.fence(trx, gateways);
     return (gateway) => held.has(leases.partitionOf(gateway));
-  }
-
-  /** Makes the logs' rows where there are none, and holds them until the transaction ends. */
-  async #lockLogs(trx: Trx, origins: readonly string[]): Promise<void> {
-    const { tenant, region } = this.#parts;
-    if (origins.length === 0) return;
-    const none = { positions: 0, carried: 0, cosigned_size: null, cosigned_root: null, cosigned_note: null };
-    await trx
-      .insertInto('custody.log')
-      .values(origins.map((origin) => ({ origin, gateway: gatewayOf(origin), ...none, tenant, region })))
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-    await trx
-      .selectFrom('custody.log')
-      .select('origin')
-      .where('origin', 'in', [...origins])
-      .orderBy('origin')
-      .forUpdate()
-      .execute();
-  }
-
-  async #appendOne(trx: Trx, range: RangeAppend): Promise<AppendAnswer> {
-    const { origin, before, after } = range;
-    const last = await trx
-      .selectFrom('custody.range')
-      .select('end_size')
-      .where('origin', '=', origin)
-      .where('first', '<', after.size)
-      .orderBy('first', 'desc')
-      .limit(1)
-      .executeTakeFirst();
-    if (last !== undefined && last.end_size > before.size) return 'conflict';
-    const grown = await trx
-      .selectFrom('custody.range')
-      .select('after_roots')
-      .where('origin', '=', origin)
-      .where('end_size', '=', before.size)
-      .executeTakeFirst();
-    if (range.opens !== (grown === undefined)) return 'conflict';
-    if (grown !== undefined && !equalBytes(plain(grown.after_roots), rootsOf(before))) return 'conflict';
-    const next = await trx
-      .selectFrom('custody.range')
-      .select('before_roots')
-      .where('origin', '=', origin)
-      .where('first', '=', after.size)
-      .executeTakeFirst();
-    if (next !== undefined && !equalBytes(plain(next.before_roots), rootsOf(after))) return 'fork';
-    await this.#insert(trx, range);
-    return 'stored';
-  }
-
-  async #insert(trx: Trx, { origin, before, after, note, rows, storedAtMs }: RangeAppend): Promise<void> {
-    const { tenant, region } = this.#parts;
-    const owned = { origin, tenant, region };
-    const gateway = gatewayOf(origin);
-    const stored_at = new Date(storedAtMs);
-    const carried = rows.filter(({ carries }) => carries !== undefined).length;
-    const { positions } = await trx
-      .updateTable('custody.log')
-      .set((eb) => ({ positions: eb('positions', '+', rows.length), carried: eb('carried', '+', carried) }))
-      .where('origin', '=', origin)
-      .returning('positions')
-      .executeTakeFirstOrThrow();
-    const position = positions - rows.length;
-    await trx
-      .insertInto('custody.range')
-      .values({
-        ...owned,
-        first: before.size,
-        end_size: after.size,
-        before_roots: rootsOf(before),
-        after_roots: rootsOf(after),
-        note: note ?? null,
-        position,
-      })
-      .execute();
-    const values = rows.map((row, i) => ({
-      ...owned,
-      ...columnsOf(row.use),
-      stored_at,
-      gateway,
-      n: before.size + i,
-      position: position + i,
-      leaf_hash: row.leafHash,
-      leaf: row.leaf ?? null,
-      carries: row.carries ?? null,
-    }));
-    for (let from = 0; from < values.length; from += ROWS_AT_ONCE) {
-      await trx
-        .insertInto('custody.entry')
-        .values(values.slice(from, from + ROWS_AT_ONCE))
-        .execute();
-    }
   }
 
   async #read<T>(work: (trx: Trx) => Promise<T>): Promise<T> {
@@ -375,8 +296,4 @@ export class SqlStore implements IntakeStore {
       throw this.#failure;
     }
   }
-}
-
-function gatewayOf(origin: string): string {
-  return origin.split('/')[1] ?? '';
 }

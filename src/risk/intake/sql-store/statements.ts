@@ -1,10 +1,11 @@
 /**
- * Statements of the SQL store that need no state of it: cosigned trees, and what an error of the database means.
+ * Statements of the SQL store that need no state of it: rows of logs, cosigned trees, and what an error of the database means.
  */
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { equalBytes } from '../../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../../base/errors.ts';
 import type { Database } from '../../store/schema.ts';
+import { send } from '../../store/sending.ts';
 import type { CosignChange, Cosigned } from '../store.ts';
 import { plain } from './rows.ts';
 
@@ -34,21 +35,81 @@ export function cosignedOf({
   return { size, root: plain(root), note: plain(note) };
 }
 
-export async function cosignOne(trx: Trx, { origin, expected, next }: CosignChange): Promise<'stored' | 'conflict'> {
-  const row = await trx
+/** Whose rows they are. */
+export interface Owner {
+  readonly tenant: string;
+  readonly region: string;
+}
+
+/** The row of a log that this transaction holds. */
+export interface LockedLog {
+  readonly positions: number;
+  readonly carried: number;
+  readonly cosigned: Cosigned | undefined;
+}
+
+export function gatewayOf(origin: string): string {
+  return origin.split('/')[1] ?? '';
+}
+
+/** Makes the logs' rows where there are none, and holds them until the transaction ends. In order, as every replica does. */
+export async function lockLogs(
+  trx: Trx,
+  origins: readonly string[],
+  { tenant, region }: Owner,
+): Promise<ReadonlyMap<string, LockedLog>> {
+  await send(
+    trx,
+    sql`insert into custody.log (origin, gateway, tenant, region)
+      select w.origin, w.gateway, ${tenant}::text, ${region}::text
+      from unnest(${[...origins]}::text[], ${origins.map(gatewayOf)}::text[]) as w (origin, gateway)
+      on conflict do nothing`,
+    { name: 'intake_make_logs', when: 'later' },
+  );
+  const rows = await trx
     .selectFrom('custody.log')
-    .select(['cosigned_size', 'cosigned_root', 'cosigned_note'])
-    .where('origin', '=', origin)
-    .executeTakeFirstOrThrow();
-  const last = cosignedOf(row);
-  if (!isSameTree(last, expected)) return 'conflict';
-  if (last !== undefined && next.size <= last.size) return isSameTree(last, next) ? 'stored' : 'conflict';
-  await trx
-    .updateTable('custody.log')
-    .set({ cosigned_size: next.size, cosigned_root: next.root, cosigned_note: next.note })
-    .where('origin', '=', origin)
+    .select(['origin', 'positions', 'carried', 'cosigned_size', 'cosigned_root', 'cosigned_note'])
+    .where('origin', '=', sql<string>`any(${[...origins]}::text[])`)
+    .orderBy('origin')
+    .forUpdate()
     .execute();
-  return 'stored';
+  return new Map(
+    rows.map((row) => [row.origin, { positions: row.positions, carried: row.carried, cosigned: cosignedOf(row) }]),
+  );
+}
+
+/** Each judged by itself, a later one seeing those before it; then what changed in one statement. */
+export async function cosignGroup(
+  trx: Trx,
+  changes: readonly CosignChange[],
+  logs: ReadonlyMap<string, LockedLog>,
+): Promise<readonly ('stored' | 'conflict')[]> {
+  const noted = new Map<string, Cosigned>();
+  const answers = changes.map(({ origin, expected, next }) => {
+    const last = noted.get(origin) ?? logs.get(origin)?.cosigned;
+    if (!isSameTree(last, expected)) return 'conflict';
+    if (last !== undefined && next.size <= last.size) return isSameTree(last, next) ? 'stored' : 'conflict';
+    noted.set(origin, next);
+    return 'stored';
+  });
+  if (noted.size === 0) return answers;
+  const trees = [...noted.values()];
+  await send(
+    trx,
+    sql`update custody.log l set cosigned_size = w.size, cosigned_root = w.root, cosigned_note = w.note
+      from unnest(${[...noted.keys()]}::text[], ${trees.map(({ size }) => size)}::bigint[],
+        ${trees.map(({ root }) => root)}::bytea[], ${trees.map(({ note }) => note)}::bytea[])
+        as w (origin, size, root, note)
+      where l.origin = w.origin`,
+    { name: 'intake_cosign', when: 'last' },
+  );
+  return answers;
+}
+
+/** Classes 22 and 23 of SQLSTATE: the server is well, and cannot hold these very values. */
+export function isAboutValues(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === 'string' && /^2[23]/.test(code);
 }
 
 function isSameTree(a: Cosigned | undefined, b: Cosigned | undefined): boolean {
