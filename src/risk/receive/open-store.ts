@@ -14,6 +14,7 @@ import { PartitionLeases } from '../intake/sql-store/leases.ts';
 import { SqlStore } from '../intake/sql-store/sql-store.ts';
 import type { IntakeStore } from '../intake/store.ts';
 import { type DatabaseSettings, RiskDatabase } from '../store/open-database.ts';
+import { refuseOtherTenant } from '../store/tenant.ts';
 import type { ReceiveSettings } from './settings.ts';
 
 export interface OpenedStore {
@@ -25,14 +26,14 @@ export interface OpenedStore {
   close(): Promise<void>;
 }
 
-/** Rejects with STORE_BUSY, STORE_IO, CONFIG_UNREADABLE, or CONFIG_INVALID when the role promises too much. */
+/** Rejects with STORE_BUSY, STORE_IO, CONFIG_UNREADABLE, or CONFIG_INVALID: the role promises too much, or another tenant's. */
 export async function openStore(settings: ReceiveSettings, crypto: EvidenceCrypto): Promise<OpenedStore> {
   const { store: where, data_dir, tenant, region } = settings;
   if (where === 'files') {
     const store = await FileStore.open({ crypto, directory: data_dir });
     return { store, close: () => store.close() };
   }
-  const database = await RiskDatabase.open(databaseOf(where, settings));
+  const database = await openFor(where, settings);
   if (settings.witness.role === 'store' && !database.durable) {
     await database.close();
     const found = 'a database that does not sync to disk at each commit';
@@ -64,22 +65,34 @@ export async function openStore(settings: ReceiveSettings, crypto: EvidenceCrypt
   };
 }
 
-/** The database alone, for whoever decides on what the receiver stored. Rejects with CONFIG_INVALID for a store of files. */
-export async function openDatabase(
-  settings: Pick<ReceiveSettings, 'store' | 'data_dir' | 'replica'>,
-): Promise<RiskDatabase> {
+/**
+ * The database alone, for whoever decides on what the receiver stored. Rejects with CONFIG_INVALID for a store of files, and
+ * for a database of another tenant.
+ */
+export async function openDatabase(settings: Where): Promise<RiskDatabase> {
   const { store: where } = settings;
-  if (where !== 'files') return RiskDatabase.open(databaseOf(where, settings));
+  if (where !== 'files') return openFor(where, settings);
   throw new LatchkeyError(
     'CONFIG_INVALID',
     'store: expected embedded or postgres, found files: refunds need a database',
   );
 }
 
-function databaseOf(
-  where: Exclude<ReceiveSettings['store'], 'files'>,
-  { data_dir, replica }: Pick<ReceiveSettings, 'data_dir' | 'replica'>,
-): DatabaseSettings {
+type Where = Pick<ReceiveSettings, 'store' | 'data_dir' | 'replica' | 'tenant'>;
+type InDatabase = Exclude<ReceiveSettings['store'], 'files'>;
+
+async function openFor(where: InDatabase, settings: Where): Promise<RiskDatabase> {
+  const database = await RiskDatabase.open(databaseOf(where, settings));
+  try {
+    await refuseOtherTenant(database, settings.tenant);
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+function databaseOf(where: InDatabase, { data_dir, replica }: Where): DatabaseSettings {
   if (where === 'embedded') return { engine: 'pglite', directory: join(data_dir, 'database') };
   const { url_file: file, pool_max: poolMax } = where.postgres;
   try {

@@ -94,7 +94,9 @@ const trialSchema = z.strictObject({
 export const receiveShape = z.strictObject({
   data_dir: absolutePath.describe('entries, receipts, the witness key, status.json; on a disk, not in memory'),
   store: storeSchema.default('files'),
-  tenant: label.default('default').describe('stands on every row of a database'),
+  tenant: label
+    .default('default')
+    .describe('stands on every row of a database, which serves one tenant: rows of another are refused at the start'),
   region: label.default('default').describe('stands on every row of a database'),
   gateway_levels: z
     .record(gatewayId, z.enum(['A0', 'A1', 'A2', 'A3']))

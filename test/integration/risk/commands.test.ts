@@ -18,15 +18,15 @@ import { makeTempDir } from '../../support/temp-dir.ts';
 
 const dir = makeTempDir('risk');
 const config = dir.file('receive.yaml');
+const settings = {
+  data_dir: dir.file('data'),
+  store: 'embedded',
+  trust_first_use: true,
+  mqtt: { url: 'mqtt://127.0.0.1:1' },
+  witness: { name: 'refunds.example/receipts', role: 'advisory' },
+};
 beforeAll(async () => {
   await embedded(dir.file('data', 'database'));
-  const settings = {
-    data_dir: dir.file('data'),
-    store: 'embedded',
-    trust_first_use: true,
-    mqtt: { url: 'mqtt://127.0.0.1:1' },
-    witness: { name: 'refunds.example/receipts', role: 'advisory' },
-  };
   writeFileSync(config, stringify(settings));
 });
 afterAll(() => dir.remove());
@@ -146,7 +146,7 @@ test('a reference is erased when a person says so, and what was decided on it st
   expect(kept.out).toMatch(/^due: 0 bodies, 0 mentions, 0 claims, .*\nnothing was changed; say --yes to take it away$/);
 });
 
-test('what is held is listed, shown with its story, and let go by people who say why, or refused for good', async () => {
+test('what is held is listed, shown, and let go by people who say why, or refused for good, for its tenant alone', async () => {
   const payments = fileOf('payments.json', [{ payment_ref: 'pay-2', currency: 'USD', captured_minor: 90_000 }]);
   await run(riskImportCommand, ['payments', payments]);
   const held = async (id: string): Promise<string> => {
@@ -173,6 +173,9 @@ test('what is held is listed, shown with its story, and let go by people who say
   expect(shown.out).toMatch(/^ {2}return_deposited$/m);
   expect(shown.out).toMatch(/^ {2}\S+Z {2}placed +system/m);
   expect(shown.out).toContain(`ana: ${reason}`);
+  const other = fileOf('other.yaml', { ...settings, tenant: 'other' });
+  const foreign = run(riskHoldsCommand, [], { config: other });
+  await expect(foreign).rejects.toThrow('tenant: expected "default", whose rows this database holds, found "other"');
   const rest = JSON.parse((await run(riskHoldsCommand, [], { json: true })).out) as object;
   expect(rest).toEqual({ holds: [] });
 });

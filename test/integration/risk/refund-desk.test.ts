@@ -1,5 +1,5 @@
 /** Refunds decided on a database: on both engines, at once, again, and when something is missing. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -14,7 +14,9 @@ import type { Decision } from '../../../src/risk/decision/decision.ts';
 import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
+import { openDatabase } from '../../../src/risk/receive/open-store.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { refuseOtherTenant } from '../../../src/risk/store/tenant.ts';
 import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { eventOf } from '../../support/test-events.ts';
@@ -275,6 +277,17 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
       await expect(database.as(role, (trx) => sql.raw(statement).execute(trx))).rejects.toThrow(/permission denied/);
     });
 
+    test('a database that holds rows of one tenant is refused to another, whichever table they are in', async () => {
+      const refused = /^tenant: expected "default", whose rows this database holds, found "other"; give each tenant/;
+      await expect(refuseOtherTenant(database, 'default')).resolves.toBeUndefined();
+      await expect(refuseOtherTenant(database, 'other')).rejects.toThrow(refused);
+      const undone = database.kysely.transaction().execute(async (trx) => {
+        await sql`insert into custody.replica values ('f', 'h', now(), 'third', 'eu')`.execute(trx);
+        await refuseOtherTenant({ kysely: trx }, 'default');
+      });
+      await expect(undone).rejects.toThrow(/^tenant: expected "third"/);
+    });
+
     test('the owner cannot change a decision', async () => {
       await expect(sql.raw("update payments.decision set outcome = 'PAY'").execute(database.kysely)).rejects.toThrow(
         /append-only/,
@@ -283,3 +296,17 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
     });
   });
 }
+
+test("on a server, who comes first with rows has the database, and an empty one is anybody's", async () => {
+  const file = join(root, 'database.url');
+  writeFileSync(file, await postgres.database('tenants'), { mode: 0o600 });
+  const store = { postgres: { url_file: file, pool_max: 2 } };
+  const opened = (tenant: string) => openDatabase({ store, data_dir: root, replica: { lease_s: 10 }, tenant });
+  await (await opened('b')).close();
+  const first = await opened('a');
+  const rows = [{ payment_ref: 'p', currency: 'USD', captured_minor: 1, disputed_minor: 0 }];
+  await importPayments(first, rows, { tenant: 'a', region: 'eu' });
+  await expect(opened('b')).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('"a"') });
+  await (await opened('a')).close();
+  await first.close();
+});
