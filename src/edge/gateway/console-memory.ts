@@ -2,6 +2,7 @@
  * What the console shows of the last hour and the journal does not keep: how the lines answered, what lay on a scale and
  * under a scanner last, and which event each compartment had. Bounded by the settings' own names.
  */
+import { utf8Text } from '../../base/bytes.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
 import type { EventBody } from '../../evidence/event/event.ts';
 import { QUALITY_STEP_S } from '../contracts/console-view.ts';
@@ -14,6 +15,9 @@ const POINTS_MAX = 360;
 /** Of all lines together: a view stays small enough to be sent often. */
 const POINTS_TOGETHER_MAX = 5_760;
 const TEXT_CHARS_MAX = 64;
+const RECALLED = /"type":"(?:door\.forced|compartment\.counted)"/;
+/** Of the newest entries, at a start: some milliseconds of work, and weeks of a quiet locker. */
+export const RECALL_MAX = 5_000;
 
 export interface QualitySample {
   readonly atMs: number;
@@ -54,8 +58,8 @@ export class ConsoleMemory {
   readonly #counts = new Map<string, Counts>();
   readonly #events = new Map<string, LastEvent>();
   readonly #refs = new Map<string, string>();
-  /** When, by compartment. */
-  readonly #forced = new Map<string, number>();
+  /** When, by compartment; undefined: in an earlier start, from which no running time leads here. */
+  readonly #forced = new Map<string, number | undefined>();
   readonly #grams = new Map<string, number>();
   readonly #scans = new Map<string, LastScan>();
   #timer: Timer | undefined;
@@ -114,9 +118,27 @@ export class ConsoleMemory {
     return this.#events.get(compartment);
   }
 
-  /** When its door was forced, until it is counted again. */
-  forcedAtMs(compartment: string): number | undefined {
-    return this.#forced.get(compartment);
+  /** That its door was forced, and when, until it is counted again; `atMs` is absent for an earlier start. */
+  forced(compartment: string): { readonly atMs?: number } | undefined {
+    if (!this.#forced.has(compartment)) return undefined;
+    const atMs = this.#forced.get(compartment);
+    return atMs === undefined ? {} : { atMs };
+  }
+
+  /**
+   * What entries of earlier starts say, oldest first: a cut of the power must not take a forced door off the page. Throws
+   * what reading them throws; what was read until then counts.
+   */
+  recall(entries: Iterable<{ readonly leaf?: Uint8Array }>): void {
+    for (const { leaf } of entries) {
+      // A fraction of the entries is worth parsing.
+      const text = leaf === undefined ? undefined : utf8Text(leaf);
+      if (text === undefined || !RECALLED.test(text)) continue;
+      const { type, compartment } = JSON.parse(text) as { readonly type?: unknown; readonly compartment?: unknown };
+      if (typeof compartment !== 'string' || !this.#compartments.has(compartment)) continue;
+      if (type === 'door.forced') this.#forced.set(compartment, undefined);
+      else if (type === 'compartment.counted') this.#forced.delete(compartment);
+    }
   }
 
   lastRef(compartment: string): string | undefined {

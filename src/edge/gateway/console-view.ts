@@ -12,7 +12,7 @@ export interface ConsoleViewParts {
   readonly settings: Pick<GatewaySettings, 'custody' | 'mqtt' | 'journal'>;
   readonly status: GatewayStatus;
   readonly findings: readonly Finding[];
-  readonly memory: Pick<ConsoleMemory, 'quality' | 'lastEvent' | 'lastRef' | 'forcedAtMs' | 'grams' | 'lastScan'>;
+  readonly memory: Pick<ConsoleMemory, 'quality' | 'lastEvent' | 'lastRef' | 'forced' | 'grams' | 'lastScan'>;
   readonly commissioned: readonly CommissionedRow[];
   readonly windows: ConsoleView['windows'];
   readonly freeBytes: number | undefined;
@@ -83,14 +83,18 @@ function compartmentViews(parts: ConsoleViewParts): readonly CompartmentView[] {
 /** A door that opened and nobody had asked for it: while it stands open, and then until somebody has looked and counted. */
 function forcedFindings({ status, memory, nowMs }: ConsoleViewParts): readonly Finding[] {
   return status.custody.compartments.flatMap(({ name, door }) => {
-    const atMs = memory.forcedAtMs(name);
-    if (atMs === undefined) return [];
-    const minutes = Math.floor(ago(nowMs, atMs) / 60_000);
-    const when = minutes === 0 ? 'less than a minute ago' : `${minutes} min ago`;
+    const forced = memory.forced(name);
+    if (forced === undefined) return [];
+    const when = forced.atMs === undefined ? 'before this start' : agoWords(ago(nowMs, forced.atMs));
     return door === 'shut'
       ? [finding('door_was_forced', `the door of ${name} was forced ${when}, and is shut again`, name)]
       : [finding('door_forced', `the door of ${name} was forced ${when}, and is not seen shut since`, name)];
   });
+}
+
+function agoWords(agoMs: number): string {
+  const minutes = Math.floor(agoMs / 60_000);
+  return minutes === 0 ? 'less than a minute ago' : `${minutes} min ago`;
 }
 
 interface Place {

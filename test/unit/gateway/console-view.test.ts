@@ -200,6 +200,24 @@ test('a forced door is a problem while it stands open, then a notice until its c
   expect(found('shut')).toEqual([]);
 });
 
+test('a door that was forced before a restart is told until it is counted; damaged entries end the looking back', () => {
+  const leaf = (type: string, compartment: string): { readonly leaf: Uint8Array } => ({
+    leaf: new TextEncoder().encode(JSON.stringify({ compartment, type })),
+  });
+  const texts = () => view().findings.map(({ text }) => text);
+  memory.recall([leaf('door.forced', 'A1'), {}, leaf('door.forced', 'Z9'), leaf('door.opened', 'A1')]);
+  expect(texts().join()).toMatch(/the door of A1 was forced before this start/);
+  expect(texts().join()).not.toMatch(/Z9/);
+  memory.recall([leaf('compartment.counted', 'A1')]);
+  expect(texts()).toEqual([]);
+  function* damaged(): Generator<{ readonly leaf: Uint8Array }> {
+    yield leaf('door.forced', 'A1');
+    throw new Error('damaged');
+  }
+  expect(() => memory.recall(damaged())).toThrow('damaged');
+  expect(texts().join()).toMatch(/A1 was forced/);
+});
+
 function scan(text: string, more: Partial<ScanReading> = {}): ScanReading {
   const observed = { wallMs: 0, upMs: 0, clock: { src: 'none' } } as const;
   const code = text as unknown as ScanReading['code'];
