@@ -14,6 +14,7 @@ import { revokedMigration } from './migrations/m0007-revoked.ts';
 import { mentionDayMigration } from './migrations/m0008-mention-day.ts';
 import { emulatedMigration } from './migrations/m0009-emulated.ts';
 import { refundRetentionMigration } from './migrations/m0010-refund-retention.ts';
+import { cosignaturesMigration } from './migrations/m0011-cosignatures.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -28,6 +29,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0008_mention_day': mentionDayMigration,
   '0009_emulated': emulatedMigration,
   '0010_refund_retention': refundRetentionMigration,
+  '0011_cosignatures': cosignaturesMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {

@@ -3,16 +3,15 @@
  * nobody who pays can touch evidence. Every table names its tenant and region from the first migration on.
  */
 import type { ColumnType, Generated } from 'kysely';
-
-/** Written once; the driver gives back what PostgreSQL has. */
-type Bytes = Uint8Array;
-type Json<T> = ColumnType<T, string, string>;
-type Time = ColumnType<Date, Date, Date>;
-
-interface Owned {
-  readonly tenant: string;
-  readonly region: string;
-}
+import type { Bytes, Json, Owned, Time } from './columns.ts';
+import type {
+  AssuranceTable,
+  AttestationTable,
+  CosignatureTable,
+  LeaseTable,
+  ReplicaTable,
+  WitnessTable,
+} from './schema-levels.ts';
 
 /** One log, and the tree that was cosigned last. The row is what appends to the log are compared and swapped on. */
 export interface LogTable extends Owned {
@@ -266,50 +265,6 @@ export interface FreshDecisionTable {
   readonly decision_id: string;
 }
 
-/* Leases of replicas, and what anchors prove of a log (m0005). */
-
-/** A receiver that lives, by the database's clock. */
-export interface ReplicaTable extends Owned {
-  readonly fleet: string;
-  readonly holder: string;
-  until: Time;
-}
-
-/** Who may write for the gateways of a partition. */
-export interface LeaseTable extends Owned {
-  readonly fleet: string;
-  readonly partition: string;
-  epoch: number;
-  holder: string;
-  replica: string;
-  until: Time;
-}
-
-/** What the anchors of a log prove, as far as it was read. */
-export interface AssuranceTable extends Owned {
-  readonly origin: string;
-  readonly gateway: string;
-  position: number;
-  held_first: number;
-  trust: string;
-  sealed: boolean;
-  anchored_size: number;
-  /** Entries from here on count for nothing more than a software key's; null while the key is not revoked. */
-  revoked_size: number | null;
-  refuted: string | null;
-  why: string;
-  /** The policy, or a record of its services, says so of its TPM, and no other statement disputes the log. */
-  emulated: boolean;
-}
-
-/** What one entry says about anchors, verified under the keys that `trust` names. */
-export interface AttestationTable extends Owned {
-  readonly origin: string;
-  readonly n: number;
-  readonly trust: string;
-  readonly body: Json<unknown>;
-}
-
 /* Webhooks of declared sources, and what retention and erasure did (m0004). */
 
 /** An event of a source, taken once. */
@@ -364,6 +319,8 @@ export interface Database {
   readonly 'custody.lease': LeaseTable;
   readonly 'custody.assurance': AssuranceTable;
   readonly 'custody.attestation': AttestationTable;
+  readonly 'custody.witness': WitnessTable;
+  readonly 'custody.cosignature': CosignatureTable;
   readonly 'custody.mention': MentionTable;
   readonly 'custody.read_to': ReadToTable;
   readonly 'custody.claim': ClaimTable;

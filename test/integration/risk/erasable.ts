@@ -93,7 +93,7 @@ export const NOBODY: readonly RegExp[] = [
   /\.(leaf_hash|carries|paths|withheld_why|record|trust|refuted|digest)$/,
   /\.(decision_id|hold_id|case_id|key|ruleset|parameters|codes|release_when|steps|ledger)$/,
   /\.(actor|owner|counts|statement|reason|id)$/,
-  /^custody\.(attestation|assurance|lease|replica)\./,
+  /^custody\.(attestation|assurance|lease|replica|witness|cosignature)\./,
   /^payments\.source_event\.event_id$/,
   /^payments\.usd_rate\./,
 ];

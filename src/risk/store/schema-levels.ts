@@ -1,0 +1,70 @@
+/** Tables of leases of replicas, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011). */
+import type { Generated } from 'kysely';
+import type { Bytes, Json, Owned, Time } from './columns.ts';
+
+/** A receiver that lives, by the database's clock. */
+export interface ReplicaTable extends Owned {
+  readonly fleet: string;
+  readonly holder: string;
+  until: Time;
+}
+
+/** Who may write for the gateways of a partition. */
+export interface LeaseTable extends Owned {
+  readonly fleet: string;
+  readonly partition: string;
+  epoch: number;
+  holder: string;
+  replica: string;
+  until: Time;
+}
+
+/** What the anchors of a log prove, as far as it was read. */
+export interface AssuranceTable extends Owned {
+  readonly origin: string;
+  readonly gateway: string;
+  position: number;
+  held_first: number;
+  trust: string;
+  sealed: boolean;
+  anchored_size: number;
+  /** Entries from here on count for nothing more than a software key's; null while the key is not revoked. */
+  revoked_size: number | null;
+  refuted: string | null;
+  why: string;
+  /** The policy, or a record of its services, says so of its TPM, and no other statement disputes the log. */
+  emulated: boolean;
+  /** Entries below are inside an anchored checkpoint that an independent witness cosigned too (m0011). */
+  witnessed_size: Generated<number>;
+  /** Newest size that counted when `witnessed_size` was judged. */
+  cosigned_size: Generated<number>;
+  /** Grows with each cosignature that is stored, and what of it was looked at. */
+  cosigned_due: Generated<number>;
+  cosigned_judged: Generated<number>;
+}
+
+/** An independent witness, by its verifier key. */
+export interface WitnessTable extends Owned {
+  readonly id: Generated<number>;
+  readonly vkey: string;
+}
+
+/** One cosignature over the note of the range that ends at `size`. */
+export interface CosignatureTable extends Owned {
+  readonly origin: string;
+  readonly witness: number;
+  readonly size: number;
+  /** The witness's clock. */
+  readonly at: Time;
+  /** Timestamp and signature, as they follow the key id in the line. */
+  readonly signature: Bytes;
+  readonly stored_at: Time;
+}
+
+/** What one entry says about anchors, verified under the keys that `trust` names. */
+export interface AttestationTable extends Owned {
+  readonly origin: string;
+  readonly n: number;
+  readonly trust: string;
+  readonly body: Json<unknown>;
+}
