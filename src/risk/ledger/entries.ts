@@ -54,6 +54,11 @@ function isReturn(fold: Fold, type: string): boolean {
   return fold.forward.state === 'COLLECTED' || fold.forward.state === 'RETRIEVED';
 }
 
+/** Which leg it lies in a compartment for. */
+function legThere({ return: { state } }: Fold): 'forward' | 'return' {
+  return state === 'R_IN_LOCKER' || state === 'R_DISTURBED' ? 'return' : 'forward';
+}
+
 function deposited(before: Fold, placed: At, around: Surroundings): Fold {
   const { event, gateway, ref } = placed.input;
   const back = isReturn(before, event.type);
@@ -73,8 +78,8 @@ function deposited(before: Fold, placed: At, around: Surroundings): Fold {
 
 function takenOut(before: Fold, placed: At, around: Surroundings): Fold {
   const { event, ref, gateway } = placed.input;
-  const back = before.return.state === 'R_IN_LOCKER' || before.return.state === 'R_DISTURBED';
-  const leg = back ? 'return' : 'forward';
+  const leg = legThere(before);
+  const back = leg === 'return';
   const read = readEpisode(placed, 'out', before.expected, false);
   const found = read.contradictions.filter(({ code }) => code !== 'C04' && code !== 'C05');
   const here = before.places.find((place) => place.gateway === gateway && place.compartment === event.compartment);
@@ -129,7 +134,7 @@ function disturbed(before: Fold, placed: At): Fold {
   const here = before.places.find((place) => place.gateway === gateway && place.compartment === event.compartment);
   const names = before.places.length === 0 && event.parcel !== undefined;
   if (here === undefined) return names ? emptyDeposit(before, placed) : before;
-  const leg = before.return.state === 'R_IN_LOCKER' ? 'return' : 'forward';
+  const leg = legThere(before);
   const authorised = event.actor !== undefined || isMaintained(before, gateway, event.compartment);
   const innocent = authorised ? { innocent: 'a courier who sorted shelves, with a session' } : {};
   const fold = accuse(before, leg, [{ code: 'C06', severity: 'hard', events: [ref], ...innocent }]);
@@ -171,8 +176,7 @@ function forced(fold: Fold, placed: At): Fold {
   const innocent = isMaintained(fold, gateway, event.compartment)
     ? { innocent: 'a technician, with a maintenance window' }
     : {};
-  const leg = fold.return.state === 'R_IN_LOCKER' ? 'return' : 'forward';
-  return accuse(fold, leg, [{ code, severity: 'hard', events: [ref], ...innocent }]);
+  return accuse(fold, legThere(fold), [{ code, severity: 'hard', events: [ref], ...innocent }]);
 }
 
 /** A scan for which no door opened: a claim, and where the doors were watched the proof that it is not true. */

@@ -125,6 +125,22 @@ describe('the return leg', () => {
   });
 });
 
+describe('what happens to a return in its locker', () => {
+  const brought = [declared(), deposit(), collect(), deposit(20)];
+  const opened = entry(25, 'compartment.disturbed', { closed_by: 'door_shut' });
+
+  test('says nothing about the delivery, however often the door opens', () => {
+    const gone = entry(26, 'compartment.disturbed', { closed_by: 'door_shut', item_before: true, item_after: false });
+    const forced = entry(26, 'door.forced', { reason: 'lock_engaged' });
+    for (const last of [gone, forced]) {
+      const { facts } = ledger([...brought, opened, last]);
+      expect(facts.forward).toMatchObject({ state: 'COLLECTED', certainty: 'confirmed' });
+      expect(facts.return.state).toBe('R_DISTURBED');
+      expect(facts.contradictions.map(({ leg }) => leg)).toEqual(['return', 'return']);
+    }
+  });
+});
+
 describe('the fold', () => {
   const story: readonly LedgerInput[] = [
     declared(),
