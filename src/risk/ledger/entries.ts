@@ -48,10 +48,12 @@ export function takeEntry(before: Fold, placed: At, around: Surroundings): Fold 
   }
 }
 
-/** A deposit is a return once the parcel was delivered, or a return was opened for it. */
+/**
+ * A deposit is a return once the customer had the parcel, or a return was opened for it. What a courier took back and puts
+ * into another locker is delivered still.
+ */
 function isReturn(fold: Fold, type: string): boolean {
-  if (type === 'parcel.returned' || fold.return.state !== 'NONE') return true;
-  return fold.forward.state === 'COLLECTED' || fold.forward.state === 'RETRIEVED';
+  return type === 'parcel.returned' || fold.return.state !== 'NONE' || fold.forward.state === 'COLLECTED';
 }
 
 /** Which leg it lies in a compartment for. */

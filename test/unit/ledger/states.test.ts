@@ -118,6 +118,14 @@ describe('the return leg', () => {
     expect(ledger([entry(1, 'parcel.returned', PUT_IN)]).facts.return.state).toBe('R_IN_LOCKER');
   });
 
+  test('a parcel that a courier took back and puts into another locker is no return', () => {
+    const courier = { event: { actor: { kind: 'courier', ref: 'c-1' } } } as const;
+    const takenBack = collect(10, without(TAKEN_OUT, 'access'), courier);
+    const { facts } = ledger([declared(), deposit(), takenBack, deposit(20, PUT_IN, { compartment: 'B02' })]);
+    expect(facts.forward).toMatchObject({ state: 'IN_LOCKER', certainty: 'confirmed' });
+    expect(facts.return.state).toBe('NONE');
+  });
+
   test('taken by somebody after the customer brought it: the deposit stays proved', () => {
     const forced = entry(25, 'door.forced', { reason: 'lock_engaged' });
     const of = ledger([...returned(), forced, collect(26, without(TAKEN_OUT, 'access'))]);
