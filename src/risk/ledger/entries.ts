@@ -90,12 +90,7 @@ function takenOut(before: Fold, placed: At, around: Surroundings): Fold {
     const missing = accuse(fold, leg, [{ code: 'C07', severity: 'hard', events: [ref] }]);
     return lost(missing, leg, placed, read.signals);
   }
-  if (back)
-    return {
-      ...fold,
-      return: move(fold.return, 'R_WITH_COURIER', 'courier', placed.atMs, ref, fold.return.signals),
-      takenMs: placed.atMs,
-    };
+  if (back) return returnTakenOut(fold, placed);
   const early = here === undefined && (fold.forward.state === 'EXPECTED' || fold.forward.state === 'WITH_COURIER');
   const ordered = early
     ? accuse(fold, leg, [excuse({ code: 'C11', severity: 'hard', events: [ref] }, fold, placed, around)])
@@ -106,6 +101,19 @@ function takenOut(before: Fold, placed: At, around: Surroundings): Fold {
   const abused = event.actor?.kind === 'courier' && read.signals.some(({ name }) => name === 'code');
   const judged = abused ? accuse(ordered, leg, [{ code: 'C13', severity: 'hard', events: [ref] }]) : ordered;
   return { ...judged, forward: move(judged.forward, state, custodian, placed.atMs, ref, read.signals) };
+}
+
+/** By its courier, unless somebody else showed who it was. */
+function returnTakenOut(fold: Fold, placed: At): Fold {
+  const { event, ref } = placed.input;
+  // The customer has it again: that it lay there once is evidence of nothing.
+  if (event.actor?.kind === 'recipient')
+    return { ...fold, return: move(fold.return, 'RMA_OPEN', 'customer', placed.atMs, ref) };
+  return {
+    ...fold,
+    return: move(fold.return, 'R_WITH_COURIER', 'courier', placed.atMs, ref, fold.return.signals),
+    takenMs: placed.atMs,
+  };
 }
 
 /** The door was forced in this episode, or since the parcel lay there, and nobody showed a code. */

@@ -118,6 +118,17 @@ describe('the return leg', () => {
     expect(ledger([entry(1, 'parcel.returned', PUT_IN)]).facts.return.state).toBe('R_IN_LOCKER');
   });
 
+  test('taken out again by who brought it, with a code of their own: it is awaited as if it had never been there', () => {
+    const taken = collect(30, TAKEN_OUT, { event: { actor: { kind: 'recipient', ref: 'k1.me' } } });
+    const of = ledger([...returned(), taken]);
+    expect(of.facts.return).toMatchObject({ state: 'RMA_OPEN', custodian: 'customer', signals: [] });
+    expect(of.facts.forward.state).toBe('COLLECTED');
+    expect(ledger([...returned(), taken, deposit(40)]).facts.return).toMatchObject({
+      state: 'R_IN_LOCKER',
+      certainty: 'confirmed',
+    });
+  });
+
   test('a parcel that a courier took back and puts into another locker is no return', () => {
     const courier = { event: { actor: { kind: 'courier', ref: 'c-1' } } } as const;
     const takenBack = collect(10, without(TAKEN_OUT, 'access'), courier);
