@@ -105,6 +105,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/risk/intake': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store'],
   'src/risk/service': ['src/base', 'src/platform', 'src/evidence', 'src/risk'],
   'src/risk/assurance': ['src/base', 'src/evidence', 'src/risk/store', 'src/risk/intake'],
+  'src/risk/witnesses': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/intake'],
   'src/risk/receive': [
     'src/base',
     'src/platform',
@@ -112,6 +113,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/risk/store',
     'src/risk/intake',
     'src/risk/assurance',
+    'src/risk/witnesses',
   ],
   'src/web/kit': ['src/base'],
   'src/web/verify': ['src/base', 'src/evidence', 'src/web/kit'],
@@ -220,6 +222,19 @@ describe('the house', () => {
       (name) => /^(src|simulators)\//.test(name) && text(name).includes('AbortSignal.any('),
     );
     expect(joined).toEqual(['src/base/abort.ts', 'src/edge/doors/doors.ts', 'src/risk/commands/sender.ts']);
+  });
+
+  test('times from outside are read by one strict reader: Date.parse takes days that no calendar has', () => {
+    const parsing = sources.filter(
+      (name) =>
+        name.startsWith('src/') &&
+        text(name)
+          .replace(/^\s*(?:\*|\/\/).*$/gm, '')
+          .includes('Date.parse('),
+    );
+    // OpenSSL's spelling of a certificate's end, and pages that show what their own server said.
+    const others = ['src/cli/doctor/check-broker.ts', 'src/web/console/health.tsx'];
+    expect(parsing.filter((name) => !others.includes(name))).toEqual(['src/base/wall-time.ts']);
   });
 
   test('dependencies have exact versions', () => {

@@ -2,10 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { base64url } from '../base/bytes.ts';
 import { LatchkeyError } from '../base/errors.ts';
+import { systemScheduler } from '../base/system-scheduler.ts';
 import type { Actor, Json, JsonObject } from '../evidence/event/event.ts';
 import { actorField, codeField } from '../evidence/event/event-fields.ts';
 import { isGatewayId } from '../evidence/wire/topics.ts';
 import { loadSettings } from '../platform/settings.ts';
+import { checkTimes } from '../risk/commands/check-request.ts';
 import type { CommandRequest } from '../risk/commands/sender.ts';
 import { type CommandSettings, commandSettingsSchema } from '../risk/commands/settings.ts';
 import type { CommandArgs } from './command.ts';
@@ -21,7 +23,10 @@ export function commandRequest(args: CommandArgs): CommandRequest {
   const [gateway = '', verb = '', ...pairs] = args.positionals;
   if (!isGatewayId(gateway)) throw new LatchkeyError('USAGE', 'GATEWAY: expected 1 to 64 of a-z 0-9 -');
   if (!codeField.fits(verb)) throw new LatchkeyError('USAGE', 'VERB: expected a word of a-z and _');
-  return { gateway, verb, args: argsOf(pairs), by: actorOf(args.required('by')) };
+  const found = argsOf(pairs);
+  const times = checkTimes(verb, found, systemScheduler().wallMs());
+  if (!times.ok) throw new LatchkeyError('USAGE', `${verb}: ${times.detail}`);
+  return { gateway, verb, args: found, by: actorOf(args.required('by')) };
 }
 
 export function newId(): string {

@@ -23,7 +23,7 @@ export const commandMakeCommand: CommandRun = async (args, io) => {
   }
   if (!nonce16Field.fits(start)) throw new LatchkeyError('USAGE', '--start: expected 16 bytes in base64url');
   if (notAfter !== undefined && !timeField.fits(notAfter)) {
-    throw new LatchkeyError('USAGE', '--not-after: expected a time like 2026-11-22T09:01:00.000Z');
+    throw new LatchkeyError('USAGE', '--not-after: expected a time of the calendar like 2026-11-22T09:01:00.000Z');
   }
   const untilUpMs = args.count('until-up-ms', 0);
   const { key } = await openCommandKey(nodeCrypto, signer.key_file, signer.name);

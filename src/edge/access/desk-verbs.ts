@@ -3,6 +3,7 @@
  */
 
 import { accept, type Result, refuse } from '../../base/result.ts';
+import { timeOf } from '../../base/wall-time.ts';
 import type { Actor, ParcelRef } from '../../evidence/event/event.ts';
 import {
   type AssignArgs,
@@ -95,7 +96,7 @@ function maintain(desk: Desk, args: MaintainArgs, known: ReadonlySet<string>): V
 }
 
 function endOf({ lives_s: livesS, until }: { readonly lives_s: number; readonly until?: string }): WantedEnd {
-  return { livesMs: livesS * 1_000, untilMs: until === undefined ? undefined : Date.parse(until) };
+  return { livesMs: livesS * 1_000, untilMs: until === undefined ? undefined : timeOf(until) };
 }
 
 function executed(result: string): VerbAnswer {

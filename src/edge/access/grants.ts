@@ -1,12 +1,14 @@
 /**
  * The verbs `grant` and `revoke`: credentials as a service sends them ahead, sealed to this box.
  */
+
 import { unbase64url, utf8Text } from '../../base/bytes.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import { SecretText } from '../../base/secret-text.ts';
+import { timeOf } from '../../base/wall-time.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import type { Field } from '../../evidence/event/field.ts';
-import { type GrantArgs, grantContext, grantField, revokeField } from '../../evidence/wire/access-args.ts';
+import { type GrantArgs, grantContext, grantField, revokeField, spanRefusal } from '../../evidence/wire/access-args.ts';
 import { openSealed } from '../../platform/sealed-box.ts';
 import type { VerbAnswer, Verbs } from '../contracts/verb.ts';
 import type { AccessStore } from './access-store.ts';
@@ -50,6 +52,8 @@ export function checkBy(field: Field, expected: string): (args: JsonObject) => R
 async function grant(parts: GrantParts, args: GrantArgs): Promise<VerbAnswer> {
   const { compartments = [], credential: id, from, until, lives_s: livesS } = args;
   if (compartments.some((name) => !parts.compartments.has(name))) return refused('unknown_compartment');
+  const span = spanRefusal(args, parts.store.moment().wallMs);
+  if (span !== undefined) return refused(span);
   const code = codeIn(parts, args);
   if (code === undefined) return refused('not_sealed_for_this_box');
   if (!CODE.test(code.reveal())) return refused('code_form');
@@ -64,8 +68,8 @@ async function grant(parts: GrantParts, args: GrantArgs): Promise<VerbAnswer> {
       usesMax: args.uses,
       uses: 0,
       endsAtRunMs: runMs + livesS * 1_000,
-      fromWallMs: from === undefined ? undefined : Date.parse(from),
-      untilWallMs: until === undefined ? undefined : Date.parse(until),
+      fromWallMs: from === undefined ? undefined : timeOf(from),
+      untilWallMs: until === undefined ? undefined : timeOf(until),
       isRevoked: false,
     },
     digest,

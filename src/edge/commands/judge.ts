@@ -3,6 +3,7 @@
  * time and the ids that were seen are inputs.
  */
 
+import { timeOf } from '../../base/wall-time.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { COMMAND_TYPE, type Command, checkCommandSignature, parseCommand } from '../../evidence/wire/command.ts';
 import { parseEnvelope } from '../../evidence/wire/envelope.ts';
@@ -96,9 +97,7 @@ function reasonAgainst(
   return verb.check(command.args).ok ? undefined : 'args';
 }
 
-/** A time that no calendar has is over: `Date.parse` reads the 31st of February as the 3rd of March. */
 function isAfter(notAfter: string | undefined, wallMs: number | undefined): boolean {
   if (notAfter === undefined || wallMs === undefined) return false;
-  const endMs = Date.parse(notAfter);
-  return Number.isNaN(endMs) || new Date(endMs).toISOString() !== notAfter || wallMs > endMs;
+  return wallMs > timeOf(notAfter);
 }

@@ -48,8 +48,9 @@ export interface AssignedErrand {
   readonly parcels: readonly ParcelRef[];
 }
 
-export type AssignRefusal = 'assignments_full' | 'compartment_full';
-export type WindowRefusal = 'windows_full';
+/** `already_over`: its end is in the past. */
+export type AssignRefusal = 'assignments_full' | 'compartment_full' | 'already_over';
+export type WindowRefusal = 'windows_full' | 'already_over';
 
 export class VisitBook {
   readonly #assignments = new Map<string, Assignment>();

@@ -2,9 +2,9 @@
  * Custody's book of visits at work: what it knows becomes part of the episode whose door opens, and what ends by itself
  * is said.
  */
-import type { Deadline, Moment } from '../../base/deadline.ts';
+import { type Deadline, isOver, type Moment } from '../../base/deadline.ts';
 import type { Logger } from '../../base/logger.ts';
-import type { Result } from '../../base/result.ts';
+import { type Refused, type Result, refuse } from '../../base/result.ts';
 import type { Actor, EventBody, JsonObject } from '../../evidence/event/event.ts';
 import { trustedWallMs } from '../../evidence/event/trusted-clock.ts';
 import type { Observed, Observer } from '../contracts/observed.ts';
@@ -117,7 +117,8 @@ export class VisitKeeper implements VisitDesk {
   }
 
   assign(wanted: WantedAssignment): Result<undefined, AssignRefusal> {
-    const made = this.#book.assign({ ...wanted, end: this.#endOf(wanted.end) });
+    const end = this.#endOf(wanted.end);
+    const made = this.#over(end) ?? this.#book.assign({ ...wanted, end });
     if (made.ok) this.#outlet.ordered();
     return made;
   }
@@ -130,7 +131,7 @@ export class VisitKeeper implements VisitDesk {
 
   openWindow(wanted: WantedWindow): Result<undefined, WindowRefusal> {
     const window = { ...wanted, end: this.#endOf(wanted.end) };
-    const made = this.#book.openWindow(window);
+    const made = this.#over(window.end) ?? this.#book.openWindow(window);
     if (!made.ok) return made;
     this.#outlet.say(this.#parts.observer.observe(), windowBody('maintenance.opened', window, 'command'));
     this.#outlet.ordered();
@@ -186,6 +187,12 @@ export class VisitKeeper implements VisitDesk {
   #errandOf({ actor, compartment, kind, parcel }: Visit, now: Moment): AssignedErrand | undefined {
     if (kind !== undefined && parcel !== undefined) return { kind, parcels: [parcel] };
     return this.#book.errandOf(compartment, actor, now);
+  }
+
+  /** Nothing would ever come of it. */
+  #over(end: Deadline): Refused<'already_over'> | undefined {
+    const isPast = isOver(end, momentOf(this.#parts.observer.observe()));
+    return isPast ? refuse('already_over', 'expected an end that is to come') : undefined;
   }
 
   #endOf({ livesMs, untilMs }: WantedEnd): Deadline {

@@ -4,14 +4,16 @@
  * Order of the start: the journal opens and says so, the start is durable, then devices are read, then the uplink
  * speaks. The stop goes the other way, and waits, bounded, until the last entry is receipted.
  */
+
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { orAborted, withTimeout } from '../../base/abort.ts';
 import { base64url } from '../../base/bytes.ts';
 import type { Scheduler } from '../../base/clock.ts';
-import { explain, messageOf } from '../../base/errors.ts';
+import { explain } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { MemoryMetrics } from '../../base/metrics.ts';
+import { readTime } from '../../base/wall-time.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { createMqttConnection } from '../../platform/mqtt/client.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
@@ -26,7 +28,8 @@ import { createUplink, type Uplink, uplinkWill } from '../uplink/uplink.ts';
 import { type AccessKeeper, expectationVerbs, openAccess } from './access-keeper.ts';
 import { AliveFacts } from './alive-facts.ts';
 import { Commissioning } from './commission/commissioning.ts';
-import { ConsoleMemory, RECALL_MAX } from './console-memory.ts';
+import type { ConsoleMemory } from './console-memory.ts';
+import { openMemory } from './console-recall.ts';
 import { type CustodyKeeper, startCustody } from './custody-keeper.ts';
 import { type GatewayKeys, openKeys } from './gateway-keys.ts';
 import { Life } from './life.ts';
@@ -178,23 +181,12 @@ function startFront(parts: GatewayParts, front: FrontParts) {
   const neighbours = { keeper, doors: opening.doors, appender: journal.appender, lines };
   const { compartments } = parts.settings.custody;
   const commissioning = new Commissioning({ ...parts, ...front, compartments });
-  const memory = new ConsoleMemory({ ...parts, keeper, lines });
-  if (parts.settings.console.web !== undefined) recall(memory, journal, parts.logger);
+  const memory = openMemory({ ...parts, settings: parts.settings, journal, keeper, lines });
   memory.start();
   // Behind access: what opens a door is never remembered here.
   const custody = memory.tapping(keeper.sink);
   const sink: ReadingSink = access?.start(neighbours, custody) ?? custody;
   return { opening, commissioning, memory, sink: commissioning.tapping(sink) };
-}
-
-/** The page says what it can: entries that cannot be read are named by the journal itself. */
-function recall(memory: ConsoleMemory, journal: Journal, logger: Logger): void {
-  try {
-    const { database, size } = journal.log();
-    memory.recall(database.leaves(Math.max(0, size - RECALL_MAX), size));
-  } catch (error) {
-    logger.warn({ error: messageOf(error) }, 'doors that were forced before this start are not known to the console');
-  }
 }
 
 function stopFront(opening: Opening, memory: ConsoleMemory): void {
@@ -277,7 +269,7 @@ function loginOf({ settings, scheduler }: GatewayParts, { tpm }: GatewayKeys, jo
     settings: login,
     signLogin: (bytes, signal) => tpm.box.signLogin(bytes, signal),
     clock: scheduler,
-    lastSeenMs: previousEnd && Date.parse(previousEnd.at),
+    lastSeenMs: previousEnd && readTime(previousEnd.at),
   });
   return { credentials };
 }

@@ -4,8 +4,10 @@
  * At least once: a crash in between carries on where the new log's rows say, and twins are recognised by the hash of the
  * original leaf. An entry that was carried already keeps the place of its original, however often it is carried on.
  */
+
 import { base64url, equalBytes } from '../../base/bytes.ts';
 import { LatchkeyError } from '../../base/errors.ts';
+import { timeOf } from '../../base/wall-time.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { Carried, CustodyEvent, EventBody } from '../../evidence/event/event.ts';
 import { parseLeaf } from '../../evidence/event/leaf.ts';
@@ -81,7 +83,7 @@ export function carriedDraft(item: CarryItem & { readonly kind: 'entry' }, upMs:
   const { event, carried } = item;
   const { at, clock, withheld } = event;
   return {
-    observed: { wallMs: Date.parse(at), upMs, clock },
+    observed: { wallMs: timeOf(at), upMs, clock },
     body: bodyOf(event),
     carried,
     own: true,

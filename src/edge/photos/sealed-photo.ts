@@ -6,10 +6,12 @@
  * Header and the SHA-256 of the image are authenticated with it, so a file opens under its own name only, and a header that
  * was changed opens nothing. The nonce is random: one key makes far fewer than 2^32 of them.
  */
+
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { concatBytes, equalBytes, utf8, utf8Text } from '../../base/bytes.ts';
 import { wallText } from '../../base/clock.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
+import { readTime } from '../../base/wall-time.ts';
 import type { Photo, PhotoMediaType } from '../contracts/photos.ts';
 
 export const PHOTO_KEY_BYTES = 32;
@@ -39,8 +41,8 @@ export function readHeader(bytes: Uint8Array): PhotoHeader | undefined {
   const match = HEADER.exec(utf8Text(asciiStart(bytes)) ?? '');
   if (match === null) return undefined;
   const [line, mediaType, size, keptAt = ''] = match;
-  const keptAtMs = Date.parse(keptAt);
-  if (Number.isNaN(keptAtMs)) return undefined;
+  const keptAtMs = readTime(keptAt);
+  if (keptAtMs === undefined) return undefined;
   return { mediaType: mediaType as PhotoMediaType, sizeBytes: Number(size), keptAtMs, headerBytes: line.length };
 }
 

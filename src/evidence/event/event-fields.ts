@@ -1,6 +1,7 @@
 /**
  * The envelope of an event: the members that every type shares, and the grammars that data members reuse.
  */
+import { WALL_TIME_PATTERN } from '../../base/wall-time.ts';
 import { holdsCardNumber } from './cards.ts';
 import { checkDigitHolds } from './check-digits.ts';
 import type { JsonObject } from './event.ts';
@@ -24,14 +25,12 @@ import {
  */
 export const NAME_PATTERN = '(?!(?:[^0-9]*[0-9]){13})[A-Za-z0-9][A-Za-z0-9._-]{0,63}';
 export const ORIGIN_PATTERN = '[a-z0-9][a-z0-9.-]*/[a-z0-9-]{1,64}/[0-9]{1,9}-[0-9a-f]{8}';
-const TIME_PATTERN =
-  '[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\\.[0-9]{3}Z';
 const PATH_PATTERN = '(?!(?:[^0-9]*[0-9]){13})(?:/[a-z0-9_]{1,40}){1,8}';
 export const WITHHELD_PATH_MAX = 48;
 
 export const nameField = pattern(NAME_PATTERN, 64);
 export const originField = pattern(ORIGIN_PATTERN, 120);
-export const timeField = pattern(TIME_PATTERN, 24);
+export const timeField = pattern(WALL_TIME_PATTERN, 24);
 export const hash32Field = binary(32);
 export const nonce16Field = binary(16);
 /** A stable word of the program, such as a reason. */

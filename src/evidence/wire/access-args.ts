@@ -4,6 +4,8 @@
  * A code is never in clear there: `sealed` is a sealed box for the gateway's access key (`access_key` of
  * `gateway.started`), whose context names gateway and credential, so that one box cannot be moved to another.
  */
+
+import { readTime } from '../../base/wall-time.ts';
 import type { Actor, JsonObject, ParcelRef } from '../event/event.ts';
 import { actorField, nameField, nonce16Field, parcelField, timeField } from '../event/event-fields.ts';
 import { array, int, object, pattern, text, word } from '../event/field.ts';
@@ -91,6 +93,27 @@ export const ACCESS_SCHEMAS: JsonObject = {
   args_revoke: revokeField.schema,
   args_unassign: unassignField.schema,
 };
+
+export type SpanRefusal =
+  /** It would end before it begins. */
+  | 'from_after_until'
+  /** `until` is over. */
+  | 'already_over';
+
+/**
+ * Why nothing could ever come of these times; undefined when something may. `wallMs` is the earliest that it can be now,
+ * or undefined where nobody knows: what is not certainly over is not over.
+ */
+export function spanRefusal(
+  { from, until }: Pick<GrantArgs, 'from' | 'until'>,
+  wallMs: number | undefined,
+): SpanRefusal | undefined {
+  const untilMs = until === undefined ? undefined : readTime(until);
+  if (untilMs === undefined) return undefined;
+  const fromMs = from === undefined ? undefined : readTime(from);
+  if (fromMs !== undefined && fromMs >= untilMs) return 'from_after_until';
+  return wallMs !== undefined && wallMs >= untilMs ? 'already_over' : undefined;
+}
 
 /** What the sealed box of a grant is for. */
 export function grantContext(gateway: string, credential: string): string {

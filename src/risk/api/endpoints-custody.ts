@@ -1,5 +1,7 @@
 /** Endpoints about custody: ledgers, evidence to take away, and rates. */
+
 import { z } from 'zod';
+import { isTime, timeOf } from '../../base/wall-time.ts';
 import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
 import { referenceSchema, refundParams } from './endpoints-decisions.ts';
 import { problem } from './problems.ts';
@@ -24,9 +26,10 @@ const pageQuery = z.strictObject({
   from: count(1_000_000).default(0).describe('number of the first line of the timeline'),
   limit: count(LINES_MAX).pipe(z.int().min(1)).default(LINES_DEFAULT).describe('lines of the timeline'),
 });
+const time = z.iso.datetime().refine(isTime, { error: 'a time like 2026-11-22T09:00:00Z' });
 const windowQuery = z.strictObject({
-  from: z.iso.datetime().optional().describe('inclusive; a day before "until" unless given'),
-  until: z.iso.datetime().optional().describe('exclusive; now unless given'),
+  from: time.optional().describe('inclusive; a day before "until" unless given'),
+  until: time.optional().describe('exclusive; now unless given'),
 });
 
 const KEEP_BYTES_MAX = 1_024;
@@ -132,8 +135,8 @@ export const CUSTODY_ENDPOINTS: readonly Endpoint[] = [
     query: windowQuery,
     answers: { 200: { text: 'The rates', schema: ratesSchema } },
     async run({ query }, { rates, clock }) {
-      const untilMs = query.until === undefined ? clock.wallMs() : Date.parse(query.until);
-      const fromMs = query.from === undefined ? untilMs - DAY_MS : Date.parse(query.from);
+      const untilMs = query.until === undefined ? clock.wallMs() : timeOf(query.until);
+      const fromMs = query.from === undefined ? untilMs - DAY_MS : timeOf(query.from);
       if (fromMs >= untilMs || untilMs - fromMs > WINDOW_DAYS_MAX * DAY_MS) {
         const expected = `"from" before "until", and at most ${WINDOW_DAYS_MAX} days between them`;
         return refusal(problem('invalid_query', expected, { errors: [{ at: 'from', expected }] }));

@@ -1,5 +1,7 @@
 /** Endpoints about refunds: a decision, why it is so, whether it is so again, and that a refund was settled. */
+
 import { z } from 'zod';
+import { timeOf } from '../../base/wall-time.ts';
 import { refundRequestSchema } from '../casework/refund-request.ts';
 import type { Decision } from '../decision/decision.ts';
 import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
@@ -117,7 +119,7 @@ export const DECISION_ENDPOINTS: readonly Endpoint[] = [
     refusals: ['not_found', 'settled_before', 'reference_known', 'amount_differs', 'not_ordered', 'exceeds_captured'],
     async run({ params, body }, { desk }) {
       const { settled_at, ...rest } = body;
-      const kept = await desk.settle(params.id, { ...rest, settled_at_ms: Date.parse(settled_at) });
+      const kept = await desk.settle(params.id, { ...rest, settled_at_ms: timeOf(settled_at) });
       if (kept.ok) return json({ refund_id: params.id, state: kept.value });
       return refusal(problem(kept.reason === 'refund_unknown' ? 'not_found' : kept.reason, kept.detail));
     },

@@ -3,7 +3,9 @@
  * key, hold, commands, and the case with the rights of its own room. Nothing of it waits for an answer in between; the
  * commit fails if any of it does, and then nothing is kept.
  */
+
 import { type RawBuilder, sql } from 'kysely';
+import { timeOf } from '../../base/wall-time.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import type { Decision } from '../decision/decision.ts';
@@ -38,7 +40,7 @@ function rowsOf({ tenant, region }: Owner, first: First): RawBuilder<unknown> {
   const owned = sql`${tenant}::text, ${region}::text`;
   const parcels = JSON.stringify(request.parcel_refs);
   const at = sql`${new Date(as_of_ms)}::timestamptz`;
-  const stated = Date.parse(request.requested_at) === requestedMs ? null : new Date(request.requested_at);
+  const stated = timeOf(request.requested_at) === requestedMs ? null : new Date(request.requested_at);
   const actions = JSON.stringify(
     effects.actions.map(({ key: name, action, lane, body }) => ({ name, action, lane, body })),
   );

@@ -1,6 +1,8 @@
 /** A request to decide about a refund, as the API and the command line take it. */
+
 import { z } from 'zod';
 import { accept, type Result, refuse } from '../../base/result.ts';
+import { timeOf } from '../../base/wall-time.ts';
 import { identifierSchema as name, parcelRefSchema } from '../store/identifier-schema.ts';
 
 export const refundRequestSchema = z.strictObject({
@@ -34,7 +36,7 @@ export function countedFrom(
   request: Pick<RefundRequest, 'requested_at'>,
   nowMs: number,
 ): Result<number, 'requested_at'> {
-  const statedMs = Date.parse(request.requested_at);
+  const statedMs = timeOf(request.requested_at);
   if (statedMs > nowMs + REQUEST_AHEAD_MAX_MS) {
     const now = new Date(nowMs).toISOString();
     return refuse(

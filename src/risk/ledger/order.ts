@@ -2,6 +2,7 @@
  * The order of what happened to a parcel. Entries of one gateway keep the order of their logs, whatever their wall clocks
  * say; between gateways and claims wall time decides, as good as it is.
  */
+import { readTime } from '../../base/wall-time.ts';
 import type { ClockTrust } from '../decision/facts.ts';
 import type { LedgerEntry, LedgerInput } from './inputs.ts';
 
@@ -41,15 +42,18 @@ function distinct(inputs: readonly LedgerInput[]): readonly LedgerInput[] {
 function place(input: LedgerInput): Placed {
   if (input.kind === 'claim') return { input, atMs: input.at_ms, errMs: FAIR_ERR_MS, clock: 'fair' };
   const { src, err_ms } = input.event.clock;
+  const atMs = readTime(input.event.at);
+  // An earlier intake took days that no calendar has: such a clock says nothing.
+  if (atMs === undefined) return { input, atMs: 0, errMs: FAIR_ERR_MS, clock: 'free' };
   const known = src === 'ntp' || src === 'gps';
   const vouched = input.clock;
   if (!known && vouched !== undefined) {
     const errMs = vouched === 'synced' ? SYNCED_ERR_MS : FAIR_ERR_MS;
-    return { input, atMs: Date.parse(input.event.at), errMs, clock: vouched };
+    return { input, atMs, errMs, clock: vouched };
   }
   const clock =
     !known || err_ms === undefined || err_ms > FAIR_ERR_MS ? 'free' : err_ms <= SYNCED_ERR_MS ? 'synced' : 'fair';
-  return { input, atMs: Date.parse(input.event.at), errMs: err_ms ?? FAIR_ERR_MS, clock };
+  return { input, atMs, errMs: err_ms ?? FAIR_ERR_MS, clock };
 }
 
 function withinSource(a: Placed, b: Placed): number {

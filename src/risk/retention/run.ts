@@ -4,10 +4,12 @@
  *
  * Each day is a transaction of its own, so a run that is cut off goes on with the next one. What was done is signed.
  */
+
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { hex } from '../../base/bytes.ts';
 import { wallText } from '../../base/clock.ts';
+import { timeOf } from '../../base/wall-time.ts';
 import { type Compacted, compact } from './compact.ts';
 import type { ErasureParts } from './erase.ts';
 import { heldParcels } from './held.ts';
@@ -91,8 +93,8 @@ export class RetentionRoom {
     let counts = NOTHING;
     for (const { day } of all.rows) {
       signal?.throwIfAborted();
-      if (Date.parse(day) >= before.getTime()) continue;
-      const isDropped = Date.parse(day) < dayBefore(settings.hashes_days).getTime();
+      if (timeOf(`${day}T00:00:00Z`) >= before.getTime()) continue;
+      const isDropped = timeOf(`${day}T00:00:00Z`) < dayBefore(settings.hashes_days).getTime();
       const part = await database.as('retention', (trx) => reduceDay(trx, day, { executes, isDropped }));
       if (part.bodies > 0 && part.days === 0) tables.add(`custody.entry_${day.replaceAll('-', '')}`);
       counts = sum(counts, part);

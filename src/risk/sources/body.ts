@@ -2,9 +2,11 @@
  * What a webhook says, once it is known who says it: the privacy guard over every member first, then the schema of the
  * source's kind. There is no free text, and no member that is not asked for: what is not kept cannot leak.
  */
+
 import { z } from 'zod';
 import { utf8Text } from '../../base/bytes.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
+import { isTime, timeOf } from '../../base/wall-time.ts';
 import { holdsCardNumber } from '../../evidence/event/cards.ts';
 import { personalTrace } from '../../evidence/event/identifier.ts';
 import type { ClaimBody } from '../ledger/inputs.ts';
@@ -18,7 +20,7 @@ const identifier = z.string().min(1).max(120);
 const grams = z.int().min(0).max(9_999_999);
 const currency = z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' });
 const amount_minor = z.int().min(1).max(AMOUNT_MAX);
-const time = z.iso.datetime({ offset: true }).max(40);
+const time = z.iso.datetime({ offset: true }).max(40).refine(isTime, { error: 'a time of RFC 3339' });
 const parcel = identifier;
 
 /** Custody: what each type of a claim tells about a parcel. */
@@ -94,7 +96,7 @@ export function parseBody(kind: SourceKind, bytes: Uint8Array): Result<SourceMes
   return accept({
     ...(id !== undefined && { eventId: id }),
     type,
-    occurredAtMs: Date.parse(timestamp),
+    occurredAtMs: timeOf(timestamp),
     fact: fact.value,
   });
 }
@@ -117,7 +119,7 @@ function factOf(kind: SourceKind, type: string, data: object): Result<SourceFact
 function claimOf(what: CustodyType, rest: object): ClaimBody {
   const members = Object.entries(rest).map(([name, value]) => {
     const isTime = name === 'promised_by' || name === 'until';
-    return isTime ? [`${name}_ms`, Date.parse(value as string)] : [name, value];
+    return isTime ? [`${name}_ms`, timeOf(value as string)] : [name, value];
   });
   return { what, ...Object.fromEntries(members) } as ClaimBody;
 }

@@ -1,5 +1,7 @@
 /** An entry of a log as it is drawn on the time line. Of what is withheld nothing but its place is shown. */
+
 import { utf8 } from '../../base/bytes.ts';
+import { readTime } from '../../base/wall-time.ts';
 import { checkLeaf } from '../../evidence/batch/check-leaf.ts';
 import type { CustodyEvent, Json } from '../../evidence/event/event.ts';
 import { titleOf } from '../kit/words.ts';
@@ -39,7 +41,7 @@ function entryView(origin: string, { n, leaf, path }: DrawnEntry): { readonly vi
     return dark('withheld', 'Withheld entry', `Not shown (${use.why}): ${use.paths.join(' ') || 'the whole event'}`);
   }
   if (event === undefined) return dark('opaque', 'Entry of another version', 'This page does not know its version.');
-  const atMs = event.clock.src === 'none' ? Number.NaN : Date.parse(event.at);
+  const atMs = event.clock.src === 'none' ? undefined : readTime(event.at);
   const note =
     use.use === 'opaque' ? 'Of a kind that this page does not know: it is proved to be there.' : noteOf(event);
   const view: Bare = {
@@ -47,13 +49,13 @@ function entryView(origin: string, { n, leaf, path }: DrawnEntry): { readonly vi
     use: use.use,
     title: titleOf(event.type),
     type: event.type,
-    ...(!Number.isNaN(atMs) && { day: event.at.slice(0, 10), time: event.at.slice(11, 23) }),
+    ...(atMs !== undefined && { day: event.at.slice(0, 10), time: event.at.slice(11, 23) }),
     about: aboutOf(event),
     rows: rowsOf(event),
     ...(note !== undefined && { note }),
     ...proof,
   };
-  return { view, ...(!Number.isNaN(atMs) && { atMs }) };
+  return { view, ...(atMs !== undefined && { atMs }) };
 }
 
 function noteOf({ withheld, carried }: CustodyEvent): string | undefined {

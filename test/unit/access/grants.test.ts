@@ -30,14 +30,17 @@ interface Box {
   readonly opens: (code: string) => Promise<string | undefined>;
 }
 
-async function box(): Promise<Box> {
+const NOW = '2026-11-22T00:00:00.000Z';
+const LATER = '2026-11-22T00:00:00.001Z';
+
+async function box(clock: { readonly wallMs?: number } = { wallMs: Date.parse(NOW) }): Promise<Box> {
   const folder = makeTempDir('grants');
   const secret = await openBoxSecret(join(folder.path, 'keys', 'access.key'), 'gw-0001');
   const verifier = codeVerifier(secret.pepper, { cost: 16, blockSize: 1 });
   const store = new AccessStore({
     path: join(folder.path, 'credentials.db'),
     credentialsMax: 10,
-    now: () => ({ upMs: 0, wallMs: Date.UTC(2026, 10, 22) }),
+    now: () => ({ upMs: 0, wallMs: clock.wallMs }),
   });
   const verbs = grantVerbs({
     gateway: 'gw-0001',
@@ -88,10 +91,22 @@ describe('grant', () => {
     ['code_form', (made: Box) => args(made.sealed('123'))],
     ['code_too_short', (made: Box) => args(made.sealed('48151'))],
     ['unknown_compartment', (made: Box) => args(made.sealed('48151623'), { compartments: ['Z99'] })],
+    ['already_over', (made: Box) => args(made.sealed('48151623'), { until: NOW })],
+    ['from_after_until', (made: Box) => args(made.sealed('48151623'), { from: LATER, until: LATER })],
   ] as const)('is refused as %s', async (reason, make) => {
     const made = await box();
     expect(await run(made.verbs, 'grant', make(made))).toMatchObject({ outcome: 'refused', result: reason });
     expect(made.store.counts().credentials).toBe(0);
+  });
+
+  test('that ends a moment later is taken, and one whose end nobody can show to be past', async () => {
+    const known = await box();
+    const soon = args(known.sealed('48151623'), { from: NOW, until: LATER });
+    expect(await run(known.verbs, 'grant', soon)).toMatchObject({ result: 'granted' });
+    const unset = await box({});
+    expect(await run(unset.verbs, 'grant', args(unset.sealed('48151623'), { until: NOW }))).toMatchObject({
+      result: 'granted',
+    });
   });
 
   test('of an id that is known, or of a code that is in use, is refused', async () => {
@@ -110,6 +125,8 @@ describe('grant', () => {
       args('*'),
       args(sealed('48151623'), { lives_s: 0 }),
       args(sealed('48151623'), { until: 'tomorrow' }),
+      args(sealed('48151623'), { until: '2027-02-31T09:00:00.000Z' }),
+      args(sealed('48151623'), { from: '2027-02-29T09:00:00.000Z' }),
       args(sealed('48151623'), { code: '48151623' }),
       { credential: ID },
     ]) {
@@ -188,5 +205,14 @@ describe('assign, unassign and maintain', () => {
     const elsewhere = { ...assignment, compartment: 'Z99' };
     expect(await run(verbs, 'assign', elsewhere)).toMatchObject({ result: 'unknown_compartment' });
     expect(verbs['maintain']?.check({ window: ID }).ok).toBe(false);
+  });
+
+  test('an end on a day that no calendar has is refused', () => {
+    const until = '2027-02-31T09:00:00.000Z';
+    const window = { actor: { kind: 'technician', ref: 't-1' }, lives_s: 60, window: ID };
+    expect(verbs['maintain']?.check(window).ok).toBe(true);
+    expect(verbs['maintain']?.check({ ...window, until }).ok).toBe(false);
+    expect(verbs['assign']?.check(assignment).ok).toBe(true);
+    expect(verbs['assign']?.check({ ...assignment, until }).ok).toBe(false);
   });
 });

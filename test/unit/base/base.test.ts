@@ -22,6 +22,7 @@ import { wallText } from '../../../src/base/clock.ts';
 import { ERRORS, explain, LatchkeyError } from '../../../src/base/errors.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { MemoryMetrics } from '../../../src/base/metrics.ts';
+import { readTime, timeOf, WALL_TIME_PATTERN } from '../../../src/base/wall-time.ts';
 
 const bytes = fc.uint8Array({ maxLength: 300 });
 
@@ -74,6 +75,50 @@ describe('time', () => {
     const printed = execFileSync('date', ['-u', '-d', '@1700000000.5', '+%Y-%m-%dT%H:%M:%S.%3NZ']).toString().trim();
     expect(wallText(1_700_000_000_500)).toBe(printed);
     fc.assert(fc.property(fc.double({ noNaN: true }), (ms) => wallText(ms).length === 24));
+  });
+
+  test('each time that leaves a box is read again, as date(1) reads it', () => {
+    const said = execFileSync('date', ['-u', '-d', '2024-02-29T23:59:59Z', '+%s']).toString().trim();
+    expect(readTime('2024-02-29T23:59:59.000Z')).toBe(Number(said) * 1_000);
+    const wallTime = new RegExp(`^${WALL_TIME_PATTERN}$`);
+    fc.assert(
+      fc.property(fc.integer({ min: -62_167_219_200_000, max: 253_402_300_799_999 }), (ms) => {
+        expect(readTime(wallText(ms))).toBe(ms);
+        expect(wallText(ms)).toMatch(wallTime);
+      }),
+    );
+  });
+
+  // RFC 3339 section 5.6, and its appendix B and C for leap years.
+  test.for([
+    '2026-02-31T09:00:00.000Z',
+    '2026-02-29T09:00:00.000Z',
+    '1900-02-29T09:00:00.000Z',
+    '2026-04-31T09:00:00.000Z',
+    '2026-00-01T09:00:00.000Z',
+    '2026-13-01T09:00:00.000Z',
+    '2026-01-01T24:00:00.000Z',
+    '2026-01-01T09:60:00.000Z',
+    '2026-01-01T09:00:60.000Z',
+    '2026-01-01T09:00:00.000',
+    '2026-01-01 09:00:00.000Z',
+    '2026-01-01T09:00:00.000+24:00',
+    '2026-01-01',
+    'Jan 1 2026',
+    '',
+  ])('%j is no time', (text) => {
+    expect(readTime(text)).toBeUndefined();
+    expect(() => timeOf(text)).toThrow(AssertionError);
+    expect(text).not.toMatch(new RegExp(`^${WALL_TIME_PATTERN}$`));
+  });
+
+  test.for([
+    ['2000-02-29T09:00:00.000Z', Date.UTC(2000, 1, 29, 9)],
+    ['1985-04-12T23:20:50.52Z', Date.UTC(1985, 3, 12, 23, 20, 50, 520)],
+    ['1996-12-19T16:39:57-08:00', Date.UTC(1996, 11, 20, 0, 39, 57)],
+    ['1937-01-01T12:00:27.87+00:20', Date.UTC(1937, 0, 1, 11, 40, 27, 870)],
+  ] as const)('%s of RFC 3339 is a time', ([text, ms]) => {
+    expect(readTime(text)).toBe(ms);
   });
 
   test('a manual scheduler runs what is due in order, and nothing that was cancelled', () => {

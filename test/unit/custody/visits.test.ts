@@ -150,6 +150,19 @@ test('an assignment counts for its kind of actor, its actor and its compartment 
   expect(made.closing().data).not.toHaveProperty('assigned');
 });
 
+test('what would have ended already is refused, and takes no place', () => {
+  const made = table();
+  const { visits } = made.custody;
+  const past = { livesMs: 3_600_000, untilMs: made.now().wallMs };
+  expect(visits.assign(assigned({ end: past }))).toMatchObject({ ok: false, reason: 'already_over' });
+  expect(visits.openWindow({ ...WINDOW, end: past })).toMatchObject({ ok: false, reason: 'already_over' });
+  expect(visits.status()).toEqual({ assignments: 0, windows: [] });
+  expect(made.bodies('maintenance.opened')).toEqual([]);
+  const soon = { ...past, untilMs: past.untilMs + 1 };
+  expect(visits.assign(assigned({ end: soon })).ok).toBe(true);
+  expect(visits.openWindow({ ...WINDOW, end: soon }).ok).toBe(true);
+});
+
 test('a controlled door that opens without access is forced, and says so once and in its episode', () => {
   const made = table();
   made.east('open', 0);

@@ -80,6 +80,16 @@ describe('a position receiver', () => {
     expect(line.devices()).toMatchObject([{ state: 'found', reason: 'heard', what: 'sensor' }]);
   });
 
+  test('a day that no calendar has is no time, and not one of the next month', () => {
+    const timeOf = (date: string): number | undefined => {
+      const said = parseSentence(sentence(RMC.replace('230394', date)).trim());
+      return said.ok ? positionIn(said.value)?.wallMs : Number.NaN;
+    };
+    expect(timeOf('030326')).toBe(Date.UTC(2026, 2, 3, 12, 35, 19));
+    expect(timeOf('310226')).toBeUndefined();
+    expect(timeOf('290224')).toBe(Date.UTC(2024, 1, 29, 12, 35, 19));
+  });
+
   test.each([
     ['south and west', 'GNRMC,000001,A,3351.400,S,07040.250,W,0,0,010125,,,A', -33_856_667, -70_670_833],
     ['on the equator', 'GLRMC,000002,A,0000.000,S,00000.000,W,0,0,010125,,,A', 0, 0],

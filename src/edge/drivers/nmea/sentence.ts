@@ -5,7 +5,9 @@
  * parse forty kinds of sentences into floats, give 0 for fields that are empty, and go on after a bad checksum or throw;
  * on a line that may say anything at any time, refusing is the larger part of the work. Tests compare both.
  */
+
 import { accept, type Result, refuse } from '../../../base/result.ts';
+import { readTime } from '../../../base/wall-time.ts';
 
 /** The standard ends sentences at 82 characters; receivers with many decimals exceed it. */
 export const SENTENCE_BYTES_MAX = 128;
@@ -129,16 +131,10 @@ function wallOf(date: string, time: string): number | undefined {
   const clock = TIME.exec(time);
   if (day === null || clock === null) return undefined;
   const year = Number(day[3]) + (Number(day[3]) >= 80 ? 1_900 : 2_000);
-  const millis = Number((clock[4] ?? '').slice(0, 3).padEnd(3, '0'));
-  return Date.UTC(
-    year,
-    Number(day[2]) - 1,
-    Number(day[1]),
-    Number(clock[1]),
-    Number(clock[2]),
-    Number(clock[3]),
-    millis,
-  );
+  const millis = (clock[4] ?? '').slice(0, 3).padEnd(3, '0');
+  const [, hours, minutes, seconds] = clock;
+  // A day that no calendar has is no day, and not one of the next month.
+  return readTime(`${year}-${day[2]}-${day[1]}T${hours}:${minutes}:${seconds}.${millis}Z`);
 }
 
 function hex2(value: number): string {
