@@ -1,14 +1,19 @@
 /** The console of a running daemon, over HTTP: people sign in, look, show a code, and act; the journal says who did what. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ConsoleView, JournalPage, SessionView } from '../../src/edge/contracts/console-view.ts';
-import { ConsoleBench } from '../support/console-bench.ts';
-import { DOORS, GATEWAY } from '../support/opening-bench.ts';
+import { ConsoleBench, type Visitor } from '../support/console-bench.ts';
+import { DOORS, GATEWAY, RAW_DOOR } from '../support/opening-bench.ts';
 import { until } from '../support/until.ts';
 
 let bench: ConsoleBench;
 
 beforeAll(async () => {
-  bench = await ConsoleBench.make();
+  // Nothing but the gateway lets the first door open: if it opens otherwise, it is forced.
+  const compartments = [...DOORS, RAW_DOOR].map((name, i) => {
+    const commissioned = name === RAW_DOOR ? {} : { polarity: 'closed_is_1', controlled: name === 'A1' };
+    return { name, device: 'board-1', channel: i + 1, ...commissioned };
+  });
+  bench = await ConsoleBench.make({}, { custody: { compartments } });
   await bench.start();
 });
 afterAll(() => bench?.close());
@@ -69,4 +74,47 @@ test('a technician signs in, sees the wall, opens a door with a code, and the jo
   const before = (await visitor.ask('GET', `/api/journal?limit=2&before=${page.size - 1}`)).body as JournalPage;
   expect(before.entries.map(({ n }) => n)).toEqual([page.size - 2, page.size - 3]);
   expect(bench.daemon.lines('err').join('\n')).not.toContain(`"${code}"`);
+});
+
+/** What the page would find wrong now: of the first view of a new stream. */
+async function found(visitor: Visitor): Promise<readonly string[]> {
+  const leave = new AbortController();
+  const stream = await visitor.raw('GET', '/api/live', undefined, {}, leave.signal);
+  let view: ConsoleView | undefined;
+  const hear = (event: string, value: unknown): void => {
+    if (event === 'view') view ??= value as ConsoleView;
+  };
+  const listening = listen(stream, hear).catch(() => undefined);
+  await until('a view', () => view !== undefined);
+  leave.abort();
+  await listening;
+  return (view?.findings ?? []).map(({ text }) => text);
+}
+
+async function untilFound(what: RegExp): Promise<void> {
+  const visitor = await bench.signedIn('viewer-1');
+  const endMs = performance.now() + 60_000;
+  for (;;) {
+    const texts = (await found(visitor)).join('\n');
+    if (what.test(texts)) return;
+    if (performance.now() > endMs) throw new Error(`not found: ${what} in ${texts}`);
+  }
+}
+
+test('a forced door is told after its log was ended and the daemon was killed, until somebody has counted', async () => {
+  bench.bench.site.shut('A1');
+  await bench.untilDoors('shut');
+  bench.bench.site.open('A1');
+  await untilFound(/^the door of A1 was forced less than a minute ago, and is not seen shut since$/m);
+  bench.bench.site.shut('A1');
+  await bench.untilDoors('shut');
+  // The entry stands in a log that nobody looks at any more.
+  await bench.ask('rotate');
+  await bench.daemon.stop('SIGKILL');
+  await bench.start();
+  await untilFound(/^the door of A1 was forced before this start, and is shut again$/m);
+
+  const answer = await bench.ask('act', { person: 'tech-2', code: bench.code('tech-2'), verb: 'recount' });
+  expect(answer).toMatchObject({ result: 'counted' });
+  expect(await found(await bench.signedIn('viewer-1'))).not.toContainEqual(expect.stringMatching(/forced/));
 });

@@ -122,9 +122,12 @@ export class ConsoleBench {
     this.bench = bench;
   }
 
-  /** `web`: members of `console.web`. */
-  static async make(web: Readonly<Record<string, unknown>> = {}): Promise<ConsoleBench> {
-    const bench = await OpeningBench.make();
+  /** `web`: members of `console.web`; `gateway`: those that replace others of gateway.yaml. */
+  static async make(
+    web: Readonly<Record<string, unknown>> = {},
+    gateway: Readonly<Record<string, unknown>> = {},
+  ): Promise<ConsoleBench> {
+    const bench = await OpeningBench.make({ gateway });
     const people = makePeople((name) => bench.dir.file(name));
     const settings = {
       ...bench.settings(),

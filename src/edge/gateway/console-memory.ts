@@ -1,7 +1,11 @@
 /**
  * What the console shows of the last hour and the journal does not keep: how the lines answered, what lay on a scale and
  * under a scanner last, and which event each compartment had. Bounded by the settings' own names.
+ *
+ * Which doors were forced and not counted since outlasts a restart and a log: it is a state that the journal keeps, written
+ * in the transaction of the event that changed it.
  */
+import { z } from 'zod';
 import { utf8Text } from '../../base/bytes.ts';
 import type { Scheduler, Timer } from '../../base/clock.ts';
 import type { EventBody } from '../../evidence/event/event.ts';
@@ -16,8 +20,10 @@ const POINTS_MAX = 360;
 const POINTS_TOGETHER_MAX = 5_760;
 const TEXT_CHARS_MAX = 64;
 const RECALLED = /"type":"(?:door\.forced|compartment\.counted)"/;
-/** Of the newest entries, at a start: some milliseconds of work, and weeks of a quiet locker. */
+/** Of the newest entries, at a start that finds no state of doors: some milliseconds of work, and weeks of a quiet locker. */
 export const RECALL_MAX = 5_000;
+
+const stateSchema = z.strictObject({ v: z.literal(1), forced: z.array(z.string()) });
 
 export interface QualitySample {
   readonly atMs: number;
@@ -40,7 +46,9 @@ export interface LastScan {
 
 export interface ConsoleMemoryParts {
   readonly settings: Pick<GatewaySettings, 'custody' | 'ports'>;
-  readonly keeper: Pick<CustodyKeeper, 'onDurable' | 'parcelOf'>;
+  readonly keeper: Pick<CustodyKeeper, 'onEvent' | 'onDurable' | 'parcelOf'>;
+  /** What the journal keeps for it. */
+  readonly state: { load(): string | undefined; save(text: string): void };
   readonly lines: () => readonly Pick<Line, 'status'>[];
   readonly scheduler: Scheduler;
 }
@@ -62,6 +70,8 @@ export class ConsoleMemory {
   readonly #forced = new Map<string, number | undefined>();
   readonly #grams = new Map<string, number>();
   readonly #scans = new Map<string, LastScan>();
+  /** Nothing that could be read says which doors were forced before this start. */
+  readonly isBlank: boolean;
   #timer: Timer | undefined;
 
   constructor(parts: ConsoleMemoryParts) {
@@ -69,6 +79,11 @@ export class ConsoleMemory {
     this.#compartments = new Set(parts.settings.custody.compartments.map(({ name }) => name));
     const lines = Math.max(1, parts.settings.ports.length);
     this.#points = Math.min(POINTS_MAX, Math.floor(POINTS_TOGETHER_MAX / lines));
+    const saved = stateOf(parts.state.load());
+    this.isBlank = saved === undefined;
+    for (const name of saved ?? []) if (this.#compartments.has(name)) this.#forced.set(name, undefined);
+    // At once, so that the state goes to the disk with this event, and is shown where no disk takes it.
+    parts.keeper.onEvent((body) => this.#forcedBy(body));
     parts.keeper.onDurable((body, n) => this.#heard(body, n));
   }
 
@@ -126,8 +141,8 @@ export class ConsoleMemory {
   }
 
   /**
-   * What entries of earlier starts say, oldest first: a cut of the power must not take a forced door off the page. Throws
-   * what reading them throws; what was read until then counts.
+   * What entries of earlier starts say, oldest first, where no state does: of a version that kept none, or of a log whose
+   * record is lost. Throws what reading them throws; what was read until then counts.
    */
   recall(entries: Iterable<{ readonly leaf?: Uint8Array }>): void {
     for (const { leaf } of entries) {
@@ -139,6 +154,7 @@ export class ConsoleMemory {
       if (type === 'door.forced') this.#forced.set(compartment, undefined);
       else if (type === 'compartment.counted') this.#forced.delete(compartment);
     }
+    this.#save();
   }
 
   lastRef(compartment: string): string | undefined {
@@ -158,10 +174,19 @@ export class ConsoleMemory {
     // Only names of the settings: as many as there are.
     if (compartment === undefined || !this.#compartments.has(compartment)) return;
     this.#events.set(compartment, { type, n, atMs: this.nowMs() });
-    if (type === 'door.forced') this.#forced.set(compartment, this.nowMs());
-    else if (type === 'compartment.counted') this.#forced.delete(compartment);
     const ref = refOf(body);
     if (ref !== undefined) this.#refs.set(compartment, ref);
+  }
+
+  #forcedBy({ compartment, type }: EventBody): void {
+    if (compartment === undefined || !this.#compartments.has(compartment)) return;
+    if (type === 'door.forced') this.#forced.set(compartment, this.nowMs());
+    else if (type !== 'compartment.counted' || !this.#forced.delete(compartment)) return;
+    this.#save();
+  }
+
+  #save(): void {
+    this.#parts.state.save(JSON.stringify({ v: 1, forced: [...this.#forced.keys()] }));
   }
 
   #read(reading: Reading): void {
@@ -183,6 +208,16 @@ export class ConsoleMemory {
 
   nowMs(): number {
     return this.#parts.scheduler.monotonicMs();
+  }
+}
+
+/** Undefined where there is none, or none that can be read. */
+function stateOf(text: string | undefined): readonly string[] | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return stateSchema.safeParse(JSON.parse(text)).data?.forced;
+  } catch {
+    return undefined;
   }
 }
 

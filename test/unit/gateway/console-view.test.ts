@@ -4,6 +4,7 @@ import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import type { ScanReading, WeightReading } from '../../../src/edge/contracts/reading.ts';
 import type { LineStatus } from '../../../src/edge/drivers/line.ts';
 import { ConsoleMemory } from '../../../src/edge/gateway/console-memory.ts';
+import { newestOf } from '../../../src/edge/gateway/console-recall.ts';
 import { type ConsoleViewParts, consoleView } from '../../../src/edge/gateway/console-view.ts';
 import { gatewaySettingsSchema } from '../../../src/edge/gateway/settings.ts';
 import type { GatewayStatus } from '../../../src/edge/gateway/status.ts';
@@ -106,11 +107,23 @@ let scheduler: ManualScheduler;
 let memory: ConsoleMemory;
 let lines: LineStatus[];
 let durable: (body: EventBody, n: number) => void;
+let appended: (body: EventBody) => void;
+/** What the journal keeps for the console, over restarts. */
+let kept: string | undefined;
 
 beforeEach(() => {
   scheduler = new ManualScheduler(0);
   lines = [LINE];
+  kept = undefined;
+  memory = remember();
+});
+
+/** A start of the gateway. */
+function remember(): ConsoleMemory {
   const keeper = {
+    onEvent: (listener: typeof appended) => {
+      appended = listener;
+    },
     onDurable: (listener: typeof durable) => {
       durable = listener;
     },
@@ -119,13 +132,20 @@ beforeEach(() => {
       return ref.startsWith('JJD') ? { ref, scheme: 's10' } : undefined;
     },
   };
-  memory = new ConsoleMemory({
+  const state = {
+    load: () => kept,
+    save: (text: string) => {
+      kept = text;
+    },
+  };
+  return new ConsoleMemory({
     settings,
     keeper,
+    state,
     lines: () => lines.map((status) => ({ status: () => status })),
     scheduler,
   });
-});
+}
 
 function view(more: Partial<ConsoleViewParts> = {}) {
   return consoleView({
@@ -190,14 +210,50 @@ test('a forced door is a problem while it stands open, then a notice until its c
     return view({ status: { ...STATUS, custody: { ...STATUS.custody, compartments: [{ ...compartment, door }] } } })
       .findings;
   };
-  durable({ type: 'door.forced', compartment: 'A1', data: {} }, 8);
+  // Before it is durable, too: a full disk takes it off no page.
+  appended({ type: 'door.forced', compartment: 'A1', data: {} });
   expect(found('open')).toMatchObject([{ severity: 'problem', about: 'compartment', name: 'A1' }]);
   scheduler.advance(180_000);
   expect(found('shut')).toMatchObject([
     { severity: 'notice', name: 'A1', text: 'the door of A1 was forced 3 min ago, and is shut again' },
   ]);
-  durable({ type: 'compartment.counted', compartment: 'A1', data: {} }, 9);
+  appended({ type: 'compartment.counted', compartment: 'A1', data: {} });
   expect(found('shut')).toEqual([]);
+});
+
+test('a state that the journal keeps tells forced doors after a restart, and one that says nothing is no state', () => {
+  const texts = () => view().findings.map(({ text }) => text);
+  expect(memory.isBlank).toBe(true);
+  appended({ type: 'door.forced', compartment: 'A1', data: {} });
+  appended({ type: 'door.forced', compartment: 'Z9', data: {} });
+  memory = remember();
+  expect(memory.isBlank).toBe(false);
+  expect(texts()).toEqual(['the door of A1 was forced before this start, and is shut again']);
+  appended({ type: 'compartment.counted', compartment: 'A1', data: {} });
+  memory = remember();
+  expect([memory.isBlank, texts()]).toEqual([false, []]);
+  for (const strange of ['', '{}', '{"v":2,"forced":["A1"]}', '{"v":1,"forced":[7]}']) {
+    kept = strange;
+    expect([strange, remember().isBlank]).toEqual([strange, true]);
+  }
+});
+
+test('without a state the newest entries of all logs are looked at, and what lies before them is counted', () => {
+  const logs = [
+    { origin: 'o/g/1', size: 3_000 },
+    { origin: 'o/g/2', size: 0 },
+    { origin: 'o/g/3', size: 4_900 },
+    { origin: 'o/g/4', size: 2 },
+  ];
+  expect(newestOf(logs)).toEqual({
+    spans: [
+      { origin: 'o/g/1', from: 2_902, to: 3_000 },
+      { origin: 'o/g/3', from: 0, to: 4_900 },
+      { origin: 'o/g/4', from: 0, to: 2 },
+    ],
+    beyond: 2_902,
+  });
+  expect(newestOf([])).toEqual({ spans: [], beyond: 0 });
 });
 
 test('a door that was forced before a restart is told until it is counted; damaged entries end the looking back', () => {
