@@ -61,6 +61,12 @@ export function consistencyProof(
   return path.reverse();
 }
 
+/** The root of the first `size` leaves. */
+export function rootFrom(crypto: EvidenceCrypto, subtree: SubtreeHash, size: number): Uint8Array {
+  assert(isSize(size), `no tree of ${size}`);
+  return rangeHash(crypto, subtree, 0, size);
+}
+
 /** RFC 9162 section 2.1.3.2. False for whatever is not to the last hash such a proof; never throws. */
 export function verifyInclusion(
   crypto: EvidenceCrypto,

@@ -1,5 +1,6 @@
 /** Where commands are sent, and the terms of the law: the part of the settings that casework reads. */
 import { z } from 'zod';
+import { isEndpoint } from '../../platform/http/endpoint.ts';
 import { ACTION_NAMES } from './actions.ts';
 import { legalPolicySchema } from './legal-policy.ts';
 
@@ -7,16 +8,6 @@ const absolutePath = z
   .string()
   .max(4_096)
   .regex(/^\/[^\0]*$/, { error: 'an absolute path' });
-
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
-
-/** https, or http to this machine; no user, no password, no fragment. */
-export function isEndpoint(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, hostname, username, password, hash } = new URL(text);
-  if (username !== '' || password !== '' || hash !== '') return false;
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname));
-}
 
 const endpointSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'letters, digits and hyphens, at most 63' }),

@@ -12,7 +12,7 @@ import { HASH_BYTES } from '../../evidence/log/tree.ts';
 import type { BundleLog } from '../../evidence/verify/bundle.ts';
 import { type BundleSource, bundleLog } from '../../evidence/verify/bundle-source.ts';
 import type { Database } from '../store/schema.ts';
-import { StoredSubtrees } from './stored-subtrees.ts';
+import { StoredSubtrees } from '../store/stored-subtrees.ts';
 
 type Trx = Transaction<Database>;
 type Noted = BundleSource['checkpoints'][number];

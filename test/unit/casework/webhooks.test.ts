@@ -4,8 +4,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { isEndpoint } from '../../../src/platform/http/endpoint.ts';
 import { readWebhookSecret, signWebhook, webhookSigner } from '../../../src/risk/casework/webhook-secrets.ts';
-import { isEndpoint, webhooksSchema } from '../../../src/risk/casework/webhook-settings.ts';
+import { webhooksSchema } from '../../../src/risk/casework/webhook-settings.ts';
 import { WebhookSink } from '../../../src/risk/casework/webhook-sink.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 

@@ -9,7 +9,7 @@ import { LatchkeyError } from '../../base/errors.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { SubtreeHash } from '../../evidence/log/proofs.ts';
 import { HASH_BYTES, nodeHash } from '../../evidence/log/tree.ts';
-import type { Database } from '../store/schema.ts';
+import type { Database } from './schema.ts';
 
 /** Leaf hashes that are read at once: 2^8. */
 const BLOCK_LEVEL = 8;
