@@ -17,6 +17,7 @@ import type { Doors, DoorsStatus, OpenOutcome, OpenRequest } from '../contracts/
 import type { Observer } from '../contracts/observed.ts';
 import type { Visit } from '../contracts/visit.ts';
 import { cutBody, type DoorPlace, endedBody, intendedBody } from './bodies.ts';
+import { recentOpenings, WINDOW_MS } from './limits.ts';
 import {
   type DoorNow,
   type DoorsInput,
@@ -92,6 +93,8 @@ export class DoorsRoom implements Doors {
   #stoppedBy = '';
   #stopReason = 'asked';
   #timer: Timer | undefined;
+  /** Until the last opening counts for no rate any more. */
+  #quiet: Timer | undefined;
 
   constructor(parts: DoorsParts) {
     this.#parts = parts;
@@ -109,17 +112,19 @@ export class DoorsRoom implements Doors {
       logger.warn({ by: stop.by, unreadable: stop.unreadable }, 'stop_pick is in force: no door is opened');
     }
     const text = store.load();
-    const saved = text === undefined ? undefined : parseSaved(text);
+    const observed = observer.observe();
+    const saved = text === undefined ? undefined : parseSaved(text, observed.upMs);
     if (text !== undefined && saved === undefined) logger.error({}, 'the saved state of openings is unreadable');
     const pending = saved?.pending ?? [];
-    const observed = observer.observe();
     for (const { id, compartment, actor } of pending) {
       this.#append(cutBody(id, compartment, actor), observed);
       logger.warn({ id, compartment }, 'an opening was cut short by the end of the run before: not tried again');
     }
     const recent = [...(saved?.recent ?? []), ...pending.map(({ id }) => id)];
-    this.#state = { ...IDLE, stopped: stop.stopped, recent };
-    if (pending.length > 0) store.save(formatSaved(this.#state));
+    const openings = saved?.openings ?? [];
+    this.#state = { ...IDLE, stopped: stop.stopped, recent, openings };
+    if (pending.length > 0) this.#save();
+    else this.#saveWhenQuiet(observed.upMs);
   }
 
   /** What is on its way ends as it is: nothing new begins. Before lines stop. */
@@ -128,6 +133,7 @@ export class DoorsRoom implements Doors {
     this.#feed({ kind: 'stop' });
     this.#stopReason = 'stopping';
     this.#timer?.cancel();
+    this.#quiet?.cancel();
     for (const { id, phase } of this.#state.intents) {
       if (phase === 'recording') this.#feed({ kind: 'cancelled', id });
     }
@@ -240,11 +246,11 @@ export class DoorsRoom implements Doors {
   }
 
   async #record(intent: Intent): Promise<void> {
-    const { appender, store, logger } = this.#parts;
+    const { appender, logger } = this.#parts;
     const place = this.#place(intent);
     const durable = await (async () => {
       if (this.#append(intendedBody(intent, place)) === 'refused') return false;
-      store.save(formatSaved(this.#state));
+      this.#save();
       await appender.flush(within(RECORD_LIMIT_MS, this.#ending.signal));
       return true;
     })().catch((error: unknown) => {
@@ -299,15 +305,28 @@ export class DoorsRoom implements Doors {
   }
 
   #ended(intent: Intent, ending: Ending): void {
-    const { store, metrics, logger } = this.#parts;
+    const { metrics, logger } = this.#parts;
     const place = this.#place(intent);
     // A line that did not answer in time may hold it still.
     this.#sending.get(intent.id)?.abort(new LatchkeyError('TIMED_OUT', 'the opening ended'));
     this.#append(endedBody(intent, ending, place));
-    store.save(formatSaved(this.#state));
+    this.#save();
     metrics.count('doors_openings', 1, { result: ending.result });
     logger.info({ compartment: place.name, ...ending }, 'an opening ended');
     this.#answer(intent.id, outcomeOf(ending));
+  }
+
+  /** Goes with the entries that were appended before. What has become too old for any rate is taken out of it later. */
+  #save(): void {
+    const { upMs } = this.#parts.observer.observe();
+    this.#parts.store.save(formatSaved(this.#state, upMs));
+    this.#saveWhenQuiet(upMs);
+  }
+
+  #saveWhenQuiet(upMs: number): void {
+    this.#quiet?.cancel();
+    if (this.#ending.signal.aborted || recentOpenings(this.#state.openings, upMs).length === 0) return;
+    this.#quiet = this.#parts.scheduler.after(WINDOW_MS, () => this.#save());
   }
 
   #answer(id: string, outcome: OpenOutcome): void {

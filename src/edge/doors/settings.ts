@@ -22,7 +22,7 @@ export const doorsSettingsSchema = z
         site: z.int().min(1).max(600).default(60),
       })
       .prefault({})
-      .describe('openings within a minute: of one compartment, by one actor, in all'),
+      .describe('openings within a minute, also over a restart: of one compartment, by one actor, in all'),
   })
   .describe('opening doors');
 

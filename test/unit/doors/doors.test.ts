@@ -189,6 +189,56 @@ test('an intent that the run before left is ended, and neither sent nor taken ag
   expect(site.steps).toEqual([]);
 });
 
+describe('rates over a restart', () => {
+  /** Opens it as often as one compartment may be within a minute. */
+  async function openAll(room: DoorsRoom): Promise<void> {
+    for (let nth = 1; nth <= settings.per_minute.compartment; nth += 1) {
+      site.door = 'shut';
+      const outcome = room.open(request(nth), never);
+      await until('the frame leaves', () => site.steps.includes('frame'));
+      site.steps.length = 0;
+      await Promise.resolve();
+      site.open(room);
+      expect(await outcome).toMatchObject({ kind: 'opened' });
+    }
+    site.door = 'shut';
+  }
+
+  test('a restart gives none of them back, whatever ended the run before', async () => {
+    const room = site.start();
+    await openAll(room);
+    expect(await room.open(request(98), never)).toEqual({ kind: 'refused', reason: 'rate' });
+    const killed = site.start();
+    expect(await killed.open(request(99), never)).toEqual({ kind: 'refused', reason: 'rate' });
+    killed.stop();
+    site.scheduler.advance(30_000);
+    expect(await site.start().open(request(100), never)).toEqual({ kind: 'refused', reason: 'rate' });
+  });
+
+  test('they are over a minute after a restart, and a quiet minute before it leaves nothing to wait for', async () => {
+    const room = site.start();
+    await openAll(room);
+    const again = site.start();
+    site.scheduler.advance(59_000);
+    expect(await again.open(request(98), never)).toEqual({ kind: 'refused', reason: 'rate' });
+    site.scheduler.advance(1_000);
+    const late = again.open(request(99), never);
+    await until('the frame leaves', () => site.steps.includes('frame'));
+    await Promise.resolve();
+    site.open(again);
+    expect(await late).toMatchObject({ kind: 'opened' });
+    site.scheduler.advance(60_000);
+    expect(JSON.parse(site.saved ?? '{}')).toMatchObject({ openings: [], pending: [] });
+  });
+
+  test('what version 0.1 saved is read, with no opening in it', async () => {
+    const id = 'AQEBAQEBAQEBAQEBAQEBAQ';
+    site.saved = JSON.stringify({ v: 1, pending: [{ id, compartment: 'A1', actor }], recent: [] });
+    site.start();
+    expect(site.bodies).toMatchObject([{ type: 'unlock.ended', data: { id, reason: 'restarted' } }]);
+  });
+});
+
 test('a second caller with an id that is on its way is refused, and the first has its answer', async () => {
   const room = site.start();
   const first = room.open(request(1), never);
