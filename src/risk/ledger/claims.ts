@@ -3,7 +3,7 @@ import type { ReturnState } from '../decision/facts.ts';
 import { signalOf } from './episode.ts';
 import type { Claim } from './inputs.ts';
 import type { Placed } from './order.ts';
-import { accuse, type Fold, move } from './state.ts';
+import { accuse, type Fold, heard, isInspected, move } from './state.ts';
 
 const INSPECTED = {
   ok: 'R_INSPECTED_OK',
@@ -49,6 +49,7 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
         : fold;
     case 'warehouse_received': {
       const received = signalOf(placed, 'received', 'supports');
+      if (isInspected(fold)) return { ...fold, return: heard(fold.return, ref, [received]) };
       return {
         ...fold,
         return: move(fold.return, 'R_RECEIVED', 'warehouse', atMs, ref, [...fold.return.signals, received]),
@@ -58,8 +59,7 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
       const says = body.result === 'ok' ? 'supports' : 'contradicts';
       // An inspection pays by itself: the word of somebody who signs nothing is evidence, and no inspection.
       if (placed.input.level === 'unsigned') {
-        const heard = { ...fold.return, signals: [...fold.return.signals, signalOf(placed, 'received', says)] };
-        return { ...fold, return: { ...heard, events: [...heard.events, ref] } };
+        return { ...fold, return: heard(fold.return, ref, [signalOf(placed, 'received', says)]) };
       }
       const signals = [...fold.return.signals, signalOf(placed, 'received', says)];
       return { ...fold, return: move(fold.return, INSPECTED[body.result], 'warehouse', atMs, ref, signals) };

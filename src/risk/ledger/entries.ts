@@ -3,7 +3,7 @@ import type { Contradiction, Custodian } from '../decision/facts.ts';
 import { isObject, list, readEpisode, signalOf } from './episode.ts';
 import type { LedgerEntry, Surroundings } from './inputs.ts';
 import type { Placed } from './order.ts';
-import { accuse, type Fold, move, type Place } from './state.ts';
+import { accuse, type Fold, heard, isAtWarehouse, isInspected, move, type Place } from './state.ts';
 import { impossibleJourney } from './travel.ts';
 
 const ATTEMPTS_MAX = 3;
@@ -57,8 +57,9 @@ function isReturn(fold: Fold, type: string): boolean {
 }
 
 /** Which leg it lies in a compartment for. */
-function legThere({ return: { state } }: Fold): 'forward' | 'return' {
-  return state === 'R_IN_LOCKER' || state === 'R_DISTURBED' ? 'return' : 'forward';
+function legThere(fold: Fold): 'forward' | 'return' {
+  const { state } = fold.return;
+  return state === 'R_IN_LOCKER' || state === 'R_DISTURBED' || isAtWarehouse(fold) ? 'return' : 'forward';
 }
 
 function deposited(before: Fold, placed: At, around: Surroundings): Fold {
@@ -72,6 +73,8 @@ function deposited(before: Fold, placed: At, around: Surroundings): Fold {
   if (elsewhere !== undefined) found.push({ code: 'C12', severity: 'hard', events: [elsewhere.ref, ref] });
   const journey = before.lastSeen && impossibleJourney(before.lastSeen, here, around.sites ?? {});
   if (journey === true) found.push({ code: 'C09', severity: 'hard', events: [before.lastSeen?.ref ?? ref, ref] });
+  // What was inspected goes out again, to whoever it belongs to.
+  if (isInspected(before)) return accuse({ ...before, lastSeen: here, return: heard(before.return, ref) }, leg, found);
   const fold = accuse({ ...before, places: [here], lastSeen: here }, leg, found);
   return back
     ? { ...fold, return: move(fold.return, 'R_IN_LOCKER', 'locker_operator', placed.atMs, ref, read.signals) }
@@ -81,16 +84,19 @@ function deposited(before: Fold, placed: At, around: Surroundings): Fold {
 function takenOut(before: Fold, placed: At, around: Surroundings): Fold {
   const { event, ref, gateway } = placed.input;
   const leg = legThere(before);
-  const back = leg === 'return';
   const read = readEpisode(placed, 'out', before.expected, false);
   const found = read.contradictions.filter(({ code }) => code !== 'C04' && code !== 'C05');
   const here = before.places.find((place) => place.gateway === gateway && place.compartment === event.compartment);
   const fold: Fold = { ...accuse(before, leg, found), places: [] };
+  if (isAtWarehouse(fold)) return { ...fold, return: heard(fold.return, ref) };
+  // The customer has it: nobody takes it out of where it is not known to lie.
+  if (leg === 'forward' && here === undefined && fold.forward.state === 'COLLECTED')
+    return { ...fold, forward: heard(fold.forward, ref) };
   if (wasForced(fold, placed, here, leg)) {
     const missing = accuse(fold, leg, [{ code: 'C07', severity: 'hard', events: [ref] }]);
     return lost(missing, leg, placed, read.signals);
   }
-  if (back) return returnTakenOut(fold, placed);
+  if (leg === 'return') return returnTakenOut(fold, placed);
   const early = here === undefined && (fold.forward.state === 'EXPECTED' || fold.forward.state === 'WITH_COURIER');
   const ordered = early
     ? accuse(fold, leg, [excuse({ code: 'C11', severity: 'hard', events: [ref] }, fold, placed, around)])
@@ -163,15 +169,8 @@ function emptyDeposit(before: Fold, placed: At): Fold {
   const read = readEpisode(placed, 'in', before.expected, back);
   const found = read.contradictions.map((one) => excuse(one, before, placed, {}));
   const fold = accuse(before, back ? 'return' : 'forward', found);
-  if (!back)
-    return {
-      ...fold,
-      forward: {
-        ...fold.forward,
-        signals: [...fold.forward.signals, ...read.signals],
-        events: [...fold.forward.events, ref],
-      },
-    };
+  if (isAtWarehouse(before)) return { ...fold, return: heard(fold.return, ref) };
+  if (!back) return { ...fold, forward: heard(fold.forward, ref, read.signals) };
   return { ...fold, return: move(fold.return, 'R_DEPOSIT_OPEN', 'customer', placed.atMs, ref, read.signals) };
 }
 
@@ -246,7 +245,9 @@ function handedOver(fold: Fold, placed: At): Fold {
   const to = placed.input.event.data['to'];
   if (!isObject(to) || to['kind'] !== 'courier') return fold;
   const { ref } = placed.input;
-  const back = fold.return.state !== 'NONE';
+  if (isAtWarehouse(fold)) return { ...fold, return: heard(fold.return, ref) };
+  // Who had it hands it to a courier: that is the way back.
+  const back = fold.return.state !== 'NONE' || fold.forward.state === 'COLLECTED';
   if (back)
     return {
       ...fold,

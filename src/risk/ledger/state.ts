@@ -72,6 +72,21 @@ export function move<S extends string>(
   return { state, custodian, sinceMs: atMs, signals, events: [...leg.events, ref] };
 }
 
+/** Something about a leg that leaves it where it is. */
+export function heard<S extends string>(leg: LegState<S>, ref: string, signals: readonly Signal[] = []): LegState<S> {
+  return { ...leg, signals: [...leg.signals, ...signals], events: [...leg.events, ref] };
+}
+
+/** Somebody looked into it: only another inspection says anything else. */
+export function isInspected({ return: { state } }: Fold): boolean {
+  return state.startsWith('R_INSPECTED');
+}
+
+/** The return arrived: nothing that is told of its way there takes that back. */
+export function isAtWarehouse(fold: Fold): boolean {
+  return fold.return.state === 'R_RECEIVED' || isInspected(fold);
+}
+
 export function accuse(fold: Fold, leg: Contradiction['leg'], found: readonly Omit<Contradiction, 'leg'>[]): Fold {
   if (found.length === 0) return fold;
   return { ...fold, contradictions: [...fold.contradictions, ...found.map((one) => ({ ...one, leg }))] };

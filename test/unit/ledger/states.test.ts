@@ -58,6 +58,20 @@ describe('the forward leg', () => {
     expect(ledger([deposit(), credential]).facts.forward).toMatchObject({ state: 'RETRIEVED', custodian: 'courier' });
   });
 
+  test.for([
+    ['a courier', TAKEN_OUT, 'parcel.removed'],
+    ['somebody who forced a door', { ...without(TAKEN_OUT, 'access'), door: { forced: true } }, 'parcel.collected'],
+  ] as const)('collected, it is taken by nobody else from where it does not lie: %s', ([, data, type]) => {
+    const { facts } = ledger([declared(), deposit(), collect(), entry(20, type, data, { compartment: 'B02' })]);
+    expect(facts.forward).toMatchObject({ state: 'COLLECTED', certainty: 'confirmed', custodian: 'customer' });
+  });
+
+  test('collected and handed to a courier it is on its way back', () => {
+    const handed = entry(20, 'custody.handed_over', { to: { kind: 'courier', ref: 'c-1' } });
+    const { facts } = ledger([declared(), deposit(), collect(), handed]);
+    expect(facts).toMatchObject({ forward: { state: 'COLLECTED' }, return: { state: 'R_WITH_COURIER', signals: [] } });
+  });
+
   test('gone after the door was forced: missing, and nobody knows who has it', () => {
     const forced = entry(5, 'door.forced', { reason: 'opened_without_access' });
     const of = ledger([deposit(), forced, collect(6, without(TAKEN_OUT, 'access'))]);
@@ -127,6 +141,26 @@ describe('the return leg', () => {
       state: 'R_IN_LOCKER',
       certainty: 'confirmed',
     });
+  });
+
+  test.for([
+    ['a receipt that is told later', () => claim(90, { what: 'warehouse_received' })],
+    ['a receipt of the same moment', () => ({ ...claim(61, { what: 'warehouse_received' }), ref: 'wms:z' })],
+    ['a way out through a locker', () => deposit(90)],
+    ['a courier who has it', () => entry(90, 'custody.handed_over', { to: { kind: 'courier', ref: 'c-1' } })],
+    ['a scan without an item', () => entry(90, 'compartment.disturbed', { item_before: false, item_after: false })],
+    ['an episode of the locker', () => collect(90, without(TAKEN_OUT, 'access'))],
+  ] as const)('found empty it stays so, whatever follows: %s', ([, later]) => {
+    const story = [...returned(), { ...claim(61, { what: 'inspected', result: 'empty' }), ref: 'wms:a' } as const];
+    const { facts } = ledger([...story, later()]);
+    expect(facts.return).toMatchObject({ state: 'R_INSPECTED_EMPTY', custodian: 'warehouse' });
+    expect(facts.forward.state).toBe('COLLECTED');
+  });
+
+  test('taken out by a clock that is ahead of the warehouse: it arrived', () => {
+    const courier = { event: { actor: { kind: 'courier', ref: 'c-1' } } } as const;
+    const of = ledger([...returned(), claim(60, { what: 'warehouse_received' }), collect(61, TAKEN_OUT, courier)]);
+    expect(of.facts).toMatchObject({ forward: { state: 'COLLECTED' }, return: { state: 'R_RECEIVED' } });
   });
 
   test('a parcel that a courier took back and puts into another locker is no return', () => {
