@@ -150,6 +150,7 @@ function disturbed(before: Fold, placed: At): Fold {
   const here = before.places.find((place) => place.gateway === gateway && place.compartment === event.compartment);
   const names = before.places.length === 0 && event.parcel !== undefined;
   if (here === undefined) return names ? emptyDeposit(before, placed) : before;
+  if (isAtWarehouse(before)) return { ...before, return: heard(before.return, ref) };
   const leg = legThere(before);
   const authorised = event.actor !== undefined || isMaintained(before, gateway, event.compartment);
   const innocent = authorised ? { innocent: 'a courier who sorted shelves, with a session' } : {};
