@@ -1,6 +1,6 @@
 /** Claims of declared sources: they set what is expected, and confirm a leg where the next custodian speaks. */
-import type { ReturnState } from '../decision/facts.ts';
-import { signalOf } from './episode.ts';
+import type { Contradiction, ReturnState } from '../decision/facts.ts';
+import { judgeWeight, signalOf, weightContradictions } from './episode.ts';
 import type { Claim } from './inputs.ts';
 import type { Placed } from './order.ts';
 import { accuse, type Fold, heard, isInspected, move } from './state.ts';
@@ -20,6 +20,7 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
       return {
         ...fold,
         expected: {
+          ...fold.expected,
           ...(body.weight_g !== undefined && { weightG: body.weight_g }),
           ...(body.packaging_g !== undefined && { packagingG: body.packaging_g }),
         },
@@ -47,14 +48,8 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
       return fold.return.state === 'NONE'
         ? { ...fold, return: move(fold.return, 'RMA_OPEN', 'customer', atMs, ref) }
         : fold;
-    case 'warehouse_received': {
-      const received = signalOf(placed, 'received', 'supports');
-      if (isInspected(fold)) return { ...fold, return: heard(fold.return, ref, [received]) };
-      return {
-        ...fold,
-        return: move(fold.return, 'R_RECEIVED', 'warehouse', atMs, ref, [...fold.return.signals, received]),
-      };
-    }
+    case 'warehouse_received':
+      return received(fold, placed, body.weight_g);
     case 'inspected': {
       const says = body.result === 'ok' ? 'supports' : 'contradicts';
       // An inspection pays by itself: the word of somebody who signs nothing is evidence, and no inspection.
@@ -62,7 +57,34 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
         return { ...fold, return: heard(fold.return, ref, [signalOf(placed, 'received', says)]) };
       }
       const signals = [...fold.return.signals, signalOf(placed, 'received', says)];
-      return { ...fold, return: move(fold.return, INSPECTED[body.result], 'warehouse', atMs, ref, signals) };
+      const known = body.result === 'ok' ? weighedWrong(fold) : fold;
+      return { ...known, return: move(fold.return, INSPECTED[body.result], 'warehouse', atMs, ref, signals) };
     }
   }
+}
+
+/** What the warehouse weighed is judged as the locker's scale is: an empty box that arrived confirms nothing. */
+function received(before: Fold, placed: Placed<Claim>, weightG: number | undefined): Fold {
+  const { ref } = placed.input;
+  const verdict = weightG === undefined ? undefined : judgeWeight(weightG, before.expected, true);
+  const fold = accuse(before, 'return', weightContradictions(verdict, ref));
+  const isOther = verdict?.empty === true || verdict?.hard === true;
+  const signal = signalOf(placed, 'received', isOther ? 'contradicts' : 'supports');
+  if (isInspected(fold)) return { ...fold, return: heard(fold.return, ref, [signal]) };
+  const signals = [...fold.return.signals, signal];
+  return { ...fold, return: move(fold.return, 'R_RECEIVED', 'warehouse', placed.atMs, ref, signals) };
+}
+
+const WEIGHED_WRONG: Partial<Record<Contradiction['code'], string>> = {
+  C04: 'a wrong declared weight',
+  C05: 'a wrong weight in the catalogue',
+};
+
+/** Somebody looked inside and found it whole: then the weight that was expected of it is wrong. */
+function weighedWrong(fold: Fold): Fold {
+  const contradictions = fold.contradictions.map((one) => {
+    const innocent = one.leg === 'return' ? WEIGHED_WRONG[one.code] : undefined;
+    return innocent === undefined || one.innocent !== undefined ? one : { ...one, innocent };
+  });
+  return { ...fold, contradictions };
 }

@@ -43,8 +43,7 @@ export function readEpisode(
     void found.push({ code, severity, events: [ref], ...(innocent !== undefined && { innocent }) });
   const weight = weightOf(data, direction);
   const verdict = weight === undefined ? undefined : judgeWeight(weight, expected, ofReturn);
-  if (verdict?.empty === true) add('C05', 'hard');
-  else if (verdict !== undefined && verdict.says === 'contradicts') add('C04', verdict.hard ? 'hard' : 'soft');
+  found.push(...weightContradictions(verdict, ref));
   if (against.includes('shut_but_empty')) add('C03', 'hard');
   if (against.includes('already_occupied')) add('C10', 'hard');
   const openMs = openOf(data);
@@ -56,7 +55,7 @@ export function readEpisode(
     ...scanSignal(data),
     ...doorSignal(data, openMs),
     ...occupancySignal(data, direction),
-    ...(verdict?.says === undefined ? [] : [['weight', verdict.says] as const]),
+    ...(verdict === undefined ? [] : [['weight', verdict.says] as const]),
     ...personSignal(data),
     ...(typeof data['photo'] === 'string'
       ? [['photo', placed.input.photoSeen === true ? 'contradicts' : 'supports'] as const]
@@ -111,11 +110,20 @@ function weightOf(data: JsonObject, direction: Direction): number | undefined {
   return direction === 'in' ? after - before : before - after;
 }
 
-function judgeWeight(
+export interface WeightVerdict {
+  readonly says: Signal['says'];
+  /** It contradicts by far. */
+  readonly hard: boolean;
+  /** No more than the packaging of a return. */
+  readonly empty: boolean;
+}
+
+/** Undefined where nobody said what it should weigh. */
+export function judgeWeight(
   grams: number,
   { weightG, packagingG }: Expected,
   ofReturn: boolean,
-): { readonly says?: Signal['says']; readonly hard: boolean; readonly empty: boolean } | undefined {
+): WeightVerdict | undefined {
   if (weightG === undefined) return undefined;
   const off = Math.abs(grams - weightG);
   const tolerance = Math.max(WEIGHT_LEAST_G, Math.floor((weightG * WEIGHT_AGREES_PCT) / 100));
@@ -123,6 +131,15 @@ function judgeWeight(
   const empty = ofReturn && grams * 100 <= packed * 100 + (weightG - packed) * EMPTY_PCT && off > tolerance;
   const hard = off > tolerance && off * 100 > weightG * WEIGHT_HARD_PCT;
   return { says: off <= tolerance ? 'supports' : 'contradicts', hard, empty };
+}
+
+export function weightContradictions(
+  verdict: WeightVerdict | undefined,
+  ref: string,
+): readonly Omit<Contradiction, 'leg'>[] {
+  if (verdict === undefined || verdict.says === 'supports') return [];
+  if (verdict.empty) return [{ code: 'C05', severity: 'hard', events: [ref] }];
+  return [{ code: 'C04', severity: verdict.hard ? 'hard' : 'soft', events: [ref] }];
 }
 
 interface Open {

@@ -183,6 +183,49 @@ describe('with its innocent cause', () => {
   });
 });
 
+describe('what the warehouse weighs', () => {
+  const opened = [declared(), claim(0, { what: 'rma_opened' })];
+  const arrived = (weight_g: number): readonly LedgerInput[] => [
+    ...opened,
+    claim(60, { what: 'warehouse_received', weight_g }),
+  ];
+
+  // Declared are 1,000 g with 100 g of packaging: empty up to 100 + 180, hard beyond 250 off, agreement within 50.
+  test.for([
+    [280, ['C05'], 'contradicts'],
+    [281, ['C04'], 'contradicts'],
+    [749, ['C04'], 'contradicts'],
+    [750, ['C04'], 'supports'],
+    [949, ['C04'], 'supports'],
+    [950, [], 'supports'],
+    [1_050, [], 'supports'],
+    [1_251, ['C04'], 'contradicts'],
+  ] as const)('%d g: %j, and that it arrived %s', ([grams, codes, says]) => {
+    const of = ledger(arrived(grams));
+    expect(found(of)).toEqual(codes);
+    expect(of.facts.return.state).toBe('R_RECEIVED');
+    expect(of.facts.return.signals).toMatchObject([{ name: 'received', says }]);
+  });
+
+  test('without a weight, or one to compare it with, nothing contradicts it', () => {
+    expect(found(ledger([...opened, claim(60, { what: 'warehouse_received' })]))).toEqual([]);
+    expect(found(ledger([claim(60, { what: 'warehouse_received', weight_g: 1 })]))).toEqual([]);
+  });
+
+  test('is explained by an inspection that finds it whole, and by no other', () => {
+    const inspected = (result: 'ok' | 'empty'): readonly LedgerInput[] => [
+      ...arrived(90),
+      claim(70, { what: 'inspected', result }),
+    ];
+    expect(excused(ledger(inspected('ok'))).map(({ code }) => code)).toEqual(['C05']);
+    expect(found(ledger(inspected('empty')))).toEqual(['C05']);
+  });
+
+  test('a second declaration adds to the first, and takes no weight back', () => {
+    expect(found(ledger([claim(-30, { what: 'declared', seal: 's-1' }), ...arrived(90)]))).toEqual(['C05']);
+  });
+});
+
 describe('what arrives late', () => {
   test('takes its place: a collection without a deposit is in order once the deposit is here', () => {
     expect(found(ledger([collect()]))).toContain('C11');
