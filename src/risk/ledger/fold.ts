@@ -5,8 +5,8 @@
  * The fold begins anew each time: what arrives late takes its place in the order, and no state is ever patched.
  */
 import { againstLeg } from '../decision/eligibility.ts';
-import type { Certainty, Leg, ParcelFacts } from '../decision/facts.ts';
-import { gradeOf, isHard } from '../decision/grade.ts';
+import type { Certainty, Leg, ParcelFacts, Signal } from '../decision/facts.ts';
+import { CLOCK_WEIGHT, gradeOf, isHard, LEVEL_WEIGHT } from '../decision/grade.ts';
 import { takeClaim } from './claims.ts';
 import { takeEntry } from './entries.ts';
 import type { Claim, LedgerEntry, LedgerInput, Surroundings } from './inputs.ts';
@@ -16,6 +16,8 @@ import { accuse, EMPTY_FOLD, type Fold, type LegState, type Place } from './stat
 const RECEIPT_DUE_MS = 72 * 3_600_000;
 const RECEIPT_LATE_MS = 7 * 24 * 3_600_000;
 const GROUPS_TO_CONFIRM = 2;
+const SIGNALS_ALIKE_MAX = 32;
+const EVENTS_MAX = 200;
 
 /** One line of a parcel's story, for people. */
 export interface TimelineLine {
@@ -97,8 +99,30 @@ function factsOf(ref: string, fold: Fold, around: Surroundings): ParcelFacts {
 }
 
 function legOf<S extends string>(leg: LegState<S>, certainty: Certainty): Leg<S> {
-  const { state, custodian, sinceMs, signals, events } = leg;
-  return { state, certainty, custodian, ...(sinceMs !== undefined && { since_ms: sinceMs }), signals, events };
+  const { state, custodian, sinceMs } = leg;
+  const since = sinceMs !== undefined && { since_ms: sinceMs };
+  return { state, certainty, custodian, ...since, signals: telling(leg.signals), events: ends(leg.events) };
+}
+
+/** No more of one signal than any group counts: those that weigh most, in the order in which they came. */
+function telling(signals: readonly Signal[]): readonly Signal[] {
+  if (signals.length <= SIGNALS_ALIKE_MAX) return signals;
+  const alike = new Map<string, Signal[]>();
+  for (const signal of signals) {
+    const key = `${signal.name} ${signal.says}`;
+    alike.set(key, [...(alike.get(key) ?? []), signal]);
+  }
+  const weigh = ({ level, clock }: Signal): number => LEVEL_WEIGHT[level] * CLOCK_WEIGHT[clock];
+  const kept = new Set(
+    [...alike.values()].flatMap((some) => some.sort((a, b) => weigh(b) - weigh(a)).slice(0, SIGNALS_ALIKE_MAX)),
+  );
+  return signals.filter((signal) => kept.has(signal));
+}
+
+/** How it began and how it stands. */
+function ends(events: readonly string[]): readonly string[] {
+  if (events.length <= EVENTS_MAX) return events;
+  return [...events.slice(0, EVENTS_MAX / 2), ...events.slice(-EVENTS_MAX / 2)];
 }
 
 /** Two independent kinds of evidence, and nothing hard against it. */

@@ -87,7 +87,22 @@ export function isAtWarehouse(fold: Fold): boolean {
   return fold.return.state === 'R_RECEIVED' || isInspected(fold);
 }
 
+/** Of one contradiction so many entries are named: a switch that chatters makes thousands. */
+const EVENTS_NAMED_MAX = 16;
+
+/** The same again is the same contradiction, with one more entry behind it. */
 export function accuse(fold: Fold, leg: Contradiction['leg'], found: readonly Omit<Contradiction, 'leg'>[]): Fold {
   if (found.length === 0) return fold;
-  return { ...fold, contradictions: [...fold.contradictions, ...found.map((one) => ({ ...one, leg }))] };
+  return { ...fold, contradictions: found.reduce((all, one) => join(all, { ...one, leg }), fold.contradictions) };
+}
+
+function join(all: readonly Contradiction[], one: Contradiction): readonly Contradiction[] {
+  const at = all.findIndex(
+    ({ code, leg, severity, innocent }) =>
+      code === one.code && leg === one.leg && severity === one.severity && innocent === one.innocent,
+  );
+  const known = all[at];
+  if (known === undefined) return [...all, one];
+  const events = [...new Set([...known.events, ...one.events])].slice(0, EVENTS_NAMED_MAX);
+  return all.with(at, { ...known, events });
 }
