@@ -67,6 +67,8 @@ const leg = <const S extends readonly string[]>(states: S) =>
     events: refs,
   });
 
+const exception = z.strictObject({ at_ms: ms, operator: name.exactOptional(), event: eventRef });
+
 const parcel = z.strictObject({
   ref: name,
   ledger_version: count,
@@ -83,7 +85,8 @@ const parcel = z.strictObject({
       }),
     )
     .max(LIST_MAX),
-  exception: z.strictObject({ at_ms: ms, operator: name.exactOptional(), event: eventRef }).exactOptional(),
+  exception: exception.exactOptional(),
+  exceptions_before: z.array(exception).min(1).max(LIST_MAX).exactOptional(),
   collect_by_ms: ms.exactOptional(),
   promised_by_ms: ms.exactOptional(),
   waiting_for: z.strictObject({ gateway: name, since_ms: ms }).exactOptional(),

@@ -81,6 +81,12 @@ export interface Contradiction {
   readonly innocent?: string;
 }
 
+export interface DeliveryException {
+  readonly at_ms: number;
+  readonly operator?: string;
+  readonly event: EventRef;
+}
+
 export interface ParcelFacts {
   readonly ref: string;
   /** Counts up with each entry or claim that was folded in. */
@@ -89,7 +95,9 @@ export interface ParcelFacts {
   readonly return: Leg<ReturnState>;
   readonly contradictions: readonly Contradiction[];
   /** The last delivery exception, and the operator who raised it. */
-  readonly exception?: { readonly at_ms: number; readonly operator?: string; readonly event: EventRef };
+  readonly exception?: DeliveryException;
+  /** Those before the last one, the newest first. */
+  readonly exceptions_before?: readonly DeliveryException[];
   /** Until when the recipient may collect, and when delivery was promised. */
   readonly collect_by_ms?: number;
   readonly promised_by_ms?: number;

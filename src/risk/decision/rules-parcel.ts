@@ -30,10 +30,10 @@ function outsideGeofence(facts: Facts): Finding {
 /** A refund right after an exception: whoever raised it may have made room for it. */
 function afterException(facts: Facts, { after_exception_ms }: Parameters): Finding {
   const { requested_at_ms, operator } = facts.refund;
-  const close = facts.parcels.flatMap(({ exception }) => {
-    if (exception === undefined || exception.at_ms > requested_at_ms) return [];
-    return requested_at_ms - exception.at_ms <= after_exception_ms ? [exception] : [];
-  });
+  const all = facts.parcels.flatMap(({ exception, exceptions_before = [] }) =>
+    exception === undefined ? [] : [exception, ...exceptions_before],
+  );
+  const close = all.filter(({ at_ms }) => at_ms <= requested_at_ms && requested_at_ms - at_ms <= after_exception_ms);
   const same = close.some((exception) => exception.operator === operator);
   const minutes = Math.round(after_exception_ms / 60_000);
   return seen(

@@ -5,6 +5,9 @@ import type { Claim } from './inputs.ts';
 import type { Placed } from './order.ts';
 import { accuse, type Fold, heard, isInspected, move } from './state.ts';
 
+/** A later one hides none that a refund came right after. */
+const EXCEPTIONS_MAX = 64;
+
 const INSPECTED = {
   ok: 'R_INSPECTED_OK',
   empty: 'R_INSPECTED_EMPTY',
@@ -39,8 +42,9 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
     }
     case 'exception': {
       const exception = { at_ms: atMs, event: ref, ...(body.operator !== undefined && { operator: body.operator }) };
+      const exceptions = [exception, ...fold.exceptions].slice(0, EXCEPTIONS_MAX);
       const waits = fold.forward.state === 'EXPECTED' || fold.forward.state === 'WITH_COURIER';
-      return { ...fold, exception, ...(waits && { forward: move(fold.forward, 'EXCEPTION', 'courier', atMs, ref) }) };
+      return { ...fold, exceptions, ...(waits && { forward: move(fold.forward, 'EXCEPTION', 'courier', atMs, ref) }) };
     }
     case 'collect_by':
       return { ...fold, collectByMs: body.until_ms };

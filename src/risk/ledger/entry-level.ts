@@ -11,6 +11,8 @@ export type EntryLevel = Exclude<LedgerEntry['level'], 'unsigned'>;
 export interface LogProof {
   readonly sealed: boolean | null;
   readonly anchored_size: number | null;
+  /** Of the anchored, what an independent witness cosigned as well; never more than it. */
+  readonly witnessed_size: number | null;
   readonly emulated: boolean | null;
 }
 
@@ -20,18 +22,27 @@ export interface LevelWord {
 }
 
 /** Of the entry at `n` (FORMAT.md section 9); nothing while no key is known to be sealed. */
-export function provedLevel(n: number, { sealed, anchored_size }: Omit<LogProof, 'emulated'>): EntryLevel {
+export function provedLevel(
+  n: number,
+  { sealed, anchored_size, witnessed_size }: Omit<LogProof, 'emulated'>,
+): EntryLevel {
   if (sealed !== true) return 'A0';
+  if (n < (witnessed_size ?? 0)) return 'A3';
   return n < (anchored_size ?? 0) ? 'A2' : 'A1';
 }
 
 export function entryLevel(n: number, proof: LogProof, { ceiling, trial }: LevelWord): EntryLevel {
-  const level = provedLevel(n, { ...proof, sealed: proof.sealed === true || isTried(proof, trial) });
+  const level = isTried(proof, trial) ? triedLevel(n, proof) : provedLevel(n, proof);
   const raised = trial === 'software_keys' && level === 'A0' ? 'A1' : level;
   return ceiling !== undefined && ceiling < raised ? ceiling : raised;
 }
 
+/** Who witnessed it is not asked: a trial reaches A2 at most, as its decisions say. */
+function triedLevel(n: number, proof: LogProof): EntryLevel {
+  return provedLevel(n, { ...proof, sealed: true, witnessed_size: 0 });
+}
+
 /** An emulated TPM is taken for a hardware one; its anchors still have to be there, and to verify. */
-function isTried({ emulated }: LogProof, trial: LevelWord['trial']): boolean {
-  return trial === 'emulated_tpm' && emulated === true;
+function isTried({ emulated, sealed }: LogProof, trial: LevelWord['trial']): boolean {
+  return trial === 'emulated_tpm' && emulated === true && sealed !== true;
 }

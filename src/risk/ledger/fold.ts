@@ -78,13 +78,15 @@ function overdue(fold: Fold, asOfMs: number): Fold {
 }
 
 function factsOf(ref: string, fold: Fold, around: Surroundings): ParcelFacts {
+  const [exception, ...before] = fold.exceptions;
   const draft: ParcelFacts = {
     ref,
     ledger_version: fold.version,
     forward: legOf(fold.forward, 'unconfirmed'),
     return: legOf(fold.return, 'unconfirmed'),
     contradictions: fold.contradictions,
-    ...(fold.exception !== undefined && { exception: fold.exception }),
+    ...(exception !== undefined && { exception }),
+    ...(before.length > 0 && { exceptions_before: before }),
     ...(fold.collectByMs !== undefined && { collect_by_ms: fold.collectByMs }),
     ...(fold.promisedByMs !== undefined && { promised_by_ms: fold.promisedByMs }),
     ...(around.awaited !== undefined && {

@@ -1,5 +1,12 @@
 /** What the fold carries from one input to the next. */
-import type { Contradiction, Custodian, ForwardState, ParcelFacts, ReturnState, Signal } from '../decision/facts.ts';
+import type {
+  Contradiction,
+  Custodian,
+  DeliveryException,
+  ForwardState,
+  ReturnState,
+  Signal,
+} from '../decision/facts.ts';
 import type { Expected } from './episode.ts';
 
 export interface LegState<S extends string> {
@@ -29,7 +36,8 @@ export interface Fold {
   /** The last place where it was seen, also after it was taken out. */
   readonly lastSeen: Place | undefined;
   readonly contradictions: readonly Contradiction[];
-  readonly exception: ParcelFacts['exception'];
+  /** Delivery exceptions, the newest first. */
+  readonly exceptions: readonly DeliveryException[];
   readonly collectByMs: number | undefined;
   readonly promisedByMs: number | undefined;
   /** When the courier took the return. */
@@ -51,7 +59,7 @@ export const EMPTY_FOLD: Fold = {
   places: [],
   lastSeen: undefined,
   contradictions: [],
-  exception: undefined,
+  exceptions: [],
   collectByMs: undefined,
   promisedByMs: undefined,
   takenMs: undefined,

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { judge, RULES } from '../../../src/risk/decision/decide.ts';
 import type { Facts, OperatorFacts, PatternFacts, RecentRefund } from '../../../src/risk/decision/facts.ts';
+import { parseFacts } from '../../../src/risk/decision/facts-schema.ts';
 import { poissonTailMicro } from '../../../src/risk/decision/poisson.ts';
 import { rulesetSchema } from '../../../src/risk/decision/ruleset.ts';
 import { codes, contradiction, DAY_MS, decided, facts, NOW_MS, parcel, recent, refundOf } from './support.ts';
@@ -98,6 +99,17 @@ describe('the other rules', () => {
   ] as const)('R03: %d ms after an exception: %j', ([agoMs, hit]) => {
     const exception = { at_ms: NOW_MS - agoMs, event: 'e#1', operator: 'op-1' };
     expect(hits(facts({ parcels: [parcel({ exception })] })).includes('R03')).toBe(hit);
+  });
+
+  test('R03: an exception after the request hides none before it', () => {
+    const exception = { at_ms: NOW_MS + 1, event: 'e#2' };
+    const before = { at_ms: NOW_MS - 60 * MINUTE_MS, event: 'e#1', operator: 'op-1' };
+    const told = (...exceptions_before: readonly (typeof before)[]): Facts =>
+      facts({ parcels: [parcel({ exception, ...(exceptions_before.length > 0 && { exceptions_before }) })] });
+    expect(hits(told())).not.toContain('R03');
+    expect(hits(told(before))).toContain('R03');
+    expect(hits(told({ ...before, at_ms: before.at_ms - 1 }))).not.toContain('R03');
+    expect(parseFacts(JSON.parse(JSON.stringify(told(before))))).toMatchObject({ ok: true });
   });
 
   test('R04: a lower refund in between ends the run, one exactly at the limit does not', () => {

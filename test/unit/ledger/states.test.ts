@@ -88,6 +88,13 @@ describe('the forward leg', () => {
     expect(ledger([deposit(), exception]).facts.forward.state).toBe('IN_LOCKER');
   });
 
+  test('every exception is remembered, the last one first', () => {
+    const all = [2, 3, 4].map((minute) => claim(minute, { what: 'exception', operator: `op-${minute}` }));
+    const { exception, exceptions_before } = ledger([...all].reverse()).facts;
+    expect(exception?.operator).toBe('op-4');
+    expect(exceptions_before?.map(({ operator }) => operator)).toEqual(['op-3', 'op-2']);
+  });
+
   test('times to collect and to deliver are carried to the decision', () => {
     const until = claim(3, { what: 'collect_by', until_ms: START_MS + HOUR_MS });
     const promised = claim(0, { what: 'declared', promised_by_ms: START_MS });
