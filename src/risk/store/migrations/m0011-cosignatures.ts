@@ -25,6 +25,7 @@ const STATEMENTS: readonly string[] = [
     origin text not null references custody.log, witness integer not null references custody.witness,
     size bigint not null check (size > 0), at timestamptz not null, signature bytea not null,
     stored_at timestamptz not null, ${OWNED}, primary key (origin, witness, size))`,
+  'create index cosignature_at on custody.cosignature (witness, at)',
   ...TABLES.flatMap((table) => [
     `create trigger append_only before update or delete on custody.${table}
       for each row execute function custody.refuse_always()`,
