@@ -15,6 +15,7 @@ import { mentionDayMigration } from './migrations/m0008-mention-day.ts';
 import { emulatedMigration } from './migrations/m0009-emulated.ts';
 import { refundRetentionMigration } from './migrations/m0010-refund-retention.ts';
 import { cosignaturesMigration } from './migrations/m0011-cosignatures.ts';
+import { decisionRowsMigration } from './migrations/m0012-decision-rows.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -30,6 +31,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0009_emulated': emulatedMigration,
   '0010_refund_retention': refundRetentionMigration,
   '0011_cosignatures': cosignaturesMigration,
+  '0012_decision_rows': decisionRowsMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {
