@@ -153,13 +153,13 @@ export class OpeningBench {
   }
 
   /** The daemon in this process; resolves when it takes commands and sees its doors shut. */
-  async start(): Promise<void> {
+  async start(doors: readonly string[] = DOORS): Promise<void> {
     const settings = gatewaySettingsSchema.parse(this.settings());
     const parts = { settings, version: '0.1.0', scheduler: systemScheduler(), logger: silentLogger };
     const gateway = await startGateway({ ...parts, metrics: this.metrics });
     this.#gateway = gateway;
     await until('the uplink is live', () => gateway.uplink.health().phase === 'live');
-    await this.untilShut(...DOORS);
+    await this.untilShut(...doors);
   }
 
   async stop(): Promise<void> {

@@ -30,6 +30,11 @@ export type OpenRefusal =
   | 'unknown_compartment'
   /** Its feedback polarity was not commissioned, so that nobody could see it open. */
   | 'not_commissioned'
+  /**
+   * Its signed walk says another polarity than its settings, so that nobody could tell whether it opened. In a maintenance
+   * window it is opened all the same, for whoever works there.
+   */
+  | 'polarity_contradicted'
   /** Its board has no locks, or not this one. */
   | 'no_lock'
   /** As many doors stand open, or are being opened, as may at once. */

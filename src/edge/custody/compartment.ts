@@ -110,6 +110,8 @@ export interface CompartmentStatus {
   readonly visited: boolean;
   /** Its board answers, and says that it cannot read this lock: `door` is what was seen last. */
   readonly unread?: true;
+  /** Its signed walk says another polarity than its settings: nothing is concluded of it. */
+  readonly distrusted?: true;
 }
 
 export function compartmentStatus(

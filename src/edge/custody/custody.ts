@@ -42,6 +42,8 @@ import {
   scansWhileOpen,
 } from './compartment.ts';
 import { countBody } from './count-body.ts';
+import { distrustedBody, withoutSensing } from './distrusted.ts';
+import { EventOutlet } from './event-outlet.ts';
 import { HeldReferences } from './held-references.ts';
 import { Instruments } from './instruments.ts';
 import { type ClosedBy, judgeEpisode } from './outcome.ts';
@@ -69,6 +71,7 @@ class CustodyRoom implements Custody {
   };
   readonly visits: VisitKeeper;
   readonly #options: CustodyOptions;
+  readonly #outlet: EventOutlet;
   /** Commissioned compartments by board and channel. */
   readonly #wired: Wiring;
   readonly #settings = new Map<string, CompartmentSettings>();
@@ -79,14 +82,15 @@ class CustodyRoom implements Custody {
   readonly #unread: UnreadLocks;
   readonly #held: HeldReferences;
   readonly #instruments: Instruments;
+  #distrusted: ReadonlySet<string> = new Set();
   #revision = 0;
   #toldRevision = 0;
-  #refusing = false;
   #timer: Timer | undefined;
   #stopped = false;
 
   constructor(options: CustodyOptions) {
     this.#options = options;
+    this.#outlet = new EventOutlet(options);
     this.#scans = new ScanDesk(options, this.#settings);
     this.#held = new HeldReferences(options.references);
     const changed = (): void => {
@@ -114,7 +118,7 @@ class CustodyRoom implements Custody {
   }
 
   get refusing(): boolean {
-    return this.#refusing;
+    return this.#outlet.refusing;
   }
 
   start(): void {
@@ -141,6 +145,21 @@ class CustodyRoom implements Custody {
     if (this.#state(visit.compartment).episode?.shutAtMs !== undefined)
       this.#close(visit.compartment, 'door_shut', observed);
     this.visits.expect(visit);
+    this.#tell();
+  }
+
+  distrust(names: ReadonlySet<string>): void {
+    const observed = this.#options.observer.observe();
+    const fresh = [...this.#settings.values()].filter(({ name }) => names.has(name) && !this.#distrusted.has(name));
+    this.#distrusted = names;
+    for (const each of fresh) {
+      // A visit of the run before was closed at the start.
+      if (this.#state(each.name).episode?.cut === false) this.#close(each.name, 'cut', observed);
+      this.#states.set(each.name, withoutSensing(this.#state(each.name)));
+      this.#visited.delete(each.name);
+      this.#append(observed, distrustedBody(each), true);
+      this.#revision += 1;
+    }
     this.#tell();
   }
 
@@ -173,6 +192,7 @@ class CustodyRoom implements Custody {
     return this.#options.settings.compartments.map((each) => ({
       ...compartmentStatus(each, this.#state(each.name)),
       ...(this.#unread.has(each.name) && { unread: true as const }),
+      ...(this.#distrusted.has(each.name) && { distrusted: true as const }),
     }));
   }
 
@@ -251,7 +271,7 @@ class CustodyRoom implements Custody {
     if (channels === undefined) return;
     for (const channel of reading.channels) {
       const settings = channels.get(channel.channel);
-      if (settings !== undefined) this.#read(settings, channel, reading);
+      if (settings !== undefined && !this.#distrusted.has(settings.name)) this.#read(settings, channel, reading);
     }
     for (const name of this.#unread.take(channels, reading))
       this.#states.set(name, loseCompartment(this.#state(name), reading.observed.upMs));
@@ -354,14 +374,7 @@ class CustodyRoom implements Custody {
   }
 
   #append(observed: Observed, body: EventBody | undefined, urgent = false): void {
-    if (body === undefined) return;
-    const { appender, logger, metrics } = this.#options;
-    const answer = appender.append(urgent ? { observed, body, urgent } : { observed, body });
-    const refused = answer === 'refused';
-    if (refused) metrics.count('custody_events_refused');
-    if (refused === this.#refusing) return;
-    this.#refusing = refused;
-    logger.warn({ refusing: refused }, 'the journal changed whether it takes custody events');
+    this.#outlet.append(observed, body, urgent);
   }
 
   #tell(): void {

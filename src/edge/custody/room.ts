@@ -44,6 +44,11 @@ export interface Custody {
    * compartment; a later one takes its place.
    */
   expect(visit: Visit): void;
+  /**
+   * The doors whose sensing is not believed from now on, in the place of those before: nothing is concluded of them until
+   * they are left out again, and they are seen anew.
+   */
+  distrust(names: ReadonlySet<string>): void;
   /** Assignments and maintenance windows. */
   readonly visits: VisitDesk;
   /** The reference by which events name what this scan holds; undefined when it names no parcel. */

@@ -46,6 +46,8 @@ export interface VisitDesk {
   /** Opens a window, or changes the end of one that is open; said with its actor. */
   openWindow(wanted: WantedWindow): Result<undefined, WindowRefusal>;
   closeWindow(id: string): boolean;
+  /** A window is open over this compartment. */
+  isMaintained(compartment: string): boolean;
   /** Those that are open, with who asked for them. */
   windows(): readonly { readonly id: string; readonly by: string; readonly compartments: readonly string[] }[];
   /** What was assigned to whoever this is, wherever. */
@@ -144,6 +146,10 @@ export class VisitKeeper implements VisitDesk {
     this.#outlet.say(this.#parts.observer.observe(), windowBody('maintenance.closed', window, 'command'));
     this.#outlet.ordered();
     return true;
+  }
+
+  isMaintained(compartment: string): boolean {
+    return this.#book.windowOver(compartment, momentOf(this.#parts.observer.observe())) !== undefined;
   }
 
   windows(): readonly { readonly id: string; readonly by: string; readonly compartments: readonly string[] }[] {

@@ -39,6 +39,9 @@ const RECORD_LIMIT_MS = 10_000;
 /** Beyond the time in which the door is watched: what is seen later is no episode of this visit. */
 const VISIT_SLACK_MS = 5_000;
 
+/** Who comes for parcels, and not to work on the locker. */
+const VISITORS: ReadonlySet<Actor['kind']> = new Set(['courier', 'recipient']);
+
 export interface ControlledDoor extends DoorPlace {
   /** Its feedback polarity was commissioned. */
   readonly commissioned: boolean;
@@ -50,6 +53,8 @@ export interface SeenDoor {
   readonly door: 'open' | 'shut' | 'unknown';
   /** Its board cannot read it now: `door` is what was seen last. */
   readonly unread?: true;
+  /** What its contact means is contradicted: `door` is unknown. */
+  readonly distrusted?: true;
 }
 
 export interface DoorsParts {
@@ -62,6 +67,8 @@ export interface DoorsParts {
   /** One frame, once; rejects for nothing. */
   readonly unlock: (device: string, channel: number, signal: AbortSignal) => Promise<FrameAnswer>;
   readonly seen: () => readonly SeenDoor[];
+  /** A maintenance window is open over it. */
+  readonly isMaintained: (compartment: string) => boolean;
   readonly expect: (visit: Visit) => void;
   readonly recount: (actor: Actor) => number;
   readonly observer: Observer;
@@ -160,7 +167,7 @@ export class DoorsRoom implements Doors {
       const isNew = !this.#waiting.has(id);
       if (isNew) this.#waiting.set(id, { request, signal, resolve });
       if (!isNew) return resolve({ kind: 'refused', reason: 'repeated_id' });
-      this.#feed({ kind: 'asked', id, request, now: this.#now(request.compartment), open: this.#open() });
+      this.#feed({ kind: 'asked', id, request, now: this.#now(request), open: this.#open() });
     });
   }
 
@@ -206,14 +213,19 @@ export class DoorsRoom implements Doors {
     return written;
   }
 
-  #now(compartment: string): DoorNow {
+  #now({ compartment, actor }: OpenRequest): DoorNow {
     const door = this.#doors.get(compartment);
     if (door === undefined) return { kind: 'unusable', reason: 'unknown_compartment' };
     if (!door.commissioned) return { kind: 'unusable', reason: 'not_commissioned' };
     const seen = this.#parts.seen().find(({ name }) => name === compartment);
     // What nobody could see open is not opened.
     const away = this.#away.has(door.device) || seen?.unread === true;
-    return { kind: 'usable', door: seen?.door ?? 'unknown', away };
+    if (seen?.distrusted !== true) return { kind: 'usable', door: seen?.door ?? 'unknown', away };
+    // Whoever mends it must be able to open it; for anybody else the record of it would say nothing, or a lie.
+    const works = !VISITORS.has(actor.kind) && this.#parts.isMaintained(compartment);
+    return works
+      ? { kind: 'usable', door: 'unknown', away, blind: true }
+      : { kind: 'unusable', reason: 'polarity_contradicted' };
   }
 
   #open(): readonly string[] {
@@ -258,8 +270,7 @@ export class DoorsRoom implements Doors {
       return false;
     });
     if (this.#waiting.get(intent.id)?.signal.aborted === true) this.#feed({ kind: 'cancelled', id: intent.id });
-    const { compartment } = intent.request;
-    this.#feed({ kind: 'recorded', id: intent.id, durable, now: this.#now(compartment), open: this.#open() });
+    this.#feed({ kind: 'recorded', id: intent.id, durable, now: this.#now(intent.request), open: this.#open() });
   }
 
   async #send(intent: Intent): Promise<void> {

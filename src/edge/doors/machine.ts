@@ -27,6 +27,8 @@ export interface Intent {
   readonly seenOpenMs?: number;
   /** It is ended as it is then. */
   readonly deadlineMs?: number;
+  /** What its contact would show says nothing: it ends with its frame. */
+  readonly blind?: true;
 }
 
 export interface DoorsState {
@@ -40,8 +42,17 @@ export const IDLE: DoorsState = { stopped: false, intents: [], recent: [], openi
 
 /** What is known of a compartment in the moment of the question. */
 export type DoorNow =
-  | { readonly kind: 'usable'; readonly door: 'open' | 'shut' | 'unknown'; readonly away: boolean }
-  | { readonly kind: 'unusable'; readonly reason: 'unknown_compartment' | 'not_commissioned' };
+  | {
+      readonly kind: 'usable';
+      readonly door: 'open' | 'shut' | 'unknown';
+      readonly away: boolean;
+      /** Whoever asks knows that nobody will see it open. */
+      readonly blind?: true;
+    }
+  | {
+      readonly kind: 'unusable';
+      readonly reason: 'unknown_compartment' | 'not_commissioned' | 'polarity_contradicted';
+    };
 
 /** Reasons that the line gives for not sending, as it spells them. */
 export type FrameAnswer =
@@ -152,7 +163,7 @@ function obstacle(
   if (request.untilUpMs !== undefined && nowMs > request.untilUpMs) return 'too_late';
   const { compartment } = request;
   if (state.intents.some((each) => each.request.compartment === compartment)) return 'already_opening';
-  if (now.away || now.door === 'unknown') return 'board_away';
+  if (now.away || (now.door === 'unknown' && now.blind !== true)) return 'board_away';
   if (now.door === 'open') return 'already_open';
   const busy = new Set([...open, ...state.intents.map((each) => each.request.compartment)]);
   return busy.size >= openMax ? 'interlock' : undefined;
@@ -171,13 +182,15 @@ function recorded(
   // Writing took its time, and doors are opened in other ways too.
   const reason = obstacle(others, intent.request, now, open, nowMs, settings.open_max);
   if (reason !== undefined) return end(state, intent, { result: 'not_sent', reason });
-  const sending: Intent = { ...intent, phase: 'sending', deadlineMs: nowMs + SENDING_MAX_MS };
+  const blind = now.kind === 'usable' && now.blind === true ? { blind: true as const } : {};
+  const sending: Intent = { ...intent, ...blind, phase: 'sending', deadlineMs: nowMs + SENDING_MAX_MS };
   return { state: replace(state, sending), outputs: [{ kind: 'send', intent: sending }] };
 }
 
 function answered(intent: Intent, answer: FrameAnswer, nowMs: number, settings: DoorsSettings): Intent | Ending {
   if (intent.phase !== 'sending') return intent;
   if (answer.kind === 'not_sent') return { result: 'not_sent', reason: refusalOf(answer.reason) };
+  if (intent.blind === true) return { result: 'unverified', reason: 'polarity_contradicted' };
   const { sentUpMs: sentMs, reply } = answer;
   const watching: Intent = {
     ...intent,

@@ -1,6 +1,7 @@
 /** The gateway as its console shows it: a pure mapping of the status and of what was remembered. */
 import type { ClockClaim } from '../../evidence/event/event.ts';
 import type { CompartmentView, ConsoleView, DeviceView, Finding, LineView } from '../contracts/console-view.ts';
+import { inWords } from '../contracts/plain-words.ts';
 import type { DeviceStatus, LineStatus } from '../drivers/line.ts';
 import type { CommissionedRow } from './commission/commissioning.ts';
 import type { ConsoleMemory } from './console-memory.ts';
@@ -61,7 +62,10 @@ function compartmentViews(parts: ConsoleViewParts): readonly CompartmentView[] {
     const lastRef = memory.lastRef(name);
     const grams = scale === undefined ? undefined : memory.grams(scale);
     const door = now?.door ?? 'unknown';
-    const why = doorWhy(door, polarity !== undefined, now?.unread === true, devices.get(device));
+    const why =
+      now?.distrusted === true
+        ? CONTRADICTED
+        : doorWhy(door, polarity !== undefined, now?.unread === true, devices.get(device));
     return {
       name,
       device,
@@ -102,6 +106,8 @@ interface Place {
   readonly device: DeviceStatus;
 }
 
+const CONTRADICTED = 'its walk and its settings contradict each other: correct its polarity, or commission it again';
+
 /** Why a door is unknown, or how far what was seen last can be trusted. */
 function doorWhy(
   door: CompartmentView['door'],
@@ -115,7 +121,7 @@ function doorWhy(
   const { line, device } = place;
   const seen = door === 'unknown' ? '' : ': seen last';
   if (line.state !== 'open') return `port ${line.port} is ${line.state}${seen}`;
-  if (device.state !== 'found') return `${device.name} is ${device.state} (${device.reason})${seen}`;
+  if (device.state !== 'found') return `${device.name} is ${device.state}: ${inWords(device.reason)}${seen}`;
   return door === 'unknown' ? 'not seen twice alike yet' : undefined;
 }
 

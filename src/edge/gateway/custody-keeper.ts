@@ -39,6 +39,8 @@ export interface CustodyKeeper {
   expect(visit: Visit): void;
   /** Says of every commissioned compartment what is known of it; returns how many. */
   recount(actor: Actor): number;
+  /** The doors whose sensing is not believed from now on. */
+  distrust(names: ReadonlySet<string>): void;
   /** Assignments and maintenance windows. */
   readonly visits: VisitDesk;
   /** The reference by which events name what this scan holds. */
@@ -120,6 +122,7 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     },
     status,
     expect: (visit) => custody.expect(visit),
+    distrust: (names) => custody.distrust(names),
     recount: (actor) => custody.recount(observer.observe(), actor),
     onEvent: (listener) => void listeners.push(listener),
     onDurable: (listener) => void durable.push(listener),

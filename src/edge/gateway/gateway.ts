@@ -180,7 +180,8 @@ function startFront(parts: GatewayParts, front: FrontParts) {
   const opening = startOpening({ ...parts, ...front, verbs });
   const neighbours = { keeper, doors: opening.doors, appender: journal.appender, lines };
   const { compartments } = parts.settings.custody;
-  const commissioning = new Commissioning({ ...parts, ...front, compartments });
+  const onContradicted = (names: ReadonlySet<string>): void => keeper.distrust(names);
+  const commissioning = new Commissioning({ ...parts, ...front, compartments, onContradicted });
   const memory = openMemory({ ...parts, settings: parts.settings, journal, keeper, lines });
   memory.start();
   // Behind access: what opens a door is never remembered here.

@@ -85,6 +85,7 @@ export function startOpening(parts: OpeningParts): Opening {
     stopPath: join(dataDir, STOP_FILE),
     unlock: (device, channel, signal) => unlock(parts.lines(), device, channel, signal),
     seen: () => keeper.status().compartments,
+    isMaintained: (compartment) => keeper.visits.isMaintained(compartment),
     expect: (visit) => keeper.expect(visit),
     recount: (actor) => keeper.recount(actor),
     logger,

@@ -1,8 +1,11 @@
 /** What the gateway's own words mean to a technician: results and refusals of acts, states of entries, doors. */
 import type { ActAnswer, CompartmentView, ConsoleView, EntryView } from '../../edge/contracts/console-view.ts';
 import { agoText, spanText, titleOf } from '../kit/words.ts';
+import { codeWords } from './event-words.ts';
 
 const REFUSALS: Readonly<Record<string, string>> = {
+  polarity_contradicted:
+    'Its walk and its settings contradict each other, so nobody could tell whether it opened. Correct its polarity, or open it in a maintenance window.',
   not_commissioned: 'Its door was not commissioned, so nobody could see it open. Commission it on the page Devices.',
   no_lock: 'Its board has no lock that lets go by itself: this door is opened with its key.',
   interlock: 'As many doors stand open as may at once. Shut one first.',
@@ -28,7 +31,7 @@ export interface Outcome {
 
 /** What came of an act, as a sentence. */
 export function outcomeOf({ result, reason, tookMs, compartments }: ActAnswer): Outcome {
-  const why = reason === undefined ? '' : (REFUSALS[reason] ?? `Reason: ${titleOf(reason).toLowerCase()}.`);
+  const why = reason === undefined ? '' : (REFUSALS[reason] ?? `Because: ${codeWords(reason) ?? reason}.`);
   switch (result) {
     case 'opened':
       return { tone: 'good', text: `Opened${tookMs === undefined ? '' : ` after ${(tookMs / 1_000).toFixed(1)} s`}.` };

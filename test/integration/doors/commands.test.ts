@@ -224,3 +224,38 @@ test('a flood of replays has a bounded number of entries', async () => {
   expect(bench.of('command.refused').length - before).toBeLessThanOrEqual(OWN_ENTRIES_A_MINUTE + 1);
   expect(bench.tap.channels.filter((channel) => channel === 1).length).toBeLessThan(10);
 });
+
+test('a door whose walk contradicts its settings is opened for whoever works there alone, and nothing is concluded of it', async () => {
+  const walked = { device: 'board-1', channel: 3, polarity: 'closed_is_0', at: '2026-11-22T09:00:00.000Z' };
+  bench.gateway.journal.saveState('commissioned', JSON.stringify({ v: 1, compartments: { A3: walked } }));
+  await bench.stop();
+  await bench.start(['A1', 'A2']);
+  const { custody } = bench.gateway;
+  const door = () => custody.status().compartments.find(({ name }) => name === 'A3');
+  expect(door()).toMatchObject({ door: 'unknown', distrusted: true });
+  expect(bench.of('exception.reported')).toMatchObject([
+    { compartment: 'A3', data: { what: 'polarity_contradicted' } },
+  ]);
+  const before = frames();
+  expect(await bench.ask(bench.open('A3'))).toMatchObject({ outcome: 'refused', result: 'polarity_contradicted' });
+  expect(await bench.ask(bench.open('A1'))).toMatchObject({ result: 'opened' });
+  const technician = { kind: 'technician', ref: 't-1' } as const;
+  const end = { livesMs: 600_000, untilMs: undefined };
+  const window = { id: randomId(), actor: technician, compartments: ['A3'], reason: undefined, ticket: undefined, end };
+  expect(custody.visits.openWindow(window).ok).toBe(true);
+  const courier = bench.command('open', { compartment: 'A3' }, { by: { kind: 'courier', ref: 'c-1' } });
+  expect(await bench.ask(courier)).toMatchObject({ outcome: 'refused', result: 'polarity_contradicted' });
+  const working = bench.command('open', { compartment: 'A3' }, { by: technician });
+  expect(await bench.ask(working)).toMatchObject({ result: 'unverified', reason: 'polarity_contradicted' });
+  expect(bench.tap.channels.slice(before)).toEqual([1, 3]);
+  // A board that reports the door of A1 open again has reported A3 since.
+  bench.site.shut('A1');
+  await bench.untilShut('A1');
+  const begun = bench.of('exception.reported')[0]?.n ?? Number.POSITIVE_INFINITY;
+  const doors = bench.entries().filter(({ n, type }) => n > begun && type.startsWith('door.'));
+  expect(doors.map(({ compartment, type }) => [compartment, type])).toEqual([
+    ['A1', 'door.opened'],
+    ['A1', 'door.closed'],
+  ]);
+  expect(door()).toMatchObject({ door: 'unknown', distrusted: true });
+});

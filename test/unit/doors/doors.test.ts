@@ -25,6 +25,8 @@ class Site {
   saved: string | undefined;
   door: 'open' | 'shut' | 'unknown' = 'shut';
   unread = false;
+  distrusted = false;
+  maintained = false;
   flush: () => Promise<void> = async () => undefined;
   unlock: (signal: AbortSignal) => Promise<FrameAnswer> = async () => this.sent();
   readonly #dir: TempDir;
@@ -68,7 +70,15 @@ class Site {
         this.steps.push('frame');
         return this.unlock(signal);
       },
-      seen: () => [{ name: 'A1', door: this.door, ...(this.unread && { unread: true as const }) }],
+      seen: () => [
+        {
+          name: 'A1',
+          door: this.distrusted ? 'unknown' : this.door,
+          ...(this.unread && { unread: true as const }),
+          ...(this.distrusted && { distrusted: true as const }),
+        },
+      ],
+      isMaintained: () => this.maintained,
       expect: () => void this.steps.push('expected'),
       recount: () => 1,
       observer: { observe: () => ({ wallMs: 0, upMs: this.scheduler.monotonicMs(), clock: { src: 'none' } }) },
@@ -187,6 +197,50 @@ test('an intent that the run before left is ended, and neither sent nor taken ag
   site.steps.length = 0;
   site.start();
   expect(site.steps).toEqual([]);
+});
+
+describe('a door whose walk contradicts its settings', () => {
+  const by = (kind: OpenRequest['actor']['kind'], nth: number): OpenRequest => ({
+    ...request(nth),
+    actor: { kind, ref: 'somebody' },
+  });
+
+  test('is opened for nobody, and in a maintenance window for whoever works there', async () => {
+    site.distrusted = true;
+    const room = site.start();
+    for (const [nth, kind] of (['operator', 'technician', 'courier', 'recipient'] as const).entries()) {
+      expect(await room.open(by(kind, nth), never)).toEqual({ kind: 'refused', reason: 'polarity_contradicted' });
+    }
+    site.maintained = true;
+    for (const [nth, kind] of (['courier', 'recipient'] as const).entries()) {
+      expect(await room.open(by(kind, 10 + nth), never)).toEqual({ kind: 'refused', reason: 'polarity_contradicted' });
+    }
+    expect(site.steps).toEqual([]);
+    const unverified = { kind: 'unverified', reason: 'polarity_contradicted' };
+    expect(await room.open(by('technician', 20), never)).toEqual(unverified);
+    expect(await room.open(by('operator', 21), never)).toEqual(unverified);
+    expect(site.steps.filter((step) => step === 'frame')).toHaveLength(2);
+  });
+
+  test('is not opened when the window ends, or its walk is recorded, while the intent is written', async () => {
+    const room = site.start();
+    site.flush = async () => {
+      site.distrusted = true;
+      site.maintained = false;
+    };
+    expect(await room.open(by('technician', 1), never)).toEqual({ kind: 'refused', reason: 'polarity_contradicted' });
+    site.maintained = true;
+    expect(await room.open(by('technician', 2), never)).toEqual({ kind: 'refused', reason: 'polarity_contradicted' });
+    expect(site.steps).not.toContain('frame');
+  });
+
+  test('whose board does not answer is not opened for anybody', async () => {
+    site.distrusted = true;
+    site.maintained = true;
+    const room = site.start();
+    room.heard({ type: 'device.lost', device: 'board-1', data: {} });
+    expect(await room.open(by('technician', 1), never)).toEqual({ kind: 'refused', reason: 'board_away' });
+  });
 });
 
 describe('rates over a restart', () => {

@@ -23,6 +23,7 @@ class Site {
   commissioning: Commissioning;
   readonly state = new Map<string, string>();
   away = false;
+  contradicted: readonly string[] = [];
   #sink: ReadingSink;
 
   constructor(options: { readonly shutReads?: 0 | 1; readonly wired?: readonly number[] } = {}) {
@@ -62,6 +63,9 @@ class Site {
     }));
     return new Commissioning({
       compartments,
+      onContradicted: (names) => {
+        this.contradicted = [...names];
+      },
       scheduler: this.scheduler,
       observer: {
         observe: () => ({
@@ -277,6 +281,12 @@ describe('commissioning a door', () => {
     );
     site.restart('closed_is_0');
     expect(textsOf(site.commissioning.findings(), 'problem').join()).toMatch(/the settings say closed_is_0/);
+    expect(site.contradicted).toEqual(['c1']);
+    // Found while the gateway runs, it counts at once.
+    expect(await site.walk('c2', 'door-2')).toMatchObject({ verdict: 'commissioned', contradictsSettings: true });
+    expect(site.contradicted).toEqual(['c1', 'c2']);
+    site.state.set('commissioned', JSON.stringify({ v: 1, compartments: { c1: recordOf(site, 'c1') } }));
+    site.restart('closed_is_0');
     expect(site.commissioning.rows().map(({ compartment, at }) => [compartment, at !== undefined])).toEqual([
       ['c1', true],
       ['c2', false],
@@ -284,5 +294,11 @@ describe('commissioning a door', () => {
     ]);
     site.restart('closed_is_1');
     expect(textsOf(site.commissioning.findings(), 'problem')).toEqual([]);
+    expect(site.contradicted).toEqual([]);
   });
 });
+
+function recordOf(site: Site, name: string): unknown {
+  const saved = JSON.parse(site.state.get('commissioned') ?? '{}') as { compartments?: Record<string, unknown> };
+  return saved.compartments?.[name];
+}

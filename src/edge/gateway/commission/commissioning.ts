@@ -12,7 +12,7 @@ import type { Finding } from '../../contracts/console-view.ts';
 import type { Observer } from '../../contracts/observed.ts';
 import type { Reading, ReadingSink } from '../../contracts/reading.ts';
 import type { GatewaySettings } from '../settings.ts';
-import { contradictions, formatRecords, type Polarity, parseRecords, type Records } from './record.ts';
+import { contradicted, contradictions, formatRecords, type Polarity, parseRecords, type Records } from './record.ts';
 import { beginWalk, keyOf, stepWalk, type WalkFailure, type WalkInput, type WalkState, type Wire } from './walk.ts';
 
 const TICK_MS = 250;
@@ -30,6 +30,8 @@ export interface CommissioningParts {
   };
   readonly observer: Observer;
   readonly scheduler: Scheduler;
+  /** Doors of which settings and walk say the opposite: at the start, and after each walk that was recorded. */
+  readonly onContradicted?: (names: ReadonlySet<string>) => void;
 }
 
 export interface CommissionAsk {
@@ -81,6 +83,7 @@ export class Commissioning {
   constructor(parts: CommissioningParts) {
     this.#parts = parts;
     this.#records = parseRecords(parts.journal.loadState(STATE_NAME)) ?? {};
+    this.#tellContradicted();
   }
 
   /** Readings pass through; while a walk runs they are looked at. */
@@ -200,7 +203,13 @@ export class Commissioning {
     }
     journal.saveState(STATE_NAME, formatRecords(next));
     this.#records = next;
+    this.#tellContradicted();
     await journal.appender.flush(AbortSignal.timeout(RECORD_LIMIT_MS));
+  }
+
+  #tellContradicted(): void {
+    const { compartments, onContradicted } = this.#parts;
+    onContradicted?.(contradicted(compartments, this.#records));
   }
 
   #nowMs(): number {

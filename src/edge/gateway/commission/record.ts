@@ -39,16 +39,31 @@ export function parseRecords(text: string | undefined): Records | undefined {
   }
 }
 
+type Place = GatewaySettings['custody']['compartments'][number];
+
+function contradicts({ device, channel, polarity }: Place, seen: Commissioned): boolean {
+  // Wired elsewhere since: what was seen is of another lock.
+  return seen.polarity !== polarity && seen.device === device && seen.channel === channel;
+}
+
+/** Compartments whose contact means the opposite by the settings of what it meant when a person moved the door. */
+export function contradicted(compartments: readonly Place[], records: Records): ReadonlySet<string> {
+  const names = compartments.flatMap((each) => {
+    const seen = records[each.name];
+    return seen !== undefined && each.polarity !== undefined && contradicts(each, seen) ? [each.name] : [];
+  });
+  return new Set(names);
+}
+
 /** Where the settings and what was seen contradict each other. */
 export function contradictions(
   compartments: GatewaySettings['custody']['compartments'],
   records: Records,
 ): readonly Finding[] {
-  return compartments.flatMap(({ name, device, channel, polarity }) => {
+  return compartments.flatMap((each) => {
+    const { name, polarity } = each;
     const seen = records[name];
-    if (seen === undefined || seen.polarity === polarity) return [];
-    // Wired elsewhere since: what was seen is of another lock.
-    if (seen.device !== device || seen.channel !== channel) return [];
+    if (seen === undefined || !contradicts(each, seen)) return [];
     const says = polarity === undefined ? 'the settings say nothing' : `the settings say ${polarity}`;
     const { remedy } = FINDINGS.polarity_contradicted;
     const text = `compartment ${name} was commissioned as ${seen.polarity} at ${seen.at}, and ${says}: ${remedy}`;
