@@ -1,0 +1,123 @@
+/** Who may do what in the database, table by table as the server itself lists them: on both engines. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { embedded } from '../../support/embedded.ts';
+import { type Postgres, startPostgres } from '../../support/postgres.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'latchkey-rights-'));
+let postgres: Postgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(async () => {
+  await postgres.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+
+const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
+  PGlite: async () => ({ engine: 'pglite', directory: await embedded(join(root, 'pglite')) }),
+  PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('rights') }),
+};
+
+const ROOMS = ['custody', 'payments', 'cases'] as const;
+/** What moves on: places in logs, leases, work that waits, and states of refunds, holds and cases. */
+const CHANGED = [
+  'cases.case',
+  'custody.assurance',
+  'custody.fresh_claim',
+  'custody.lease',
+  'custody.log',
+  'custody.looked_to',
+  'custody.read_to',
+  'custody.replica',
+  'custody.source_seen',
+  'payments.dispute',
+  'payments.fresh_decision',
+  'payments.hold',
+  'payments.outbox',
+  'payments.payment',
+  'payments.refund',
+  'payments.source_seen',
+];
+
+describe.each(Object.entries(ENGINES))('%s', (_, settingsOf) => {
+  let database: RiskDatabase;
+  let tables: readonly string[];
+  beforeAll(async () => {
+    database = await RiskDatabase.open(await settingsOf());
+    await sql`select custody.ensure_day('2026-11-22')`.execute(database.kysely);
+    const { rows } = await sql<{ name: string }>`
+      select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname in ('custody', 'payments', 'cases') and c.relkind in ('r', 'p') order by 1`.execute(
+      database.kysely,
+    );
+    tables = rows.map(({ name }) => name);
+    expect(tables).toContain('custody.entry_20261122');
+  });
+  afterAll(() => database.close());
+
+  const run = (role: (typeof ROOMS)[number] | 'retention', statement: string): Promise<unknown> =>
+    database.as(role, (trx) => sql.raw(statement).execute(trx));
+  /** Sets a column to itself: what it would do matters to no one, that it may is the question. */
+  async function touching(table: string): Promise<string> {
+    const [schema = '', name = ''] = table.split('.');
+    const { rows } = await sql<{ column: string }>`
+      select quote_ident(column_name) as column from information_schema.columns
+        where table_schema = ${schema} and table_name = ${name} and is_identity = 'NO' order by ordinal_position`.execute(
+      database.kysely,
+    );
+    const column = rows[0]?.column ?? '';
+    return `update ${table} set ${column} = ${column}`;
+  }
+
+  test('a room neither reads nor writes what is of another', async () => {
+    for (const table of tables) {
+      for (const room of ROOMS.filter((one) => !table.startsWith(`${one}.`))) {
+        for (const statement of [`select from ${table}`, `insert into ${table} default values`, `delete from ${table}`])
+          await expect(run(room, statement), `${room}: ${statement}`).rejects.toThrow(/permission denied/);
+      }
+    }
+  });
+
+  test('nobody empties a table: no room, not retention, and of what is append-only not its owner', async () => {
+    for (const table of tables) {
+      for (const role of [...ROOMS, 'retention'] as const)
+        await expect(run(role, `truncate ${table} cascade`), `${role}: ${table}`).rejects.toThrow(/permission denied/);
+      if (CHANGED.includes(table)) continue;
+      const emptied = sql.raw(`truncate ${table} cascade`).execute(database.kysely);
+      await expect(emptied, table).rejects.toThrow(/append-only|kept for good/);
+    }
+  });
+
+  test('a room changes what moves on, and nothing else', async () => {
+    for (const table of tables.filter((one) => !CHANGED.includes(one))) {
+      const room = ROOMS.find((one) => table.startsWith(`${one}.`)) ?? 'custody';
+      for (const statement of [await touching(table), `delete from ${table}`])
+        await expect(run(room, statement), statement).rejects.toThrow(/permission denied/);
+    }
+  });
+
+  test('what is append-only has the trigger that says so to its owner', async () => {
+    const { rows } = await sql<{ name: string }>`
+      select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        join pg_trigger t on t.tgrelid = c.oid where t.tgname in ('append_only', 'kept') and t.tgenabled = 'O'`.execute(
+      database.kysely,
+    );
+    const guarded = new Set(rows.map(({ name }) => name));
+    expect(tables.filter((table) => !guarded.has(table) && !CHANGED.includes(table))).toEqual([]);
+  });
+
+  test('no role of a room logs in, nor can become another', async () => {
+    const { rows } = await sql<{ name: string; login: boolean; super: boolean; others: number }>`
+      select r.rolname as name, r.rolcanlogin as login, r.rolsuper as super,
+          (select count(*)::int from pg_auth_members m where m.member = r.oid) as others
+        from pg_roles r where r.rolname in ('latchkey_custody', 'latchkey_payments', 'latchkey_cases', 'latchkey_retention')
+        order by 1`.execute(database.kysely);
+    expect(rows).toHaveLength(4);
+    for (const role of rows) expect(role).toMatchObject({ login: false, super: false, others: 0 });
+  });
+});
