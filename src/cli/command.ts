@@ -17,7 +17,7 @@ export interface CommandOption {
 }
 
 export interface CommandSpec {
-  /** `journal export`: one or two words. */
+  /** `journal export`: one to three words. */
   readonly name: string;
   readonly summary: string;
   /** Names of the positional arguments, `[NAME]` when it may be left out, `NAME...` for several. */

@@ -3,6 +3,7 @@
 import { ERRORS, explain, LatchkeyError } from '../base/errors.ts';
 import { type CommandIo, type CommandSpec, parseCommandArgs } from './command.ts';
 import { COMMANDS } from './commands.ts';
+import { findCommand } from './find-command.ts';
 import { helpCommand, helpOverview } from './help.ts';
 import { packageVersion } from './version.ts';
 
@@ -10,8 +11,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const [first, second] = argv;
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') return help(argv.slice(1));
   if (first === '--version') return print(packageVersion());
-  const command =
-    COMMANDS.find((spec) => spec.name === `${first} ${second}`) ?? COMMANDS.find((spec) => spec.name === first);
+  const command = findCommand(argv);
   if (command === undefined && ['help', '--help', '-h'].includes(second ?? '')) return help([first]);
   if (command === undefined) throw unknownCommand(argv);
   const args = parseCommandArgs(command, argv.slice(command.name.split(' ').length));

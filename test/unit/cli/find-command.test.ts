@@ -1,0 +1,18 @@
+/** A line of words to its command. */
+import { expect, test } from 'vitest';
+import { COMMANDS } from '../../../src/cli/commands.ts';
+import { findCommand } from '../../../src/cli/find-command.ts';
+
+test('each command is found by its own words, whatever follows', () => {
+  expect(COMMANDS.some(({ name }) => name.split(' ').length === 3)).toBe(true);
+  for (const { name } of COMMANDS) {
+    expect(findCommand(name.split(' '))?.name).toBe(name);
+    expect(findCommand([...name.split(' '), '--help'])?.name).toBe(name);
+    expect(findCommand([...name.split(' '), 'something'])?.name).toBe(name);
+  }
+});
+
+test('what no command begins is none', () => {
+  expect(findCommand([])).toBeUndefined();
+  expect(findCommand(['retention', 'run'])).toBeUndefined();
+});
