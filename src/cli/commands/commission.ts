@@ -84,6 +84,7 @@ async function walk(
 
 const STEPS: Readonly<Record<string, string>> = {
   looking: 'hands off; looking at all doors',
+  shut: 'one door of its board reads otherwise than the others: shut this door and all of them',
   open: 'now open this door, and no other',
   close: 'now shut it',
 };
@@ -92,7 +93,9 @@ const ADVICE: Readonly<Record<CommissionAnswer['verdict'], string>> = {
   commissioned: 'commissioned',
   other_channel: 'another channel moved than the settings name',
   unlike_neighbours:
-    'reads the other way round than all other doors of its board: if it stood shut at the beginning, walk it again with --accept-unlike',
+    'reads the other way round than all other doors of its board, or of its kind: if it stood shut at the beginning, walk it again with --accept-unlike',
+  not_all_shut:
+    'not all doors of its board are shut, or one is not wired: shut them all; if they are, and are wired in different ways, walk it with --accept-unlike',
   board_away: 'its board does not answer: "latchkey status" tells why',
   no_change: 'nothing moved: the door was not opened, or no feedback is wired ("closed" and "not wired" read alike)',
   several_moved: 'several channels moved: was another door touched? otherwise look for joined wires',
@@ -110,7 +113,8 @@ export function describeAnswer(answer: CommissionAnswer): string {
     );
   }
   if (polarity !== undefined) parts.push(`${polarity} (read ${reads.join(', ')})`);
-  if (moved.length > 0) parts.push(`moved: ${moved.map(wireText).join(', ')}`);
+  const what = verdict === 'not_all_shut' ? 'reads otherwise' : 'moved';
+  if (moved.length > 0) parts.push(`${what}: ${moved.map(wireText).join(', ')}`);
   if (contradictsSettings === true) parts.push('the settings do not say so yet: put in the lines below');
   return parts.join('; ');
 }

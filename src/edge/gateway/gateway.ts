@@ -181,7 +181,11 @@ function startFront(parts: GatewayParts, front: FrontParts) {
   const neighbours = { keeper, doors: opening.doors, appender: journal.appender, lines };
   const { compartments } = parts.settings.custody;
   const onContradicted = (names: ReadonlySet<string>): void => keeper.distrust(names);
-  const commissioning = new Commissioning({ ...parts, ...front, compartments, onContradicted });
+  const drivers = new Map(
+    parts.settings.ports.flatMap(({ devices }) => devices.map(({ name, driver }) => [name, driver])),
+  );
+  const driverOf = (device: string): string | undefined => drivers.get(device);
+  const commissioning = new Commissioning({ ...parts, ...front, compartments, driverOf, onContradicted });
   const memory = openMemory({ ...parts, settings: parts.settings, journal, keeper, lines });
   memory.start();
   // Behind access: what opens a door is never remembered here.

@@ -9,6 +9,10 @@ import { useWalk } from './walking.ts';
 
 const STEPS: Readonly<Record<string, { readonly title: string; readonly text: string }>> = {
   looking: { title: 'Hands off', text: 'All doors shut, nobody touches one. The gateway looks at every channel.' },
+  shut: {
+    title: 'Shut all doors',
+    text: 'One of this board reads otherwise than the others. Shut this one and all of them.',
+  },
   open: { title: 'Open this door', text: 'This one, and no other. With its key, or by hand.' },
   close: { title: 'Now shut it', text: 'Until it latches.' },
 };
@@ -18,7 +22,9 @@ const VERDICTS: Readonly<Record<string, string>> = {
   other_channel:
     'Another channel moved than the settings name. The wires are swapped, or the settings are: correct one of them.',
   unlike_neighbours:
-    'It reads the other way round than all other doors of its board. If it stood shut at the beginning, walk it with "latchkey commission --accept-unlike".',
+    'It reads the other way round than all other doors of its board, or of its kind. If it stood shut at the beginning, walk it with "latchkey commission --accept-unlike".',
+  not_all_shut:
+    'Not all doors of its board are shut, or one is not wired. Shut them all and walk it again; if they are wired in different ways, use "latchkey commission --accept-unlike".',
   board_away: 'Its board does not answer: look at its power and its line.',
   no_change: 'Nothing moved. The door was not opened, or no feedback is wired: "closed" and "not wired" read alike.',
   several_moved: 'Several channels moved. Was another door touched? Otherwise look for joined wires.',

@@ -63,6 +63,7 @@ class Site {
     }));
     return new Commissioning({
       compartments,
+      driverOf: () => 'xor_8a80',
       onContradicted: (names) => {
         this.contradicted = [...names];
       },
@@ -257,6 +258,69 @@ describe('commissioning a door', () => {
     site.bank.shut('door-3');
     await site.run(1_000);
     expect(await site.walk('c3', 'door-3')).toMatchObject({ verdict: 'commissioned', polarity: 'closed_is_1' });
+  });
+
+  test('the first door of a board that stands open: all are asked to be shut, and it is recorded the right way round', async () => {
+    const site = new Site();
+    site.bank.open('door-1');
+    const { ended } = site.begin('c1');
+    await site.run(4_000);
+    expect(site.steps).toEqual(['looking', 'shut']);
+    site.bank.shut('door-1');
+    await site.run(3_000);
+    site.bank.open('door-1');
+    await site.run(4_000);
+    site.bank.shut('door-1');
+    await site.run(4_000);
+    expect(site.steps).toEqual(['looking', 'shut', 'open', 'close']);
+    expect(ended.answer).toMatchObject({ verdict: 'commissioned', polarity: 'closed_is_1', reads: [1, 0, 1] });
+  });
+
+  test.each([
+    ['the door itself', 'door-1', 1],
+    ['another one', 'door-3', 3],
+  ] as const)('%s that is not shut ends the walk, and is named', async (_, door, channel) => {
+    const site = new Site();
+    site.bank.open(door);
+    const { ended } = site.begin('c1');
+    await site.run(25_000);
+    expect(ended.answer).toMatchObject({ verdict: 'not_all_shut', moved: [{ device: 'bank-a', channel }] });
+    expect(ended.answer === undefined ? '' : describeAnswer(ended.answer)).toContain(
+      `reads otherwise: bank-a channel ${channel}`,
+    );
+    expect(site.events).toEqual([]);
+  });
+
+  test('a neighbour that a walk has recorded is known to stand open, also where all others do', async () => {
+    const site = new Site();
+    await site.walk('c2', 'door-2');
+    for (const door of ['door-1', 'door-2', 'door-3']) site.bank.open(door);
+    const { ended } = site.begin('c1');
+    await site.run(25_000);
+    expect(ended.answer).toMatchObject({ verdict: 'not_all_shut', moved: [{ channel: 2 }] });
+  });
+
+  test('doors that are wired in different ways are recorded on demand, though they do not read alike', async () => {
+    const site = new Site({ wired: [1, 2, 9] });
+    // Channel 3 is not wired and reads as a shut door does; these two are the other way round from here on.
+    site.bank.open('door-1');
+    const { ended } = site.begin('c1', true);
+    await site.run(3_000);
+    site.bank.shut('door-1');
+    await site.run(4_000);
+    site.bank.open('door-1');
+    await site.run(4_000);
+    expect(site.steps).not.toContain('shut');
+    expect(ended.answer).toMatchObject({ verdict: 'commissioned', polarity: 'closed_is_0' });
+  });
+
+  test('the only door of a board is held against those of other boards of its kind', async () => {
+    const site = new Site();
+    const other = { device: 'bank-b', channel: 1, polarity: 'closed_is_0', at: '2026-11-22T09:00:00.000Z' };
+    site.state.set('commissioned', JSON.stringify({ v: 1, compartments: { b1: other } }));
+    site.restart();
+    expect(await site.walk('c1', 'door-1')).toMatchObject({ verdict: 'unlike_neighbours', polarity: 'closed_is_1' });
+    expect(await site.walk('c1', 'door-1', true)).toMatchObject({ verdict: 'commissioned' });
   });
 
   test('a walk that is broken off records nothing, and the next one begins', async () => {

@@ -13,7 +13,16 @@ import type { Observer } from '../../contracts/observed.ts';
 import type { Reading, ReadingSink } from '../../contracts/reading.ts';
 import type { GatewaySettings } from '../settings.ts';
 import { contradicted, contradictions, formatRecords, type Polarity, parseRecords, type Records } from './record.ts';
-import { beginWalk, keyOf, stepWalk, type WalkFailure, type WalkInput, type WalkState, type Wire } from './walk.ts';
+import {
+  beginWalk,
+  keyOf,
+  type Mate,
+  stepWalk,
+  type WalkFailure,
+  type WalkInput,
+  type WalkState,
+  type Wire,
+} from './walk.ts';
 
 const TICK_MS = 250;
 /** The command line hears from us so often, or believes that we are gone. */
@@ -23,6 +32,8 @@ const STATE_NAME = 'commissioned';
 
 export interface CommissioningParts {
   readonly compartments: GatewaySettings['custody']['compartments'];
+  /** What kind of board it is: doors of one kind are wired alike. */
+  readonly driverOf: (device: string) => string | undefined;
   readonly journal: {
     readonly appender: Pick<Appender, 'append' | 'flush'>;
     loadState(name: string): string | undefined;
@@ -38,7 +49,7 @@ export interface CommissionAsk {
   readonly compartment: string;
   /** For each of the two moves. */
   readonly moveLimitMs: number;
-  /** Record it although it reads otherwise than its neighbours on the board. */
+  /** Record it although it reads otherwise than its neighbours, shut as they all are. */
   readonly acceptUnlike: boolean;
 }
 
@@ -46,7 +57,7 @@ export type CommissionVerdict =
   | 'commissioned'
   /** Another channel moved than the settings name; nothing was recorded. */
   | 'other_channel'
-  /** Its polarity is not that of the other doors of its board: perhaps it stood open at the beginning. Not recorded. */
+  /** Its polarity is not that of the other doors of its board, or kind: perhaps it stood open at the beginning. Not recorded. */
   | 'unlike_neighbours'
   | WalkFailure;
 
@@ -123,7 +134,8 @@ export class Commissioning {
       throw new LatchkeyError('USAGE', `no compartment is named ${JSON.stringify(ask.compartment)}`);
     if (this.#hear !== undefined) throw new LatchkeyError('USAGE', 'another door is being commissioned: one at a time');
     const expected = { device: place.device, channel: place.channel };
-    const state = await this.#run(beginWalk(expected, ask.moveLimitMs, this.#nowMs()), told, signal);
+    const mates = this.#matesOf(place.name, place.device, ask.acceptUnlike);
+    const state = await this.#run(beginWalk(expected, ask.moveLimitMs, this.#nowMs(), mates), told, signal);
     const base = { compartment: place.name, expected };
     const { result } = state;
     if (result?.kind !== 'seen') {
@@ -180,10 +192,25 @@ export class Commissioning {
     });
   }
 
-  /** Every other door that was commissioned on this board reads the other way round. */
+  /** The other doors of the board, as far as it is known what they should read. */
+  #matesOf(name: string, device: string, acceptUnlike: boolean): readonly Mate[] {
+    const others = this.#parts.compartments.filter((each) => each.name !== name && each.device === device);
+    return others.flatMap(({ name: other, channel }): readonly Mate[] => {
+      const record = this.#records[other];
+      const wire = { device, channel };
+      if (record?.device === device && record.channel === channel)
+        return [{ wire, shutReads: record.polarity === 'closed_is_1' ? 1 : 0 }];
+      return acceptUnlike ? [] : [{ wire }];
+    });
+  }
+
+  /** Every other door that was commissioned on this board, or else on those of its kind, reads the other way round. */
   #isUnlike(name: string, device: string, polarity: Polarity): boolean {
-    const others = Object.entries(this.#records).filter(([other, each]) => other !== name && each.device === device);
-    return others.length > 0 && others.every(([, each]) => each.polarity !== polarity);
+    const { driverOf } = this.#parts;
+    const others = Object.entries(this.#records).flatMap(([other, each]) => (other === name ? [] : [each]));
+    const here = others.filter((each) => each.device === device);
+    const alike = here.length > 0 ? here : others.filter((each) => driverOf(each.device) === driverOf(device));
+    return alike.length > 0 && alike.every((each) => each.polarity !== polarity);
   }
 
   async #record(

@@ -4,6 +4,9 @@
  * A technician moves the door; this looks at every channel of every board, so that swapped wires show as the channel that
  * did move. A value counts after two equal reads. More than one channel that moves, or one that does not stay, proves
  * nothing: a door that nobody touches may have moved.
+ *
+ * A door that stands open at the beginning would be recorded the wrong way round, and its contact cannot tell. The other
+ * doors of its board can: while one of them reads otherwise, all are asked to be shut.
  */
 import type { ChannelState } from '../../contracts/reading.ts';
 
@@ -19,7 +22,15 @@ export interface Wire {
   readonly channel: number;
 }
 
+export interface Mate {
+  readonly wire: Wire;
+  /** What it reads when it is shut, where a walk has recorded that. */
+  readonly shutReads?: 0 | 1;
+}
+
 export type WalkFailure =
+  /** Doors of the board do not read alike, so one of them stands open; or one of them is known to. */
+  | 'not_all_shut'
   /** The board of the compartment was not read, or went away. */
   | 'board_away'
   /** Nothing moved: no feedback is wired ("closed" and "not wired" read alike), or the door was not opened. */
@@ -41,7 +52,7 @@ export type WalkResult =
     }
   | { readonly kind: 'failed'; readonly reason: WalkFailure; readonly moved: readonly Wire[] };
 
-export type WalkStep = 'looking' | 'open' | 'close';
+export type WalkStep = 'looking' | 'shut' | 'open' | 'close';
 
 interface Bit {
   readonly wire: Wire;
@@ -53,6 +64,8 @@ interface Bit {
 export interface WalkState {
   readonly step: WalkStep;
   readonly expected: Wire;
+  /** The other doors of its board. */
+  readonly mates: readonly Mate[];
   readonly moveLimitMs: number;
   readonly stepSinceMs: number;
   /** When a stable value changed last, or when this began. */
@@ -72,10 +85,11 @@ export type WalkInput =
   | { readonly kind: 'away'; readonly device: string }
   | { readonly kind: 'tick' };
 
-export function beginWalk(expected: Wire, moveLimitMs: number, nowMs: number): WalkState {
+export function beginWalk(expected: Wire, moveLimitMs: number, nowMs: number, mates: readonly Mate[] = []): WalkState {
   return {
     step: 'looking',
     expected,
+    mates,
     moveLimitMs,
     stepSinceMs: nowMs,
     movedAtMs: nowMs,
@@ -94,6 +108,8 @@ export function stepWalk(before: WalkState, input: WalkInput, nowMs: number): Wa
   switch (state.step) {
     case 'looking':
       return looking(state, isStill, nowMs);
+    case 'shut':
+      return shutting(state, isStill, nowMs);
     case 'open':
       return opening(state, isStill, nowMs);
     case 'close':
@@ -130,12 +146,34 @@ function look(state: WalkState, device: string, channels: readonly ChannelState[
 function looking(state: WalkState, isStill: boolean, nowMs: number): WalkState {
   const isRead = state.bits.get(keyOf(state.expected))?.value !== undefined;
   if (isRead && isStill) {
-    const closed = new Map<string, 0 | 1>();
-    for (const [key, { value }] of state.bits) if (value !== undefined) closed.set(key, value);
-    return { ...state, step: 'open', stepSinceMs: nowMs, closed };
+    return oddOf(state).length === 0 ? askToOpen(state, nowMs) : { ...state, step: 'shut', stepSinceMs: nowMs };
   }
   if (nowMs - state.stepSinceMs < LOOK_LIMIT_MS) return state;
   return isRead ? fail(state, 'restless', [...state.strays.values()]) : fail(state, 'board_away', []);
+}
+
+function shutting(state: WalkState, isStill: boolean, nowMs: number): WalkState {
+  const odd = oddOf(state);
+  if (isStill && odd.length === 0) return askToOpen(state, nowMs);
+  return nowMs - state.stepSinceMs >= state.moveLimitMs ? fail(state, 'not_all_shut', odd) : state;
+}
+
+function askToOpen(state: WalkState, nowMs: number): WalkState {
+  const closed = new Map<string, 0 | 1>();
+  for (const [key, { value }] of state.bits) if (value !== undefined) closed.set(key, value);
+  return { ...state, step: 'open', stepSinceMs: nowMs, closed };
+}
+
+/** Doors that stand open for certain, or those few that read otherwise than the others, of which nothing is recorded. */
+function oddOf({ bits, expected, mates }: WalkState): readonly Wire[] {
+  const read = (wire: Wire): 0 | 1 | undefined => bits.get(keyOf(wire))?.value;
+  const own = read(expected);
+  const seen = mates.filter(({ wire }) => read(wire) !== undefined);
+  const open = seen.filter(({ wire, shutReads }) => shutReads !== undefined && read(wire) !== shutReads);
+  const unknown = seen.filter(({ shutReads }) => shutReads === undefined);
+  const unlike = unknown.filter(({ wire }) => read(wire) !== own).map(({ wire }) => wire);
+  const few = unlike.length * 2 > unknown.length ? [expected] : unlike;
+  return [...open.map(({ wire }) => wire), ...few];
 }
 
 function opening(before: WalkState, isStill: boolean, nowMs: number): WalkState {
