@@ -145,9 +145,7 @@ export class LogAnchors {
     const none = { found: this.#strange, verified: 0, size: 0, refused: [], continuity: [] };
     if (this.#collector === undefined) return none;
     const { anchors, refused, refusedCount } = this.#collector;
-    const { findings, clearedFrom = Number.POSITIVE_INFINITY } = judgeContinuity([this.#collector.history()]);
-    const own = anchors.filter((anchor) => anchor.origin === this.#log.vkey.name && anchor.tree === 'same');
-    const counted = own.filter((anchor) => anchor.counter < clearedFrom);
+    const { findings, counted } = this.#counted(this.#collector);
     const newest = counted.reduce(
       (best: SeenAnchor | undefined, each) => (larger(each, best) ? each : best),
       undefined,
@@ -162,6 +160,23 @@ export class LogAnchors {
       continuity: findings,
       ...(newest !== undefined && { newest: describe(newest) }),
     };
+  }
+
+  /** Size of the smallest anchor that counts and covers all of [0, end), when there is one. */
+  covering(end: number): number | undefined {
+    if (this.#collector === undefined) return undefined;
+    const sizes = this.#counted(this.#collector).counted.map(({ size }) => size);
+    const above = sizes.filter((size) => size >= end);
+    return above.length === 0 ? undefined : Math.min(...above);
+  }
+
+  #counted(collector: HistoryCollector): {
+    readonly findings: readonly ContinuityFinding[];
+    readonly counted: readonly SeenAnchor[];
+  } {
+    const { findings, clearedFrom = Number.POSITIVE_INFINITY } = judgeContinuity([collector.history()]);
+    const own = collector.anchors.filter(({ origin, tree }) => origin === this.#log.vkey.name && tree === 'same');
+    return { findings, counted: own.filter(({ counter }) => counter < clearedFrom) };
   }
 
   #anchorsOn(note: Note): readonly Anchor[] | Failure {

@@ -13,6 +13,8 @@ export interface Assured {
   /** What is asked about: [first, end). Of a bundle, the place of its last entry ends it. */
   readonly first: number;
   readonly end: number;
+  /** Size of the smallest anchor over all that is asked about, where a cosignature of it is enough; else of the newest. */
+  readonly covering?: number | undefined;
   /** Entries that no anchor covers have a lower level of their own; in a bundle they lower all. */
   readonly tailAllowed: boolean;
 }
@@ -79,10 +81,11 @@ function whyNotAnchored({ log, anchors, first, end }: Assured): string {
   return `${start}: there is none in the file`;
 }
 
-function whyNotCosigned({ anchors, receipts }: Assured): string | undefined {
+function whyNotCosigned({ anchors, receipts, covering }: Assured): string | undefined {
   const independent = receipts.filter((receipt) => receipt.roles.includes('independent'));
   if (independent.length === 0) return 'A3: no cosignature of a witness that the policy calls independent';
   const size = Math.max(...independent.map((receipt) => receipt.size));
-  if (size >= anchors.size) return undefined;
-  return `A3: the newest independent cosignature is at size ${size}, below the newest anchor at ${anchors.size}`;
+  if (size >= (covering ?? anchors.size)) return undefined;
+  const anchor = covering === undefined ? `the newest anchor at ${anchors.size}` : `their anchor at ${covering}`;
+  return `A3: the newest independent cosignature is at size ${size}, below ${anchor}`;
 }

@@ -135,7 +135,8 @@ function verifySection(
   together.add(log, anchors);
   const anchored = anchors.finding();
   // The level is that of the entries in question; without any, that of the newest anchored checkpoint.
-  const asked = { first: 0, end: entries.askedEnd || anchored.size || newest.size, tailAllowed: false };
+  const askedEnd = entries.askedEnd || anchored.size || newest.size;
+  const asked = { first: 0, end: askedEnd, tailAllowed: false, covering: anchors.covering(askedEnd) };
   const { first, end } = section.searched;
   const finding: LogFinding = {
     origin: section.log,

@@ -9,6 +9,7 @@ import { sql } from 'kysely';
 import { concatBytes, equalBytes, hex, unhex, utf8, utf8Text } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { CustodyEvent } from '../../evidence/event/event.ts';
+import { formatVkey, type Vkey } from '../../evidence/log/note.ts';
 import { rootOf } from '../../evidence/log/tree.ts';
 import { anchorTrustOf } from '../../evidence/verify/anchors.ts';
 import { type BelievedLog, believedLogs } from '../../evidence/verify/trust.ts';
@@ -36,6 +37,8 @@ export interface AssuranceParts {
   readonly tenant: string;
   readonly region: string;
   readonly policy: () => IntakePolicy;
+  /** Independent witnesses whose cosignatures count; none unless given. */
+  readonly witnesses?: readonly Vkey[];
   /** Gateways that others look after; all are looked at when absent. */
   readonly isMine?: (gateway: string) => boolean;
 }
@@ -50,6 +53,9 @@ interface LogRow {
   readonly revoked_size: number | null;
   readonly why: string | null;
   readonly emulated: boolean | null;
+  readonly cosigned_size: number | null;
+  readonly cosigned_due: number | null;
+  readonly cosigned_judged: number | null;
 }
 
 interface SpeakingRow {
@@ -69,6 +75,9 @@ interface Look {
   readonly position: number;
   readonly heldFirst: number;
   readonly revokedSize: number | undefined;
+  /** Newest cosignature that counts, and how many there were when it was looked for. */
+  readonly cosignedSize: number;
+  readonly cosignedDue: number;
   readonly fresh: readonly { readonly n: number; readonly attested: Attested }[];
 }
 
@@ -115,7 +124,7 @@ export class AssuranceBook {
         .executeTakeFirstOrThrow();
       const { rows } = await sql<{ readonly gateway: string }>`
         select l.gateway from custody.log l left join custody.assurance a on a.origin = l.origin
-          where ${all} or a.position is distinct from l.positions
+          where ${all} or a.position is distinct from l.positions or a.cosigned_due <> a.cosigned_judged
         union select gateway from custody.trust where id > ${this.#newestTrust} order by gateway`.execute(trx);
       return { gateways: rows.map(({ gateway }) => gateway), newest: Number(newest ?? 0) };
     });
@@ -127,13 +136,17 @@ export class AssuranceBook {
     const believed = this.#believed(gateway, held.trust);
     const rows = await this.#rowsOf(gateway);
     const looks: Look[] = [];
-    for (const row of rows) looks.push(await this.#look(row, believed.get(row.origin)));
+    const cosigned = await this.#cosigned(rows.map(({ origin }) => origin));
+    for (const row of rows) {
+      looks.push(await this.#look(row, believed.get(row.origin), cosigned.get(row.origin) ?? 0));
+    }
     const isKnown = (look: Look, i: number): boolean => {
       const row = rows[i];
       const { sealed, emulated, why } = sealing(look.believed);
       const isRead = row?.position === look.position && row.trust === look.trust;
       const isRevoked = (row?.revoked_size ?? undefined) === look.revokedSize;
-      return isRead && isRevoked && row.sealed === sealed && row.emulated === emulated && row.why === why;
+      const isCosigned = row?.cosigned_size === look.cosignedSize && row.cosigned_judged === look.cosignedDue;
+      return isRead && isRevoked && isCosigned && row.sealed === sealed && row.emulated === emulated && row.why === why;
     };
     if (looks.every(isKnown)) return false;
     await this.#keep(gateway, looks);
@@ -173,6 +186,9 @@ export class AssuranceBook {
           'a.revoked_size',
           'a.why',
           'a.emulated',
+          'a.cosigned_size',
+          'a.cosigned_due',
+          'a.cosigned_judged',
         ])
         .where('l.gateway', '=', gateway)
         .orderBy('l.origin')
@@ -180,14 +196,32 @@ export class AssuranceBook {
     );
   }
 
-  async #look(row: LogRow, believed: BelievedLog | undefined): Promise<Look> {
+  /** Newest size of each log that one of the witnesses cosigned. */
+  async #cosigned(origins: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const { witnesses = [], database } = this.#parts;
+    if (witnesses.length === 0 || origins.length === 0) return new Map();
+    const rows = await database.as('custody', (trx) =>
+      trx
+        .selectFrom('custody.cosignature as c')
+        .innerJoin('custody.witness as w', 'w.id', 'c.witness')
+        .select(({ fn }) => ['c.origin', fn.max('c.size').as('size')])
+        .where('c.origin', 'in', [...origins])
+        .where('w.vkey', 'in', witnesses.map(formatVkey))
+        .groupBy('c.origin')
+        .execute(),
+    );
+    return new Map(rows.map(({ origin, size }) => [origin, size]));
+  }
+
+  async #look(row: LogRow, believed: BelievedLog | undefined, cosignedSize: number): Promise<Look> {
     const { origin, positions } = row;
     const trust = this.#trustOf(believed);
     const isSame = row.trust === trust;
     const from = isSame ? (row.position ?? 0) : 0;
     const keys = believed && anchorTrustOf(this.#parts.crypto, believed);
     const revokedSize = await this.#revokedSize(origin, believed);
-    const base = { origin, trust, believed, from, position: positions, revokedSize, fresh: [] };
+    const cosigned = { cosignedSize, cosignedDue: row.cosigned_due ?? 0 };
+    const base = { origin, trust, believed, from, position: positions, revokedSize, ...cosigned, fresh: [] };
     let heldFirst = isSame ? (row.held_first ?? 0) : 0;
     if (keys === undefined) return { ...base, heldFirst };
     const fresh: { n: number; attested: Attested }[] = [];
@@ -269,7 +303,7 @@ export class AssuranceBook {
 
   /** Everything that was ever read of it under these keys. */
   async #keptOf(look: Look, logs: readonly HeldLog[]): Promise<KeptLog> {
-    const { origin, trust, believed, heldFirst, revokedSize } = look;
+    const { origin, trust, believed, heldFirst, revokedSize, cosignedSize } = look;
     const segment = logs.find((log) => log.origin === origin)?.segments.at(-1);
     const end = segment?.end.size ?? 0;
     const first = Math.min(end, Math.max(heldFirst, segment?.first ?? 0));
@@ -293,12 +327,12 @@ export class AssuranceBook {
       attested.push({ ...one, anchors });
     }
     const held = { first, end };
-    return { origin, trust, believed, held, attested, ...(revokedSize !== undefined && { revokedSize }) };
+    return { origin, trust, believed, held, attested, cosignedSize, ...(revokedSize !== undefined && { revokedSize }) };
   }
 
   async #note(proved: readonly Proved[], looks: readonly Look[]): Promise<void> {
     await this.#parts.database.as('custody', async (trx) => {
-      for (const { origin, sealed, emulated, anchoredSize, revokedSize, refuted, why } of proved) {
+      for (const { origin, sealed, emulated, anchoredSize, witnessedSize, revokedSize, refuted, why } of proved) {
         const look = looks.find((each) => each.origin === origin);
         if (look === undefined) continue;
         await trx
@@ -310,6 +344,9 @@ export class AssuranceBook {
             sealed,
             emulated,
             anchored_size: anchoredSize,
+            witnessed_size: witnessedSize,
+            cosigned_size: look.cosignedSize,
+            cosigned_judged: look.cosignedDue,
             revoked_size: revokedSize ?? null,
             refuted: refuted ?? null,
             why,

@@ -18,6 +18,8 @@ export interface KeptLog {
   readonly held: HeldRange;
   /** See `Proved`. */
   readonly revokedSize?: number;
+  /** Newest checkpoint that an independent witness cosigned; 0 for none. */
+  readonly cosignedSize: number;
   readonly attested: readonly Attested[];
 }
 
@@ -29,6 +31,8 @@ export interface Proved {
   readonly emulated: boolean;
   /** Entries below are inside a verified anchored checkpoint. */
   readonly anchoredSize: number;
+  /** Entries below are inside an anchored checkpoint that is inside a cosigned one: the newest such anchor. */
+  readonly witnessedSize: number;
   /** The policy revoked the key: entries from here on are not known to be the gateway's. */
   readonly revokedSize?: number;
   readonly refuted?: string;
@@ -43,7 +47,7 @@ export function proveLogs(logs: readonly KeptLog[]): readonly Proved[] {
 }
 
 function unanchored(log: KeptLog): Proved {
-  return { origin: log.origin, anchoredSize: 0, ...revoking(log), ...sealing(log.believed) };
+  return { origin: log.origin, anchoredSize: 0, witnessedSize: 0, ...revoking(log), ...sealing(log.believed) };
 }
 
 function revoking({ revokedSize }: KeptLog): Pick<Proved, 'revokedSize'> {
@@ -60,8 +64,11 @@ function proveHistory(group: readonly KeptLog[]): readonly Proved[] {
     const counted = anchors.filter(
       (anchor) => anchor.origin === origin && anchor.tree === 'same' && anchor.counter < clearedFrom,
     );
-    const anchoredSize = Math.max(0, ...counted.map(({ size }) => size));
-    return { origin, anchoredSize, ...(refuted !== undefined && { refuted }), ...revoking(log), ...sealing(believed) };
+    const sizes = counted.map(({ size }) => size);
+    const anchoredSize = Math.max(0, ...sizes);
+    const witnessedSize = Math.max(0, ...sizes.filter((size) => size <= log.cosignedSize));
+    const proved = { origin, anchoredSize, witnessedSize };
+    return { ...proved, ...(refuted !== undefined && { refuted }), ...revoking(log), ...sealing(believed) };
   });
 }
 

@@ -1,9 +1,10 @@
 /**
  * One log's part of a bundle, out of what intake stored: entries with their proofs, the first note that is above them, the
- * tree that was cosigned, and the anchors before and after (FORMAT.md section 8).
+ * tree that was receipted, those that independent witnesses cosigned, and the anchors before and after (FORMAT.md section 8).
  */
 import { sql, type Transaction } from 'kysely';
-import { unbase64url, utf8Text } from '../../base/bytes.ts';
+import { unbase64url, utf8, utf8Text } from '../../base/bytes.ts';
+import { LatchkeyError } from '../../base/errors.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { type Checkpoint, parseCheckpoint } from '../../evidence/log/checkpoint.ts';
 import { parseNote } from '../../evidence/log/note.ts';
@@ -13,6 +14,7 @@ import type { BundleLog } from '../../evidence/verify/bundle.ts';
 import { type BundleSource, bundleLog } from '../../evidence/verify/bundle-source.ts';
 import type { Database } from '../store/schema.ts';
 import { StoredSubtrees } from '../store/stored-subtrees.ts';
+import { withCosignatures } from './cosigned.ts';
 
 type Trx = Transaction<Database>;
 type Noted = BundleSource['checkpoints'][number];
@@ -50,17 +52,49 @@ export async function logPart(trx: Trx, parts: LogParts, wish: LogWish): Promise
   if (first === undefined || last === undefined) return undefined;
   const after = await anchorAfter(trx, origin, last);
   const before = await anchorBefore(trx, origin, first);
-  const checkpoints = await checkpointsAbove(trx, parts, origin, last, after?.index ?? last);
+  const own = await checkpointsAbove(trx, parts, origin, last, after?.index ?? last);
+  const above = { last, covered: after?.tree.size ?? anchoredOn(origin, own) ?? last + 1 };
+  const cosigned = await withCosignatures(trx, parts.crypto, origin, own, above);
+  const found = { origin, wanted, anchors: [before, after].filter((each) => each !== undefined) };
+  try {
+    return await proved(trx, parts, found, cosigned);
+  } catch (error) {
+    // Retention may have taken away what would join a witness's checkpoint to the others: the bundle goes without it.
+    if (!(error instanceof LatchkeyError)) throw error;
+    return proved(trx, parts, found, own);
+  }
+}
+
+interface FoundInLog {
+  readonly origin: string;
+  readonly wanted: readonly SourceEntry[];
+  readonly anchors: readonly AnchorEntry[];
+}
+
+async function proved(
+  trx: Trx,
+  { crypto }: LogParts,
+  { origin, wanted, anchors: all }: FoundInLog,
+  checkpoints: readonly Noted[],
+): Promise<BundleLog | undefined> {
   const top = checkpoints.at(-1);
   if (top === undefined) return undefined;
-  const anchors = [before, after].filter((each) => each !== undefined && each.index < top.size);
-  const entries = merged(wanted, anchors as readonly AnchorEntry[]);
+  const anchors = all.filter(({ index }) => index < top.size);
+  const entries = merged(wanted, anchors);
   const sizes = checkpoints.map(({ size }) => size);
-  const trees = (anchors as readonly AnchorEntry[]).map(({ tree }) => tree).filter(({ size }) => !sizes.includes(size));
-  const subtrees = new StoredSubtrees(trx, parts.crypto, origin);
+  const trees = anchors.map(({ tree }) => tree).filter(({ size }) => !sizes.includes(size));
+  const subtrees = new StoredSubtrees(trx, crypto, origin);
   const source = { origin, searched: { first: 0, end: top.size }, checkpoints, entries, trees };
-  const subtree = await subtrees.prepare((zeros) => void bundleLog(parts.crypto, { ...source, subtree: zeros }));
-  return withSoundTrees(parts.crypto, bundleLog(parts.crypto, { ...source, subtree }));
+  const subtree = await subtrees.prepare((zeros) => void bundleLog(crypto, { ...source, subtree: zeros }));
+  return withSoundTrees(crypto, bundleLog(crypto, { ...source, subtree }));
+}
+
+/** The smallest size on whose note the log has more lines than its signature: an anchor, as far as can be seen here. */
+function anchoredOn(origin: string, checkpoints: readonly Noted[]): number | undefined {
+  return checkpoints.find(({ note }) => {
+    const parsed = parseNote(utf8(note));
+    return parsed.ok && parsed.value.signatures.filter(({ name }) => name === origin).length > 1;
+  })?.size;
 }
 
 async function storedEntries(trx: Trx, { origin, indices }: LogWish): Promise<readonly SourceEntry[]> {

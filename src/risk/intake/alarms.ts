@@ -26,6 +26,11 @@ export const ALARMS = {
   too_many_gaps: 'a log has more gaps than are kept; further ones are refused',
   behind_receipt: 'less is held than was receipted; no receipts until the entries are back',
   receipt_contradicted: 'the tree that is held is not the one that was receipted; this log gets no more receipts',
+  witness_contradicts:
+    'an independent witness holds another tree of this log: it has two branches, or the witness is wrong',
+  witness_ahead:
+    'an independent witness cosigned more of this log than is stored: entries are on their way, the store was set back, or the log has two branches',
+  witness_went_back: 'an independent witness knows less of this log than it cosigned: it lost its memory, or lies',
   store_down: 'the store cannot write; nothing is receipted',
   gateways_full: 'more gateways send than the limit allows; further ones are ignored',
 } as const;

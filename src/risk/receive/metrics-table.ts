@@ -24,6 +24,21 @@ const INTAKE: MetricTable = {
   intake_alarms: { kind: 'counter', labels: ['kind'], help: 'Alarms; status.json names gateway and log.' },
   intake_partitions: { kind: 'gauge', help: 'Partitions that this receiver holds, of those on its database.' },
   intake_assurance_judged: { kind: 'counter', help: 'Logs whose anchors were judged.' },
+  witness_submissions: {
+    kind: 'counter',
+    labels: ['witness', 'result'],
+    help: 'Checkpoints that were offered to an independent witness, by what came of it.',
+  },
+  witness_cosignature_age_ms: {
+    kind: 'gauge',
+    labels: ['witness'],
+    help: 'Since the newest cosignature of an independent witness, by its clock.',
+  },
+  witness_logs_owed: {
+    kind: 'gauge',
+    labels: ['witness'],
+    help: 'Logs that an independent witness did not cosign although they were due.',
+  },
   intake_subscribed: { kind: 'gauge', help: '1 while the subscriptions stand on the present connection.' },
   intake_store_up: { kind: 'gauge', help: '1 while the store takes writes.' },
   intake_waiting_bytes: { kind: 'gauge', help: 'Bytes that were received and are not stored yet.' },

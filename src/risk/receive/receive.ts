@@ -20,7 +20,6 @@ import { makeDirectory } from '../../platform/durable-file.ts';
 import { createMqttConnection } from '../../platform/mqtt/client.ts';
 import type { MqttConnection } from '../../platform/mqtt/connection.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
-import { AssuranceBook } from '../assurance/assurance-book.ts';
 import { Intake, type IntakeParts } from '../intake/intake.ts';
 import { STATEMENTS } from '../intake/receipts.ts';
 import type { PartitionLeases } from '../intake/sql-store/leases.ts';
@@ -28,8 +27,8 @@ import { intakeStatus } from '../intake/status.ts';
 import type { IntakeStore } from '../intake/store.ts';
 import { openWitnessKey, type WitnessKey } from '../intake/witness-key.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
-import { AssuranceRounds } from './assurance-rounds.ts';
 import { importFolder } from './import-folder.ts';
+import { askedWitnesses, Levels, type LevelsParts } from './levels.ts';
 import { ReceiverMonitor, type ReceiverMonitorParts } from './monitor.ts';
 import { openStore } from './open-store.ts';
 import { loadPolicy } from './policy-file.ts';
@@ -126,7 +125,7 @@ export class Receiver {
   readonly #status: StatusFile;
   #intake!: Intake;
   #replica: Replica | undefined;
-  #assurance: AssuranceRounds | undefined;
+  #levels: Levels | undefined;
   #state: 'starting' | 'running' | 'stopping' | 'stopped' = 'starting';
   #policyError: string | undefined;
   #policyLogs: number;
@@ -160,6 +159,7 @@ export class Receiver {
   }
 
   static async open(parts: ReceiverParts): Promise<Receiver> {
+    const witnesses = askedWitnesses(parts.settings.independent_witnesses, parts.key.vkey);
     const receiver = new Receiver(parts);
     const { settings, crypto, leases } = parts;
     const { partitions, limits } = settings;
@@ -188,8 +188,8 @@ export class Receiver {
     if (leases !== undefined) receiver.#replica = receiver.#replicaOf(leases);
     await receiver.#replica?.start();
     receiver.#monitor = receiver.#monitorOf();
-    receiver.#assurance = receiver.#assuranceOf();
-    receiver.#assurance?.start();
+    receiver.#levels = receiver.#levelsOf(witnesses);
+    receiver.#levels?.start();
     return receiver;
   }
 
@@ -208,11 +208,11 @@ export class Receiver {
     });
   }
 
-  #assuranceOf(): AssuranceRounds | undefined {
+  #levelsOf(witnesses: LevelsParts['witnesses']): Levels | undefined {
     const { database, store, crypto, settings, leases } = this.#parts;
     if (database === undefined) return undefined;
     const { tenant, region } = settings;
-    const book = new AssuranceBook({
+    return new Levels({
       database,
       store,
       crypto,
@@ -220,8 +220,12 @@ export class Receiver {
       region,
       policy: () => this.#intake.policy,
       ...(leases && { isMine: (gateway: string) => leases.holds(gateway) }),
+      witnesses,
+      alarms: this.#intake.alarms,
+      scheduler: this.#scheduler,
+      logger: this.#logger,
+      metrics: this.#metrics,
     });
-    return new AssuranceRounds({ book, scheduler: this.#scheduler, logger: this.#logger, metrics: this.#metrics });
   }
 
   #replicaOf(leases: PartitionLeases): Replica {
@@ -340,7 +344,7 @@ export class Receiver {
       },
     );
     await this.#connection.close();
-    await this.#assurance?.stop();
+    await this.#levels?.stop();
     await this.#replica?.stop();
     await this.#monitor?.stop();
     this.#state = 'stopped';
@@ -359,6 +363,7 @@ export class Receiver {
       trust_first_use: settings.trust_first_use,
       policy: { logs: this.#policyLogs, ...(this.#policyError === undefined ? {} : { error: this.#policyError }) },
       partitions: this.#replica?.partitions ?? settings.partitions,
+      independent_witnesses: this.#levels?.status ?? [],
       ...intakeStatus(this.#intake),
       ...this.#parts.deps.status?.(),
       metrics: this.#metrics.snapshot(),

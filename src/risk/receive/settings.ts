@@ -6,6 +6,7 @@ import { isTopicPrefix, PREFIX_DEFAULT } from '../../evidence/wire/topics.ts';
 import { metricsSettingsSchema } from '../../platform/metrics/settings.ts';
 import { mqttSettingsSchema } from '../../platform/mqtt/settings.ts';
 import { STATEMENTS } from '../intake/receipts.ts';
+import { witnessesSchema } from '../witnesses/settings.ts';
 
 export const absolutePath = z
   .string()
@@ -144,6 +145,7 @@ export const receiveShape = z.strictObject({
     .prefault({})
     .describe('several receivers on one PostgreSQL share the fleet, and one witness key'),
   witness: witnessSchema,
+  independent_witnesses: witnessesSchema,
   accepted_gaps: z.array(acceptedGapSchema).max(10_000).default([]),
   limits: limitsSchema.prefault({}),
   metrics: metricsSettingsSchema.exactOptional(),
@@ -175,6 +177,9 @@ export function noTrialInProduction(
 
 export const receiveSettingsSchema = receiveShape.superRefine(needsPolicy).superRefine((settings, context) => {
   noTrialInProduction({ ...settings, role: settings.witness.role }, context);
+  if (settings.store !== 'files' || settings.independent_witnesses.length === 0) return;
+  const message = 'expected none with store: files, since cosignatures are kept in a database: embedded or postgres';
+  context.addIssue({ code: 'custom', path: ['independent_witnesses'], message, input: undefined });
 });
 
 export type ReceiveSettings = z.output<typeof receiveSettingsSchema>;
