@@ -124,8 +124,15 @@ export async function stateHash(database: RiskDatabase): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Takes everything of refunds away, against all guards: only an owner of the server may. */
-export const EMPTY_REFUNDS = [
+const OF_REFUNDS = [
   'payments.payment, payments.refund, payments.decision, payments.request, payments.hold, payments.outbox',
   'cases.case, cases.verdict, custody.claim, custody.fresh_claim',
-].map((tables) => `truncate ${tables} restart identity cascade`);
+] as const;
+
+/** Takes everything of refunds away, against all guards: only an owner of the server may. */
+export async function emptyRefunds({ kysely }: RiskDatabase): Promise<void> {
+  await kysely.transaction().execute(async (trx) => {
+    await sql.raw("set local session_replication_role = 'replica'").execute(trx);
+    for (const tables of OF_REFUNDS) await sql.raw(`truncate ${tables} restart identity cascade`).execute(trx);
+  });
+}

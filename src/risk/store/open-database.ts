@@ -12,9 +12,10 @@ import { Kysely, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { type FileLock, lockFile } from '../../platform/file-lock.ts';
+import { DriverDialect } from './dialect.ts';
 import { migrate } from './migrate.ts';
-import { PgliteDialect } from './pglite-dialect.ts';
-import { PostgresServerDialect } from './postgres-dialect.ts';
+import { PgliteDriver } from './pglite-driver.ts';
+import { ServerDriver } from './postgres-driver.ts';
 import { type Database, ROLES, type Role } from './schema.ts';
 
 export interface PostgresSettings {
@@ -73,7 +74,9 @@ async function openPglite(directory: string): Promise<RiskDatabase> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const lock: FileLock = lockFile(join(directory, 'lock'), 'STORE_BUSY', `the database in ${directory}`);
   try {
-    const kysely = new Kysely<Database>({ dialect: new PgliteDialect(new PGlite(join(directory, 'pglite'))) });
+    const kysely = new Kysely<Database>({
+      dialect: new DriverDialect(new PgliteDriver(new PGlite(join(directory, 'pglite')))),
+    });
     await migrate(kysely);
     return RiskDatabase.make(kysely, await isDurable(kysely), () => lock.release());
   } catch (error) {
@@ -105,7 +108,7 @@ async function openPostgres({
   pool.on('error', () => undefined);
   // One that it ends between two statements of a transaction fails with the next statement.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const kysely = new Kysely<Database>({ dialect: new PostgresServerDialect(pool) });
+  const kysely = new Kysely<Database>({ dialect: new DriverDialect(new ServerDriver(pool)) });
   try {
     await migrate(kysely);
     return RiskDatabase.make(kysely, await isDurable(kysely), () => undefined);

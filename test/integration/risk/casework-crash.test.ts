@@ -5,9 +5,10 @@
 import { Kysely, sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { DriverDialect } from '../../../src/risk/store/dialect.ts';
 import { migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { PgliteDialect } from '../../../src/risk/store/pglite-dialect.ts';
+import { PgliteDriver } from '../../../src/risk/store/pglite-driver.ts';
 import type { Database } from '../../../src/risk/store/schema.ts';
 import { recordResult } from '../../campaign/support/results.ts';
 import { BreakingDatabase } from '../../support/breaking-database.ts';
@@ -15,7 +16,7 @@ import {
   CaseworkBench,
   captured,
   DAY_MS,
-  EMPTY_REFUNDS,
+  emptyRefunds,
   NOW_MS,
   PaymentSide,
   requestOf,
@@ -81,14 +82,14 @@ interface Told {
 }
 
 async function begin(database: RiskDatabase): Promise<PaymentSide> {
-  for (const statement of EMPTY_REFUNDS) await sql.raw(statement).execute(database.kysely);
+  await emptyRefunds(database);
   await captured(database, ...IDS);
   return new PaymentSide();
 }
 
 const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
   PGlite: async () => {
-    const kysely = new Kysely<Database>({ dialect: new PgliteDialect(await embeddedInMemory()) });
+    const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(await embeddedInMemory())) });
     await migrate(kysely);
     return RiskDatabase.make(kysely, false, () => undefined);
   },

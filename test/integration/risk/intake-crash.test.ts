@@ -10,9 +10,10 @@ import { formatNote, parseNote } from '../../../src/evidence/log/note.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { PartitionLeases } from '../../../src/risk/intake/sql-store/leases.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
+import { DriverDialect } from '../../../src/risk/store/dialect.ts';
 import { migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { PgliteDialect } from '../../../src/risk/store/pglite-dialect.ts';
+import { PgliteDriver } from '../../../src/risk/store/pglite-driver.ts';
 import type { Database } from '../../../src/risk/store/schema.ts';
 import { recordResult } from '../../campaign/support/results.ts';
 import { stateRows } from '../../process/support/replica-rig.ts';
@@ -37,7 +38,7 @@ afterAll(() => postgres.stop());
 
 const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
   PGlite: async () => {
-    const kysely = new Kysely<Database>({ dialect: new PgliteDialect(await embeddedInMemory()) });
+    const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(await embeddedInMemory())) });
     await migrate(kysely);
     return RiskDatabase.make(kysely, false, () => undefined);
   },

@@ -63,6 +63,16 @@ test('a statement that takes the commit along and fails leaves nothing, and the 
   expect(role).toEqual([{ current_user: 'latchkey_custody' }]);
 });
 
+test('a failure before a change of role is told to its transaction alone: the next on the connection finds none open', async () => {
+  const broken = database.as('payments', async (trx) => {
+    await send(trx, rate('NOK', 0), LATER);
+    await sql`set local role ${sql.id('latchkey_custody')}`.execute(trx);
+  });
+  await expect(broken).rejects.toMatchObject({ code: '23514' });
+  await expect(database.as('payments', (trx) => send(trx, sql`select 1 as one`, {}))).resolves.toEqual([{ one: 1 }]);
+  expect(await kept()).toEqual(['EUR', 'GBP']);
+});
+
 test('work that fails undoes what left before it, and what had not left yet', async () => {
   const broken = database.as('payments', async (trx) => {
     await send(trx, rate('CHF', 1), {});

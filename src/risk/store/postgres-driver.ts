@@ -5,49 +5,12 @@
  * Order is kept, so nothing that was not sent can be missed: the server aborts the transaction at the first statement that
  * fails, refuses those behind it, and answers the commit with a rollback. Whoever waits is told of the first failure.
  */
-import {
-  type CompiledQuery,
-  type DatabaseConnection,
-  type DatabaseIntrospector,
-  type Dialect,
-  type DialectAdapter,
-  type Driver,
-  type Kysely,
-  PostgresAdapter,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-  type QueryCompiler,
-  type QueryResult,
-} from 'kysely';
+import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import type pg from 'pg';
 import type { SentQuery } from './sending.ts';
 
-export class PostgresServerDialect implements Dialect {
-  readonly #pool: pg.Pool;
-
-  /** The pool's connections must be pipelined. */
-  constructor(pool: pg.Pool) {
-    this.#pool = pool;
-  }
-
-  createDriver(): Driver {
-    return new ServerDriver(this.#pool);
-  }
-
-  createQueryCompiler(): QueryCompiler {
-    return new PostgresQueryCompiler();
-  }
-
-  createAdapter(): DialectAdapter {
-    return new PostgresAdapter();
-  }
-
-  createIntrospector(db: Kysely<unknown>): DatabaseIntrospector {
-    return new PostgresIntrospector(db);
-  }
-}
-
-class ServerDriver implements Driver {
+/** The pool's connections must be pipelined. */
+export class ServerDriver implements Driver {
   readonly #pool: pg.Pool;
 
   constructor(pool: pg.Pool) {
@@ -83,6 +46,7 @@ class ServerDriver implements Driver {
 
 type Answer = pg.QueryResult | readonly pg.QueryResult[];
 
+const END: ReadonlySet<string> = new Set(['commit', 'rollback']);
 const CHANGE_OF_ROLE = /^set local role "[a-z_]+"$/;
 
 /** One transaction after the other: Kysely makes one for each time that it takes a client from the pool. */
@@ -146,8 +110,9 @@ class ServerConnection implements DatabaseConnection {
     };
     try {
       for (const [i, { sql, parameters, sending }] of queries.entries()) {
-        // What has no parameters travels as text, several in one message; the one that is waited for alone.
-        if (i !== at && parameters.length === 0 && sending?.name === undefined) {
+        // What has no parameters travels as text, several in one message. The one that is waited for goes alone, and so does
+        // the end: of one message the server leaves out all that follows a failure, and would stay in the transaction.
+        if (i !== at && !END.has(sql) && parameters.length === 0 && sending?.name === undefined) {
           simple = simple === '' ? sql : `${simple}; ${sql}`;
           continue;
         }
