@@ -117,8 +117,13 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/web/kit': ['src/base'],
   'src/web/verify': ['src/base', 'src/evidence', 'src/web/kit'],
-  // Of the edge it knows the shapes of its own JSON, which hold no code.
-  'src/web/console': ['src/base', 'src/web/kit', 'src/edge/contracts/console-view.ts'],
+  // Of the edge it knows the shapes of its own JSON, which hold no code, and what the words in it mean.
+  'src/web/console': [
+    'src/base',
+    'src/web/kit',
+    'src/edge/contracts/console-view.ts',
+    'src/edge/contracts/plain-words.ts',
+  ],
   // What a simulated site's page shows and asks, and nothing that runs in its server.
   'src/web/site': ['src/base', 'src/web/kit', 'simulators/ui/view.ts', 'simulators/faults/kinds.ts'],
   'src/cli': ['src', 'simulators'],

@@ -127,7 +127,7 @@ test('a technician opens a door with a second factor, and sees the door, the eve
   expect(await outcome.textContent()).toMatch(/^Opened after/);
   await page.keyboard.press('Escape');
   await tile('a1', 'Open');
-  await page.locator('.stream .entry-line', { hasText: 'Console acted' }).filter({ hasText: 'tech-1' }).waitFor();
+  await page.locator('.stream .entry-line', { hasText: 'Done at the console' }).filter({ hasText: 'tech-1' }).waitFor();
   rig.site?.shut('a1');
   await tile('a1', 'Shut');
 });

@@ -165,6 +165,7 @@ describe('what a technician sees', () => {
       'costs 4 events',
       'at least 20 years',
       'let UDP port 123 out',
+      'entries of a closed log can never leave',
       'no answer within 5 s',
     ]) {
       await see(words);
@@ -186,6 +187,23 @@ describe('what a technician sees', () => {
     await see(/Every store has it and said so with its own signature/);
     await see('The whole event, as it was signed');
     expect(await page.locator('.row pre').textContent()).toContain('"err_ms": 11');
+    // In words, with the word of the journal beside them for whoever searches a log.
+    const forced = page.locator('.row.is-open');
+    await forced.locator('.row-detail', { hasText: 'it opened, and nobody had been let in' }).waitFor();
+    expect(await forced.locator('.row-detail-all dd code').textContent()).toBe('opened_without_access');
+    expect(await forced.locator('.row-detail-all p code').textContent()).toBe('door.forced');
+    await page.getByLabel('Type').selectOption('parcel.deposited');
+    await page.locator('.row-head').first().click();
+    const episode = page.locator('.row.is-open .row-detail-all');
+    for (const words of ['the door was shut', 'with a code at the keypad', 'weight afterwards', '5.41 kg', 'a photo']) {
+      await episode.getByText(words).first().waitFor();
+    }
+    // What a person wrote is no word of the program.
+    await page.getByLabel('Type').selectOption('maintenance.opened');
+    await page
+      .locator('.row-detail', { hasText: /^update$/ })
+      .first()
+      .waitFor();
     // Above what is receipted and anchored, by the numbers of the view.
     await page.getByLabel('Type').selectOption('code.scanned');
     expect(await page.locator('.row .dots').first().textContent()).toBe('Signed');

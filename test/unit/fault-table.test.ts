@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { alarmInWords } from '../../src/edge/contracts/plain-words.ts';
 import { FINDINGS } from '../../src/edge/gateway/findings.ts';
 import { ALARMS } from '../../src/edge/gateway/findings-of-parts.ts';
 
@@ -39,9 +40,14 @@ test('what a row says is a sentence of the program', () => {
   const spoken = sentences();
   const odd = rows.filter(({ says }) => !spoken.some((sentence) => sentence.test(says)));
   // A break that is over is told by the sentence of the break, a semicolon, and how it ended.
-  expect(odd.map(({ kind }) => kind)).toEqual(['break_is_over']);
-  for (const [word, kind] of Object.entries(ALARMS)) {
-    expect(rows.find((row) => row.kind === kind)?.says).toContain(`uplink: ${word}`);
+  const ofAlarms = new Set<string>([...Object.values(ALARMS), 'uplink_alarm']);
+  expect(odd.map(({ kind }) => kind).filter((kind) => !ofAlarms.has(kind))).toEqual(['break_is_over']);
+});
+
+test('what an alarm of the uplink says is in its row', () => {
+  for (const [word, kind] of [...Object.entries(ALARMS), ['…', 'uplink_alarm']] as const) {
+    const says = rows.find((row) => row.kind === kind)?.says;
+    expect([alarmInWords(word), alarmInWords(`${word} …`)]).toContain(says);
   }
 });
 

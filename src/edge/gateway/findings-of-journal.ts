@@ -1,5 +1,6 @@
 /** What stands still or broke in the journal. */
 import type { Finding } from '../contracts/console-view.ts';
+import { inWords, ROOM_WORDS } from '../contracts/plain-words.ts';
 import type { JournalStatus } from '../journal/journal-status.ts';
 import { type FindingName, finding } from './findings.ts';
 
@@ -7,8 +8,10 @@ import { type FindingName, finding } from './findings.ts';
 export function journalFindings(status: JournalStatus): readonly Finding[] {
   const found: Finding[] = [];
   if (status.open === undefined) found.push(finding('no_open_log', 'no log is open: the next one waits for the disk'));
-  if (status.writer !== 'open') found.push(finding('writer_away', `the journal's writer is ${status.writer}`));
-  if (status.room !== 'ok') found.push(finding('disk_room', `room on the disk: ${status.room}`));
+  if (status.writer !== 'open')
+    found.push(finding('writer_away', `the journal's writer is ${status.writer.replaceAll('_', ' ')}`));
+  if (status.room !== 'ok')
+    found.push(finding('disk_room', `room on the disk: ${ROOM_WORDS[status.room]} (${status.room})`));
   for (const log of status.logs) {
     if (log.state === 'open' && log.key !== 'here') {
       found.push(finding('key_away', `the key of log ${log.origin} is ${log.key}`, log.origin));
@@ -43,8 +46,8 @@ function breaksOf(status: JournalStatus): readonly Break[] {
   const saved = 'what could be read of it is receipted, the rest is named in the next log';
   const breached = status.logs
     .filter(({ state, cause }) => state === 'breached' && cause !== 'quarantined')
-    .map(({ origin, cause = 'unknown cause', settled }): Break => {
-      const what = `log ${origin} is breached (${cause})`;
+    .map(({ origin, cause = 'unknown', settled }): Break => {
+      const what = `log ${origin} is breached: ${inWords(cause)}`;
       return { kind: 'log_breached', name: origin, what, over: saved, isOver: settled };
     });
   const aside = status.setAside.flatMap((file): readonly Break[] => {

@@ -1,5 +1,6 @@
 /** What stands still around the journal: uplink, lines, locks, TPM, enrolment, and what holds doors shut. */
 import type { Finding } from '../contracts/console-view.ts';
+import { alarmInWords, inWords } from '../contracts/plain-words.ts';
 import type { CompartmentStatus } from '../custody/compartment.ts';
 import type { LineStatus } from '../drivers/line.ts';
 import type { UplinkHealth } from '../uplink/health.ts';
@@ -37,7 +38,7 @@ export function uplinkFindings(uplink: UplinkHealth, stores?: number): readonly 
   // Where no receipt moves at all, that one log has none is the same fault.
   const said = uplink.stalled ? ['log_breached ', 'receipts_stalled '] : ['log_breached '];
   const alarms = uplink.alarms.filter((alarm) => !said.some((word) => alarm.startsWith(word)));
-  return [...found, ...alarms.map((alarm) => finding(alarmKind(alarm), `uplink: ${alarm}`))];
+  return [...found, ...alarms.map((alarm) => finding(alarmKind(alarm), alarmInWords(alarm)))];
 }
 
 function alarmKind(alarm: string): FindingName {
@@ -54,7 +55,7 @@ export function lineFindings(lines: readonly LineStatus[]): readonly Finding[] {
     return devices.flatMap((device) => {
       if (device.state !== 'lost' && device.state !== 'faulted') return [];
       const kind = device.state === 'lost' ? 'device_lost' : 'device_faulted';
-      const text = `${device.name} on port ${port} is ${device.state}: ${device.reason}`;
+      const text = `${device.name} on port ${port} is ${device.state}: ${inWords(device.reason)}`;
       return [finding(kind, text, device.name, device.remedy)];
     });
   });

@@ -1,6 +1,7 @@
 /** Lines and devices: how well they answer, what they said last, what to do; commissioning and pairing. */
 import { useState } from 'preact/hooks';
 import type { ConsoleView, DeviceView, LineView } from '../../edge/contracts/console-view.ts';
+import { inWords } from '../../edge/contracts/plain-words.ts';
 import { type Row, Rows } from '../kit/rows.tsx';
 import { agoText, counted, countText, sentence, shareText } from '../kit/words.ts';
 import { useActing } from './acting.tsx';
@@ -82,7 +83,7 @@ function Device({ device, live }: { readonly device: DeviceView; readonly live: 
       <span class={`badge ${STATE_TONES[state]}`}>{state}</span>
       {state !== 'found' && (
         <p class={`told ${STATE_TONES[state]}`}>
-          {sentence(reason.replaceAll('_', ' '))}
+          {sentence(inWords(reason))}
           {remedy !== undefined && <span class="remedy"> {sentence(remedy)}</span>}
         </p>
       )}

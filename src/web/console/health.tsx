@@ -1,6 +1,7 @@
 /** What the gateway stands on: broker, receipts, disk, TPM, clock, log; each with its findings. */
 import type { ComponentChildren } from 'preact';
 import type { ConsoleView, FindingAbout } from '../../edge/contracts/console-view.ts';
+import { alarmInWords, PHASE_WORDS, ROOM_WORDS } from '../../edge/contracts/plain-words.ts';
 import { type Row, Rows } from '../kit/rows.tsx';
 import { agoText, bytesText, counted, countText, sentence, shareText, spanText } from '../kit/words.ts';
 import { ActButton } from './act-button.tsx';
@@ -68,10 +69,10 @@ function BrokerCard({ view }: { readonly view: ConsoleView }) {
   const { url, connected, phase, waiting, unsendable, alarms } = view.broker;
   const rows: Row[] = [
     { label: 'address', value: <span class="mono">{url}</span> },
-    { label: 'phase', value: phase },
+    { label: 'now', value: PHASE_WORDS[phase] ?? phase },
     { label: 'waiting', value: counted(waiting, 'entry', 'entries') },
-    ...(unsendable === 0 ? [] : [{ label: 'unsendable', value: countText(unsendable) }]),
-    ...alarms.map((alarm, i) => ({ label: i === 0 ? 'alarms' : '', value: alarm })),
+    ...(unsendable === 0 ? [] : [{ label: 'can never leave', value: counted(unsendable, 'entry', 'entries') }]),
+    ...alarms.map((alarm, i) => ({ label: i === 0 ? 'alarms' : '', value: alarmInWords(alarm) })),
   ];
   return (
     <Card
@@ -116,7 +117,13 @@ function ReceiptsCard({ view, live }: { readonly view: ConsoleView; readonly liv
 function DiskCard({ view }: { readonly view: ConsoleView }) {
   const { room, freeBytes, journalBytes, budgetBytes, atRiskEvents, atRiskMs } = view.disk;
   return (
-    <Card title="Disk" state={room} tone={room === 'ok' ? 'good' : 'bad'} view={view} about={['disk', 'journal']}>
+    <Card
+      title="Disk"
+      state={`room: ${ROOM_WORDS[room] ?? room}`}
+      tone={room === 'ok' ? 'good' : 'bad'}
+      view={view}
+      about={['disk', 'journal']}
+    >
       {journalBytes !== undefined && budgetBytes !== undefined && (
         <Meter label="Of the journal's budget" value={journalBytes} max={budgetBytes} isBudget />
       )}
@@ -149,6 +156,14 @@ function DiskCard({ view }: { readonly view: ConsoleView }) {
   );
 }
 
+const TPM_STATES: Readonly<Record<string, string>> = {
+  idle: 'nothing to anchor',
+  waiting: 'anchors soon',
+  working: 'anchors now',
+  away: 'away',
+  stopped: 'stopped',
+};
+
 function TpmCard({ view, live }: { readonly view: ConsoleView; readonly live: Live }) {
   const { tpm, assurance } = view;
   const { name, text } = ASSURANCE[assurance];
@@ -171,7 +186,13 @@ function TpmCard({ view, live }: { readonly view: ConsoleView; readonly live: Li
     { label: 'its memory lasts', value: lifeText(lifeYears, lifeYearsAtLeast) },
   ];
   return (
-    <Card title="TPM" state={state} tone={state === 'away' ? 'bad' : 'good'} view={view} about={['tpm', 'enrolment']}>
+    <Card
+      title="TPM"
+      state={TPM_STATES[state] ?? state}
+      tone={state === 'away' ? 'bad' : 'good'}
+      view={view}
+      about={['tpm', 'enrolment']}
+    >
       <Rows rows={rows} />
       <p class="hint">
         <strong>{name}.</strong> {text}
@@ -215,7 +236,7 @@ const CLOCK_OFF_MS = 60_000;
 function LogCard({ view }: { readonly view: ConsoleView }) {
   const { origin, vkey, entries, signed, receipted, anchored, boot } = view.log;
   return (
-    <Card title="Log" state={`boot ${boot}`} tone="" view={view} about={[]}>
+    <Card title="Log" state={`start ${boot}`} tone="" view={view} about={[]}>
       <Rows
         rows={[
           { label: 'origin', value: <span class="mono">{origin}</span> },

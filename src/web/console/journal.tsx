@@ -1,12 +1,13 @@
 /** The journal: what was signed, newest first, how far each entry is proved, and the whole of each event. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { ConsoleView, EntryView, JournalPage as Page } from '../../edge/contracts/console-view.ts';
-import { Rows } from '../kit/rows.tsx';
-import { counted, countText, said, titleOf } from '../kit/words.ts';
+import { counted, countText } from '../kit/words.ts';
 import { journal, textOf } from './api.ts';
+import { EventRows, Facts, factsOf } from './event-facts.tsx';
+import { actorWords, eventTitle } from './event-words.ts';
 import type { Live } from './live.ts';
 import { ASSURANCE, clockText, dayText, STATES, stateOf } from './sayings.ts';
-import { detailOf, StateDots } from './stream.tsx';
+import { StateDots } from './stream.tsx';
 
 const PAGE_ENTRIES = 50;
 
@@ -40,7 +41,14 @@ export function JournalPage({ view, live }: { readonly view: ConsoleView; readon
       </header>
       <Proof view={view} />
       <div class="filters">
-        <Choice label="Type" value={type} onChoice={setType} none="all types" values={typesOf(all)} nameOf={titleOf} />
+        <Choice
+          label="Type"
+          value={type}
+          onChoice={setType}
+          none="all types"
+          values={typesOf(all)}
+          nameOf={eventTitle}
+        />
         <Choice
           label="Compartment"
           value={compartment}
@@ -219,10 +227,12 @@ function Entry({
       <button type="button" class="row-head" aria-expanded={isOpen} onClick={onToggle}>
         <span class="mono row-n">#{n}</span>
         <span class="mono row-time">{clockText(entry, view)}</span>
-        <span class="row-title">{titleOf(type)}</span>
+        <span class="row-title">{eventTitle(type)}</span>
         <span class="row-where">{compartment}</span>
-        <span class="row-detail hint">{detailOf(entry)}</span>
-        <span class="row-actor hint">{actor === undefined ? '' : `${actor.kind} ${actor.ref}`}</span>
+        <span class="row-detail hint">
+          <Facts facts={factsOf(entry)} />
+        </span>
+        <span class="row-actor hint">{actor === undefined ? '' : actorWords(actor)}</span>
         <span class="row-state">
           <span class="hint" aria-hidden="true">
             {STATES.find((each) => each.state === state)?.name}
@@ -236,16 +246,13 @@ function Entry({
 }
 
 function Detail({ entry, state }: { readonly entry: EntryView; readonly state: EntryView['state'] }) {
-  const { data = {} } = (entry.event ?? {}) as { readonly data?: Readonly<Record<string, unknown>> };
   const saying = STATES.find((each) => each.state === state);
   return (
     <div class="row-detail-all">
       <p>
-        <strong>{saying?.name}.</strong> {saying?.text}
+        <strong>{saying?.name}.</strong> {saying?.text} <code class="raw">{entry.type}</code>
       </p>
-      <Rows
-        rows={Object.entries(data).map(([label, value]) => ({ label: label.replaceAll('_', ' '), value: said(value) }))}
-      />
+      <EventRows entry={entry} />
       <details>
         <summary>The whole event, as it was signed</summary>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard. */}

@@ -2,11 +2,12 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { CompartmentView, ConsoleView, EntryView } from '../../edge/contracts/console-view.ts';
 import { type Row, Rows } from '../kit/rows.tsx';
-import { agoText, countText, sentence, titleOf } from '../kit/words.ts';
+import { agoText, countText, sentence } from '../kit/words.ts';
 import { ActButton } from './act-button.tsx';
 import { useActing } from './acting.tsx';
 import { journal } from './api.ts';
 import { Dialog } from './dialog.tsx';
+import { eventTitle } from './event-words.ts';
 import { Door } from './icons.tsx';
 import { type Live, merged } from './live.ts';
 import { hashOf } from './route.ts';
@@ -64,7 +65,7 @@ function rowsOf({ device, channel, held, grams, lastRef, lastEvent, ...rest }: C
     ...(lastRef === undefined ? [] : [{ label: 'last parcel', value: <span class="mono">{lastRef}</span> }]),
     ...(lastEvent === undefined
       ? []
-      : [{ label: 'last event', value: `${titleOf(lastEvent.type)}, ${agoText(lastEvent.agoMs + since)}` }]),
+      : [{ label: 'last event', value: `${eventTitle(lastEvent.type)}, ${agoText(lastEvent.agoMs + since)}` }]),
     { label: 'lock', value: `${device}, channel ${channel}` },
     { label: 'commissioned', value: rest.commissioned ? 'yes, its contact is signed' : 'no' },
     ...(rest.visited ? [{ label: 'now', value: 'somebody is at it' }] : []),

@@ -1,6 +1,7 @@
 /** Events as they become durable, newest first. */
 import type { EntryView } from '../../edge/contracts/console-view.ts';
-import { titleOf } from '../kit/words.ts';
+import { Facts, factsOf, type Said } from './event-facts.tsx';
+import { actorWords, eventTitle } from './event-words.ts';
 import type { Live } from './live.ts';
 import { hashOf } from './route.ts';
 import { clockText, STATES, stateOf } from './sayings.ts';
@@ -55,21 +56,22 @@ function EntryLine({
 }) {
   const { n, type, compartment, actor } = entry;
   const state = stateOf(entry, live.view?.log);
+  const facts: Said[] = [
+    ...(isOfOnePlace || compartment === undefined ? [] : [{ text: compartment }]),
+    ...factsOf(entry),
+    ...(actor === undefined ? [] : [{ text: actorWords(actor) }]),
+  ];
   return (
     <li class={`entry-line ${toneOf(type)}`} data-n={n}>
       <time class="mono" dateTime={entry.at}>
         {live.view === undefined ? '' : clockText(entry, live.view)}
       </time>
       <span class="entry-what">
-        <span class="entry-title">{titleOf(type)}</span>
+        <span class="entry-title" title={type}>
+          {eventTitle(type)}
+        </span>
         <span class="hint">
-          {[
-            isOfOnePlace ? undefined : compartment,
-            detailOf(entry),
-            actor === undefined ? undefined : `${actor.kind} ${actor.ref}`,
-          ]
-            .filter((each) => each !== undefined && each !== '')
-            .join(' · ')}
+          <Facts facts={facts} />
         </span>
       </span>
       <StateDots state={state} />
@@ -89,18 +91,6 @@ export function StateDots({ state }: { readonly state: EntryView['state'] }) {
       <span class="unseen">{name}</span>
     </span>
   );
-}
-
-/** What of an event's data is worth a place in a line. */
-export function detailOf({ event }: EntryView): string | undefined {
-  const { device, data, parcel } = (event ?? {}) as {
-    readonly device?: unknown;
-    readonly data?: Readonly<Record<string, unknown>>;
-    readonly parcel?: { readonly ref?: unknown };
-  };
-  const words = [parcel?.ref, device, data?.['reason'], data?.['action'], data?.['result'], data?.['detail']];
-  const shown = words.filter((each): each is string => typeof each === 'string');
-  return shown.length === 0 ? undefined : shown.join(' · ');
 }
 
 const BAD: ReadonlySet<string> = new Set([

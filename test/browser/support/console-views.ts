@@ -123,7 +123,7 @@ export function calmView(): ConsoleView {
     },
     tpm: {
       target: 'device:/dev/tpmrm0',
-      state: 'anchored',
+      state: 'idle',
       counter: 41_877,
       anchors: 2_204,
       lastAgoMs: 95_000,
@@ -173,7 +173,7 @@ const FINDINGS: readonly Finding[] = [
   ),
   problem(
     'disk',
-    'room on the disk: low',
+    'room on the disk: little (low)',
     'Make room, or raise journal.size_max_mib; what is receipted is pruned by itself.',
   ),
   problem(
@@ -259,11 +259,11 @@ export function troubledView(): ConsoleView {
     broker: {
       ...calm.broker,
       connected: false,
-      phase: 'connecting',
+      phase: 'offline',
       waiting: 212,
       unsendable: 1,
       receiptAgeMs: 1_934_000,
-      alarms: ['unsendable gw-0007: an entry is greater than the broker takes'],
+      alarms: ['entries_unsendable 1 lockers.example/gw-0007/002-51d0'],
     },
     disk: { ...calm.disk, room: 'low', freeBytes: 41_000_000, journalBytes: 2_090_000_000, atRiskEvents: 4 },
     tpm: {
@@ -309,28 +309,44 @@ export function hostileView(): ConsoleView {
   };
 }
 
+const EPISODE = {
+  closed_by: 'door_shut',
+  door: { opened: { from_ms: 1_000, to_ms: 1_100 }, closed: { from_ms: 15_000, to_ms: 15_100 } },
+  scans: [{ device: 'scanner-1', parcel: { scheme: 's10', ref: 'p-5f3a9c1e' } }],
+  item_before: false,
+  item_after: true,
+  weight_after_g: 5_410,
+  access: { method: 'code_keypad' },
+  not_seen: ['photo'],
+};
+
 const DAY: readonly (readonly [
   type: string,
   compartment?: string | undefined,
   data?: object,
   actor?: EntryView['actor'],
 ])[] = [
-  ['gateway.alive', undefined, { up_ms: 1 }],
-  ['code.scanned', undefined, { symbology: 'code_128' }],
-  ['access.granted', 'A4', { method: 'code', kind: 'deposit' }, { kind: 'courier', ref: 'c-201' }],
-  ['unlock.intended', 'A4', { cause: 'access' }],
-  ['door.opened', 'A4', {}],
-  ['unlock.ended', 'A4', { result: 'opened', took_ms: 412 }],
-  ['weight.measured', 'A4', { grams: 5_410 }],
-  ['occupancy.changed', 'A4', { occupied: true }],
-  ['door.closed', 'A4', {}],
-  ['parcel.deposited', 'A4', { grams: 5_410 }, { kind: 'courier', ref: 'c-201' }],
-  ['anchor.made', undefined, { counter: 41_877 }],
-  ['access.refused', undefined, { reason: 'wrong_code' }],
-  ['maintenance.opened', 'A7', { reason: 'hinge' }, { kind: 'technician', ref: 't-114' }],
-  ['door.forced', 'A6', { seen_ms: 0 }],
-  ['device.lost', undefined, { reason: 'no answer' }],
-  ['compartment.counted', 'B2', { occupied: true }],
+  ['gateway.alive', undefined, { interval_ms: 60_000, disk_free_kib: 11_523_000, queued: 0, readings: 1_180 }],
+  ['code.scanned', undefined, { size_bytes: 13, certainty: 'check_digit' }],
+  [
+    'access.granted',
+    'A4',
+    { method: 'code_keypad', attempts: 1, credential: 'c-9' },
+    { kind: 'courier', ref: 'c-201' },
+  ],
+  ['unlock.intended', 'A4', { id: 'pZ3', cause: 'access', channel: 4 }],
+  ['door.opened', 'A4', { channel: 4, feedback: 0, polarity: 'closed_is_1' }],
+  ['unlock.ended', 'A4', { id: 'pZ3', result: 'opened', took_ms: 412 }],
+  ['weight.measured', 'A4', { weight_g: 5_410, stable: true }],
+  ['occupancy.changed', 'A4', { occupied: true, channel: 4 }],
+  ['door.closed', 'A4', { channel: 4, feedback: 1, polarity: 'closed_is_1' }],
+  ['parcel.deposited', 'A4', EPISODE, { kind: 'courier', ref: 'c-201' }],
+  ['anchor.made', undefined, { size: 1_198, root: 'pZ3', counter: 41_877 }],
+  ['access.refused', undefined, { method: 'code_keypad', attempts: 2, reason: 'unknown_code' }],
+  ['maintenance.opened', 'A7', { cause: 'command', reason: 'update' }, { kind: 'technician', ref: 't-114' }],
+  ['door.forced', 'A6', { reason: 'opened_without_access', channel: 6 }],
+  ['device.lost', undefined, { reason: 'no_reply', kind: 'board', last_answer_up_ms: 1_840_000 }],
+  ['compartment.counted', 'B2', { reason: 'first_look', door: 'shut', occupied: true }],
 ];
 
 /** Newest first, from `below` on: a day as a box has it. */

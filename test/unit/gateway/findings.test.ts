@@ -64,7 +64,7 @@ test('a device that knows better says so itself', () => {
       severity: 'problem',
       about: 'device',
       name: 'b-1',
-      text: 'b-1 on port bank is faulted: duplicate_address',
+      text: 'b-1 on port bank is faulted: two devices have this address (duplicate_address)',
       remedy: 'set the other switch',
     },
   ]);

@@ -214,10 +214,12 @@ describe('health', () => {
     const alarms = ['receipts_stalled lockers.example/gw-0001/1-9f2c01aa', 'memory_lost'];
     const still = { ...uplink, stalled: true, waiting: 12, alarms };
     const text = 'no receipt moves although 12 entries wait for one';
-    expect(textsOf(uplinkFindings(still), 'problem')).toEqual([text, 'uplink: memory_lost']);
-    expect(textsOf(uplinkFindings({ ...still, stalled: false }), 'problem')).toEqual(
-      alarms.map((alarm) => `uplink: ${alarm}`),
-    );
+    const forgotten = 'the broker has forgotten what it was to keep for this gateway (uplink: memory_lost)';
+    expect(textsOf(uplinkFindings(still), 'problem')).toEqual([text, forgotten]);
+    expect(textsOf(uplinkFindings({ ...still, stalled: false }), 'problem')).toEqual([
+      'no receipt comes for a log: lockers.example/gw-0001/1-9f2c01aa (uplink: receipts_stalled)',
+      forgotten,
+    ]);
     expect(uplinkFindings(still, 0)[0]?.remedy).toContain('under receivers');
     expect(uplinkFindings(still, 1)[0]?.remedy).toContain('look at the consumer');
   });
@@ -253,12 +255,12 @@ describe('health', () => {
     ];
     expect(textsOf(found, 'problem')).toEqual([
       "the journal's writer is full",
-      'room on the disk: full',
+      'room on the disk: none (full)',
       'a damaged file was set aside: 1-9f2c01aa.1',
       'the broker is not connected: entries wait in the journal',
-      'uplink: memory_lost',
+      'the broker has forgotten what it was to keep for this gateway (uplink: memory_lost)',
       'port bank-a is lost: unplugged',
-      's on port desk is faulted: babbling',
+      's on port desk is faulted: something on the line never falls silent (babbling)',
     ]);
   });
 });

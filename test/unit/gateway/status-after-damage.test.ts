@@ -65,10 +65,16 @@ test('a breached log: unhealthy until what was carried of it is receipted', asyn
   await box.start();
   await box.record(1);
   await box.compare();
-  expect(problems()).toEqual([`log ${origin} is breached (rolled_back)`]);
+  expect(problems()).toEqual([
+    `log ${origin} is breached: the disk is older than what has left this box (rolled_back)`,
+  ]);
   await box.send();
   expect(problems()).toEqual([]);
-  expect(notices()).toEqual([expect.stringContaining(`log ${origin} is breached (rolled_back); what could be read`)]);
+  expect(notices()).toEqual([
+    expect.stringContaining(
+      `log ${origin} is breached: the disk is older than what has left this box (rolled_back); what could be read`,
+    ),
+  ]);
 });
 
 test('a lost database: unhealthy until the log that says so has a receipt', async () => {
