@@ -20,7 +20,7 @@ import type { WitnessLink } from './witness-client.ts';
 export interface WitnessLineParts {
   readonly settings: WitnessSettings;
   readonly vkey: Vkey;
-  readonly book: CosignatureBook;
+  readonly book: Pick<CosignatureBook, 'witness' | 'newestOf' | 'owed' | 'offer' | 'keep'>;
   readonly link: WitnessLink;
   readonly crypto: EvidenceCrypto;
   readonly scheduler: Scheduler;
