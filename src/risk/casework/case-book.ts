@@ -179,32 +179,45 @@ export async function openCase(
 /** What begins anew when a closed case is opened again. */
 const FRESH = ['contain_by', 'contained_at', 'evidence_due_at', 'evidence_by', 'evidence_at', 'steps', 'due_at'];
 
-/** Under the rights of cases: the one case of a refund is opened, or joined, or opened again, and is told why. */
-export async function joinRefundCase(
+/** Under the rights of cases: the one case of each refund is opened, or joined, or opened again, and is told why. */
+export async function joinRefundCases(
   trx: Trx,
   crypto: Pick<EvidenceCrypto, 'sha256'>,
   { tenant, region }: Owner,
-  opening: Opening,
+  openings: readonly Opening[],
 ): Promise<void> {
-  const { refundId, decisionId, atMs, containmentMs, what, detail } = opening;
-  const clocks = caseClocks(atMs, containmentMs);
-  const dueAt = nextCaseStep({ ...clocks, contained_at: null, evidence_at: null, steps: [] });
-  const at = sql`${new Date(atMs)}::timestamptz`;
   const fresh = FRESH.map((name) => {
     const column = sql.raw(name);
     return sql`${column} = case when c.state = 'closed' then excluded.${column} else c.${column} end`;
   });
-  const query = sql`with joined as (
-      insert into cases.case as c (case_id, kind, refund_id, decision_id, opened_at, contain_by, evidence_due_at,
+  const rows = JSON.stringify(openings.map((opening) => rowOf(crypto, opening)));
+  const query = sql`with opening as (select * from jsonb_to_recordset(${rows}::jsonb) as x (case_id text, refund_id text,
+      decision_id text, opened_at timestamptz, contain_by timestamptz, evidence_due_at timestamptz,
+      evidence_by timestamptz, due_at timestamptz, what text, detail text)),
+    joined as (insert into cases.case as c (case_id, kind, refund_id, decision_id, opened_at, contain_by, evidence_due_at,
         evidence_by, steps, due_at, state, tenant, region)
-      values (${caseIdOf(crypto, opening)}, 'refund', ${refundId}, ${decisionId}, ${at}, ${clocks.contain_by},
-        ${clocks.evidence_due_at}, ${clocks.evidence_by}, '[]', ${dueAt}, 'open', ${tenant}, ${region})
+      select case_id, 'refund', refund_id, decision_id, opened_at, contain_by, evidence_due_at, evidence_by, '[]', due_at,
+        'open', ${tenant}::text, ${region}::text from opening order by case_id
       on conflict (case_id) do update set decision_id = excluded.decision_id, ${sql.join(fresh)}, state = 'open',
-        closed_at = null
-      returning case_id)
+        closed_at = null)
     insert into cases.case_event (case_id, at, what, actor, detail, tenant, region)
-      select case_id, ${at}, ${what}::text, 'system', ${detail}::text, ${tenant}::text, ${region}::text from joined`;
-  await send(trx, query, { name: 'join_refund_case', when: 'later' });
+      select case_id, opened_at, what, 'system', detail, ${tenant}::text, ${region}::text from opening`;
+  await send(trx, query, { name: 'join_refund_cases', when: 'later' });
+}
+
+function rowOf(crypto: Pick<EvidenceCrypto, 'sha256'>, opening: Opening) {
+  const { refundId, decisionId, atMs, containmentMs, what, detail } = opening;
+  const clocks = caseClocks(atMs, containmentMs);
+  return {
+    case_id: caseIdOf(crypto, opening),
+    refund_id: refundId,
+    decision_id: decisionId,
+    opened_at: new Date(atMs),
+    ...clocks,
+    due_at: nextCaseStep({ ...clocks, contained_at: null, evidence_at: null, steps: [] }),
+    what,
+    detail,
+  };
 }
 
 /** Under the rights of cases: late facts about a refund that was answered since then ask nothing more. */

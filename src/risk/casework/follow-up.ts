@@ -10,7 +10,7 @@ import type { Decision } from '../decision/decision.ts';
 import type { Parameters } from '../decision/ruleset.ts';
 import type { HoldTable } from '../store/schema.ts';
 import { ActionMaker, type ActionMessage, type Cause } from './actions.ts';
-import { caseIdOf, closeCases, joinRefundCase, type Opening } from './case-book.ts';
+import { caseIdOf, closeCases, joinRefundCases, type Opening } from './case-book.ts';
 import { holdClocks, nextHoldStep } from './clocks.ts';
 import type { LegalPolicy } from './legal-policy.ts';
 import { enqueue } from './outbox.ts';
@@ -103,13 +103,14 @@ export class FollowUp {
   ): Promise<void> {
     const { what, codes } = occasion;
     const opening = this.#openingOf(refund, cause, what, codes);
-    await this.openCase(trx, opening);
+    await this.openCases(trx, [opening]);
     const subject = occasion.subject ?? caseIdOf(this.#parts.crypto, opening);
     await this.send(trx, this.actions.ticket(refund, cause, { subject, what, codes }), cause.atMs);
   }
 
-  async openCase(trx: Trx, opening: Opening): Promise<void> {
-    await asCases(trx, () => joinRefundCase(trx, this.#parts.crypto, this.#parts, opening));
+  async openCases(trx: Trx, openings: readonly Opening[]): Promise<void> {
+    if (openings.length === 0) return;
+    await asCases(trx, () => joinRefundCases(trx, this.#parts.crypto, this.#parts, openings));
   }
 
   /** What the first decision about a refund has done, with nothing written before it. */

@@ -7,6 +7,7 @@ import type { Facts, RefundKind } from '../decision/facts.ts';
 import { parseFacts } from '../decision/facts-schema.ts';
 import type { Ruleset, RulesetSettings } from '../decision/ruleset.ts';
 import { send } from '../store/sending.ts';
+import { textsOf } from '../store/texts.ts';
 import type { KeptDecision } from './explain.ts';
 import type { Refund } from './refund-facts.ts';
 import type { RefundRequest } from './refund-request.ts';
@@ -16,17 +17,24 @@ export interface KeptRefund extends Refund {
   readonly state: 'open' | 'paid' | 'denied' | 'cancelled';
 }
 
+interface Locked {
+  readonly operator: string;
+  readonly payment_ref: string;
+}
+
 /**
  * Whatever changes a refund, or counts those of its operator or of its payment, does so alone: until the transaction ends.
- * Always in this order, operator before payment, so that no two wait for each other.
+ * All in the order of their names, which is operators before payments, so that no two wait for each other.
  */
-export async function lockRefund(
-  trx: Trx,
-  { operator, payment_ref }: { readonly operator: string; readonly payment_ref: string },
-): Promise<void> {
-  const lock = sql`select pg_advisory_xact_lock(hashtextextended(${`operator ${operator}`}, 0)),
-    pg_advisory_xact_lock(hashtextextended(${`payment ${payment_ref}`}, 0))`;
-  await send(trx, lock, { name: 'lock_refund', when: 'later' });
+export async function lockRefunds(trx: Trx, refunds: readonly Locked[]): Promise<void> {
+  const names = refunds.flatMap(({ operator, payment_ref }) => [`operator ${operator}`, `payment ${payment_ref}`]);
+  const lock = sql`select pg_advisory_xact_lock(hashtextextended(name, 0))
+    from unnest(${textsOf([...new Set(names)].sort())}) as name`;
+  await send(trx, lock, { name: 'lock_refunds', when: 'later' });
+}
+
+export async function lockRefund(trx: Trx, refund: Locked): Promise<void> {
+  await lockRefunds(trx, [refund]);
 }
 
 export async function keptRefund(trx: Trx, refundId: string): Promise<KeptRefund | undefined> {

@@ -1,11 +1,15 @@
 /**
- * What the payment side knows of one refund, in one statement: whether its key or its name was seen before, its payment,
- * what is promised of that, other refunds of its operator, and the rates of the days in question.
+ * What the payment side knows of refunds, of all that are asked about in one statement: whether a key or a name was seen
+ * before, the payment, what is promised of that, other refunds of the operator, and the rates of the days in question.
+ *
+ * Refunds that are decided in one transaction count for each other before they are written: `withEarlier`.
  */
 import { type RawBuilder, sql } from 'kysely';
+import { assert } from '../../base/assert.ts';
 import type { RecentRefund, UsdRate } from '../decision/facts.ts';
 import type { Parameters } from '../decision/ruleset.ts';
 import { send } from '../store/sending.ts';
+import { textsOf } from '../store/texts.ts';
 import type { Refund } from './refund-facts.ts';
 import type { Trx } from './rights.ts';
 
@@ -27,60 +31,117 @@ interface Row {
   readonly rate: UsdRate | null;
   readonly payment: NonNullable<PaymentSide['payment']> | null;
   readonly promised: number | string;
-  readonly recent: readonly (RecentRefund & { readonly rate: UsdRate | null })[];
+  readonly recent: readonly RecentRow[];
 }
+
+type RecentRow = readonly [id: string, atMs: number, amountMinor: number, currency: string, rate: UsdRate | null];
 
 const RECENT_MAX = 10_000;
 /** Rates of a day hold until the next table, and no longer than this: weekends have none. */
 const RATE_DAYS_MAX = 4;
 
-/** Under the rights of payments, and once the operator is locked. `key` is empty where nobody asks by one. */
+export interface Looked {
+  readonly refund: Refund;
+  /** `NO_KEY` where nobody asks by one. */
+  readonly key: string;
+}
+
+/** Keys of callers name the caller first, and are longer. */
+export const NO_KEY = '-';
+
+/** One for each, in order. Under the rights of payments, and once operators and payments are locked. */
 export async function lookAtPayments(
   trx: Trx,
-  { velocity_window_ms, consecutive_window_ms }: Parameters,
-  refund: Refund,
-  key: string,
-): Promise<PaymentSide> {
-  const windowMs = Math.max(velocity_window_ms, consecutive_window_ms);
-  const [row] = await send(trx, sideOf(refund, key, windowMs), { name: 'payment_side' });
-  if (row === undefined) throw new Error('a statement without a condition gave no row');
-  const { answered, known, rate, payment, promised, recent } = row;
+  parameters: Parameters,
+  looked: readonly Looked[],
+): Promise<readonly PaymentSide[]> {
+  const rows = await send(trx, sidesOf(looked, windowOf(parameters)), { name: 'payment_sides' });
+  assert(rows.length === looked.length, 'each refund has a payment side');
+  return rows.map(sideOf);
+}
+
+/** Whose refunds count for each other. */
+export interface Earlier {
+  readonly refund: Refund;
+  readonly side: PaymentSide;
+}
+
+/** As it would have been read once these were written; none is the refund itself. */
+export function withEarlier(
+  side: PaymentSide,
+  { operator, payment_ref, requestedMs }: Refund,
+  parameters: Parameters,
+  earlier: readonly Earlier[],
+): PaymentSide {
+  const ofPayment = earlier.filter(({ refund }) => refund.payment_ref === payment_ref);
+  const windowMs = windowOf(parameters);
+  const near = earlier.filter(
+    ({ refund }) => refund.operator === operator && Math.abs(refund.requestedMs - requestedMs) < windowMs,
+  );
+  const recent = [...side.recent, ...near.map(recentOf)].sort(newestFirst).slice(0, RECENT_MAX);
+  const promised = ofPayment.reduce((sum, { refund }) => sum + refund.amount_minor, side.promised);
+  return { ...side, promised, recent };
+}
+
+function recentOf({ refund, side }: Earlier): RecentRefund {
+  const { refund_id, amount_minor, currency, requestedMs } = refund;
+  return { refund_id, at_ms: requestedMs, amount_minor, currency, ...(side.rate && { rate: side.rate }) };
+}
+
+function newestFirst(a: RecentRefund, b: RecentRefund): number {
+  return b.at_ms - a.at_ms || (a.refund_id < b.refund_id ? -1 : 1);
+}
+
+function windowOf({ velocity_window_ms, consecutive_window_ms }: Parameters): number {
+  return Math.max(velocity_window_ms, consecutive_window_ms);
+}
+
+function sideOf({ answered, known, rate, payment, promised, recent }: Row): PaymentSide {
   return {
     known,
     promised: Number(promised),
-    recent: recent.map(({ rate: own, ...rest }) => ({ ...rest, ...(own !== null && { rate: own }) })),
+    recent: recent.map(([refund_id, at_ms, amount_minor, currency, own]) => {
+      return { refund_id, at_ms, amount_minor, currency, ...(own !== null && { rate: own }) };
+    }),
     ...(answered !== null && { answered }),
     ...(rate !== null && { rate }),
     ...(payment !== null && { payment }),
   };
 }
 
-function sideOf(refund: Refund, key: string, windowMs: number): RawBuilder<Row> {
-  const { refund_id, payment_ref, operator, currency, requestedMs } = refund;
+/** Texts are compared by their bytes, as programs do, whatever the collation of the database. */
+function sidesOf(looked: readonly Looked[], windowMs: number): RawBuilder<Row> {
+  const times = (ofMs: (requestedMs: number) => number) =>
+    sql`${looked.map(({ refund }) => new Date(ofMs(refund.requestedMs)).toISOString())}::timestamptz[]`;
   return sql<Row>`select
     (select jsonb_build_object('body_hash', body_hash, 'decision_id', decision_id)
-      from payments.request where idempotency_key = ${key}) as answered,
-    exists (select from payments.refund where refund_id = ${refund_id}) as known,
-    ${rateOf(sql`${currency}::text`, sql`${new Date(requestedMs)}::timestamptz`)} as rate,
+      from payments.request where idempotency_key = w.key) as answered,
+    exists (select from payments.refund where refund_id = w.refund_id) as known,
+    ${rateOf(sql`w.currency`, sql`w.at`)} as rate,
     (select jsonb_build_object('currency', currency, 'captured_minor', captured_minor, 'disputed_minor', disputed_minor)
-      from payments.payment where payment_ref = ${payment_ref}) as payment,
+      from payments.payment where payment_ref = w.payment_ref) as payment,
     (select coalesce(sum(amount_minor), 0) from payments.refund
-      where payment_ref = ${payment_ref} and refund_id <> ${refund_id} and state in ('open', 'paid')) as promised,
-    (select coalesce(jsonb_agg(jsonb_build_object(
-        'refund_id', r.refund_id, 'at_ms', (extract(epoch from r.requested_at) * 1000)::bigint,
-        'amount_minor', r.amount_minor, 'currency', r.currency, 'rate', ${rateOf(sql`r.currency`, sql`r.requested_at`)})
-        order by r.requested_at desc, r.refund_id), '[]')
+      where payment_ref = w.payment_ref and refund_id <> w.refund_id and state in ('open', 'paid')) as promised,
+    (select coalesce(json_agg(json_build_array(r.refund_id, (date_part('epoch', r.requested_at) * 1000)::bigint,
+        r.amount_minor, r.currency, ${rateOf(sql`r.currency`, sql`r.requested_at`)})), '[]')
       from (select refund_id, requested_at, amount_minor, currency from payments.refund
-        where operator = ${operator} and refund_id <> ${refund_id} and state <> 'cancelled'
-          and requested_at > ${new Date(requestedMs - windowMs)} and requested_at < ${new Date(requestedMs + windowMs)}
-        order by requested_at desc, refund_id limit ${sql.lit(RECENT_MAX)}) r) as recent`;
+        where operator = w.operator and refund_id <> w.refund_id and state <> 'cancelled'
+          and requested_at > w.after and requested_at < w.before
+        order by requested_at desc, refund_id collate "C" limit ${sql.lit(RECENT_MAX)}) r) as recent
+    from unnest(${textsOf(looked.map(({ key }) => key))}, ${textsOf(looked.map(({ refund }) => refund.refund_id))},
+      ${textsOf(looked.map(({ refund }) => refund.payment_ref))}, ${textsOf(looked.map(({ refund }) => refund.operator))},
+      ${textsOf(looked.map(({ refund }) => refund.currency))}, ${times((ms) => ms)}, ${times((ms) => ms - windowMs)},
+      ${times((ms) => ms + windowMs)})
+      with ordinality as w (key, refund_id, payment_ref, operator, currency, at, after, before, i)
+    order by w.i`;
 }
 
 /** The newest table of that day or of the few before it; null where there is none, and of US dollars. */
 function rateOf(currency: RawBuilder<unknown>, at: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`(select jsonb_build_object('usd_e9', w.usd_e9, 'day', to_char(w.day, 'YYYY-MM-DD'))
-    from payments.usd_rate w where w.currency = ${currency} and w.currency <> 'USD'
-      and w.day <= (${at} at time zone 'UTC')::date
-      and w.day > (${at} at time zone 'UTC')::date - ${sql.lit(RATE_DAYS_MAX)}
-    order by w.day desc limit 1)`;
+  return sql`case when ${currency} <> 'USD' then (
+    select jsonb_build_object('usd_e9', u.usd_e9, 'day', to_char(u.day, 'YYYY-MM-DD'))
+      from payments.usd_rate u where u.currency = ${currency}
+        and u.day <= (${at} at time zone 'UTC')::date
+        and u.day > (${at} at time zone 'UTC')::date - ${sql.lit(RATE_DAYS_MAX)}
+      order by u.day desc limit 1) end`;
 }

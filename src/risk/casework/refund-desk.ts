@@ -1,27 +1,30 @@
 /**
  * Decides about refunds, once for each idempotency key, keeps what each decision was made of, and has done what follows.
  *
- * Refunds of one operator are decided one after the other (an advisory lock in the transaction), so that of many that
- * come at once each sees the ones before it. The ledger is read before that, under the rights of custody alone: whoever
- * pays never touches evidence. What cannot be read makes a hold with a short deadline, never a payment. Holds, cases and
+ * Those that come at once are decided in one transaction, one after the other, each on what those before it have done.
+ * Refunds of one operator wait for each other (an advisory lock in the transaction), whoever decides them, so that of many
+ * each sees the ones before it. The ledger is read before that, under the rights of custody alone: whoever pays never
+ * touches evidence. What cannot be read makes a hold with a short deadline, never a payment. Holds, cases and
  * the commands to the payment side are written in the transaction of the decision: there is none without the other.
  */
+import { present } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { sha256Json } from '../decision/decide.ts';
-import { type Decision, decide } from '../decision/decision.ts';
+import { type Decision, decide, factsText } from '../decision/decision.ts';
 import { makeRuleset, type Ruleset } from '../decision/ruleset.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { type Explanation, explainDecision, type KeptDecision } from './explain.ts';
-import { keepFirst } from './first-decision.ts';
+import { type First, keepFirsts } from './first-decision.ts';
 import { FollowUp, orderedOf } from './follow-up.ts';
-import { isSameRefund, keepDecision, keptDecision, keptRefund, lockRefund, refundOf } from './kept.ts';
+import { Groups } from './groups.ts';
+import { isSameRefund, keepDecision, keptDecision, keptRefund, lockRefunds, refundOf } from './kept.ts';
 import type { LegalPolicy } from './legal-policy.ts';
-import { lookAtPayments } from './payment-side.ts';
-import { factsOf, type ParcelsRead, readFacts, readParcels } from './refund-facts.ts';
+import { type Earlier, lookAtPayments, type PaymentSide, withEarlier } from './payment-side.ts';
+import { factsOf, type ParcelsRead, readFacts, readParcels, readParcelsOf } from './refund-facts.ts';
 import { countedFrom, type RefundRequest } from './refund-request.ts';
 import type { Owner, Trx } from './rights.ts';
 import { type Settlement, type SettlementRefusal, Settlements } from './settlements.ts';
@@ -54,54 +57,106 @@ export class RefundDesk {
   readonly #followUp: FollowUp;
   readonly #verdicts: Verdicts;
   readonly #settlements: Settlements;
+  readonly #groups: Groups<Asked, Answer>;
 
   constructor(parts: RefundDeskParts) {
     this.#parts = parts;
+    this.#groups = new Groups({
+      together: (asked) => this.#together(asked),
+      alone: (asked) => this.#alone(asked),
+      namesOf: ({ key, request }) => [`key ${key}`, `refund ${request.refund_id}`],
+      weightOf: ({ request }) => Math.max(1, request.parcel_refs.length),
+    });
     this.#followUp = followUpOf(parts);
     this.#verdicts = new Verdicts(parts, this.#followUp);
     this.#settlements = new Settlements(parts, this.#followUp);
   }
 
-  /** The same key with the same body gives the same answer, and decides nothing anew. */
+  /**
+   * The same key with the same body gives the same answer, and decides nothing anew. Rejects with TIMED_OUT when too many
+   * wait already.
+   */
   async decide(key: string, request: RefundRequest): Promise<Result<Decision, DeskRefusal>> {
+    return this.#groups.ask({ key, request, bodyHash: sha256Json(this.#parts.crypto, request) });
+  }
+
+  async #alone(asked: Asked): Promise<Answer> {
     try {
-      return await this.#decide(key, request);
+      return await this.#one(asked);
     } catch (error) {
       // Somebody else kept this key, or this refund, between our look and our word: now both are seen.
       if ((error as { readonly code?: unknown } | null)?.code !== UNIQUE_VIOLATION) throw error;
-      return this.#decide(key, request);
+      return this.#one(asked);
     }
   }
 
-  async #decide(key: string, request: RefundRequest): Promise<Result<Decision, DeskRefusal>> {
-    const { database, crypto, ruleset } = this.#parts;
-    const bodyHash = sha256Json(crypto, request);
-    const asOfMs = this.#parts.clock.wallMs();
-    const read = await readParcels(this.#parts, request, asOfMs);
-    const counted = countedFrom(request, asOfMs);
-    const refund = refundOf(request, counted.ok ? counted.value : asOfMs);
+  async #one(asked: Asked): Promise<Answer> {
+    const { database, clock } = this.#parts;
+    const asOfMs = clock.wallMs();
+    const read = await readParcels(this.#parts, asked.request, asOfMs);
     return database.as('payments', async (trx) => {
-      await lockRefund(trx, request);
-      const side = await lookAtPayments(trx, ruleset.parameters, refund, key);
-      if (side.answered !== undefined) {
-        if (side.answered.body_hash !== bodyHash)
-          return refuse('key_reused', 'this idempotency key came with another body before');
-        return accept(await decisionOf(trx, side.answered.decision_id));
-      }
-      if (!counted.ok) return counted;
-      if (side.known) return this.#again(trx, { key, bodyHash, request, asOfMs, read });
-      const facts = factsOf(refund, asOfMs, read, side);
-      const decision = decide(crypto, facts, ruleset);
-      const effects = this.#followUp.first(refund, decision);
-      await keepFirst(trx, this.#parts, { key, bodyHash, request, refund, ruleset, facts, decision, effects });
-      if (effects.opening !== undefined) await this.#followUp.openCase(trx, effects.opening);
-      return accept(decision);
+      const [answer] = await this.#answers(trx, [{ ...asked, read }], asOfMs);
+      return answer ?? this.#again(trx, { ...asked, read }, asOfMs);
     });
   }
 
+  /** Undefined for refunds that are known: they are decided again by themselves. */
+  async #together(asked: readonly Asked[]): Promise<readonly (Answer | undefined)[]> {
+    const { database, clock } = this.#parts;
+    const asOfMs = clock.wallMs();
+    const reads = await readParcelsOf(this.#parts, requestsOf(asked), asOfMs);
+    const read = asked.map((one, i) => ({ ...one, read: present(reads[i], 'what was read of its parcels') }));
+    return database.as('payments', (trx) => this.#answers(trx, read, asOfMs));
+  }
+
+  /** One after the other, each on what those before it have done; then all is kept. */
+  async #answers(trx: Trx, asked: readonly Read[], asOfMs: number): Promise<readonly (Answer | undefined)[]> {
+    const { ruleset } = this.#parts;
+    const counted = asked.map(({ request }) => countedFrom(request, asOfMs));
+    const looked = asked.map(({ key, request }, i) => {
+      const from = counted[i];
+      return { key, refund: refundOf(request, from?.ok === true ? from.value : asOfMs) };
+    });
+    await lockRefunds(trx, requestsOf(asked));
+    const sides = await lookAtPayments(trx, ruleset.parameters, looked);
+    const answers: (Answer | undefined)[] = [];
+    const firsts: (First & Earlier)[] = [];
+    for (const [i, one] of asked.entries()) {
+      const side = present(sides[i], 'the payment side');
+      const { refund } = present(looked[i], 'the refund');
+      const from = present(counted[i], 'when it counts from');
+      if (side.answered !== undefined) answers.push(await answerBefore(trx, side.answered, one.bodyHash));
+      else if (!from.ok) answers.push(from);
+      else if (side.known) answers.push(undefined);
+      else {
+        const first = this.#first(one, { refund, side: withEarlier(side, refund, ruleset.parameters, firsts) }, asOfMs);
+        firsts.push(first);
+        answers.push(accept(first.decision));
+      }
+    }
+    if (firsts.length > 0) await this.#keep(trx, firsts, asOfMs);
+    return answers;
+  }
+
+  #first({ key, bodyHash, request, read }: Read, { refund, side }: Earlier, asOfMs: number): First & Earlier {
+    const { crypto, ruleset } = this.#parts;
+    const facts = factsOf(refund, asOfMs, read, side);
+    const text = factsText(facts);
+    const decision = decide(crypto, facts, ruleset, text);
+    const effects = this.#followUp.first(refund, decision);
+    return { key, bodyHash, request, refund, side, factsText: text, decision, effects };
+  }
+
+  async #keep(trx: Trx, firsts: readonly First[], atMs: number): Promise<void> {
+    await keepFirsts(trx, this.#parts, { ruleset: this.#parts.ruleset, atMs, firsts });
+    await this.#followUp.openCases(
+      trx,
+      firsts.flatMap(({ effects }) => effects.opening ?? []),
+    );
+  }
+
   /** Of a refund that is kept: the later decision takes the place of the one before. */
-  async #again(trx: Trx, asked: Asked): Promise<Result<Decision, DeskRefusal>> {
-    const { key, bodyHash, request, asOfMs, read } = asked;
+  async #again(trx: Trx, { key, bodyHash, request, read }: Read, asOfMs: number): Promise<Answer> {
     const { ruleset, crypto } = this.#parts;
     const refund = await keptRefund(trx, request.refund_id);
     if (refund === undefined || !isSameRefund(refund, request)) {
@@ -170,16 +225,29 @@ export function followUpOf({ crypto, tenant, region, ruleset, legal = {} }: Refu
   return new FollowUp({ crypto, tenant, region, parameters: ruleset.parameters, legal });
 }
 
+type Answer = Result<Decision, DeskRefusal>;
+
 interface Asked {
   readonly key: string;
   readonly bodyHash: string;
   readonly request: RefundRequest;
-  readonly asOfMs: number;
+}
+
+interface Read extends Asked {
   readonly read: ParcelsRead;
 }
 
-async function decisionOf(trx: Trx, decisionId: string): Promise<Decision> {
-  const kept = await keptDecision(trx, decisionId);
-  if (kept === undefined) throw new Error(`the decision ${decisionId} of a known key is gone`);
-  return kept.decision;
+function requestsOf(asked: readonly Asked[]): readonly RefundRequest[] {
+  return asked.map(({ request }) => request);
+}
+
+async function answerBefore(
+  trx: Trx,
+  { body_hash, decision_id }: NonNullable<PaymentSide['answered']>,
+  bodyHash: string,
+): Promise<Answer> {
+  if (body_hash !== bodyHash) return refuse('key_reused', 'this idempotency key came with another body before');
+  const kept = await keptDecision(trx, decision_id);
+  if (kept === undefined) throw new Error(`the decision ${decision_id} of a known key is gone`);
+  return accept(kept.decision);
 }

@@ -1,13 +1,15 @@
 /**
- * Reads the facts of one refund: the parcels under the rights of custody, and in the transaction of the decision what the
+ * Reads the facts of refunds: the parcels under the rights of custody, and in the transaction of the decision what the
  * payment side knows. What cannot be read is named, and makes a hold.
  */
+import { present } from '../../base/assert.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Dependency, Facts, ParcelFacts, RefundKind } from '../decision/facts.ts';
 import type { Parameters } from '../decision/ruleset.ts';
+import type { ParcelLedger } from '../ledger/fold.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
-import { lookAtPayments, type PaymentSide } from './payment-side.ts';
+import { lookAtPayments, NO_KEY, type PaymentSide } from './payment-side.ts';
 import type { Trx } from './rights.ts';
 
 /** What a refund is, whoever asks about it, now or again. */
@@ -30,18 +32,40 @@ export interface ParcelsRead {
   readonly failed: readonly Dependency[];
 }
 
+interface Reading {
+  readonly ledger: Pick<LedgerStore, 'ledgers'>;
+  readonly logger: Logger;
+}
+
+type Asked = Pick<Refund, 'refund_id' | 'parcel_refs'>;
+
 export async function readParcels(
-  parts: { readonly ledger: Pick<LedgerStore, 'ledgers'>; readonly logger: Logger },
-  { refund_id, parcel_refs }: Pick<Refund, 'refund_id' | 'parcel_refs'>,
+  parts: Reading,
+  { refund_id, parcel_refs }: Asked,
   asOfMs: number,
 ): Promise<ParcelsRead> {
   try {
-    const ledgers = await parts.ledger.ledgers(parcel_refs, asOfMs);
-    return { parcels: ledgers.map(({ facts }) => facts), failed: [] };
+    return found(await parts.ledger.ledgers(parcel_refs, asOfMs));
   } catch (error) {
     parts.logger.error({ error: messageOf(error), refund: refund_id }, 'the ledger cannot be read');
     return { parcels: [], failed: ['ledger'] };
   }
+}
+
+/** Of several refunds, in one question. Rejects when the ledger cannot be read. */
+export async function readParcelsOf(
+  parts: Pick<Reading, 'ledger'>,
+  refunds: readonly Asked[],
+  asOfMs: number,
+): Promise<readonly ParcelsRead[]> {
+  const refs = [...new Set(refunds.flatMap(({ parcel_refs }) => parcel_refs))];
+  const ledgers = await parts.ledger.ledgers(refs, asOfMs);
+  const byRef = new Map(refs.map((ref, i) => [ref, ledgers[i]]));
+  return refunds.map(({ parcel_refs }) => found(parcel_refs.flatMap((ref) => byRef.get(ref) ?? [])));
+}
+
+function found(ledgers: readonly ParcelLedger[]): ParcelsRead {
+  return { parcels: ledgers.map(({ facts }) => facts), failed: [] };
 }
 
 export async function readFacts(
@@ -51,7 +75,8 @@ export async function readFacts(
   asOfMs: number,
   read: ParcelsRead,
 ): Promise<Facts> {
-  return factsOf(refund, asOfMs, read, await lookAtPayments(trx, parameters, refund, ''));
+  const [side] = await lookAtPayments(trx, parameters, [{ refund, key: NO_KEY }]);
+  return factsOf(refund, asOfMs, read, present(side, 'the payment side'));
 }
 
 export function factsOf(

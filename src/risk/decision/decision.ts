@@ -1,7 +1,10 @@
 /**
  * The answer as it leaves the room: the verdict, what would change it, until when it holds, and what it was made of.
  */
+import { hex, utf8 } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import type { JsonObject } from '../../evidence/event/event.ts';
+import { canonicalJson } from '../../evidence/event/json.ts';
 import { type Counterfactual, counterfactuals } from './counterfactual.ts';
 import { judge, sha256Json, type Verdict } from './decide.ts';
 import type { Assumption, Facts } from './facts.ts';
@@ -28,10 +31,21 @@ export interface Decision extends Verdict {
   readonly as_of_ms: number;
 }
 
-export function decide(crypto: Pick<EvidenceCrypto, 'sha256'>, facts: Facts, ruleset: Ruleset): Decision {
+/** As they are kept and hashed. */
+export function factsText(facts: Facts): string {
+  return canonicalJson(facts as unknown as JsonObject);
+}
+
+/** `text` is that of the facts, where the caller has it already. */
+export function decide(
+  crypto: Pick<EvidenceCrypto, 'sha256'>,
+  facts: Facts,
+  ruleset: Ruleset,
+  text = factsText(facts),
+): Decision {
   const { parameters, version } = ruleset;
   const verdict = judge(facts, parameters);
-  const facts_hash = sha256Json(crypto, facts);
+  const facts_hash = hex(crypto.sha256(utf8(text)));
   const digest = sha256Json(crypto, { facts: facts_hash, ruleset: version });
   return {
     v: 1,
