@@ -1,7 +1,7 @@
 /**
  * A child process whose lines can be awaited: how the demo and the process tests drive the product from outside.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, type StdioOptions, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { present } from '../../src/base/assert.ts';
 import { LatchkeyError } from '../../src/base/errors.ts';
@@ -17,6 +17,11 @@ export interface ChildOptions {
   readonly cwd?: string;
   /** Sees every line as it comes. */
   readonly onLine?: (line: string, stream: 'out' | 'err') => void;
+  /**
+   * Whatever ends this process ends a child that looks after its channel (`latchkey` does), SIGKILL included; and a key at
+   * the terminal reaches this process alone, which then ends its children in its own order.
+   */
+  readonly isTied?: boolean;
 }
 
 type Matcher = RegExp | string | ((line: string) => boolean);
@@ -41,7 +46,11 @@ export class Child {
 
   constructor(command: string, args: readonly string[], options: ChildOptions = {}) {
     this.#title = [command, ...args].join(' ');
-    this.#process = spawn(command, args, { stdio: 'pipe', env: { ...process.env, ...options.env }, cwd: options.cwd });
+    const { isTied = false } = options;
+    const parts = { env: { ...process.env, ...options.env }, cwd: options.cwd, detached: isTied };
+    const stdio: StdioOptions = isTied ? ['pipe', 'pipe', 'pipe', 'ipc'] : 'pipe';
+    // A channel changes nothing about the three streams.
+    this.#process = spawn(command, args, { ...parts, stdio }) as ChildProcessWithoutNullStreams;
     this.#process.stdin.on('error', () => undefined);
     for (const stream of ['out', 'err'] as const) {
       const lines = createInterface({ input: stream === 'out' ? this.#process.stdout : this.#process.stderr });

@@ -11,6 +11,7 @@ import type { DemoBroker } from '../demo/broker.ts';
 import { LINE_FAULTS } from '../faults/kinds.ts';
 import { labelOf, SPOOF_BYTES_MAX } from '../site/steps.ts';
 import type { Site } from '../site.ts';
+import type { Program } from './program.ts';
 import { type ActionMembers, type ActionName, KEYS_MAX, SCAN_TEXT_MAX, SYMBOLOGIES } from './view.ts';
 import type { Visits } from './visits.ts';
 
@@ -18,6 +19,9 @@ export interface World {
   readonly site: Site;
   readonly visits: Visits;
   readonly broker: DemoBroker | undefined;
+  /** Absent where the site runs none. */
+  readonly consumer?: Program | undefined;
+  readonly gateway?: Program | undefined;
 }
 
 interface Row<Members> {
@@ -97,6 +101,10 @@ const ROWS: { readonly [K in ActionName]: Row<ActionMembers[K]> } = {
   lose_fix: { members: named, act: ({ site }, { name }) => site.move(name) },
   stop_broker: { members: nothing, act: ({ broker }) => brokerOf(broker).goAway() },
   start_broker: { members: nothing, act: ({ broker }) => brokerOf(broker).comeBack() },
+  stop_consumer: { members: nothing, act: ({ consumer }) => consumerOf(consumer).stop('SIGTERM') },
+  start_consumer: { members: nothing, act: ({ consumer }) => void consumerOf(consumer).start() },
+  cut_gateway: { members: nothing, act: ({ gateway }) => gatewayOf(gateway).stop('SIGKILL') },
+  start_gateway: { members: nothing, act: ({ gateway }) => void gatewayOf(gateway).start() },
 };
 
 export interface Asked {
@@ -141,4 +149,21 @@ function bytesOf(frame: string): Uint8Array {
 function brokerOf(broker: DemoBroker | undefined): DemoBroker {
   if (broker === undefined) throw new LatchkeyError('USAGE', 'this site runs no broker: give --ui-broker');
   return broker;
+}
+
+function consumerOf(consumer: Program | undefined): Program {
+  if (consumer === undefined) {
+    throw new LatchkeyError('USAGE', 'this site runs no consumer: give --write-config, and --ui-broker with --site');
+  }
+  return consumer;
+}
+
+function gatewayOf(gateway: Program | undefined): Program {
+  if (gateway === undefined) {
+    throw new LatchkeyError(
+      'USAGE',
+      'the gateway was not started by this site: give --with-gateway, or end it yourself',
+    );
+  }
+  return gateway;
 }

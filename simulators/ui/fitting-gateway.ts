@@ -12,6 +12,8 @@ export interface FittingParts {
   readonly site: Pick<Site, 'address'>;
   readonly brokerUrl: string;
   readonly dataDir: string;
+  /** Verifier key of the consumer that belongs to the site; absent where none does. */
+  readonly receiver?: string | undefined;
 }
 
 type Board = NonNullable<LineSettings['boards']>[number];
@@ -28,21 +30,28 @@ const SUFFIXES: Readonly<Record<string, string>> = {
   '\u0003': 'etx',
   '': 'none',
 };
+/** Quicker as well: a consumer beside it answers at once, and one that is stopped is missed while somebody still looks. */
+const UPLINK = { memory_quiet_ms: 500, memory_lost_wait_ms: 2_000, stall_ms: 3_000, stall_max_ms: 3_000 };
+/** Something that waits for a receipt, also when nobody clicks. */
+const ALIVE_S = 10;
+const LAST_RECEIPT_S = 2;
 /** Of the keypad's lamp: shown on the page as they are. */
 const LAMP = { granted: 'G', refused: 'R' };
 
-export function fittingGateway({ settings, site, brokerUrl, dataDir }: FittingParts): object {
+export function fittingGateway({ settings, site, brokerUrl, dataDir, receiver }: FittingParts): object {
   const keypads = settings.lines.filter(({ keypad }) => keypad !== undefined).map(({ name }) => ({ name }));
   return {
     gateway: { id: `sim-${settings.name}`, operator_domain: 'lockers.example', data_dir: dataDir },
     keys: 'software',
     mqtt: { url: brokerUrl, protocol: '3.1.1', reconnect: { first_ms: 250, max_ms: 2_000 } },
-    receivers: [],
+    uplink: UPLINK,
+    receivers: receiver === undefined ? [] : [{ vkey: receiver, role: 'store' }],
+    alive_interval_s: ALIVE_S,
     references: { kind: 'clear' },
     ports: settings.lines.map((line) => portOf(line, site.address(line.name))),
     custody: { compartments: compartments(settings), settle_ms: SETTLE_MS },
-    // No receipt will come: nobody waits for the last one.
-    stop_wait_s: 0,
+    // Where no receipt will come, nobody waits for the last one.
+    stop_wait_s: receiver === undefined ? 0 : LAST_RECEIPT_S,
     ...(keypads.length > 0 && { access: { devices: keypads } }),
   };
 }

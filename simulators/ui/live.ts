@@ -7,7 +7,8 @@ import type { Cell, MovedBy } from '../boards/bank.ts';
 import type { DemoBroker } from '../demo/broker.ts';
 import type { LineSettings, SiteSettings } from '../site/settings.ts';
 import type { Site } from '../site.ts';
-import type { CompartmentView, ConsoleView, HappenedView, LineKind, LineView, SiteView } from './view.ts';
+import type { Program } from './program.ts';
+import type { CompartmentView, ConsoleView, HappenedView, LineKind, LineView, ProgramView, SiteView } from './view.ts';
 import type { Visits } from './visits.ts';
 
 const TOGETHER_MS = 30;
@@ -17,6 +18,12 @@ const ASKED_MS = 8_000;
 const HAPPENED_MAX = 50;
 const TEXT_MAX = 160;
 const TOLD_MAX = 8;
+/** What lasts no longer than a moment is no news. */
+const PROGRAM_WORDS: Readonly<Partial<Record<ProgramView['state'], string>>> = {
+  running: 'runs',
+  stopped: 'has ended',
+  failed: 'has ended by itself',
+};
 const LIMITS = { streams: 16, streamsPerPerson: 16, notesMax: 4, pingMs: 10_000 };
 
 export interface LiveParts {
@@ -24,6 +31,8 @@ export interface LiveParts {
   readonly settings: SiteSettings;
   readonly visits: () => Visits;
   readonly broker: DemoBroker | undefined;
+  readonly consumer?: Program | undefined;
+  readonly gateway?: Program | undefined;
   readonly scheduler: Scheduler;
   /** Of the gateway that fits the site. */
   readonly console?: (() => ConsoleView) | undefined;
@@ -48,11 +57,14 @@ export class LiveSite {
     this.#fan = new EventFan(LIMITS, parts.scheduler, () => undefined);
     this.#doors = new Map(parts.site.cells().map(({ name, door }) => [name, door]));
     this.#unsubscribe = parts.site.onChange((cell, by) => this.#moved(cell, by));
+    for (const program of [parts.consumer, parts.gateway]) {
+      program?.onChange((view) => this.#programChanged(program.name, view));
+    }
     this.#everySecond();
   }
 
   view(): SiteView {
-    const { settings, site, broker, visits } = this.#parts;
+    const { settings, site, broker, consumer, gateway, visits } = this.#parts;
     const reports = new Map(site.report().lines.map((line) => [line.line, line]));
     return {
       name: settings.name,
@@ -64,6 +76,8 @@ export class LiveSite {
       ...(broker !== undefined && {
         broker: { url: broker.url, running: broker.running, messages: broker.messages },
       }),
+      ...(consumer !== undefined && { consumer: consumer.view }),
+      ...(gateway !== undefined && { gateway: gateway.view }),
       ...(this.#parts.console !== undefined && { console: this.#parts.console() }),
       nextSerial: visits().nextSerial,
       happened: this.#happened,
@@ -123,6 +137,12 @@ export class LiveSite {
     this.#doors.set(name, door);
     if (isOpened && by === 'lock') this.happened(`the lock of ${name} let its door open`, 'lock');
     this.changed();
+  }
+
+  #programChanged(name: string, { state, why }: ProgramView): void {
+    const words = PROGRAM_WORDS[state];
+    if (words === undefined) this.changed();
+    else this.happened(`the ${name} ${words}${why === undefined ? '' : ` (${why})`}`, 'program');
   }
 
   #compartments(): readonly CompartmentView[] {

@@ -20,6 +20,7 @@ import type { SiteSettings } from '../site/settings.ts';
 import type { Site } from '../site.ts';
 import { askedOf, type World } from './actions.ts';
 import { LiveSite } from './live.ts';
+import type { Program } from './program.ts';
 import type { ConsoleView, SiteProblem } from './view.ts';
 import { Visits } from './visits.ts';
 
@@ -49,6 +50,9 @@ export interface SitePageParts {
   readonly site: Site;
   readonly settings: SiteSettings;
   readonly broker: DemoBroker | undefined;
+  /** Processes beside the site, for whoever plays it to end and start. */
+  readonly consumer?: Program | undefined;
+  readonly gateway?: Program | undefined;
   /** 0 takes a free one. */
   readonly port: number;
   readonly scheduler: Scheduler;
@@ -69,7 +73,7 @@ export async function startSitePage(parts: SitePageParts): Promise<SitePage> {
     isAsked: (line) => live.isAsked(line),
   });
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
-  const app = routes({ token, files, live, world: { site: parts.site, visits, broker: parts.broker } });
+  const app = routes({ token, files, live, world: { ...parts, visits } });
   const server = await startHttp({
     settings: httpSettingsWith(REQUESTS_PER_MINUTE).parse({ host: HOST, port: parts.port, stop_wait_s: 0 }),
     handle: (request) => app.fetch(request),

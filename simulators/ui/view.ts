@@ -57,8 +57,8 @@ export interface HappenedView {
   /** RFC 3339. */
   readonly at: string;
   readonly text: string;
-  /** `hands`: asked for on the page. `lock`: the gateway's doing. `refused`: it could not be done. */
-  readonly by: 'hands' | 'lock' | 'refused';
+  /** `hands`: asked for on the page. `lock`: the gateway's doing. `program`: one came or went. `refused`: it could not be done. */
+  readonly by: 'hands' | 'lock' | 'program' | 'refused';
 }
 
 /** Of the gateway that fits the site. */
@@ -70,12 +70,24 @@ export interface ConsoleView {
   readonly leftS: number;
 }
 
+/** A process beside the site. */
+export interface ProgramView {
+  /** `failed`: it ended, and nobody had asked for it. */
+  readonly state: 'starting' | 'running' | 'stopping' | 'stopped' | 'failed';
+  /** Of `failed`. */
+  readonly why?: string;
+}
+
 export interface SiteView {
   readonly name: string;
   readonly compartments: readonly CompartmentView[];
   readonly lines: readonly LineView[];
   /** Absent where the site runs none. */
   readonly broker?: { readonly url: string; readonly running: boolean; readonly messages: number };
+  /** Who stores the entries and gives receipts. Absent where the site runs none. */
+  readonly consumer?: ProgramView;
+  /** Absent where a person starts it: then nothing here ends it. */
+  readonly gateway?: ProgramView;
   /** Absent where no settings were written. */
   readonly console?: ConsoleView;
   /** Serial number of the next new parcel. */
@@ -116,6 +128,10 @@ export interface ActionMembers {
   readonly lose_fix: { readonly name: string };
   readonly stop_broker: Readonly<Record<never, never>>;
   readonly start_broker: Readonly<Record<never, never>>;
+  readonly stop_consumer: Readonly<Record<never, never>>;
+  readonly start_consumer: Readonly<Record<never, never>>;
+  readonly cut_gateway: Readonly<Record<never, never>>;
+  readonly start_gateway: Readonly<Record<never, never>>;
 }
 
 export type ActionName = keyof ActionMembers;
@@ -123,7 +139,7 @@ export type ActionName = keyof ActionMembers;
 /** Body of `POST api/act`; answered by 204, or by a problem. */
 export type ActionRequest = { readonly [K in ActionName]: { readonly do: K } & ActionMembers[K] }[ActionName];
 
-export type ActionPlace = 'compartment' | LineKind | 'line' | 'broker';
+export type ActionPlace = 'compartment' | LineKind | 'line' | 'broker' | 'consumer' | 'gateway';
 
 /** The table of actions: where each is offered, and how the page calls it. What each does stands in `actions.ts`. */
 export const ACTIONS: Readonly<Record<ActionName, { readonly on: ActionPlace; readonly title: string }>> = {
@@ -149,6 +165,10 @@ export const ACTIONS: Readonly<Record<ActionName, { readonly on: ActionPlace; re
   lose_fix: { on: 'position', title: 'Lose the fix' },
   stop_broker: { on: 'broker', title: 'Stop the broker' },
   start_broker: { on: 'broker', title: 'Start the broker' },
+  stop_consumer: { on: 'consumer', title: 'Stop the consumer' },
+  start_consumer: { on: 'consumer', title: 'Start the consumer' },
+  cut_gateway: { on: 'gateway', title: 'Cut the gateway’s power' },
+  start_gateway: { on: 'gateway', title: 'Give the gateway power' },
 };
 
 /** RFC 9457, of every answer that is not 2xx. */

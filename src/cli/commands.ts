@@ -296,12 +296,18 @@ export const COMMANDS: readonly CommandSpec[] = [
         type: 'boolean',
         help: 'with --site: run an MQTT broker on loopback, to be stopped from the page',
       },
-      'write-config': { type: 'string', value: 'FILE', help: 'write the gateway.yaml that fits the site' },
+      'write-config': {
+        type: 'string',
+        value: 'FILE',
+        help: 'write the gateway.yaml that fits the site; where it runs a broker, a consumer beside it, too',
+      },
+      'with-gateway': { type: 'boolean', help: 'run that gateway as well; its power is cut from the page' },
       json: JSON_OUT,
     },
     details:
       'Takes steps on standard input, typed or through a pipe, a line each and one after the other; stays after them.\n' +
-      'With --ui it prints the address of the page; whoever has the address may play the site.',
+      'With --ui it prints the address of the page; whoever has the address may play the site. Gateway and consumer are\n' +
+      'processes of their own that end with this one; their files lie beside FILE.',
     load: async () => (await import('./commands/simulate.ts')).simulateCommand,
   },
   {

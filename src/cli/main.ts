@@ -67,6 +67,9 @@ function stopBySignals(): AbortController {
   const abort = (): void => stop.abort(new LatchkeyError('TIMED_OUT', 'stopped by a signal'));
   process.once('SIGINT', abort);
   process.once('SIGTERM', abort);
+  // Of whoever started this process over a channel of Node's: when that one is gone, however it ended, so is this.
+  process.once('disconnect', abort);
+  process.channel?.unref();
   return stop;
 }
 

@@ -40,27 +40,39 @@ export interface WrittenPorts {
 
 /** Throws OUTPUT_UNWRITABLE where somebody else's settings stand already. */
 export function writtenPorts(configPath: string): WrittenPorts {
-  let text: string;
-  try {
-    text = readFileSync(configPath, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return {};
-    throw unwritable(configPath, error);
-  }
-  if (!text.startsWith(HEAD)) {
-    const found = `${configPath} is there already, and not written by "latchkey simulate"`;
-    throw new LatchkeyError('OUTPUT_UNWRITABLE', found);
-  }
+  const text = ownText(configPath);
+  if (text === undefined) return {};
   const parsed = parseSettings(text, portsSchema);
   if (!parsed.ok) return {};
   const broker = Number(/:(\d+)$/.exec(parsed.value.mqtt.url)?.[1] ?? 0);
   return { ...(broker > 0 && { broker }), console: parsed.value.console.web.port };
 }
 
+/** What "latchkey simulate" wrote there before, if it did. Throws OUTPUT_UNWRITABLE where somebody else did. */
+export function ownText(path: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw unwritable(path, error);
+  }
+  if (text.startsWith(HEAD)) return text;
+  const found = `${path} is there already, and not written by "latchkey simulate"`;
+  throw new LatchkeyError('OUTPUT_UNWRITABLE', found);
+}
+
+/** Whatever belongs to a site lies beside its gateway.yaml, under its name. */
+export function beside(configPath: string, { name }: SiteSettings, what: string): string {
+  return join(dirname(configPath), `${name}-${what}`);
+}
+
 export interface FittingParts {
   readonly site: Pick<Site, 'address'>;
   readonly settings: SiteSettings;
   readonly brokerUrl: string;
+  /** Verifier key of the consumer that belongs to the site. */
+  readonly receiver?: string | undefined;
 }
 
 /** The settings as a text, for whoever wants none written. Undefined where none fit. */
@@ -81,13 +93,12 @@ export async function writeGateway(
   configPath: string,
   before: WrittenPorts,
 ): Promise<WrittenGateway> {
-  const { name } = parts.settings;
-  const own = (what: string): string => join(dirname(configPath), `${name}-${what}`);
+  const own = (what: string): string => beside(configPath, parts.settings, what);
   const [passwordFile, secretFile] = [own('console.password'), own('console.totp')];
   const port = before.console ?? (await keptPort());
   const person = { name: PERSON, role: 'technician', password_file: passwordFile, totp_file: secretFile };
   const fitting = fittingGateway({ ...parts, dataDir: own('gateway') });
-  const text = HEAD + stringify({ ...fitting, console: { people: [person], web: { port } } });
+  const text = stringify({ ...fitting, console: { people: [person], web: { port } } });
   const parsed = parseSettings(text, gatewaySettingsSchema);
   if (!parsed.ok) throw new LatchkeyError('CONFIG_INVALID', `no gateway.yaml fits this site: ${parsed.detail}`);
   const password = base64url(Uint8Array.from(randomBytes(PASSWORD_BYTES)));
@@ -96,7 +107,7 @@ export async function writeGateway(
     // The gateway reads it at each sign-in, so a new one counts at once.
     await writeFileDurably(passwordFile, utf8(`${hashPassword(password).text}\n`));
     if (!existsSync(secretFile)) await writeSecret(secretFile, makeSecret('Latchkey', PERSON).text);
-    await writeFileDurably(configPath, utf8(text), SETTINGS_MODE);
+    await writeSettings(configPath, text);
   } catch (error) {
     throw unwritable(configPath, error);
   }
@@ -112,6 +123,11 @@ export async function writeGateway(
   };
 }
 
-function unwritable(path: string, error: unknown): LatchkeyError {
+/** Under the words by which `ownText` knows it again. */
+export async function writeSettings(path: string, text: string): Promise<void> {
+  await writeFileDurably(path, utf8(HEAD + text), SETTINGS_MODE);
+}
+
+export function unwritable(path: string, error: unknown): LatchkeyError {
   return new LatchkeyError('OUTPUT_UNWRITABLE', `cannot write ${path}: ${messageOf(error)}`, { cause: error });
 }

@@ -2,18 +2,25 @@
  * The simulated site in the browser, against a real daemon on real pseudo-terminals: what is clicked is what its journal
  * tells.
  */
-import { request } from 'node:http';
 import axe from 'axe-core';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ACTIONS } from '../../simulators/ui/view.ts';
+import { ACTIONS, type SiteView } from '../../simulators/ui/view.ts';
 import type { GatewayStatus } from '../../src/edge/gateway/status.ts';
 import { startLatchkey } from '../support/child.ts';
+import { until } from '../support/until.ts';
 import { keepPicture, type OpenedPage, openAt, seriousFindings, startBrowser } from './browser.ts';
 import { type SimulatedSite, startSimulatedSite } from './support/simulated-site.ts';
+import { asked, clickedToShown, postTo } from './support/site-asking.ts';
 
 /** A second is meant; a machine that does other things too gets many. */
 const SOON_MS = 20_000;
+/** What is clicked here is seen there at once; a machine that is held up may try again. */
+const SECOND_MS = 1_000;
+const TRIES_MAX = 12;
+/** Receipts count as stalled after three seconds. */
+const STALL_LIMIT_MS = 60_000;
+const REMEDY_WORDS_MIN = 5;
 const HOSTILE = '<img src=x onerror="window.pwned=1">"\' --';
 
 let browser: Browser;
@@ -32,6 +39,7 @@ afterAll(async () => {
   await site?.close();
 });
 
+const post = (body: unknown, headers?: Readonly<Record<string, string>>) => postTo(site.url, body, headers);
 const locker = (name: string): Locator => page.locator(`[data-compartment="${name}"]`);
 const line = (name: string): Locator => page.locator(`[data-line="${name}"]`);
 const button = (within: Locator, name: RegExp): Locator => within.getByRole('button', { name });
@@ -42,6 +50,117 @@ async function hand(name: string, title: RegExp): Promise<void> {
   }
   await button(page.locator('.hand-panel'), title).click();
 }
+
+describe("the gateway's console beside it", () => {
+  let beside: OpenedPage;
+  let other: Page;
+  beforeAll(async () => {
+    beside = await openAt(browser, site.console.url);
+    other = beside.page;
+    await signIn();
+  });
+  afterAll(() => beside?.close());
+
+  async function signIn(): Promise<void> {
+    await other.getByLabel('Name').fill(site.console.person);
+    await other.getByLabel('Password').fill(site.console.password);
+    await other.getByRole('button', { name: 'Sign in' }).click();
+    await other.locator('[data-compartment="A01"]').waitFor();
+  }
+
+  async function calm(): Promise<void> {
+    await other.locator('.findings .calm', { hasText: 'Everything works.' }).waitFor();
+    await other.locator('.pulse.good', { hasText: 'all well' }).waitFor();
+  }
+
+  /** These things have a problem and nothing else has, and each says what to do. */
+  async function finds(...abouts: readonly string[]): Promise<void> {
+    const problems = '[...document.querySelectorAll(".findings .finding.bad")]';
+    const found = (): Promise<unknown> => other.evaluate(`${problems}.map(({ dataset }) => dataset.about).sort()`);
+    await expect.poll(found, { timeout: STALL_LIMIT_MS }).toEqual(abouts);
+    const remedies = (await other.evaluate(
+      `${problems}.map((each) => each.querySelector('.remedy').textContent)`,
+    )) as readonly string[];
+    for (const remedy of remedies) expect(remedy.split(' ').length, remedy).toBeGreaterThan(REMEDY_WORDS_MIN);
+  }
+
+  const press = (name: string): Promise<void> => page.getByRole('button', { name }).click();
+  const part = (name: string, state: string): Promise<void> =>
+    page.locator(`[data-part="${name}"][data-state="${state}"]`).waitFor();
+  const settled = (): Promise<GatewayStatus> =>
+    site.statusUntil('all is receipted', ({ log, uplink }) => log.receipted === log.entries && uplink.waiting === 0);
+
+  test('is calm: a store has receipted every entry, so that the gateway may forget it', async () => {
+    const { log, journal, healthy } = await settled();
+    expect(log.receipted).toBeGreaterThan(6);
+    expect(journal.logs).toMatchObject([{ origin: log.origin, receiptedSize: log.receipted }]);
+    expect(healthy).toBe(true);
+    await calm();
+    await keepPicture(other, 'site-console-calm');
+  });
+
+  test('shows a deposit in under a second after it is clicked', async () => {
+    const tookMs: number[] = [];
+    do {
+      const clicked = { page, click: () => button(locker('A01'), /^Deposit/).click() };
+      tookMs.push(await clickedToShown(clicked, { page: other, line: /Parcel deposited.*A01/ }));
+      await button(locker('A01'), /^Collect/).click();
+      await page.locator('[data-compartment="A01"][data-item="false"]').waitFor();
+    } while (Math.min(...tookMs) >= SECOND_MS && tookMs.length < TRIES_MAX);
+    console.info(`a deposit is in the console ${tookMs.join(', ')} ms after the click`);
+    expect(Math.min(...tookMs)).toBeLessThan(SECOND_MS);
+  });
+
+  test('has two problems without a broker, the broker and the receipts, and none when it is back', async () => {
+    await press('Stop the broker');
+    await part('broker', 'stopped');
+    await button(locker('A04'), /^Deposit/).click();
+    await finds('broker', 'receipts');
+    await keepPicture(page, 'site-no-broker');
+    await press('Start the broker');
+    await part('broker', 'running');
+    await calm();
+    await settled();
+  });
+
+  test('says that nothing moves although it is connected, while the consumer is stopped', async () => {
+    await press('Stop the consumer');
+    await part('consumer', 'stopped');
+    await button(locker('A04'), /^Collect/).click();
+    await finds('receipts');
+    await other.evaluate('location.hash = "health"');
+    const card = (name: string): Locator => other.getByRole('region', { name }).locator('.badge');
+    await expect.poll(() => card('Broker').textContent()).toBe('connected');
+    expect(await card('Receipts').textContent()).toMatch(/behind$/);
+    await other.evaluate('location.hash = "site"');
+    await press('Start the consumer');
+    await part('consumer', 'running');
+    await calm();
+    await settled();
+  });
+
+  test('knows after a power cut of the gateway what it had recorded, and that it was cut', async () => {
+    const mark = site.entries.length;
+    await hand('A03', /^Open by hand/);
+    await site.entry('opened door', ({ type, compartment }) => type === 'door.opened' && compartment === 'A03', mark);
+    await press('Cut the gateway’s power');
+    await part('gateway', 'stopped');
+    await other.getByText('No news from the gateway since').waitFor();
+    await keepPicture(page, 'site-no-gateway');
+    await hand('A03', /^Shut/);
+    await press('Give the gateway power');
+    await part('gateway', 'running');
+    const started = await site.entry('start', ({ type }) => type === 'gateway.started', mark);
+    expect(started.data).toMatchObject({ clean: false, blind: { cause: 'crashed' } });
+    await other.getByText('Your session has ended').waitFor();
+    await signIn();
+    await other.locator('.entry-line', { hasText: 'Gateway started' }).first().waitFor();
+    await settled();
+    await calm();
+    // No entry from before is gone, another one, or there twice.
+    expect(site.entries.map(({ log, n }) => [log, n])).toEqual(site.entries.map((_, n) => [started.log, n]));
+  });
+});
 
 describe('what is clicked', () => {
   test('a deposit is in the journal soon, and a collection after it', async () => {
@@ -134,16 +253,6 @@ describe('what is clicked', () => {
     await site.entry('end', ({ type, compartment }) => type === 'compartment.disturbed' && compartment === 'A03', mark);
   });
 
-  test('a broker that is stopped is missing, and comes back', async () => {
-    await page.getByRole('button', { name: 'Stop the broker' }).click();
-    const away = await site.statusUntil('the broker is away', ({ uplink }) => !uplink.connected);
-    expect(away.problems.join('\n')).toContain('broker');
-    await page.locator('[data-broker="stopped"]').waitFor();
-    await page.getByRole('button', { name: 'Start the broker' }).click();
-    await site.statusUntil('the broker is back', ({ uplink }) => uplink.connected);
-    await page.locator('[data-broker="running"]').waitFor();
-  });
-
   test('a code of nobody is refused at the keypad, and its lamp says so', async () => {
     const pad = page.locator('[data-device="pad"]');
     for (const key of '123456') await button(pad, new RegExp(`^${key}$`)).click();
@@ -178,31 +287,6 @@ describe('what is clicked', () => {
     expect(await page.evaluate('document.activeElement.textContent')).toBe('Deposit at A04');
     await page.keyboard.press('Enter');
     await site.entry('deposit', ({ type }) => type === 'parcel.deposited', mark);
-  });
-});
-
-describe("the gateway's console beside it", () => {
-  let beside: OpenedPage;
-  let other: Page;
-  beforeAll(async () => {
-    beside = await openAt(browser, site.console.url);
-    other = beside.page;
-    await other.getByLabel('Name').fill(site.console.person);
-    await other.getByLabel('Password').fill(site.console.password);
-    await other.getByRole('button', { name: 'Sign in' }).click();
-    await other.locator('[data-compartment="A01"]').waitFor();
-  });
-  afterAll(() => beside?.close());
-
-  test('shows a deposit soon after it is clicked at the site', async () => {
-    const shown = other.locator('.stream li', { hasText: /deposited.*A01/ });
-    const before = await shown.count();
-    const fromMs = performance.now();
-    await button(locker('A01'), /^Deposit/).click();
-    await shown.nth(before).waitFor();
-    const tookMs = performance.now() - fromMs;
-    console.info(`a deposit is in the console ${Math.round(tookMs)} ms after the click`);
-    expect(tookMs).toBeLessThan(SOON_MS);
   });
 });
 
@@ -277,6 +361,19 @@ describe('the look of the page', () => {
     expect(opened.complaints).toEqual([]);
   });
 
+  test('offers no switch for a gateway that was started by hand, and says so', async () => {
+    const { gateway: _, consumer: __, ...view } = (await (await fetch(`${site.url}api/view`)).json()) as SiteView;
+    const context = await browser.newContext();
+    const other = await context.newPage();
+    const body = `event: view\ndata: ${JSON.stringify(view)}\n\n`;
+    await other.route('**/api/live', (route) => route.fulfill({ contentType: 'text/event-stream', body }));
+    await other.goto(site.url);
+    await other.getByText('The gateway is a process of yours').waitFor();
+    expect(await other.locator('[data-part]').evaluateAll((parts) => parts.length)).toBe(2);
+    expect(await other.getByRole('button', { name: /gateway/ }).count()).toBe(0);
+    await context.close();
+  });
+
   test('says when the simulator is gone', async () => {
     const { page: other, close } = await openAt(browser, site.url);
     await other.locator('[data-compartment="A01"]').waitFor();
@@ -285,35 +382,16 @@ describe('the look of the page', () => {
     await other.getByRole('alert').getByText('does not answer').first().waitFor();
     await close();
   });
+
+  test('its programs end with the simulator, also when nothing is left of that to end them', async () => {
+    const programs = site.programs();
+    expect(programs).toHaveLength(2);
+    site.simulator.signal('SIGKILL');
+    await until('gateway and consumer are gone', () => site.programs().length === 0).finally(() => {
+      for (const pid of site.programs()) process.kill(pid, 'SIGKILL');
+    });
+  });
 });
-
-interface Answer {
-  readonly status: number;
-  readonly body: unknown;
-}
-
-async function post(body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
-  const response = await fetch(`${site.url}api/act`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-  });
-  return { status: response.status, body: response.status === 204 ? undefined : await response.json() };
-}
-
-/** With headers that `fetch` does not let one choose, and a path as it is written. */
-function asked(url: string, headers: Readonly<Record<string, string>>): Promise<number> {
-  const { hostname, port } = new URL(url);
-  const path = url.slice(new URL(url).origin.length);
-  return new Promise((resolve, reject) => {
-    request({ hostname, port, path, headers }, (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    })
-      .on('error', reject)
-      .end();
-  });
-}
 
 function askedOf(lines: GatewayStatus['lines']): number {
   return lines.flatMap(({ devices }) => devices).reduce((sum, { polls }) => sum + (polls?.asked ?? 0), 0);

@@ -1,10 +1,11 @@
 /** The page: a locker wall to click, what stands at the desk, and the cables between them and a gateway. */
 import { useCallback, useState } from 'preact/hooks';
-import type { ActionRequest, ConsoleView, SiteView } from '../../../simulators/ui/view.ts';
+import type { ActionRequest, ConsoleView } from '../../../simulators/ui/view.ts';
 import { Desk } from './desk.tsx';
 import { Happened } from './happened.tsx';
 import { Lines } from './lines.tsx';
 import { type Act, ask, useSite } from './link.ts';
+import { State } from './state.tsx';
 import { Wall } from './wall.tsx';
 
 export function App() {
@@ -47,7 +48,7 @@ export function App() {
                 <Desk view={view} act={act} />
               </div>
             </div>
-            <Lines lines={view.lines} act={act} />
+            <Lines lines={view.lines} gateway={view.gateway} act={act} />
             <Happened happened={view.happened} />
           </>
         )}
@@ -59,33 +60,6 @@ export function App() {
         </p>
       </footer>
     </>
-  );
-}
-
-/** Whether anybody looks, and whether what he sees can leave. */
-function State({ view, act }: { readonly view: SiteView; readonly act: Act }) {
-  const asked = view.lines.reduce((sum, line) => sum + line.asked, 0);
-  const { broker } = view;
-  return (
-    <ul class="state">
-      <li class={asked > 0 ? 'chip good' : 'chip unsure'} data-gateway={asked > 0 ? 'asks' : 'silent'}>
-        {asked > 0 ? 'A gateway asks the boards' : 'No gateway asks: start "latchkey run"'}
-      </li>
-      {broker !== undefined && (
-        <li class={broker.running ? 'chip good' : 'chip bad'} data-broker={broker.running ? 'running' : 'stopped'}>
-          <span>
-            {broker.running ? 'Broker runs' : 'Broker is stopped'} · {broker.messages} messages
-          </span>
-          <button
-            type="button"
-            class="small"
-            onClick={() => act({ do: broker.running ? 'stop_broker' : 'start_broker' })}
-          >
-            {broker.running ? 'Stop the broker' : 'Start the broker'}
-          </button>
-        </li>
-      )}
-    </ul>
   );
 }
 

@@ -4,6 +4,7 @@ import type { HappenedView } from '../../../simulators/ui/view.ts';
 const WHO: Readonly<Record<HappenedView['by'], string>> = {
   hands: 'hands',
   lock: 'gateway',
+  program: 'process',
   refused: 'not done',
 };
 

@@ -1,14 +1,26 @@
 /** The cables: where each is found, what goes wrong on it, and what somebody else could say on it. */
 import { useState } from 'preact/hooks';
 import { LINE_FAULTS, type LineFault } from '../../../simulators/faults/kinds.ts';
-import { ACTIONS, type LineView } from '../../../simulators/ui/view.ts';
+import { ACTIONS, type LineView, type ProgramView } from '../../../simulators/ui/view.ts';
 import { KINDS } from './desk.tsx';
 import type { Act } from './link.ts';
 
-export function Lines({ lines, act }: { readonly lines: readonly LineView[]; readonly act: Act }) {
+interface Props {
+  readonly lines: readonly LineView[];
+  readonly gateway: ProgramView | undefined;
+  readonly act: Act;
+}
+
+export function Lines({ lines, gateway, act }: Props) {
   return (
     <section aria-labelledby="lines-title">
       <h2 id="lines-title">Cables and faults</h2>
+      <p class="hint power">
+        Power here is that of what hangs on a line.{' '}
+        {gateway === undefined
+          ? 'The gateway is a process of yours: "kill -9" is its power cut, and "--with-gateway" puts a switch for it on this page.'
+          : 'The gateway has a switch of its own, above: it ends as by a power cut (SIGKILL), with nothing said and nothing saved.'}
+      </p>
       <div class="lines">
         {lines.map((line) => (
           <Line key={line.name} line={line} act={act} />

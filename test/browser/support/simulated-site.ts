@@ -1,4 +1,5 @@
-/** `latchkey simulate --ui` and the gateway that fits it, as a technician starts them: two commands. */
+/** `latchkey simulate --ui` with a consumer and the gateway that fits it, as a technician starts them: one command. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Child } from '../../../simulators/demo/child-process.ts';
 import { callControl } from '../../../src/edge/control/client.ts';
@@ -8,19 +9,23 @@ import { startLatchkey } from '../../support/child.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 import { until } from '../../support/until.ts';
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 120_000;
 const LOOK_AGAIN_MS = 20;
 
 export interface SimulatedSite {
   readonly url: string;
   readonly configPath: string;
   readonly console: { readonly url: string; readonly person: string; readonly password: string };
-  /** What the daemon's journal tells, as it comes. */
+  /** The process of the one command. */
+  readonly simulator: Child;
+  /** What the daemon's journal tells, as it comes, each entry once, also over a power cut of the daemon. */
   readonly entries: readonly CustodyEvent[];
   status(): Promise<GatewayStatus | undefined>;
   statusUntil(what: string, wanted: (status: GatewayStatus) => boolean): Promise<GatewayStatus>;
   /** The first entry of that kind from the mark on. */
   entry(what: string, wanted: (entry: CustodyEvent) => boolean, mark?: number): Promise<CustodyEvent>;
+  /** Processes that the one command started. */
+  programs(): readonly number[];
   close(): Promise<void>;
 }
 
@@ -28,25 +33,20 @@ export interface SimulatedSite {
 export async function startSimulatedSite(): Promise<SimulatedSite> {
   const dir = makeTempDir('site-page');
   const configPath = dir.file('gateway.yaml');
-  const children: Child[] = [];
   const following = new AbortController();
+  const simulator = startLatchkey(['simulate', '--ui', '--with-gateway', '--write-config', configPath]);
   const close = async (): Promise<void> => {
     following.abort();
-    for (const child of children.reverse()) await child.stop('SIGTERM').catch(() => undefined);
+    await simulator.stop('SIGTERM').catch(() => undefined);
     dir.remove();
   };
   try {
-    const simulator = startLatchkey(['simulate', '--ui', '--write-config', configPath]);
-    children.push(simulator);
     const url = (await simulator.line(/^page: http/, LIMIT_MS)).slice('page: '.length);
     const [, consoleUrl = '', person = '', password = ''] =
       /^console: (\S+) as (\S+), password (\S+)$/.exec(await simulator.line(/^console: http/, LIMIT_MS)) ?? [];
-    const gateway = startLatchkey(['run', '--config', configPath]);
-    children.push(gateway);
-    await gateway.line('the gateway runs', LIMIT_MS);
     const socketPath = join(dir.path, 'six-doors-gateway', 'control.sock');
     const entries: CustodyEvent[] = [];
-    follow(socketPath, following.signal, entries);
+    void follow(socketPath, following.signal, entries);
     const status = async (): Promise<GatewayStatus | undefined> => {
       const call = { verb: 'status', args: {}, socketPath, silenceMaxMs: 5_000 };
       return (await callControl(call).catch(() => undefined)) as GatewayStatus | undefined;
@@ -55,6 +55,8 @@ export async function startSimulatedSite(): Promise<SimulatedSite> {
       url,
       configPath,
       console: { url: consoleUrl, person, password },
+      simulator,
+      programs: () => programsOf(dir.path, simulator.pid),
       entries,
       status,
       close,
@@ -63,7 +65,7 @@ export async function startSimulatedSite(): Promise<SimulatedSite> {
         for (;;) {
           const now = await status();
           if (now !== undefined && wanted(now)) return now;
-          if (performance.now() > endMs) throw new Error(`waited in vain: ${what}${gateway.tail()}`);
+          if (performance.now() > endMs) throw new Error(`waited in vain: ${what}${simulator.tail()}`);
           await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
         }
       },
@@ -84,8 +86,31 @@ export async function startSimulatedSite(): Promise<SimulatedSite> {
   }
 }
 
-function follow(socketPath: string, signal: AbortSignal, entries: CustodyEvent[]): void {
-  const onItem = (line: unknown): void => void entries.push(JSON.parse(String(line)) as CustodyEvent);
+function programsOf(folder: string, simulator: number): readonly number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name) || Number(name) === simulator) return [];
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`--config\0${folder}/`) ? [Number(name)] : [];
+    } catch {
+      return []; // It ended meanwhile.
+    }
+  });
+}
+
+/** Again and again, since a daemon that is killed takes the stream along. */
+async function follow(socketPath: string, signal: AbortSignal, entries: CustodyEvent[]): Promise<void> {
+  const seen = new Map<string, string>();
+  const onItem = (item: unknown): void => {
+    const line = String(item);
+    const entry = JSON.parse(line) as CustodyEvent;
+    const key = `${entry.log} ${entry.n}`;
+    // An entry that says something else than before comes twice.
+    if (seen.get(key) !== line) entries.push(entry);
+    seen.set(key, line);
+  };
   const args = { lines: 1_000, follow: true };
-  callControl({ verb: 'tail', args, socketPath, silenceMaxMs: 0, signal, onItem }).catch(() => undefined);
+  while (!signal.aborted) {
+    await callControl({ verb: 'tail', args, socketPath, silenceMaxMs: 0, signal, onItem }).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
 }

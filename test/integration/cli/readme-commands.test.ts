@@ -108,17 +108,21 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, place: string]>
 
 /** Commands that stay, and the line that says that they are ready. */
 const STAYING: Readonly<Record<string, string>> = {
-  'latchkey simulate --ui --write-config sim/gateway.yaml': 'page: http://127.0.0.1',
-  'latchkey run --config sim/gateway.yaml': 'the gateway runs',
+  'latchkey simulate --ui --with-gateway --write-config sim/gateway.yaml': 'page: http://127.0.0.1',
   'latchkey risk --embedded --data-dir "$PWD/risk"': 'the risk service runs',
 };
-/** Where another exit code than 0 is the answer: this machine's clock and a consumer are the doctor's findings. */
-const UNSOUND = 1;
-const EXITS: Readonly<Record<string, number>> = {
-  'latchkey doctor --config sim/gateway.yaml': UNSOUND,
-  'latchkey doctor --config sim/gateway.yaml --bundle support.tar.gz': UNSOUND,
-  'latchkey verify changed.ndjson --vkey "$(cat log.vkey)"': 1,
+/** Where another exit code than 0 is an answer: of the doctor, when this machine's clock follows nobody. */
+const SOUND_OR_NOT = [0, 1];
+const EXITS: Readonly<Record<string, readonly number[]>> = {
+  'latchkey doctor --config sim/gateway.yaml': SOUND_OR_NOT,
+  'latchkey doctor --config sim/gateway.yaml --bundle support.tar.gz': SOUND_OR_NOT,
+  'latchkey verify changed.ndjson --vkey "$(cat log.vkey)"': [1],
 };
+/** What is so only after a moment on a machine that is held up: the first receipts of a gateway. */
+const SOON: Readonly<Record<string, string>> = {
+  'latchkey status --config sim/gateway.yaml': 'sim-six-doors: healthy',
+};
+const SOON_MS = 60_000;
 
 /** Lines of code blocks, fenced for the shell or indented; a comment after two spaces is none of the command. */
 function commandsOf(page: string): readonly string[] {
@@ -141,7 +145,7 @@ function commandsOf(page: string): readonly string[] {
 const dir = makeTempDir('readme');
 const staying: Child[] = [];
 afterAll(async () => {
-  for (const child of staying) await child.stop('SIGKILL');
+  for (const child of staying) await child.stop('SIGTERM');
   dir.remove();
 });
 
@@ -157,9 +161,14 @@ async function runOne(command: string, apiPort: number): Promise<string> {
   const ready = STAYING[command];
   if (ready === undefined) {
     const script = `latchkey() { ${LATCHKEY} "$@"; }\n${own}`;
-    const { code, out, err } = await runToEnd('sh', ['-c', script], { cwd: dir.path });
-    expect([EXITS[command] ?? 0, command, err]).toEqual([code, command, err]);
-    return out;
+    const soon = SOON[command] ?? '';
+    const endMs = performance.now() + SOON_MS;
+    for (;;) {
+      const { code, out, err } = await runToEnd('sh', ['-c', script], { cwd: dir.path });
+      if (!out.includes(soon) && performance.now() < endMs) continue;
+      expect([EXITS[command] ?? [0], command, err]).toEqual([expect.arrayContaining([code]), command, err]);
+      return out;
+    }
   }
   // The process itself, and no shell around it, is what is stopped.
   const child = new Child('sh', ['-c', own.replace(/^latchkey/, `exec ${LATCHKEY}`)], { cwd: dir.path });
@@ -174,7 +183,7 @@ test('every command is run here, or by the test that the table names', () => {
   const here = RUN_HERE.flatMap(commandsOf);
   const untested = [...all].filter((line) => !Object.hasOwn(ELSEWHERE, line) && !here.includes(line) && line !== ALIAS);
   expect(untested).toEqual([]);
-  expect(Object.keys({ ...ELSEWHERE, ...STAYING, ...EXITS }).filter((line) => !all.has(line))).toEqual([]);
+  expect(Object.keys({ ...ELSEWHERE, ...STAYING, ...EXITS, ...SOON }).filter((line) => !all.has(line))).toEqual([]);
   for (const [line, [file, place]] of Object.entries(ELSEWHERE)) {
     expect([line, readFileSync(join(root, file), 'utf8').includes(place)]).toEqual([line, true]);
   }
@@ -211,7 +220,9 @@ test('the pages of first steps do what they say, from a simulated wall to a refu
   const of = (start: string): string => [...said].find(([command]) => command.startsWith(start))?.[1] ?? '';
   expect(of('latchkey status --config sim')).toContain('sim-six-doors: healthy');
   expect(of('latchkey tail')).toContain('gateway.started');
-  expect(of('latchkey doctor --config sim/gateway.yaml')).toContain('-> ');
+  expect(of('latchkey doctor --config sim/gateway.yaml')).toMatch(
+    /receipts +receivers that store: 1; \d+ of \d+ entries/,
+  );
   expect(of('tar xzOf')).toContain('Not in it: keys, passwords');
   expect(of('latchkey decode')).toContain('reply status, address 1');
   expect(of('latchkey config check')).toContain('sound (gateway)');

@@ -9,9 +9,11 @@ import { fittingGateway } from '../../../simulators/ui/fitting-gateway.ts';
 import { CommandArgs } from '../../../src/cli/command.ts';
 import { simulateCommand } from '../../../src/cli/commands/simulate.ts';
 import { writeGateway, writtenPorts } from '../../../src/cli/simulated-gateway.ts';
+import { writeConsumer } from '../../../src/cli/simulated-programs.ts';
 import { gatewaySettingsSchema } from '../../../src/edge/gateway/settings.ts';
 import { isPassword, readPasswordHash } from '../../../src/platform/http/password.ts';
 import { loadSettings, parseSettings } from '../../../src/platform/settings.ts';
+import { receiveSettingsSchema } from '../../../src/risk/receive/settings.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 
 const dir = makeTempDir('fitting');
@@ -98,9 +100,34 @@ test('a site that is started again keeps ports, devices and authenticator, and g
   expect(statSync(dir.file('six-doors-console.password')).mode & 0o077).toBe(0);
 });
 
+test('a consumer that belongs to the site keeps every entry, and the gateway takes it for a store by its key', async () => {
+  const path = dir.file('with-consumer.yaml');
+  const settings = { ...builtInSite(), name: 'stored' };
+  const brokerUrl = 'mqtt://127.0.0.1:18002';
+  const first = await writeConsumer(settings, brokerUrl, path);
+  const receive = loadSettings(first.configPath, receiveSettingsSchema);
+  expect(receive).toMatchObject({ store: 'files', witness: { role: 'store' }, mqtt: { url: brokerUrl } });
+  expect(receive.data_dir).toBe(dir.file('stored-consumer'));
+  const parts = { settings, site: { address: (name: string) => `/dev/${name}` }, brokerUrl, receiver: first.vkey };
+  await writeGateway(parts, path, {});
+  const { receivers } = loadSettings(path, gatewaySettingsSchema);
+  expect(receivers).toEqual([{ vkey: first.vkey, role: 'store' }]);
+  expect((await writeConsumer(settings, brokerUrl, path)).vkey).toBe(first.vkey);
+});
+
+test('settings of a consumer that somebody else wrote are never written over', async () => {
+  const path = dir.file('guest-receive.yaml');
+  writeFileSync(path, 'data_dir: /var/lib/receive\n');
+  const written = writeConsumer({ ...builtInSite(), name: 'guest' }, 'mqtt://127.0.0.1:1', dir.file('gateway.yaml'));
+  await expect(written).rejects.toThrow(/not written by "latchkey simulate"/);
+  expect(readFileSync(path, 'utf8')).toBe('data_dir: /var/lib/receive\n');
+});
+
 test.each([
   [{ 'write-config': 'x.yaml' }, /--write-config goes with --ui/],
   [{ 'ui-broker': true }, /--ui-broker goes with --ui/],
+  [{ 'with-gateway': true }, /--with-gateway goes with --ui/],
+  [{ ui: true, 'with-gateway': true }, /--with-gateway needs --write-config FILE/],
   [{ ui: true, 'ui-port': '70000' }, /at most 65535/],
   [{}, /--site is needed, or --ui/],
 ])('options %o are refused before anything is served', async (options, expected) => {
