@@ -13,6 +13,7 @@ import { enrolmentsOf } from '../../risk/dossier/enrolments.ts';
 import { EpcisExport } from '../../risk/dossier/epcis-export.ts';
 import { openSealKey, type SealKey } from '../../risk/dossier/seal-key.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
+import { keptText } from '../kept-text.ts';
 import { readStoredWhere } from '../risk-settings.ts';
 import { type RiskSide, withRiskSide } from '../risk-store.ts';
 import { readInput } from '../verified-entries.ts';
@@ -30,6 +31,8 @@ export const riskBundleCommand: CommandRun = async (args, io) => {
     throw new LatchkeyError('INPUT_UNREADABLE', `${file}: ${parsed.detail}`);
   });
   const out = args.text('out');
+  // The name of a refund's bundle is noted with its cases.
+  if (out !== undefined && kind === 'refund') keptText('out', basename(out));
   const make = async ({ database, ledger, owner }: RiskSide): Promise<Uint8Array | undefined> => {
     await ledger.catchUp(io.signal);
     const clock = systemScheduler();

@@ -6,6 +6,7 @@ import { HOLD_STATES, HoldBook, type HoldState, type HoldView } from '../../risk
 import { Outbox } from '../../risk/casework/outbox.ts';
 import { WebhookSink } from '../../risk/casework/webhook-sink.ts';
 import type { CommandIo, CommandRun } from '../command.ts';
+import { keptText } from '../kept-text.ts';
 import { withRiskSide } from '../risk-store.ts';
 
 const HOLDS_MAX = 500;
@@ -60,7 +61,7 @@ function at(ms: number): string {
 
 export const riskHoldReleaseCommand: CommandRun = async (args, io) => {
   const [holdId = ''] = args.positionals;
-  const verdict = { actor: args.required('actor'), reason: args.required('reason') };
+  const verdict = { actor: keptText('actor', args.required('actor')), reason: args.required('reason') };
   return withRiskSide(args, io, async ({ database, desk }) => {
     const hold = await new HoldBook(database).show(holdId);
     if (hold === undefined) throw new LatchkeyError('INPUT_UNREADABLE', `there is no hold ${JSON.stringify(holdId)}`);
@@ -76,7 +77,7 @@ export const riskHoldReleaseCommand: CommandRun = async (args, io) => {
 export const riskSettleCommand: CommandRun = async (args, io) => {
   const [refundId = ''] = args.positionals;
   const settlement = {
-    reference: args.required('reference'),
+    reference: keptText('reference', args.required('reference')),
     amount_minor: args.count('amount', 0),
     currency: args.required('currency'),
     settled_at_ms: Date.now(),

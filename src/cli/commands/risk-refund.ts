@@ -5,13 +5,14 @@ import { refundRequestSchema } from '../../risk/casework/refund-request.ts';
 import { claimOf, claimRowsSchema } from '../../risk/ledger/claims-file.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
 import { showDecision } from '../describe-decision.ts';
+import { keptText } from '../kept-text.ts';
 import { readJson } from '../read-json.ts';
 import { type RiskSide, withRiskSide } from '../risk-store.ts';
 import { type Again, replayAtService } from '../running-service.ts';
 
 export const riskRefundCommand: CommandRun = async (args, io) => {
   const request = readJson(args.positionals[0] ?? '', refundRequestSchema);
-  const key = args.text('key') ?? request.refund_id;
+  const key = keptText('key', args.text('key') ?? request.refund_id);
   return withRiskSide(args, io, async ({ ledger, desk }) => {
     await ledger.catchUp(io.signal);
     const answer = await desk.decide(key, request);

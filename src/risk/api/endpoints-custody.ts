@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { isTime, timeOf } from '../../base/wall-time.ts';
+import { identifierSchema } from '../store/identifier-schema.ts';
 import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
 import { referenceSchema, refundParams } from './endpoints-decisions.ts';
 import { problem } from './problems.ts';
@@ -34,7 +35,7 @@ const windowQuery = z.strictObject({
 
 const KEEP_BYTES_MAX = 1_024;
 const keepBody = z
-  .strictObject({ kept_as: referenceSchema.describe('where it is kept: a name that you find it by, such as a path') })
+  .strictObject({ kept_as: identifierSchema.describe('where it is kept: a name that you find it by, such as a path') })
   .meta({ id: 'KeptEvidence' });
 
 const EVIDENCE_TYPE = 'application/x-ndjson';

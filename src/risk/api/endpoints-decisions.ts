@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { timeOf } from '../../base/wall-time.ts';
 import { refundRequestSchema } from '../casework/refund-request.ts';
 import type { Decision } from '../decision/decision.ts';
+import { identifierSchema } from '../store/identifier-schema.ts';
 import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
 import { explanationOf } from './explanation.ts';
 import { problem } from './problems.ts';
@@ -26,7 +27,7 @@ export const refundParams = z.strictObject({ id: referenceSchema.describe('refun
 
 const settlementBody = z
   .strictObject({
-    reference: referenceSchema.describe('of the payment side: one for each payment'),
+    reference: identifierSchema.describe('of the payment side: one for each payment'),
     amount_minor: z.int().min(1).max(1_000_000_000_000),
     currency: z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' }),
     settled_at: z.iso.datetime({ precision: 3 }),

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { utf8Text } from '../../base/bytes.ts';
 import { accept } from '../../base/result.ts';
+import { personalTrace, TRACE_ADVICE } from '../../evidence/event/identifier.ts';
 import { readBody } from '../../platform/http/server.ts';
 import type { Endpoint } from './endpoint.ts';
 import { forbiddenIn, forbiddenText } from './privacy.ts';
@@ -74,7 +75,10 @@ function checkKey(header: string | null): Taken<string> {
     return no(problem('idempotency_key_invalid', 'expected 1 to 120 printable ASCII characters without spaces'));
   }
   const found = forbiddenText(key, 'Idempotency-Key');
-  return found === undefined ? accept(key) : no(found);
+  if (found !== undefined) return no(found);
+  // It is kept for good, as references are.
+  const trace = personalTrace(key);
+  return trace === undefined ? accept(key) : no(problem('idempotency_key_invalid', TRACE_ADVICE[trace]));
 }
 
 async function takeBody(wanted: NonNullable<Endpoint['body']>, request: Request): Promise<Taken<unknown>> {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
-import { TRACE_ADVICE, traceInWords } from '../../evidence/event/identifier.ts';
+import { personalTrace, TRACE_ADVICE, traceInWords } from '../../evidence/event/identifier.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { VerdictTable } from '../store/schema.ts';
 import { type FollowUp, type Hold, openHoldOf, orderedOf } from './follow-up.ts';
@@ -98,6 +98,9 @@ export class Verdicts {
     if (!isText(verdict.actor) || !isText(verdict.reason)) {
       return refuse('reason', `expected the person and a reason of 1 to ${TEXT_MAX} characters each`);
     }
+    const named = personalTrace(verdict.actor);
+    if (named !== undefined)
+      return refuse('reason', `the person is kept for good by a login or a name of work: ${TRACE_ADVICE[named]}`);
     const trace = traceInWords(verdict.reason);
     if (trace !== undefined) return refuse('reason', `the reason is kept for good, but ${TRACE_ADVICE[trace]}`);
     return this.#parts.database.as('payments', async (trx) => {

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { CommandArgs, type CommandIo, type CommandRun } from '../../../src/cli/command.ts';
+import { riskBundleCommand } from '../../../src/cli/commands/risk-bundle.ts';
 import {
   riskHoldReleaseCommand,
   riskHoldsCommand,
@@ -164,6 +165,14 @@ test('what is held is listed, shown, and let go by people who say why, or refuse
 
   const [actor, reason] = ['ana', 'seen by the warehouse'];
   await expect(run(riskHoldReleaseCommand, [paid], { reason })).rejects.toThrow(/--actor/);
+  for (const wrong of ['4111111111111111', 'Jane Doe', '481516', 'jane@shop.example']) {
+    const told = /^(?!.*(?:4111|Jane|4815|jane)).* is kept for good/;
+    await expect(run(riskHoldReleaseCommand, [paid], { actor: wrong, reason })).rejects.toThrow(told);
+    const settled = { reference: wrong, amount: '1', currency: 'USD' };
+    await expect(run(riskSettleCommand, ['r-1'], settled)).rejects.toThrow(told);
+    await expect(run(riskRefundCommand, [fileOf('kept.json', request)], { key: wrong })).rejects.toThrow(told);
+    await expect(run(riskBundleCommand, ['refund', 'r-1'], { out: dir.file(wrong) })).rejects.toThrow(told);
+  }
   await expect(run(riskHoldReleaseCommand, ['h-none'], { actor, reason })).rejects.toThrow(/there is no hold "h-none"/);
   await expect(run(riskHoldsCommand, [], { state: 'lost' })).rejects.toThrow(/--state: expected open/);
   expect((await run(riskHoldReleaseCommand, [paid], { actor, reason })).out).toBe('r-held: released');

@@ -224,6 +224,9 @@ for (const [engine, open] of Object.entries(ENGINES)) {
             answers.push(JSON.stringify(told.map(({ message }) => message)));
           }
         }
+        const said = await desk.release(rows[0]?.hold_id ?? '', { actor: text, reason: 'looked at it' });
+        expect(said, text).toMatchObject({ ok: false, reason: 'reason' });
+        answers.push(JSON.stringify(said));
         // A name among words is a word: the one thing that nobody can see, and that the reader is asked not to write.
         if (text === PLANTED.name) continue;
         const verdict = { actor: 'analyst-1', reason: `the customer said ${text} on the telephone` };

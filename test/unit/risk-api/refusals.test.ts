@@ -105,10 +105,27 @@ describe('what may not come', () => {
     ['an empty key', { 'idempotency-key': '""' }, 400, 'idempotency_key_invalid'],
     ['a long key', { 'idempotency-key': 'k'.repeat(121) }, 400, 'idempotency_key_invalid'],
     ['a card number for a key', { 'idempotency-key': '4111111111111111' }, 422, 'card_number'],
+    ['a one-time code for a key', { 'idempotency-key': '481516' }, 400, 'idempotency_key_invalid'],
+    ['a telephone number for a key', { 'idempotency-key': '+4917012345678' }, 400, 'idempotency_key_invalid'],
     ['another type', { 'idempotency-key': 'k', 'content-type': 'text/plain' }, 415, 'unsupported_media_type'],
   ] as const)('%s', async ([, headers, status, code]) => {
     const reply = await bench.post('/v1/refund-decisions', 'merchant', good(), headers);
     expect([reply.status, reply.body.code]).toEqual([status, code]);
+  });
+
+  test.for(['481516', '48-15-16', '+4917012345678'])('%s where a reference is kept', async (text) => {
+    const settlement = {
+      reference: text,
+      amount_minor: 1,
+      currency: 'USD',
+      settled_at: new Date(bench.clock.wallMs()).toISOString(),
+    };
+    const settled = await bench.post('/v1/refunds/r-bad/settlement', 'payments', settlement, {});
+    const kept = await bench.post('/v1/refunds/r-bad/bundle', 'analyst', { kept_as: text }, {});
+    for (const { status, body, text: answer } of [settled, kept]) {
+      expect([status, body.code]).toEqual([422, 'invalid_body']);
+      expect(answer).not.toContain(text);
+    }
   });
 
   test.for([
