@@ -1,6 +1,7 @@
 /** What came with a request, read within bounds and checked against the endpoint's schemas: the call, or why not. */
 import type { z } from 'zod';
 import { utf8Text } from '../../base/bytes.ts';
+import { repeatsMember } from '../../base/repeated-member.ts';
 import { accept } from '../../base/result.ts';
 import { personalTrace, TRACE_ADVICE } from '../../evidence/event/identifier.ts';
 import { readBody } from '../../platform/http/server.ts';
@@ -94,6 +95,9 @@ async function takeBody(wanted: NonNullable<Endpoint['body']>, request: Request)
   if (value === undefined) {
     if (type === 'json') return no(problem('malformed_json', 'expected one JSON value in UTF-8'));
     return no(problem('invalid_body', 'expected each member once, found one twice', { oauthError: 'invalid_request' }));
+  }
+  if (type === 'json' && repeatsMember(text)) {
+    return no(problem('invalid_body', 'expected each member once, found one twice'));
   }
   // Secrets of clients are no references.
   const found = type === 'json' ? forbiddenIn(value) : undefined;

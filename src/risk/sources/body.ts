@@ -5,6 +5,7 @@
 
 import { z } from 'zod';
 import { utf8Text } from '../../base/bytes.ts';
+import { repeatsMember } from '../../base/repeated-member.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import { isTime, timeOf } from '../../base/wall-time.ts';
 import { holdsCardNumber } from '../../evidence/event/cards.ts';
@@ -128,7 +129,8 @@ function jsonOf(bytes: Uint8Array): object | undefined {
   const text = utf8Text(bytes);
   try {
     const value: unknown = text === undefined ? undefined : JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    return text === undefined || repeatsMember(text) ? undefined : value;
   } catch {
     return undefined;
   }

@@ -319,6 +319,14 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
       };
     }
 
+    test('an amount that stands there twice is none', async () => {
+      const amounts = '"amount_minor":1,"amount_minor":9000';
+      const data = `{"payment_ref":"pay-twice","currency":"EUR",${amounts}}`;
+      const body = `{"type":"payment.captured","timestamp":"${new Date(NOW_MS).toISOString()}","data":${data}}`;
+      expect(await answerTo(signedRaw('psp-1', utf8(body)))).toBe('not_json');
+      expect(await answerTo(signedRaw('psp-1', utf8(body.replace('"amount_minor":1,', ''))))).toBe('accepted');
+    });
+
     test('a refused message can come again once it is right: nothing of it was remembered', async () => {
       const unkept = await new SourcesRoom({
         database,

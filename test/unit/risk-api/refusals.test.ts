@@ -132,6 +132,7 @@ describe('what may not come', () => {
     ['half of a body', '{"refund_id":', 400, 'malformed_json'],
     ['no UTF-8', new Uint8Array([0x22, 0xff, 0x22]), 400, 'malformed_json'],
     ['nothing', '', 400, 'malformed_json'],
+    ['an amount twice', '{"amount_minor":1,"amount_minor":8000}', 422, 'invalid_body'],
     ['a list', '[]', 422, 'invalid_body'],
     ['null', 'null', 422, 'invalid_body'],
     ['depth without end', `${'['.repeat(16_000)}${']'.repeat(16_000)}`, 422, 'invalid_body'],
