@@ -213,6 +213,23 @@ describe('a bundle of an anchored log', () => {
     expect(verdict(log, bundle(source([5], []))).logs[0]).toMatchObject({ level: 'A2', tail: 0 });
   });
 
+  test('is A3 when a witness cosigned as much as the smallest anchor over its entries, whatever was anchored later', () => {
+    const cosigned = (entries: readonly number[], at: number) => {
+      const bare = source([5, 8, 9, 12], entries);
+      const checkpoints = bare.checkpoints.map((each) =>
+        each.size === at ? { ...each, note: noteText(independent.cosign(log.note(at), 1_795_000_000)) } : each,
+      );
+      return verdict(log, bundle({ ...bare, checkpoints })).logs[0];
+    };
+    expect(cosigned([3], 5)).toMatchObject({ level: 'A3', anchors: { size: 9 } });
+    expect(cosigned([3, 4], 8)?.level).toBe('A3');
+    expect(cosigned([3, 7], 9)?.level).toBe('A3');
+    const below = cosigned([3, 7], 8);
+    expect(below?.level).toBe('A2');
+    expect(below?.whyNotHigher[0]).toBe('A3: the newest independent cosignature is at size 8, below their anchor at 9');
+    expect(cosigned([3, 11], 12)?.level).toBe('A1');
+  });
+
   test('counts an anchor only when a chain of proofs joins it to the entry', () => {
     // Entry 9 is `anchor.made` over size 9, and no checkpoint of that size is here.
     const apart = verdict(log, bundle(source([12], [3, 9]))).logs[0];
