@@ -154,7 +154,7 @@ describe("the gateway's console beside it", () => {
     expect(started.data).toMatchObject({ clean: false, blind: { cause: 'crashed' } });
     await other.getByText('Your session has ended').waitFor();
     await signIn();
-    await other.locator('.entry-line', { hasText: 'Gateway started' }).first().waitFor();
+    await other.locator('.entry-line', { hasText: /Gateway started.*after a crash or power cut/ }).waitFor();
     await settled();
     await calm();
     // No entry from before is gone, another one, or there twice.

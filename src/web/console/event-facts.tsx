@@ -59,7 +59,14 @@ export function factsOf({ event, type }: EntryView): readonly Said[] {
   const places = [parcel?.ref, device].flatMap((each) => (typeof each === 'string' ? { text: said(each) } : []));
   if (data === undefined || data === null) return places;
   const codes = (LINE_CODES[type] ?? LINE_CODES_USUAL).flatMap((name) => sayCode(type, data, name) ?? []);
-  return [...places, ...codes, ...seenOf(data)];
+  return [...places, ...codes, ...seenOf(data), ...startOf(type, data)];
+}
+
+/** How the run before a start ended: what came between the entry before and this one stands in no journal. */
+function startOf(type: string, { clean, blind }: Data): readonly Said[] {
+  if (type !== 'gateway.started') return [];
+  if (clean === false) return [{ text: 'after a crash or power cut; nothing is recorded since the entry before' }];
+  return blind === undefined ? [] : [{ text: 'after a clean stop' }];
 }
 
 const LINE_CODES_USUAL = ['what', 'action', 'verb', 'reason', 'result', 'detail'];
