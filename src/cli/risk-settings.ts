@@ -37,6 +37,7 @@ export interface StoredWhere {
     | 'region'
     | 'gateway_levels'
     | 'gateway_clocks'
+    | 'gateway_sites'
     | 'gateway_silent_h'
     | 'trial'
   >;

@@ -96,7 +96,7 @@ export class LateFacts {
         .where('e.position', '<', end)
         .execute();
       const parcels = new Set(rows.flatMap(({ key }) => parcelOf(key)));
-      const gateways = new Set(rows.flatMap(({ key, gateway }) => (parcelOf(key).length === 0 ? [gateway] : [])));
+      const gateways = new Set(rows.flatMap(({ key, gateway }) => (key.startsWith('around ') ? [gateway] : [])));
       for (const gateway of gateways) for (const ref of await parcelsAround(trx, gateway)) parcels.add(ref);
       return { parcels: [...parcels], decisions: [], done: () => this.#lookedTo(origin, from, end) };
     });

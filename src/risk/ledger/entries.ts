@@ -3,10 +3,10 @@ import type { Contradiction, Custodian } from '../decision/facts.ts';
 import { isObject, list, readEpisode, signalOf } from './episode.ts';
 import type { LedgerEntry, Surroundings } from './inputs.ts';
 import type { Placed } from './order.ts';
+import { isGuessed } from './select.ts';
 import { accuse, type Fold, heard, isAtWarehouse, isInspected, move, type Place } from './state.ts';
 import { impossibleJourney } from './travel.ts';
 
-const ATTEMPTS_MAX = 3;
 /** Canyons between houses: a position that is no better says nothing. */
 const ACCURACY_MAX_M = 100;
 
@@ -63,16 +63,15 @@ function legThere(fold: Fold): 'forward' | 'return' {
 }
 
 function deposited(before: Fold, placed: At, around: Surroundings): Fold {
-  const { event, gateway, ref } = placed.input;
+  const { event, ref } = placed.input;
   const back = isReturn(before, event.type);
   const leg = back ? 'return' : 'forward';
   const read = readEpisode(placed, 'in', before.expected, back);
-  const here: Place = { gateway, compartment: event.compartment ?? '', sinceMs: placed.atMs, errMs: placed.errMs, ref };
+  const here = placeOf(placed);
   const found: Found[] = read.contradictions.map((one) => excuse(one, before, placed, around));
   const elsewhere = before.places.find((place) => !isSame(place, here));
   if (elsewhere !== undefined) found.push({ code: 'C12', severity: 'hard', events: [elsewhere.ref, ref] });
-  const journey = before.lastSeen && impossibleJourney(before.lastSeen, here, around.sites ?? {});
-  if (journey === true) found.push({ code: 'C09', severity: 'hard', events: [before.lastSeen?.ref ?? ref, ref] });
+  found.push(...journeyTo(here, before, around));
   // What was inspected goes out again, to whoever it belongs to.
   if (isInspected(before)) return accuse({ ...before, lastSeen: here, return: heard(before.return, ref) }, leg, found);
   const fold = accuse({ ...before, places: [here], lastSeen: here }, leg, found);
@@ -81,13 +80,31 @@ function deposited(before: Fold, placed: At, around: Surroundings): Fold {
     : { ...fold, forward: move(fold.forward, 'IN_LOCKER', 'locker_operator', placed.atMs, ref, read.signals) };
 }
 
+/** Where an episode was, and how well its time is known. */
+function placeOf({ input: { gateway, event, ref }, atMs, errMs, clock }: At): Place {
+  // A clock that nobody sets may be wrong by hours.
+  const unknown = clock === 'rollback' || (clock === 'free' && event.clock.err_ms === undefined);
+  const bound = unknown ? Number.POSITIVE_INFINITY : errMs;
+  return { gateway, compartment: event.compartment ?? '', sinceMs: atMs, errMs: bound, ref };
+}
+
+/** Seen where it cannot have got to. */
+function journeyTo(here: Place, { lastSeen }: Fold, { sites = {} }: Surroundings): readonly Found[] {
+  if (lastSeen === undefined || !impossibleJourney(lastSeen, here, sites)) return [];
+  return [{ code: 'C09', severity: 'hard', events: [lastSeen.ref, here.ref] }];
+}
+
 function takenOut(before: Fold, placed: At, around: Surroundings): Fold {
   const { event, ref, gateway } = placed.input;
   const leg = legThere(before);
   const read = readEpisode(placed, 'out', before.expected, false);
-  const found = read.contradictions.filter(({ code }) => code !== 'C04' && code !== 'C05');
+  const seen = placeOf(placed);
+  const found = [
+    ...read.contradictions.filter(({ code }) => code !== 'C04' && code !== 'C05'),
+    ...journeyTo(seen, before, around),
+  ];
   const here = before.places.find((place) => place.gateway === gateway && place.compartment === event.compartment);
-  const fold: Fold = { ...accuse(before, leg, found), places: [] };
+  const fold: Fold = { ...accuse(before, leg, found), places: [], lastSeen: seen };
   if (isAtWarehouse(fold)) return { ...fold, return: heard(fold.return, ref) };
   // The customer has it: nobody takes it out of where it is not known to lie.
   if (leg === 'forward' && here === undefined && fold.forward.state === 'COLLECTED')
@@ -208,10 +225,12 @@ function reported(fold: Fold, placed: At, around: Surroundings): Fold {
     : { ...next, forward: { ...next.forward, ...claimed, state: next.forward.state } };
 }
 
+/** A code that was guessed at: for this parcel, or for the compartment where it lies. */
 function granted(fold: Fold, placed: At): Fold {
-  const { attempts } = placed.input.event.data;
-  if (typeof attempts !== 'number' || attempts <= ATTEMPTS_MAX) return fold;
-  return accuse(fold, 'both', [{ code: 'C13', severity: 'hard', events: [placed.input.ref] }]);
+  const { event, gateway, ref } = placed.input;
+  const here = fold.places.some((one) => one.gateway === gateway && one.compartment === event.compartment);
+  if (!isGuessed(event) || (event.parcel === undefined && !here)) return fold;
+  return accuse(fold, 'both', [{ code: 'C13', severity: 'hard', events: [ref] }]);
 }
 
 function sealed(fold: Fold, placed: At): Fold {
@@ -285,13 +304,14 @@ function circumstance(fold: Fold, placed: At): Fold {
 function excuse(one: Found, fold: Fold, placed: At, around: Surroundings): Found {
   const { gateway, event } = placed.input;
   const because = (innocent: string): Found => ({ ...one, innocent });
-  if (one.code === 'C01' && around.awaited !== undefined) return because('events of the gateway not yet arrived');
+  const owed = around.awaited?.gateway === gateway;
+  if (one.code === 'C01' && owed) return because('events of the gateway not yet arrived');
   if (one.code === 'C03' && fold.faulted.includes(`${gateway} ${event.device ?? ''}`))
     return because('a faulty item sensor');
   if (one.code === 'C08' && fold.unpowered.includes(gateway)) return because('a power cut that the log names');
   if (one.code === 'C10' && around.severalParcels === true)
     return because('several parcels in one compartment, when allowed');
-  if (one.code === 'C11' && around.awaited !== undefined) return because('late arrival');
+  if (one.code === 'C11' && owed) return because('late arrival');
   if (one.code === 'C11' && placed.clock === 'rollback') return because('a wrong clock');
   return one;
 }

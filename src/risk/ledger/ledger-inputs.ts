@@ -6,8 +6,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { LogProof } from './entry-level.ts';
 import type { ClaimBody } from './inputs.ts';
 
-const ENTRIES_MAX = 20_000;
-/** What is around a gateway counts from so long before it first told of the parcel: later it says nothing new of it. */
+/** What happened around a gateway counts from so long before anything was stored of the parcel. */
 const AROUND_DAYS = 14;
 
 export interface EntryRow extends LogProof {
@@ -41,18 +40,14 @@ export interface LogRow {
   readonly at: Date | null;
 }
 
-/** From so many on they are not all. */
-export function entriesMax(parcels: readonly string[]): number {
-  return ENTRIES_MAX * parcels.length;
-}
-
 /**
- * Also the entries about the gateways where the parcels lay. Keys are an array, so that each is looked up in the index: as
+ * At most `entriesMax` entries, also those about the gateways where the parcels lay. Keys are an array, so that each is looked up in the index: as
  * a condition between columns all mentions would be read. Each entry is looked up alone, in the partition of its
  * mention's day: the others are not opened.
  */
 export function inputsOf(
   parcels: readonly string[],
+  entriesMax: number,
   silentBeforeMs?: number,
 ): RawBuilder<EntryRow | ClaimRow | LogRow> {
   const keys = parcels.map((parcel) => `parcel ${parcel}`);
@@ -60,15 +55,15 @@ export function inputsOf(
     (select 'entry' as kind, m.origin, m.n, e.leaf, m.gateway, a.sealed, a.anchored_size, a.witnessed_size, a.emulated, a.revoked_size,
         a.refuted, exists (select from custody.fork f where f.origin = m.origin) as forked,
         null as parcel, null as ref, null::timestamptz as at, null::jsonb as body, null as level, false as owes
-      from (select distinct origin, n, gateway, stored_at from custody.mention
-        where key = any(${keys}::text[]) or (key = any(array(
+      from (select origin, n, gateway, stored_at from custody.mention where key = any(${keys}::text[])
+        union select origin, n, gateway, stored_at from custody.mention where key = any(array(
           select 'around ' || gateway from custody.mention where key = any(${keys}::text[])))
           and stored_at > (select min(stored_at) from custody.mention where key = any(${keys}::text[]))
-            - interval '${sql.raw(String(AROUND_DAYS))} days')) m
+            - interval '${sql.raw(String(AROUND_DAYS))} days') m
       cross join lateral (select leaf from custody.entry
         where origin = m.origin and n = m.n and stored_at = m.stored_at limit 1) e
       left join custody.assurance a on a.origin = m.origin
-      limit ${entriesMax(parcels)}::bigint)
+      limit ${entriesMax}::bigint)
     union all
     select 'claim', null, null, null, null, null, null, null, null, null, null, null, parcel, ref, at, body, level, null
       from custody.claim where parcel = any(${parcels}::text[])

@@ -4,6 +4,8 @@
  */
 import { sql, type Transaction } from 'kysely';
 import { utf8Text } from '../../base/bytes.ts';
+import { LatchkeyError } from '../../base/errors.ts';
+import { readTime } from '../../base/wall-time.ts';
 import type { CustodyEvent } from '../../evidence/event/event.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
 import type { Assumption, ParcelFacts } from '../decision/facts.ts';
@@ -15,7 +17,9 @@ import { type EntryLevel, type LogProof, provedLevel } from './entry-level.ts';
 import { foldParcel, type ParcelLedger } from './fold.ts';
 import type { Claim, LedgerEntry, Surroundings } from './inputs.ts';
 import { type EntryRow, inputsOf, type LogRow } from './ledger-inputs.ts';
+import { type PhotosNamed, photoKeyOf, photosNamed, reusedIn } from './photos.ts';
 import { entriesAbout, isAround, parcelsOf } from './select.ts';
+import type { Place } from './state.ts';
 
 export interface LedgerStoreParts {
   readonly database: RiskDatabase;
@@ -27,11 +31,16 @@ export interface LedgerStoreParts {
   readonly assumptionOf?: (gateway: string) => Assumption | undefined;
   /** A gateway of which nothing was stored for so long is awaited; none is, for its silence alone, unless given. */
   readonly silentMs?: number;
+  /** About one parcel: with more of them nothing is said of it. */
+  readonly entriesMax?: number;
+  /** Where lockers stand: without it nobody is seen to be in two places. */
+  readonly sites?: NonNullable<Surroundings['sites']>;
 }
 
 type Trx = Transaction<Database>;
 
 const PAGE_ROWS = 1_000;
+const ENTRIES_MAX = 20_000;
 
 export class LedgerStore {
   readonly #parts: LedgerStoreParts;
@@ -96,17 +105,22 @@ export class LedgerStore {
     return parcels.map((parcel) => this.#fold(parcel, inputs, asOfMs, {}));
   }
 
-  #fold(parcel: string, { entries, claims, logs }: Inputs, asOfMs: number, around: Surroundings): ParcelLedger {
-    const about = entriesAbout(parcel, entries);
-    const folded = foldParcel(parcel, [...about, ...(claims.get(parcel) ?? [])], asOfMs, around);
+  #fold(parcel: string, { entries, claims, logs, photos }: Inputs, asOfMs: number, around: Surroundings): ParcelLedger {
+    const about = entriesSeen(parcel, entriesAbout(parcel, entries), photos);
+    const told = [...about, ...(claims.get(parcel) ?? [])];
+    const { sites } = this.#parts;
+    const known: Surroundings = { ...(sites !== undefined && { sites }), ...around };
+    const folded = foldParcel(parcel, told, asOfMs, known);
     const assumptions = this.#assumptions(about);
-    const awaited = around.awaited ?? awaitedAt(folded.places, logs);
+    const awaited = known.awaited ?? awaitedAt([...folded.places, ...suspected(folded.facts, about)], logs);
+    // What a gateway owes may be the innocent cause of what its entries seem to contradict.
+    const judged = awaited === undefined ? folded : foldParcel(parcel, told, asOfMs, { ...known, awaited });
     const facts: ParcelFacts = {
-      ...folded.facts,
+      ...judged.facts,
       ...(awaited !== undefined && { waiting_for: awaited }),
       ...(assumptions.length > 0 && { assumptions }),
     };
-    return { facts, timeline: folded.timeline };
+    return { facts, timeline: judged.timeline };
   }
 
   #levelOf(gateway: string, n: number, proof: LogProof): EntryLevel {
@@ -146,6 +160,8 @@ export class LedgerStore {
       if (event === undefined) return [];
       const keys = parcelsOf(event).map((ref) => `parcel ${ref}`);
       if (isAround(event)) keys.push(`around ${gateway}`);
+      const photo = photoKeyOf(event);
+      if (photo !== undefined) keys.push(photo);
       return keys.map((key) => ({ key, origin, n, gateway, stored_at, tenant, region }));
     });
     if (mentions.length > 0) {
@@ -166,14 +182,20 @@ export class LedgerStore {
   }
 
   async #read(parcels: readonly string[], asOfMs: number): Promise<Inputs> {
-    const { database, silentMs } = this.#parts;
+    const { database, silentMs, entriesMax = ENTRIES_MAX } = this.#parts;
+    const most = entriesMax * parcels.length;
     // One name, one text.
     const name = silentMs === undefined ? 'ledger_inputs_owed' : 'ledger_inputs_owed_or_silent';
     const silentBeforeMs = silentMs === undefined ? undefined : asOfMs - silentMs;
     const rows = await database.as('custody', (trx) =>
-      send(trx, inputsOf(parcels, silentBeforeMs), { name, when: 'last' }),
+      send(trx, inputsOf(parcels, most + 1, silentBeforeMs), { name, when: 'last' }),
     );
-    const entries = rows.flatMap((row) => (row.kind === 'entry' ? (this.#entryOf(row) ?? []) : []));
+    const found = rows.filter((row) => row.kind === 'entry');
+    if (found.length > most) {
+      const detail = `more than ${most} entries concern ${parcels.length} parcels`;
+      throw new LatchkeyError('STORE_IO', `${detail}: nothing is decided on a part of them`);
+    }
+    const entries = found.flatMap((row) => this.#entryOf(row) ?? []);
     const claims = new Map<string, Claim[]>();
     for (const row of rows) {
       if (row.kind !== 'claim') continue;
@@ -182,7 +204,8 @@ export class LedgerStore {
       own.push({ kind: 'claim', ref, at_ms: at.getTime(), body, level });
       claims.set(parcel, own);
     }
-    return { entries, claims, logs: rows.filter((row) => row.kind === 'log') };
+    const logs = rows.filter((row) => row.kind === 'log');
+    return { entries, claims, logs, photos: await photosNamed(database, entries) };
   }
 
   #entryOf({ origin, n, leaf, gateway, forked, ...proof }: EntryRow): LedgerEntry | undefined {
@@ -202,11 +225,34 @@ interface Inputs {
   readonly entries: readonly LedgerEntry[];
   readonly claims: ReadonlyMap<string, readonly Claim[]>;
   readonly logs: readonly LogRow[];
+  readonly photos: PhotosNamed;
 }
 
 /** Above its revocation a key proves nothing, whatever settings say of the gateway. */
 function isRevoked(n: number, { revoked_size }: Pick<EntryRow, 'revoked_size'>): boolean {
   return revoked_size !== null && n >= revoked_size;
+}
+
+/** Contradictions that entries explain which have not arrived yet: where they would come from. */
+const AWAITING: ReadonlySet<string> = new Set(['C01', 'C11']);
+
+function suspected({ contradictions }: ParcelFacts, entries: readonly LedgerEntry[]): readonly Place[] {
+  const refs = new Set(contradictions.flatMap(({ code, events }) => (AWAITING.has(code) ? events : [])));
+  return entries.flatMap(({ gateway, ref, event }) =>
+    refs.has(ref)
+      ? [{ gateway, compartment: event.compartment ?? '', sinceMs: readTime(event.at) ?? 0, errMs: 0, ref }]
+      : [],
+  );
+}
+
+/** With what is known of their photos. */
+function entriesSeen(parcel: string, entries: readonly LedgerEntry[], photos: PhotosNamed): readonly LedgerEntry[] {
+  if (photos.size === 0) return entries;
+  const reused = reusedIn(
+    entries.filter(({ event }) => parcelsOf(event).includes(parcel)),
+    photos,
+  );
+  return entries.map((entry) => (reused.has(entry.ref) ? { ...entry, photoSeen: true } : entry));
 }
 
 function eventOf(leaf: Uint8Array): CustodyEvent | undefined {

@@ -19,8 +19,15 @@ const AROUND: ReadonlySet<string> = new Set([
   'power.restored',
 ]);
 
+const ATTEMPTS_MAX = 3;
+
+/** Somebody was let in after more tries than an honest memory needs. */
+export function isGuessed({ type, data: { attempts } }: CustodyEvent): boolean {
+  return type === 'access.granted' && typeof attempts === 'number' && attempts > ATTEMPTS_MAX;
+}
+
 export function isAround(event: CustodyEvent): boolean {
-  return AROUND.has(event.type);
+  return AROUND.has(event.type) || isGuessed(event);
 }
 
 /** References of the parcels that an event names. */

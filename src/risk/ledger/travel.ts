@@ -9,7 +9,9 @@ const MDEG_M = 111.195;
 const HOUR_MS = 3_600_000;
 
 export function impossibleJourney(from: Place, to: Place, sites: NonNullable<Surroundings['sites']>): boolean {
-  const [a, b] = [sites[from.gateway], sites[to.gateway]];
+  // Own members alone: a gateway may be called "constructor".
+  const siteOf = ({ gateway }: Place) => (Object.hasOwn(sites, gateway) ? sites[gateway] : undefined);
+  const [a, b] = [siteOf(from), siteOf(to)];
   if (a === undefined || b === undefined || from.gateway === to.gateway) return false;
   const metres = separationM(a, b);
   if (metres < SEPARATION_MIN_M) return false;

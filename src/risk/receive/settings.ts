@@ -109,6 +109,15 @@ export const receiveShape = z.strictObject({
     .record(gatewayId, z.enum(['synced', 'fair']))
     .default({})
     .describe('clocks that refund decisions believe, although the gateway cannot say who synchronises it'),
+  gateway_sites: z
+    .record(
+      gatewayId,
+      z.strictObject({ lat_mdeg: z.int().min(-90_000).max(90_000), lon_mdeg: z.int().min(-180_000).max(180_000) }),
+    )
+    .default({})
+    .describe(
+      'where gateways stand, in thousandths of a degree: a parcel that is seen in two of them faster than anything travels is held (C09)',
+    ),
   gateway_silent_h: z
     .int()
     .min(0)

@@ -13,7 +13,7 @@ import type { RiskDatabase } from '../store/open-database.ts';
 
 export type Vouched = Pick<
   ReceiveSettings,
-  'gateway_levels' | 'gateway_clocks' | 'gateway_silent_h' | 'trial' | 'tenant' | 'region'
+  'gateway_levels' | 'gateway_clocks' | 'gateway_sites' | 'gateway_silent_h' | 'trial' | 'tenant' | 'region'
 >;
 
 const HOUR_MS = 3_600_000;
@@ -39,13 +39,14 @@ export function openRooms(
   ledgerOf = (ledger: LedgerStore): Pick<LedgerStore, 'ledgers'> => ledger,
 ): Rooms {
   const { settings, ...rest } = parts;
-  const { tenant, region, gateway_silent_h: silentHours } = settings;
+  const { tenant, region, gateway_sites: sites, gateway_silent_h: silentHours } = settings;
   const owner = { tenant, region };
   const ledger = new LedgerStore({
     database: parts.database,
     ...owner,
     levelOf: (gateway, n, proof) => entryLevel(n, proof, wordOn(settings, gateway)),
     assumptionOf: (gateway) => assumptionOf(settings, gateway),
+    sites,
     ...(silentHours > 0 && { silentMs: silentHours * HOUR_MS }),
   });
   return { ledger, desk: new RefundDesk({ ...rest, ...owner, ledger: ledgerOf(ledger) }) };

@@ -1,0 +1,198 @@
+/** Contradictions that a ledger finds only with what the store holds beside a parcel's own entries: on both engines. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { JsonObject } from '../../../src/evidence/event/event.ts';
+import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
+import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
+import { LedgerStore, type LedgerStoreParts } from '../../../src/risk/ledger/ledger-store.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { embedded } from '../../support/embedded.ts';
+import { type Postgres, startPostgres } from '../../support/postgres.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
+import { eventOf } from '../../support/test-events.ts';
+import { TestLog } from '../../support/test-log.ts';
+import { found, PUT_IN, TAKEN_OUT, without } from '../../unit/ledger/support.ts';
+
+const dir = makeTempDir('contradictions');
+const owner = { tenant: 'default', region: 'eu' };
+const NOW_MS = Date.UTC(2026, 10, 22, 12);
+const DAY_MS = 86_400_000;
+let postgres: Postgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(async () => {
+  await postgres.stop();
+  dir.remove();
+});
+
+const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
+  PGlite: async () => RiskDatabase.open({ engine: 'pglite', directory: await embedded(dir.file('pglite')) }),
+  PostgreSQL: async () =>
+    RiskDatabase.open({ engine: 'postgres', url: await postgres.database('contradictions'), poolMax: 4 }),
+};
+
+type Told = readonly [
+  type: string,
+  data: JsonObject,
+  parcel?: string | undefined,
+  minute?: number,
+  compartment?: string,
+];
+
+/** What one gateway tells, the first entry of its log before it; `minute` is of its clock. */
+function logOf(gateway: string, told: readonly Told[], clock: JsonObject = { src: 'ntp', err_ms: 20 }): TestLog {
+  const log = new TestLog(`contradictions ${gateway}`, gateway);
+  const events = told.map(([type, data, parcel, minute = 0, compartment = 'A01'], i) => ({
+    ...eventOf(log, i + 1, type, data, {
+      compartment,
+      device: 'board-1',
+      ...(parcel !== undefined && { parcel: { ref: `k1.${parcel}`, scheme: 'sscc' } }),
+    }),
+    at: new Date(NOW_MS + minute * 60_000).toISOString(),
+    clock,
+  }));
+  const opened = eventOf(log, 0, 'journal.opened', { version: '0.1.0' });
+  return log.append(...[opened, ...events].map((event) => encodeLeaf(event as typeof opened)));
+}
+
+describe.each(Object.entries(ENGINES))('%s', (_, open) => {
+  let database: RiskDatabase;
+  let store: SqlStore;
+  beforeAll(async () => {
+    database = await open();
+    store = new SqlStore({ database, crypto: nodeCrypto, ...owner });
+  });
+  afterAll(() => database.close());
+
+  async function keep(log: TestLog, storedAtMs = NOW_MS, first = 0, end = log.leaves.length): Promise<void> {
+    const rows = log.leaves.slice(first, end).map((leaf, i) => ({
+      leaf,
+      leafHash: log.leafHashes[first + i] ?? new Uint8Array(32),
+      use: { status: 'used' } as const,
+    }));
+    const tree = { before: log.frontier(first), after: log.frontier(end) };
+    expect(await store.append([{ origin: log.origin, opens: first === 0, ...tree, rows, storedAtMs }])).toEqual([
+      'stored',
+    ]);
+  }
+
+  async function foundOf(parcel: string, more: Partial<LedgerStoreParts> = {}): Promise<readonly string[]> {
+    const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2', ...more });
+    await ledger.catchUp();
+    return found(await ledger.ledger(`k1.${parcel}`, NOW_MS + DAY_MS));
+  }
+
+  const withPhoto = (letter: string): JsonObject => ({ ...PUT_IN, photo: `${letter.repeat(42)}A` });
+
+  test('C17: a photo that stood for another parcel before, and not one that is this parcel own', async () => {
+    await keep(logOf('photo-1', [['parcel.deposited', withPhoto('x'), 'first']]), NOW_MS);
+    await keep(
+      logOf('photo-2', [
+        ['parcel.deposited', withPhoto('x'), 'second'],
+        ['parcel.deposited', withPhoto('y'), 'third'],
+        ['parcel.collected', { ...TAKEN_OUT, photo: withPhoto('y')['photo'] ?? '' }, 'third'],
+      ]),
+      NOW_MS + 1,
+    );
+    expect(await foundOf('first')).not.toContain('C17');
+    expect(await foundOf('second')).toContain('C17');
+    expect(await foundOf('third')).not.toContain('C17');
+  });
+
+  test('C17: whichever arrives late is the one that is not believed, within a batch the later entry', async () => {
+    await keep(
+      logOf('photo-3', [
+        ['parcel.deposited', withPhoto('z'), 'fourth'],
+        ['parcel.deposited', withPhoto('z'), 'fifth', 0, 'B02'],
+      ]),
+    );
+    expect(await foundOf('fourth')).not.toContain('C17');
+    expect(await foundOf('fifth')).toContain('C17');
+    await keep(logOf('photo-4', [['parcel.deposited', withPhoto('z'), 'sixth', -600]]), NOW_MS + 5);
+    expect(await foundOf('sixth')).toContain('C17');
+    expect(await foundOf('fourth')).not.toContain('C17');
+  });
+
+  test('C13: a code that was guessed at where the parcel lies, though the entry names no parcel', async () => {
+    const guessed = (attempts: number): JsonObject => ({ method: 'code', attempts, credential: 'c-1' });
+    await keep(
+      logOf('guess', [
+        ['access.granted', guessed(9), undefined, 0],
+        ['parcel.deposited', PUT_IN, 'guessed', 1],
+        ['parcel.deposited', PUT_IN, 'calm', 2, 'B02'],
+        ['access.granted', guessed(3), undefined, 3, 'B02'],
+        ['access.granted', guessed(4), undefined, 4],
+      ]),
+    );
+    expect(await foundOf('guessed')).toEqual(['C13']);
+    expect(await foundOf('calm')).toEqual([]);
+  });
+
+  const MUNICH = { lat_mdeg: 48_117, lon_mdeg: 11_517 };
+  const BERLIN = { lat_mdeg: 52_520, lon_mdeg: 13_405 };
+
+  test('C09: taken out of one locker and put into another, faster than anything travels', async () => {
+    // 500 km at 150 km/h are 200 minutes.
+    const sites = (of: string) => ({ [`${of}-1`]: MUNICH, [`${of}-2`]: BERLIN });
+    const journey = async (of: string, minutes: number, clock?: JsonObject): Promise<readonly string[]> => {
+      const first: readonly Told[] = [
+        ['parcel.deposited', PUT_IN, of, 0],
+        ['parcel.collected', TAKEN_OUT, of, 1_000],
+      ];
+      await keep(logOf(`${of}-1`, first));
+      await keep(logOf(`${of}-2`, [['parcel.deposited', PUT_IN, of, 1_000 + minutes]], clock));
+      return foundOf(of, { sites: sites(of) });
+    };
+    expect(await journey('fast', 190)).toContain('C09');
+    expect(await foundOf('fast')).not.toContain('C09');
+    expect(await journey('slow', 210)).not.toContain('C09');
+    expect(await journey('free', 190, { src: 'rtc' })).not.toContain('C09');
+    expect(await journey('vague', 190, { src: 'ntp', err_ms: 3_600_000 })).not.toContain('C09');
+  });
+
+  test('C01 and C11: what its gateway owes may explain it, and the refund waits for that', async () => {
+    const lone: Told = ['exception.reported', { what: 'scan_without_door', count: 1 }, 'scanned'];
+    const taken: Told = ['parcel.collected', TAKEN_OUT, 'taken'];
+    const log = logOf('owing', [lone, taken]);
+    await keep(log);
+    expect(await foundOf('scanned')).toEqual(['C01']);
+    expect(await foundOf('taken')).toEqual(['C11']);
+    await store.saveTrust('owing', {
+      kind: 'closed',
+      origin: log.origin,
+      by: log.origin.replace('/1-', '/2-'),
+      size: 9,
+    });
+    for (const parcel of ['scanned', 'taken']) {
+      const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2' });
+      const of = await ledger.ledger(`k1.${parcel}`, NOW_MS + DAY_MS);
+      expect(found(of)).toEqual([]);
+      expect(of.facts.waiting_for).toMatchObject({ gateway: 'owing' });
+    }
+  });
+
+  test('what happened around a gateway long before its parcel came is not read, what happened shortly before is', async () => {
+    const faulted: Told = ['device.faulted', { reason: 'damaged' }];
+    const scan = { ...without(PUT_IN, 'item_after', 'weight_before_g', 'weight_after_g'), item_after: false };
+    const empty = (parcel: string): Told => [
+      'compartment.disturbed',
+      { ...scan, contradictions: ['shut_but_empty'] },
+      parcel,
+    ];
+    const [old, young] = [logOf('old', [faulted, empty('long')]), logOf('young', [faulted, empty('short')])];
+    await keep(old, NOW_MS - 15 * DAY_MS, 0, 2);
+    await keep(old, NOW_MS, 2);
+    await keep(young, NOW_MS - 13 * DAY_MS, 0, 2);
+    await keep(young, NOW_MS, 2);
+    expect(await foundOf('long')).toEqual(['C03']);
+    expect(await foundOf('short')).toEqual([]);
+  });
+
+  test('a parcel about which there is more than can be read is not decided about by a part of it', async () => {
+    const forced: Told = ['door.forced', { reason: 'lock_engaged' }];
+    await keep(logOf('flood', [['parcel.deposited', PUT_IN, 'flooded'], forced, forced]));
+    expect(await foundOf('flooded', { entriesMax: 3 })).toEqual(['C07']);
+    await expect(foundOf('flooded', { entriesMax: 2 })).rejects.toThrow(/nothing is decided on a part/);
+  });
+});
