@@ -11,6 +11,7 @@ import { mintToken } from '../../../src/risk/api/tokens.ts';
 import { runRiskService } from '../../../src/risk/service/service.ts';
 import { type RiskSettings, riskSettings, riskSettingsSchema } from '../../../src/risk/service/settings.ts';
 import { embedded } from '../../support/embedded.ts';
+import { PeerWitness } from '../../support/peer-witness.ts';
 import { until } from '../../support/until.ts';
 import { grow, newLog } from '../../unit/intake/events.ts';
 import { Fleet } from '../receive/fleet.ts';
@@ -20,6 +21,7 @@ const NAME = 'refunds.example/risk';
 const LIMIT_MS = 240_000;
 
 let fleet: Fleet;
+let peer: PeerWitness;
 let settings: RiskSettings;
 let stop: AbortController;
 let running: Promise<void>;
@@ -83,7 +85,8 @@ async function failure(work: Promise<unknown>): Promise<string> {
 beforeAll(async () => {
   fleet = await Fleet.start();
   fleet.believe(log);
-  settings = settingsWith({});
+  peer = await PeerWitness.start('peer.example/w1', [{ origin: log.origin, publicKey: log.vkey.publicKey }]);
+  settings = settingsWith({ independent_witnesses: [{ name: 'peer', vkey: peer.vkey, url: peer.url, every_s: 1 }] });
   mkdirSync(fleet.dataDir, { recursive: true, mode: 0o700 });
   await embedded(join(fleet.dataDir, 'database'));
   const written = { trust_first_use: true, mqtt: { url: fleet.broker.url }, api: { name: NAME, http: { port: 0 } } };
@@ -106,6 +109,7 @@ beforeAll(async () => {
 afterAll(async () => {
   stop.abort();
   await running;
+  await peer.stop();
   await fleet.end();
 });
 
@@ -137,10 +141,23 @@ describe('the risk service', () => {
     expect(metrics).not.toContain('Not documented');
   });
 
-  test('gives a sealed bundle of a parcel', async () => {
+  test('has the witness of its settings cosign what is stored, and says so in status and metrics', async () => {
+    await until('the witness was asked', () => peer.trees.get(log.origin)?.size === 6, LIMIT_MS);
+    const status = () =>
+      (fleet.status() as unknown as { independent_witnesses: readonly object[] }).independent_witnesses;
+    await until('status.json tells of it', () => JSON.stringify(status()).includes('"result":"cosigned"'), LIMIT_MS);
+    expect(status()).toMatchObject([
+      { name: 'peer', witness: peer.name, owed: 0, newest: expect.stringMatching(/Z$/) },
+    ]);
+    const metrics = await (await ask('/metrics', {}, 'metrics')).text();
+    expect(metrics).toContain('\nlatchkey_witness_submissions_total{result="cosigned",witness="peer"} 1\n');
+    expect(metrics).toMatch(/^latchkey_witness_cosignature_age_seconds\{witness="peer"\} /m);
+  });
+
+  test('gives a sealed bundle of a parcel, with the cosignature of its witness', async () => {
     const answer = await ask(`/v1/parcels/${PARCEL}/bundle`);
     expect(answer.status).toBe(200);
-    expect((await answer.text()).length).toBeGreaterThan(100);
+    expect(await answer.text()).toContain(`— ${peer.name} `);
     expect(existsSync(join(fleet.dataDir, 'keys', 'bundles.key'))).toBe(true);
   });
 
