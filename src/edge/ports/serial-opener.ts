@@ -8,7 +8,7 @@
  * there is lost, which is why a reopened port is a gap that the drivers report.
  */
 import { stat } from 'node:fs/promises';
-import { SerialPort } from 'serialport';
+import type { SerialPort } from 'serialport';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Link, LinkEvents, LinkOpener } from './link.ts';
 import type { SerialLinkSettings } from './settings.ts';
@@ -16,6 +16,10 @@ import type { SerialLinkSettings } from './settings.ts';
 export function serialOpener(settings: SerialLinkSettings, baudDefault: number): LinkOpener {
   const baud = settings.baud ?? baudDefault;
   const target = `${settings.path} at ${baud} baud`;
+  // Loaded where a line is wanted and nowhere else, and at once: an upgrade may replace the file under a running daemon.
+  const library = import('serialport');
+  // Awaited below; until then a failure must not count as unheard.
+  library.catch(() => undefined);
   return {
     target,
     identity: () => identityOf(settings.path),
@@ -23,6 +27,7 @@ export function serialOpener(settings: SerialLinkSettings, baudDefault: number):
       if ((await identityOf(settings.path)) === 'absent') {
         throw new LatchkeyError('PORT_UNAVAILABLE', `expected a serial device at ${settings.path}, found none`);
       }
+      const { SerialPort } = await library;
       signal.throwIfAborted();
       // The path is resolved anew at each attempt: a by-id name follows its device to a new kernel name.
       const port = new SerialPort({

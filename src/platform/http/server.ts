@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
+import type { HttpBindings } from '@hono/node-server';
 import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
@@ -55,7 +55,7 @@ export async function startHttp(parts: HttpParts): Promise<HttpServer> {
     connectionsCheckingInterval: LOOK_MS,
     keepAliveTimeout: 5_000,
   };
-  const server = open(fetch, tls !== undefined, serverOptions);
+  const server = await open(fetch, tls !== undefined, serverOptions);
   server.maxConnections = settings.connections;
   server.maxHeadersCount = HEADERS_MAX;
   // Also of a client that does not read its answer.
@@ -71,11 +71,13 @@ export async function startHttp(parts: HttpParts): Promise<HttpServer> {
   };
 }
 
-function open(
+/** The library is loaded by who serves: it brings all of Node's `fetch` with it, for which most processes have no use. */
+async function open(
   fetch: (request: Request, env: unknown) => Response | Promise<Response>,
   isTls: boolean,
   serverOptions: object,
-): Server {
+): Promise<Server> {
+  const { createAdaptorServer } = await import('@hono/node-server');
   try {
     const server = isTls
       ? createAdaptorServer({ fetch, createServer: createHttpsServer, serverOptions })

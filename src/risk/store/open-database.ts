@@ -2,14 +2,15 @@
  * One database, two engines: PGlite in a directory of its own, for demonstrations and small sites, and PostgreSQL 15 or
  * later for production. The statements are the same, and no newer than PostgreSQL 15.
  *
+ * Each is loaded by who opens it: PGlite alone is as much as the rest of the service.
+ *
  * PGlite does not fsync: what it stored survives the process and not a power cut. Whoever stands on it may call its
  * receipts advisory and nothing more.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
 import { Kysely, sql, type Transaction } from 'kysely';
-import pg from 'pg';
+import type pg from 'pg';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { type FileLock, lockFile } from '../../platform/file-lock.ts';
 import { DriverDialect } from './dialect.ts';
@@ -74,6 +75,7 @@ async function openPglite(directory: string): Promise<RiskDatabase> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const lock: FileLock = lockFile(join(directory, 'lock'), 'STORE_BUSY', `the database in ${directory}`);
   try {
+    const { PGlite } = await import('@electric-sql/pglite');
     const kysely = new Kysely<Database>({
       dialect: new DriverDialect(new PgliteDriver(new PGlite(join(directory, 'pglite')))),
     });
@@ -90,6 +92,7 @@ async function openPostgres({
   poolMax = POOL_MAX,
   idleTransactionMs = IDLE_TRANSACTION_LIMIT_MS,
 }: PostgresSettings): Promise<RiskDatabase> {
+  const { default: pg } = await import('pg');
   const types = {
     getTypeParser: (id: number, format?: 'text' | 'binary') =>
       id === INT8 ? parseInt8 : (pg.types.getTypeParser(id, format as 'text') as (text: string) => unknown),
