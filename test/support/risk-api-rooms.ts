@@ -17,6 +17,7 @@ import { makeRuleset } from '../../src/risk/decision/ruleset.ts';
 import { SqlStore } from '../../src/risk/intake/sql-store/sql-store.ts';
 import { foldLedger } from '../../src/risk/ledger/fold.ts';
 import { LedgerStore } from '../../src/risk/ledger/ledger-store.ts';
+import { keepPaymentFact } from '../../src/risk/sources/payment-facts.ts';
 import { RiskDatabase } from '../../src/risk/store/open-database.ts';
 import { PARCEL, PUT_IN, TAKEN_OUT } from '../unit/ledger/support.ts';
 import { embedded } from './embedded.ts';
@@ -31,6 +32,8 @@ export interface RealRooms {
   readonly log: TestLog;
   /** Captured payments, each named after its refund. */
   capture(captured_minor: number, ...refunds: readonly string[]): Promise<void>;
+  /** What a source of chargebacks says of the payment of a refund. */
+  dispute(refundId: string, amount_minor: number, result?: 'won' | 'lost'): Promise<void>;
 }
 
 export function realRooms(): RealRooms {
@@ -70,6 +73,17 @@ export function realRooms(): RealRooms {
       }));
       await importPayments(opened, rows, owner);
     },
+    async dispute(refundId, amount_minor, result) {
+      if (opened === undefined) throw new Error('the rooms were not made');
+      const [dispute_ref, payment_ref] = [`dp-${refundId}`, `pay-${refundId}`];
+      const context = { source: 'bank', atMs: NOW_MS, ...owner };
+      await opened.as('payments', async (trx) => {
+        const opening = { type: 'dispute.opened', dispute_ref, payment_ref, amount_minor, currency: 'USD' } as const;
+        expect(await keepPaymentFact(trx, context, opening)).toBe('kept');
+        if (result === undefined) return;
+        expect(await keepPaymentFact(trx, context, { type: 'dispute.closed', dispute_ref, result })).toBe('kept');
+      });
+    },
   };
 }
 
@@ -96,6 +110,7 @@ export function fakeRooms(asked: RefundRequest[] = []): MakeRooms {
         refunds: 0,
         discrepancy: NOTHING,
         delivery_proof: NOTHING,
+        dispute: NOTHING,
         dispute_loss: NOTHING,
         disputed: [],
       }),

@@ -221,11 +221,14 @@ export const ratesSchema = z
     from: z.string(),
     until: z.string(),
     refunds: z.int().min(0).describe('decided in the window, each counted once by its last decision'),
-    discrepancy: share.describe('refunds with a contradiction that nothing innocent explains'),
+    discrepancy: share.describe(
+      'refunds with a contradiction that nothing innocent explains, in a ledger or between the request and the ledgers',
+    ),
     delivery_proof: share.describe(
       'parcels that reached a locker, whose delivery is confirmed by two kinds of evidence',
     ),
-    dispute_loss: share.describe('payments of these refunds with a disputed amount'),
+    dispute: share.describe('payments of these refunds with a disputed amount, open or lost'),
+    dispute_loss: share.describe('disputes about these payments that ended, and were lost'),
     disputed: z.array(
       z.strictObject({ currency: z.string(), captured_minor: z.int().min(0), disputed_minor: z.int().min(0) }),
     ),

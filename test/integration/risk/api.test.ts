@@ -262,9 +262,10 @@ describe('what is kept can be read', () => {
     const { body } = await bench.ask(`/v1/metrics/custody?until=${until}`, { role: 'metrics' });
     const { delivery_proof, discrepancy, refunds, dispute_loss } = body;
     expect(refunds).toBeGreaterThan(18);
-    expect(discrepancy).toMatchObject({ part: 0, whole: refunds, rate: 0 });
+    expect(discrepancy.whole).toBe(refunds);
     expect(delivery_proof).toEqual({ part: 1, whole: 1, rate: 1 });
-    expect(dispute_loss).toMatchObject({ part: 0, rate: 0 });
+    expect(body.dispute).toMatchObject({ part: 0, rate: 0 });
+    expect(dispute_loss).toEqual({ part: 0, whole: 0 });
     const before = await bench.ask('/v1/metrics/custody?from=2020-01-01T00:00:00Z&until=2020-01-02T00:00:00Z', {
       role: 'metrics',
     });
@@ -272,6 +273,30 @@ describe('what is kept can be read', () => {
     const long = await bench.ask('/v1/metrics/custody?from=2020-01-01T00:00:00Z', { role: 'metrics' });
     expect([long.status, long.body.code]).toEqual([400, 'invalid_query']);
   });
+});
+
+test('what contradicts the request alone is a discrepancy, and only a dispute that was lost is a loss', async () => {
+  const rates = async (): Promise<Reply['body']> => {
+    const until = new Date(bench.clock.wallMs() + 1_000).toISOString();
+    return (await bench.ask(`/v1/metrics/custody?until=${until}`, { role: 'metrics' })).body;
+  };
+  const before = await rates();
+  const names = ['r-claimed', 'r-phantom', 'r-open'];
+  await rooms.capture(9_000, ...names);
+  const claimed = await bench.decide('k-claimed', { ...bench.request('r-claimed'), kind: 'not_received' });
+  const phantom = await bench.decide('k-phantom', { ...bench.request('r-phantom'), parcel_refs: ['k1.nobody'] });
+  await bench.decide('k-open', bench.request('r-open'));
+  const codes = ({ body }: Reply): readonly string[] => body.reasons.map(({ code }: { code: string }) => code);
+  expect(codes(claimed)).toContain('C22');
+  expect(codes(phantom)).toContain('C18');
+  await rooms.dispute('r-claimed', 8_000, 'lost');
+  await rooms.dispute('r-phantom', 8_000, 'won');
+  await rooms.dispute('r-open', 8_000);
+  const after = await rates();
+  expect(after.refunds).toBe(before.refunds + 3);
+  expect(after.discrepancy).toMatchObject({ part: before.discrepancy.part + 2, whole: after.refunds });
+  expect(after.dispute.part).toBe(before.dispute.part + 2);
+  expect(after.dispute_loss).toEqual({ part: 1, whole: 2, rate: 0.5 });
 });
 
 describe('a settlement', () => {
