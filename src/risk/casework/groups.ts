@@ -1,15 +1,19 @@
 /**
  * Groups of what is asked at once: whoever asks while a group is at work waits for the next one, and all who wait then are
  * done together. So the journeys to the database and its commit are shared by as many as there is hurry for, and one that
- * asks alone waits for nobody.
+ * asks alone waits for nobody. The next group does not wait for the one at work once it is large enough to be worth a
+ * journey of its own, or has waited too long: a group that stands still, for a lock or a slow question, stops no other.
  *
  * Of one name (a refund, a key) nothing is done twice at the same time: the second waits until the first is done. A group
- * that fails is done again one by one, so that nobody fails for another.
+ * that fails is done again one by one, so that nobody fails for another: also one that could not get its locks in time.
  */
 import { LatchkeyError } from '../../base/errors.ts';
 
 export interface GroupWork<Ask, Answer> {
-  /** Answers in the order of what was asked; undefined for what must be done by itself. What rejects has done nothing. */
+  /**
+   * Answers in the order of what was asked; undefined for what must be done by itself. What rejects has done nothing, or all
+   * of which only the answer was lost; it waits for nobody's locks longer than a moment.
+   */
   readonly together: (asks: readonly Ask[]) => Promise<readonly (Answer | undefined)[]>;
   readonly alone: (ask: Ask) => Promise<Answer>;
   readonly namesOf: (ask: Ask) => readonly string[];
@@ -24,8 +28,11 @@ interface Waiting<Ask, Answer> {
   readonly reject: (reason: unknown) => void;
 }
 
-/** While one waits for the database, the next one is read and computed. */
-const AT_WORK_MAX = 2;
+const AT_WORK_MAX = 4;
+/** So many that wait are begun beside a group at work. */
+const WORTH_IT = 8;
+/** So long does whoever waits wait for a group at work. */
+const PATIENCE_MS = 25;
 const GROUP_MAX = 32;
 /** Whatever is heavier than all of it goes alone. */
 const WEIGHT_MAX = 64;
@@ -38,6 +45,7 @@ export class Groups<Ask, Answer> {
   readonly #names = new Set<string>();
   #atWork = 0;
   #isCalled = false;
+  #patience: NodeJS.Timeout | undefined;
 
   constructor(work: GroupWork<Ask, Answer>) {
     this.#work = work;
@@ -54,22 +62,31 @@ export class Groups<Ask, Answer> {
     });
   }
 
-  /** Once what has arrived meanwhile was read: it may go with the first. */
-  #call(): void {
-    if (this.#isCalled || this.#atWork >= AT_WORK_MAX || this.#waiting.length === 0) return;
+  /** `isLate`: somebody has waited long enough. */
+  #call(isLate = false): void {
+    if (this.#isCalled || this.#waiting.length === 0 || this.#atWork >= AT_WORK_MAX) return;
+    if (this.#atWork > 0 && !isLate && this.#waiting.length < WORTH_IT) {
+      this.#patience ??= setTimeout(() => {
+        this.#patience = undefined;
+        this.#call(true);
+      }, PATIENCE_MS);
+      return;
+    }
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
     this.#isCalled = true;
-    setImmediate(() => {
-      this.#isCalled = false;
-      const group = this.#take();
-      if (group.length === 0) return;
-      this.#atWork += 1;
-      void this.#run(group).finally(() => {
-        this.#atWork -= 1;
-        for (const { names } of group) for (const name of names) this.#names.delete(name);
-        this.#call();
-      });
-      this.#call();
-    });
+    // Once what has arrived meanwhile was read: it may go with the first.
+    setImmediate(() => this.#begin());
+  }
+
+  #begin(): void {
+    this.#isCalled = false;
+    const group = this.#take();
+    // Of all names that wait something is at work: its end calls again.
+    if (group.length === 0) return;
+    this.#atWork += 1;
+    void this.#run(group);
+    this.#call();
   }
 
   #take(): readonly Waiting<Ask, Answer>[] {
@@ -95,29 +112,34 @@ export class Groups<Ask, Answer> {
   }
 
   async #run(group: readonly Waiting<Ask, Answer>[]): Promise<void> {
-    const [first] = group;
-    if (group.length === 1 && first !== undefined) return this.#alone(first);
     let answers: readonly (Answer | undefined)[] = [];
     try {
       answers = await this.#work.together(group.map(({ ask }) => ask));
     } catch {
       // Whoever it was that failed is told so below, and nobody else.
     }
-    await Promise.all(
-      group.map((one, i) => {
-        const answer = answers[i];
-        if (answer === undefined) return this.#alone(one);
-        one.resolve(answer);
-        return undefined;
-      }),
-    );
+    this.#atWork -= 1;
+    for (const [i, one] of group.entries()) {
+      const answer = answers[i];
+      if (answer === undefined) void this.#alone(one);
+      else this.#end(one, () => one.resolve(answer));
+    }
+    this.#call();
   }
 
-  async #alone({ ask, resolve, reject }: Waiting<Ask, Answer>): Promise<void> {
+  /** Beside the groups: what stands still here holds up nobody else. */
+  async #alone(one: Waiting<Ask, Answer>): Promise<void> {
     try {
-      resolve(await this.#work.alone(ask));
+      const answer = await this.#work.alone(one.ask);
+      this.#end(one, () => one.resolve(answer));
     } catch (error) {
-      reject(error);
+      this.#end(one, () => one.reject(error));
     }
+    this.#call();
+  }
+
+  #end({ names }: Waiting<Ask, Answer>, tell: () => void): void {
+    for (const name of names) this.#names.delete(name);
+    tell();
   }
 }

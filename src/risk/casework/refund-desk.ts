@@ -21,7 +21,7 @@ import { type Explanation, explainDecision, type KeptDecision } from './explain.
 import { type First, keepFirsts } from './first-decision.ts';
 import { FollowUp, orderedOf } from './follow-up.ts';
 import { Groups } from './groups.ts';
-import { isSameRefund, keepDecision, keptDecision, keptRefund, lockRefunds, refundOf } from './kept.ts';
+import { isSameRefund, keepDecision, keptDecision, keptRefund, lockRefund, lockRefunds, refundOf } from './kept.ts';
 import type { LegalPolicy } from './legal-policy.ts';
 import { type Earlier, lookAtPayments, type PaymentSide, withEarlier } from './payment-side.ts';
 import { factsOf, type ParcelsRead, readFacts, readParcels, readParcelsOf } from './refund-facts.ts';
@@ -95,6 +95,7 @@ export class RefundDesk {
     const asOfMs = clock.wallMs();
     const read = await readParcels(this.#parts, asked.request, asOfMs);
     return database.as('payments', async (trx) => {
+      await lockRefund(trx, asked.request);
       const [answer] = await this.#answers(trx, [{ ...asked, read }], asOfMs);
       return answer ?? this.#again(trx, { ...asked, read }, asOfMs);
     });
@@ -106,10 +107,13 @@ export class RefundDesk {
     const asOfMs = clock.wallMs();
     const reads = await readParcelsOf(this.#parts, requestsOf(asked), asOfMs);
     const read = asked.map((one, i) => ({ ...one, read: present(reads[i], 'what was read of its parcels') }));
-    return database.as('payments', (trx) => this.#answers(trx, read, asOfMs));
+    return database.as('payments', async (trx) => {
+      await lockRefunds(trx, requestsOf(asked));
+      return this.#answers(trx, read, asOfMs);
+    });
   }
 
-  /** One after the other, each on what those before it have done; then all is kept. */
+  /** Once all are locked: one after the other, each on what those before it have done; then all is kept. */
   async #answers(trx: Trx, asked: readonly Read[], asOfMs: number): Promise<readonly (Answer | undefined)[]> {
     const { ruleset } = this.#parts;
     const counted = asked.map(({ request }) => countedFrom(request, asOfMs));
@@ -117,7 +121,6 @@ export class RefundDesk {
       const from = counted[i];
       return { key, refund: refundOf(request, from?.ok === true ? from.value : asOfMs) };
     });
-    await lockRefunds(trx, requestsOf(asked));
     const sides = await lookAtPayments(trx, ruleset.parameters, looked);
     const answers: (Answer | undefined)[] = [];
     const firsts: (First & Earlier)[] = [];

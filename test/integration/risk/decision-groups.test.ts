@@ -1,5 +1,6 @@
 /** Refunds that are asked about at once: decided together, and come out as if one had waited for the other. */
 import { Kysely, sql } from 'kysely';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
@@ -50,6 +51,14 @@ function large(id: string, more: Partial<RefundRequest> = {}): RefundRequest {
   return requestOf(id, { kind: 'goodwill', parcel_refs: [], amount_minor: 10_001, ...more });
 }
 
+function deskOn(database: RiskDatabase, more: Partial<RefundDeskParts> = {}): RefundDesk {
+  const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2' });
+  const ruleset = makeRuleset(nodeCrypto, {});
+  const clock = new ManualScheduler(NOW_MS);
+  const parts = { database, ledger, crypto: nodeCrypto, ruleset, ...owner, clock, logger: new TextLogger() };
+  return new RefundDesk({ ...parts, ...more });
+}
+
 describe.each(Object.entries(ENGINES))('%s', (_engine, open) => {
   let database: RiskDatabase;
   beforeAll(async () => {
@@ -64,11 +73,7 @@ describe.each(Object.entries(ENGINES))('%s', (_engine, open) => {
   });
 
   function deskOf(more: Partial<RefundDeskParts> = {}): RefundDesk {
-    const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2' });
-    const ruleset = makeRuleset(nodeCrypto, {});
-    const clock = new ManualScheduler(NOW_MS);
-    const parts = { database, ledger, crypto: nodeCrypto, ruleset, ...owner, clock, logger: new TextLogger() };
-    return new RefundDesk({ ...parts, ...more });
+    return deskOn(database, more);
   }
 
   /** How many transactions of decisions there are from now on. */
@@ -286,6 +291,29 @@ describe.each(Object.entries(ENGINES))('%s', (_engine, open) => {
     expect(broken?.outcome).toBe('HOLD');
     expect(codes(broken)).toContain('DEPENDENCY_DOWN');
   });
+});
+
+test('who waits for a lock that somebody keeps holds up nobody who was asked about at once', async () => {
+  const url = await postgres.database('locked');
+  const database = await RiskDatabase.open({ engine: 'postgres', url, poolMax: 4 });
+  const holder = new pg.Client({ connectionString: url });
+  await holder.connect();
+  try {
+    await captured(database, 'free', 'stuck');
+    await holder.query("begin; select pg_advisory_xact_lock(hashtextextended('operator op-stuck', 0))");
+    const desk = deskOn(database);
+    let isDone = false;
+    const stuck = desk.decide('k stuck', large('stuck')).finally(() => {
+      isDone = true;
+    });
+    expect(decisionOf(await desk.decide('k free', large('free'))).refund_id).toBe('free');
+    expect(isDone).toBe(false);
+    await holder.query('commit');
+    expect(decisionOf(await stuck).refund_id).toBe('stuck');
+  } finally {
+    await holder.end();
+    await database.close();
+  }
 });
 
 function codes(decision: Decision | undefined): readonly string[] {
