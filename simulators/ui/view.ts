@@ -167,8 +167,8 @@ export const ACTIONS: Readonly<Record<ActionName, { readonly on: ActionPlace; re
   start_broker: { on: 'broker', title: 'Start the broker' },
   stop_consumer: { on: 'consumer', title: 'Stop the consumer' },
   start_consumer: { on: 'consumer', title: 'Start the consumer' },
-  cut_gateway: { on: 'gateway', title: 'Cut the gateway’s power' },
-  start_gateway: { on: 'gateway', title: 'Give the gateway power' },
+  cut_gateway: { on: 'gateway', title: 'Cut its power' },
+  start_gateway: { on: 'gateway', title: 'Give it power' },
 };
 
 /** RFC 9457, of every answer that is not 2xx. */

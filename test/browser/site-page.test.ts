@@ -143,12 +143,12 @@ describe("the gateway's console beside it", () => {
     const mark = site.entries.length;
     await hand('A03', /^Open by hand/);
     await site.entry('opened door', ({ type, compartment }) => type === 'door.opened' && compartment === 'A03', mark);
-    await press('Cut the gateway’s power');
+    await press('Cut its power (gateway)');
     await part('gateway', 'stopped');
     await other.getByText('No news from the gateway since').waitFor();
     await keepPicture(page, 'site-no-gateway');
     await hand('A03', /^Shut/);
-    await press('Give the gateway power');
+    await press('Give it power (gateway)');
     await part('gateway', 'running');
     const started = await site.entry('start', ({ type }) => type === 'gateway.started', mark);
     expect(started.data).toMatchObject({ clean: false, blind: { cause: 'crashed' } });

@@ -30,6 +30,7 @@ export function State({ view, act }: { readonly view: SiteView; readonly act: Ac
             {press !== undefined && (
               <button type="button" class="small" onClick={() => act({ do: press })}>
                 {ACTIONS[press].title}
+                {name === 'gateway' && <span class="unseen"> (gateway)</span>}
               </button>
             )}
           </li>
@@ -71,7 +72,7 @@ function brokerChip(broker: SiteView['broker']): Chip | undefined {
   const count = `${messages} messages`;
   return running
     ? { name: 'broker', tone: 'good', text: 'Broker runs', count, press: 'stop_broker' }
-    : { name: 'broker', tone: 'bad', text: 'Broker is stopped', count, press: 'start_broker' };
+    : { name: 'broker', tone: 'bad', text: 'Broker is stopped', press: 'start_broker' };
 }
 
 function consumerChip(consumer: ProgramView | undefined): Chip | undefined {
