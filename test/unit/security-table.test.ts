@@ -11,6 +11,7 @@ const ATTACKS = [
   '## Attacks on access codes',
   '## Attacks on refunds and their API',
   '## Attacks on the open wire',
+  '## Attacks by independent witnesses',
 ] as const;
 
 interface NamedTest {
