@@ -65,8 +65,9 @@ function importOf(kind: string, file: string): (side: RiskSide) => Promise<numbe
   if (kind === 'payments') {
     const rows = readJson(file, paymentsSchema);
     return async ({ database, owner }) => {
-      await importPayments(database, rows, owner);
-      return rows.length;
+      const taken = await importPayments(database, rows, owner);
+      if (!taken.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${file}: ${taken.detail}; nothing was imported`);
+      return taken.value;
     };
   }
   if (kind === 'rates') {

@@ -35,18 +35,40 @@ export const ratesSchema = z
 export type PaymentRow = z.output<typeof paymentsSchema>[number];
 export type RateRow = z.output<typeof ratesSchema>[number];
 
-/** A later import of a payment says what is captured and disputed now. */
-export async function importPayments(database: RiskDatabase, rows: readonly PaymentRow[], owner: Owner): Promise<void> {
-  await database.as('payments', async (trx) => {
-    for (const row of rows) {
-      const { captured_minor, disputed_minor } = row;
-      await trx
-        .insertInto('payments.payment')
-        .values({ ...row, ...owner })
-        .onConflict((conflict) => conflict.column('payment_ref').doUpdateSet({ captured_minor, disputed_minor }))
-        .execute();
-    }
-  });
+/**
+ * A later import of a payment says what is captured and disputed now. In another currency its amounts would be others:
+ * then nothing of the file is kept.
+ */
+export async function importPayments(
+  database: RiskDatabase,
+  rows: readonly PaymentRow[],
+  owner: Owner,
+): Promise<Result<number, 'currency_differs'>> {
+  try {
+    await database.as('payments', async (trx) => {
+      for (const row of rows) await importPayment(trx, row, owner);
+    });
+  } catch (error) {
+    if (error instanceof Differs) return refuse('currency_differs', error.message);
+    throw error;
+  }
+  return accept(rows.length);
+}
+
+async function importPayment(trx: Transaction<Database>, row: PaymentRow, owner: Owner): Promise<void> {
+  const { payment_ref, currency: of, captured_minor, disputed_minor } = row;
+  const kept = await trx
+    .insertInto('payments.payment')
+    .values({ ...row, ...owner })
+    .onConflict((conflict) =>
+      conflict
+        .column('payment_ref')
+        .doUpdateSet({ captured_minor, disputed_minor })
+        .where('payments.payment.currency', '=', of),
+    )
+    .returning('payment_ref')
+    .executeTakeFirst();
+  if (kept === undefined) throw new Differs(`the payment ${payment_ref} is kept in another currency than ${of}`);
 }
 
 /**
@@ -63,14 +85,14 @@ export async function importRates(
       for (const row of rows) await importRate(trx, row, owner);
     });
   } catch (error) {
-    if (error instanceof RateDiffers) return refuse('rate_differs', error.message);
+    if (error instanceof Differs) return refuse('rate_differs', error.message);
     throw error;
   }
   return accept(rows.length);
 }
 
 /** Thrown within the transaction, so that it is rolled back. */
-class RateDiffers extends Error {}
+class Differs extends Error {}
 
 async function importRate(
   trx: Transaction<Database>,
@@ -89,5 +111,5 @@ async function importRate(
     .where(({ eb, cast, val }) => eb('day', '=', cast<Date>(val(day), 'date')))
     .executeTakeFirstOrThrow();
   if (kept.usd_e9 !== usd_e9)
-    throw new RateDiffers(`${of} of ${day} is kept as ${kept.usd_e9} and cannot become ${usd_e9}`);
+    throw new Differs(`${of} of ${day} is kept as ${kept.usd_e9} and cannot become ${usd_e9}`);
 }

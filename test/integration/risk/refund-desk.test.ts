@@ -222,6 +222,19 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
       await expect(mark('s2')).rejects.toThrow(/exceeds what payment pay-shared has left/);
     });
 
+    test('a payment does not change its currency by an import, and nothing of such a file is kept', async () => {
+      const row = { payment_ref: 'pay-yen', currency: 'USD', captured_minor: 10_000, disputed_minor: 0 };
+      expect(await importPayments(database, [row], owner)).toMatchObject({ ok: true });
+      const rows = [
+        { ...row, captured_minor: 9_000 },
+        { ...row, currency: 'JPY', captured_minor: 1_000_000 },
+      ];
+      expect(await importPayments(database, rows, owner)).toMatchObject({ ok: false, reason: 'currency_differs' });
+      const of = database.kysely.selectFrom('payments.payment').select(['currency', 'captured_minor']);
+      const kept = await of.where('payment_ref', '=', 'pay-yen').execute();
+      expect(kept).toEqual([{ currency: 'USD', captured_minor: 10_000 }]);
+    });
+
     test('a payment that is not known, or a rate that is missing, is a hold with a short deadline', async () => {
       const unknown = await decided(deskOf(), 'k-unknown', request('unknown'));
       expect(unknown.reasons[0]).toMatchObject({ code: 'DEPENDENCY_DOWN' });
