@@ -122,7 +122,7 @@ test('a technician opens a door with a second factor, and sees the door, the eve
   await page.getByRole('button', { name: 'Open a1 now' }).click();
   await page.getByLabel('Code').fill(codeOf(rig.dir.file('tech-1.totp')));
   await page.getByRole('button', { name: 'Continue' }).click();
-  const outcome = page.locator('dialog .act .told');
+  const outcome = page.locator('dialog .act-told .told');
   await outcome.waitFor();
   expect(await outcome.textContent()).toMatch(/^Opened after/);
   await page.keyboard.press('Escape');

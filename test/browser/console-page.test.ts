@@ -3,7 +3,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keepPicture, type OpenedPage, openAt, seriousFindings, startBrowser } from './browser.ts';
 import { CODE, ConsoleServer, PASSWORD } from './support/console-server.ts';
-import { calmView, entries, entry, HOSTILE, hostileView, troubledView } from './support/console-views.ts';
+import { acted, calmView, entries, entry, HOSTILE, hostileView, troubledView } from './support/console-views.ts';
 
 const NEWEST = 1_204;
 const OPENED = { result: 'opened', tookMs: 412 } as const;
@@ -118,7 +118,9 @@ describe('the console by keyboard alone', () => {
       view: { ...calm, compartments: calm.compartments.map((each) => ({ ...each, ...isOpen(each.name) })) },
     });
     await page.locator('.sheet-door.open').waitFor();
-    expect(await page.locator('dialog .act .told').first().textContent()).toBe('Opened after 0.4 s.');
+    // The button that had the focus is gone: what came of it has it.
+    await page.locator('.act-told:focus').waitFor();
+    expect(await page.locator('dialog .act-told .told').first().textContent()).toBe('Opened after 0.4 s.');
     expect(await page.getByRole('button', { name: 'Open A2' }).count()).toBe(0);
     await page.keyboard.press('Escape');
     await page.locator('[data-compartment=A2]:focus').waitFor();
@@ -248,7 +250,64 @@ describe('what a technician sees', () => {
     await page.getByRole('button', { name: 'Open A2' }).click();
     await page.getByRole('button', { name: 'Open A2 now' }).click();
     await see('Refused. As many doors stand open as may at once. Shut one first.');
+    await page.locator('button:focus', { hasText: 'Open A2' }).waitFor();
     server.show({ answer: OPENED });
+  });
+
+  test('what came of beginning and ending maintenance is said, and has the focus when its button is gone', async () => {
+    const calm = calmView();
+    const window = { id: 'w-9', by: 't-114', compartments: ['A2'] };
+    const told = (text: RegExp) => page.locator('.act-told:focus', { hasText: text }).waitFor();
+    server.show({ answer: { result: 'opened' } });
+    await go('site/A2');
+    await page.getByRole('button', { name: 'Begin', exact: true }).click();
+    await page.getByRole('button', { name: 'Begin maintenance' }).click();
+    await page.getByRole('status').getByText('Maintenance of A2 began, until').waitFor();
+    server.show({ view: { ...calm, windows: [window] }, answer: { result: 'closed' } });
+    await told(/^Maintenance of A2 began, until \d\d:\d\d( on \w+)?\.$/);
+    await page.getByRole('button', { name: 'End maintenance' }).click();
+    await page.locator('.sure').getByRole('button', { name: 'End maintenance' }).click();
+    await page.getByRole('status').getByText('Maintenance ended: custody counts again.').waitFor();
+    server.show({ view: calm });
+    await told(/^Maintenance ended/);
+    // What was read there is not said again.
+    await page.keyboard.press('Escape');
+    await go('site/A2');
+    await page.locator('h2:focus', { hasText: 'Compartment A2' }).waitFor();
+    expect(await page.locator('.told').count()).toBe(0);
+    server.show({ answer: OPENED });
+  });
+
+  test('of an act whose connection broke the journal says what came of it, also when its sheet is closed', async () => {
+    server.show({ cutsActs: true });
+    await go('site/A2');
+    await page.getByRole('button', { name: 'Open A2' }).click();
+    await page.getByRole('button', { name: 'Open A2 now' }).click();
+    await page.getByRole('status').getByText('Looking in its journal').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.told-elsewhere', { hasText: /^Compartment A2: The connection broke.*Looking/ }).waitFor();
+    const next = (server.shown.entries[0]?.n ?? 0) + 1;
+    const others = [acted(next, 't-115', 'open', 'A2', 'opened'), acted(next + 1, 't-114', 'open', 'A3', 'opened')];
+    const own = acted(next + 2, 't-114', 'open', 'A2', 'refused');
+    server.shown.entries = [own, ...others.reverse(), ...server.shown.entries];
+    await page.locator('.told-elsewhere', { hasText: 'but the journal has what came of it: Refused.' }).waitFor();
+    await page.locator('.told-elsewhere').getByRole('button', { name: 'Close' }).click();
+    await page.locator('.told-elsewhere').waitFor({ state: 'detached' });
+    server.show({ cutsActs: false });
+  });
+
+  test('a walk whose connection broke is looked for, too', async () => {
+    const next = (server.shown.entries[0]?.n ?? 0) + 1;
+    server.show({ view: troubledView(), walk: [{ step: { compartment: 'A10', step: 'close' } }, undefined, 'cut'] });
+    await go('devices');
+    await page.getByRole('button', { name: 'Commission A10' }).click();
+    await page.getByRole('button', { name: 'All doors are shut, begin' }).click();
+    await page.locator('.walk-now:focus', { hasText: 'Now shut it' }).waitFor();
+    server.shown.entries = [acted(next, 't-114', 'commission', 'A10', 'commissioned'), ...server.shown.entries];
+    server.goOn();
+    await page.getByRole('status').getByText('but the journal has it: A10 is commissioned.').waitFor();
+    await page.locator('button:focus', { hasText: 'Done' }).click();
+    server.show({ view: calmView() });
   });
 
   test('while the gateway is away its last word is marked as old, and what was missed is there afterwards', async () => {

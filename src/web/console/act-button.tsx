@@ -1,10 +1,11 @@
-/** A button that does something at the site: asks whether it is meant, does it, and says what came of it. */
+/** A button that does something at the site: asks whether it is meant, does it, and has said what came of it. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { ActRequest } from '../../edge/contracts/console-view.ts';
 import { useActing } from './acting.tsx';
-import { act, textOf } from './api.ts';
-import { type Outcome, outcomeOf } from './sayings.ts';
+import { act, Refusal, textOf } from './api.ts';
+import { LOOKING, type Outcome, outcomeFound, outcomeOf, targetOf } from './outcomes.ts';
+import { useActPlace } from './told.tsx';
 
 export function ActButton({
   request,
@@ -18,37 +19,54 @@ export function ActButton({
   /** A sentence that says what will happen, and the word of the button that does it. */
   readonly sure: { readonly text: ComponentChildren; readonly yes: string };
   readonly isQuiet?: boolean;
-  /** Otherwise it only says what came of it before: what was done may be what makes it impossible now. */
   readonly isPossible?: boolean;
 }) {
-  const { guarded } = useActing();
+  const { guarded, sought, lookFor } = useActing();
+  const { say, catchFocus } = useActPlace();
   const [state, setState] = useState<'idle' | 'asked' | 'busy'>('idle');
-  const [outcome, setOutcome] = useState<Outcome | undefined>();
+  const box = useRef<HTMLDivElement>(null);
   const yes = useRef<HTMLButtonElement>(null);
   const first = useRef<HTMLButtonElement>(null);
   const wasAsked = useRef(false);
-  useEffect(() => {
+  const wasPossible = useRef(isPossible);
+  // At once: what is drawn next may take the button away.
+  useLayoutEffect(() => {
     if (state === 'asked') yes.current?.focus();
     // The button that was pressed is gone.
     else if (state === 'idle' && wasAsked.current) first.current?.focus();
     wasAsked.current = state !== 'idle';
-  }, [state]);
+    if (wasPossible.current && !isPossible) catchFocus();
+    wasPossible.current = isPossible;
+  }, [state, isPossible]);
+  useLayoutEffect(
+    () => () => {
+      if (box.current?.contains(document.activeElement) === true) catchFocus();
+    },
+    [],
+  );
   const run = async (): Promise<void> => {
     if (state === 'busy') return;
     setState('busy');
-    try {
-      setOutcome(outcomeOf(await guarded(sure.yes, (csrf) => act(csrf, request))));
-    } catch (error) {
-      setOutcome({ tone: 'bad', text: textOf(error) });
-    }
+    say(await outcome());
     setState('idle');
   };
+  const outcome = async (): Promise<Outcome> => {
+    const begunMs = Date.now();
+    const seek = sought(request.verb, targetOf(request));
+    try {
+      return outcomeOf(request, await guarded(sure.yes, (csrf) => act(csrf, request)), begunMs);
+    } catch (error) {
+      if (!(error instanceof Refusal) || !error.isUnknown) return { tone: 'bad', text: textOf(error) };
+    }
+    say(LOOKING);
+    return outcomeFound(request, await lookFor(seek), begunMs);
+  };
   const ask = (): void => {
-    setOutcome(undefined);
+    say(undefined);
     setState('asked');
   };
   return (
-    <div class="act">
+    <div class="act" ref={box}>
       {state === 'idle' && isPossible && (
         <button ref={first} type="button" class={isQuiet ? 'button quiet' : 'button'} onClick={ask}>
           {label}
@@ -69,7 +87,6 @@ export function ActButton({
           </div>
         </div>
       )}
-      <div role="status">{outcome !== undefined && <p class={`told ${outcome.tone}`}>{outcome.text}</p>}</div>
     </div>
   );
 }

@@ -5,14 +5,20 @@
 import { createContext } from 'preact';
 import { useContext, useRef, useState } from 'preact/hooks';
 import type { SessionView } from '../../edge/contracts/console-view.ts';
-import { session as askSession, Refusal, secondFactor, textOf } from './api.ts';
+import { session as askSession, journal, Refusal, secondFactor, textOf } from './api.ts';
 import { Dialog } from './dialog.tsx';
+import { type Found, findOut, type Sought } from './find-out.ts';
+import type { Live } from './live.ts';
 
 export interface Acting {
   readonly session: SessionView;
   readonly mayAct: boolean;
   /** Runs it; when a second factor is asked for, asks the person and runs it again. Rejects when none was given. */
   guarded<T>(what: string, work: (csrf: string) => Promise<T>): Promise<T>;
+  /** How to look for an act in the journal that is asked for now. */
+  sought(action: string, target: string | undefined): Sought;
+  /** What became of it, when no answer came. */
+  lookFor(sought: Sought): Promise<Found>;
 }
 
 const ActingContext = createContext<Acting | undefined>(undefined);
@@ -37,6 +43,7 @@ export interface Guard {
 
 /** `onEnded`: the session is over. */
 export function useGuard(
+  live: Live,
   session: SessionView,
   onSession: (session: SessionView) => void,
   onEnded: (note: string) => void,
@@ -64,7 +71,23 @@ export function useGuard(
     await elevate(what);
     return work(csrf.current);
   };
-  return { acting: { session, mayAct: session.role !== 'viewer', guarded }, asked };
+  const newest = useRef(live);
+  newest.current = live;
+  const sought = (action: string, target: string | undefined): Sought => {
+    const { view, entries } = newest.current;
+    const log = view?.log.origin ?? entries[0]?.log ?? '';
+    const next = entries[0]?.log === log ? entries[0].n + 1 : 0;
+    return { person: session.person, action, target, log, from: Math.max(view?.log.entries ?? 0, next) };
+  };
+  return { acting: { session, mayAct: session.role !== 'viewer', guarded, sought, lookFor }, asked };
+}
+
+function lookFor(sought: Sought): Promise<Found> {
+  return findOut(sought, {
+    read: (limit) => journal({ limit }),
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    nowMs: () => performance.now(),
+  });
 }
 
 export function SecondFactor({ asked, csrf }: { readonly asked: Asked; readonly csrf: string }) {

@@ -13,16 +13,26 @@ const ASK_LIMIT_MS = 20_000;
 /** An opening waits for its door. */
 const ACT_LIMIT_MS = 60_000;
 const LINE_CHARS_MAX = 65_536;
+const BROKEN = 'The gateway does not answer. Look whether it runs and whether this device is in its network.';
 
 /** Of an answer that was not 2xx, or that did not come (`status` 0). */
 export class Refusal extends Error {
   readonly status: number;
-  readonly needsFactor: boolean;
+  readonly code: string | undefined;
 
-  constructor(status: number, text: string, needsFactor = false) {
+  constructor(status: number, text: string, code?: string) {
     super(text);
     this.status = status;
-    this.needsFactor = needsFactor;
+    this.code = code;
+  }
+
+  get needsFactor(): boolean {
+    return this.status === 403 && this.code === 'second_factor';
+  }
+
+  /** What was asked for may have been done all the same. */
+  get isUnknown(): boolean {
+    return (this.status === 0 && this.code === 'broken') || this.code === 'daemon' || this.code === 'internal';
   }
 }
 
@@ -68,7 +78,10 @@ export async function* walk(
   if (reader === undefined) return;
   let rest = '';
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      throw new Refusal(0, BROKEN, 'broken');
+    });
     rest += value ?? '';
     const lines = rest.split('\n');
     rest = lines.pop() ?? '';
@@ -90,7 +103,11 @@ async function ask<T>(path: string, { body, csrf, limitMs = ASK_LIMIT_MS }: Aski
   const signal = AbortSignal.timeout(limitMs);
   const answer = await sent(path, body === undefined ? { signal } : posted(body, csrf, signal));
   if (answer.status === 204) return undefined as T;
-  return (await answer.json()) as T;
+  try {
+    return (await answer.json()) as T;
+  } catch {
+    throw new Refusal(0, BROKEN, 'broken');
+  }
 }
 
 function posted(body: object, csrf: string | undefined, signal: AbortSignal): RequestInit {
@@ -104,17 +121,14 @@ async function sent(path: string, init: RequestInit): Promise<Response> {
     answer = await fetch(path, { ...init, credentials: 'same-origin', redirect: 'error', cache: 'no-store' });
   } catch (error) {
     if (init.signal?.aborted === true && (error as Error).name === 'AbortError') throw error;
-    throw new Refusal(
-      0,
-      'The gateway does not answer. Look whether it runs and whether this device is in its network.',
-    );
+    throw new Refusal(0, BROKEN, 'broken');
   }
   if (answer.ok) return answer;
   const problem = (await answer.json().catch(() => ({}))) as Partial<ConsoleProblem>;
   // The last part of the type is the stable code.
   const code = problem.type?.split(':').at(-1);
   const text = sentence(problem.detail ?? problem.title ?? `the gateway answered ${answer.status}`);
-  throw new Refusal(answer.status, text, answer.status === 403 && code === 'second_factor');
+  throw new Refusal(answer.status, text, code);
 }
 
 /** For a person, whatever it was. */

@@ -2,10 +2,12 @@
  * The commissioning walk, in words for somebody who stands before the wall with a phone: shut, open, shut, and what was
  * seen. The gateway looks and signs; nothing is opened from here.
  */
+import { useEffect, useRef } from 'preact/hooks';
 import type { WalkLine } from '../../edge/contracts/console-view.ts';
+import { counted } from '../kit/words.ts';
 import { Dialog } from './dialog.tsx';
 import { Mark } from './icons.tsx';
-import { useWalk } from './walking.ts';
+import { foundText, useWalk } from './walking.ts';
 
 const STEPS: Readonly<Record<string, { readonly title: string; readonly text: string }>> = {
   looking: { title: 'Hands off', text: 'All doors shut, nobody touches one. The gateway looks at every channel.' },
@@ -47,12 +49,20 @@ export function Commission({
   readonly compartments: readonly string[];
   readonly onClose: () => void;
 }) {
-  const { walking, begin } = useWalk('api/commission', 'Commissioning');
+  const { walking, begin } = useWalk('api/commission', 'Commissioning', (lines) => doorOf(lines, compartments));
   const told = walking.lines.flatMap(toldOf);
   const verdicts = told.filter(({ verdict }) => verdict !== undefined);
   const now = walking.state === 'walking' ? told.at(-1) : undefined;
   const step = now?.step === undefined ? undefined : STEPS[now.step];
   const current = now?.compartment ?? (compartments.length === 1 ? compartments[0] : undefined);
+  const good = verdicts.filter(({ verdict }) => verdict === 'commissioned').length;
+  const here = useRef<HTMLDivElement>(null);
+  const end = useRef<HTMLButtonElement>(null);
+  // The button that was pressed is gone.
+  useEffect(() => {
+    if (walking.state === 'walking') here.current?.focus();
+    else if (walking.state === 'over') end.current?.focus();
+  }, [walking.state]);
   return (
     <Dialog title="Commissioning" kind="sheet" onClose={onClose}>
       {walking.state === 'idle' && (
@@ -67,7 +77,7 @@ export function Commission({
           </button>
         </>
       )}
-      <div aria-live="assertive" class="walk-now">
+      <div ref={here} tabIndex={-1} aria-live="assertive" class="walk-now">
         {walking.state === 'walking' && (
           <>
             {current !== undefined && <p class="walk-name">{current}</p>}
@@ -94,21 +104,37 @@ export function Commission({
           ))}
         </ul>
       )}
+      <div role="status">
+        {walking.state === 'over' && walking.found === undefined && (
+          <p class={`told ${walking.wrong !== undefined || good < verdicts.length ? 'bad' : 'good'}`}>
+            {walking.wrong ?? `${good} of ${counted(verdicts.length, 'door')} commissioned.`}
+          </p>
+        )}
+        {walking.found !== undefined && (
+          <p class="told unsure">
+            {foundText(walking.found, doorOf(walking.lines, compartments) ?? 'the door', 'commissioned')}
+          </p>
+        )}
+      </div>
       {walking.state === 'over' && (
-        <div role="status">
-          {walking.wrong !== undefined && <p class="told bad">{walking.wrong}</p>}
-          <div class="buttons">
-            <button type="button" class="button" onClick={onClose}>
-              Done
-            </button>
-            <button type="button" class="button quiet" onClick={() => begin({ compartments })}>
-              Walk again
-            </button>
-          </div>
+        <div class="buttons">
+          <button ref={end} type="button" class="button" onClick={onClose}>
+            Done
+          </button>
+          <button type="button" class="button quiet" onClick={() => begin({ compartments })}>
+            Walk again
+          </button>
         </div>
       )}
     </Dialog>
   );
+}
+
+/** The door that the walk was at: the next one after the newest verdict. */
+function doorOf(lines: readonly WalkLine[], compartments: readonly string[]): string | undefined {
+  const last = lines.flatMap(toldOf).at(-1);
+  if (last?.verdict === undefined) return last?.compartment ?? compartments[0];
+  return compartments[compartments.indexOf(last.compartment ?? '') + 1] ?? last.compartment;
 }
 
 /** Steps name what to do, or what was seen of a door at the end. */

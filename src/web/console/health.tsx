@@ -8,6 +8,7 @@ import { ActButton } from './act-button.tsx';
 import { useActing } from './acting.tsx';
 import type { Live } from './live.ts';
 import { ASSURANCE, lifeText } from './sayings.ts';
+import { ActPlace } from './told.tsx';
 
 export function HealthPage({ view, live }: { readonly view: ConsoleView; readonly live: Live }) {
   const { gateway, version, upMs } = view;
@@ -253,31 +254,40 @@ function LogCard({ view }: { readonly view: ConsoleView }) {
 
 function Windows({ view }: { readonly view: ConsoleView }) {
   const { mayAct } = useActing();
-  if (view.windows.length === 0) return null;
+  const { windows } = view;
   return (
     <section class="card health" aria-label="Maintenance">
       <header class="line-head">
         <h2>Maintenance</h2>
-        <span class="badge unsure">{counted(view.windows.length, 'window')}</span>
+        <span class={windows.length === 0 ? 'badge' : 'badge unsure'}>
+          {windows.length === 0 ? 'none' : counted(windows.length, 'window')}
+        </span>
       </header>
-      {view.windows.map(({ id, by, compartments }) => (
-        <div key={id} class="window">
-          <p>
-            <strong>{compartments.join(', ') || 'The whole site'}</strong> <span class="hint">by {by}</span>
-          </p>
-          {mayAct && (
-            <ActButton
-              request={{ verb: 'end_maintenance', id }}
-              label="End"
-              sure={{
-                text: `Custody counts again at ${compartments.join(', ') || 'the whole site'}.`,
-                yes: 'End maintenance',
-              }}
-              isQuiet
-            />
-          )}
-        </div>
-      ))}
+      <ActPlace name="Maintenance">
+        {windows.map(({ id, by, compartments }) => (
+          <div key={id} class="window">
+            <p>
+              <strong>{compartments.join(', ') || 'The whole site'}</strong> <span class="hint">by {by}</span>
+            </p>
+            {mayAct && (
+              <ActButton
+                request={{ verb: 'end_maintenance', id }}
+                label="End"
+                sure={{
+                  text: `Custody counts again at ${compartments.join(', ') || 'the whole site'}.`,
+                  yes: 'End maintenance',
+                }}
+                isQuiet
+              />
+            )}
+          </div>
+        ))}
+      </ActPlace>
+      {windows.length === 0 && (
+        <p class="hint">
+          What happens at a compartment counts as custody. Maintenance begins at its sheet, on the page Site.
+        </p>
+      )}
     </section>
   );
 }

@@ -1,16 +1,30 @@
 /** Pairing a device of the open wire: the code of its label, or another key in the place of the one in use. */
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { Rows } from '../kit/rows.tsx';
 import { said } from '../kit/words.ts';
 import { Dialog } from './dialog.tsx';
-import { useWalk } from './walking.ts';
+import { foundText, useWalk } from './walking.ts';
+
+const LABELS: Readonly<Record<string, string>> = {
+  device: 'device',
+  identity: 'says that it is',
+  key: 'number of its key',
+  boot: 'its start',
+};
 
 export function Pair({ device, onClose }: { readonly device: string; readonly onClose: () => void }) {
-  const { walking, begin } = useWalk('api/pair', `Pairing ${device}`);
+  const { walking, begin } = useWalk('api/pair', `Pairing ${device}`, () => device);
   const code = useRef<HTMLInputElement>(null);
   const steps = walking.lines.flatMap((line) => ('step' in line ? [stepText(line.step)] : []));
   const last = walking.lines.at(-1);
   const done = last !== undefined && 'done' in last ? last.done : undefined;
+  const here = useRef<HTMLOListElement>(null);
+  const end = useRef<HTMLButtonElement>(null);
+  // The button that was pressed is gone.
+  useEffect(() => {
+    if (walking.state === 'walking') here.current?.focus();
+    else if (walking.state === 'over') (end.current ?? code.current)?.focus();
+  }, [walking.state]);
   const submit = (event: Event): void => {
     event.preventDefault();
     const text = code.current?.value.trim() ?? '';
@@ -46,24 +60,28 @@ export function Pair({ device, onClose }: { readonly device: string; readonly on
           </div>
         </form>
       )}
-      <ol class="steps" aria-live="polite">
+      <ol ref={here} tabIndex={-1} class="steps" aria-live="polite" aria-label="What was done so far">
         {steps.map((text, i) => (
           <li key={i}>{text}</li>
         ))}
       </ol>
-      {walking.wrong !== undefined && (
-        <p class="told bad" role="alert">
-          {walking.wrong}
-        </p>
-      )}
+      <div role="alert">{walking.wrong !== undefined && <p class="told bad">{walking.wrong}</p>}</div>
+      <div role="status">
+        {walking.found !== undefined && <p class="told unsure">{foundText(walking.found, device, 'paired')}</p>}
+        {done !== undefined && <p class="told good">Paired. The gateway uses the new key already.</p>}
+      </div>
       {done !== undefined && (
-        <div role="status">
-          <p class="told good">Paired. The gateway uses the new key already.</p>
-          <Rows rows={Object.entries(done ?? {}).map(([label, value]) => ({ label, value: said(value) }))} />
-          <button type="button" class="button" onClick={onClose}>
+        <>
+          <Rows
+            rows={Object.entries(done ?? {}).map(([name, value]) => ({
+              label: LABELS[name] ?? name,
+              value: said(value),
+            }))}
+          />
+          <button ref={end} type="button" class="button" onClick={onClose}>
             Done
           </button>
-        </div>
+        </>
       )}
     </Dialog>
   );

@@ -1,54 +1,6 @@
-/** What the gateway's own words mean to a technician: results and refusals of acts, states of entries, doors. */
-import type { ActAnswer, CompartmentView, ConsoleView, EntryView } from '../../edge/contracts/console-view.ts';
-import { agoText, spanText, titleOf } from '../kit/words.ts';
-import { codeWords } from './event-words.ts';
-
-const REFUSALS: Readonly<Record<string, string>> = {
-  polarity_contradicted:
-    'Its walk and its settings contradict each other, so nobody could tell whether it opened. Correct its polarity, or open it in a maintenance window.',
-  not_commissioned: 'Its door was not commissioned, so nobody could see it open. Commission it on the page Devices.',
-  no_lock: 'Its board has no lock that lets go by itself: this door is opened with its key.',
-  interlock: 'As many doors stand open as may at once. Shut one first.',
-  rate: 'It was opened too often just now. Wait a minute.',
-  stopped: 'Openings are stopped for the whole site. An administrator resumes them.',
-  already_open: 'It stands open already.',
-  already_opening: 'It is being opened at this moment.',
-  board_away: 'Its board does not answer, so the door cannot be seen. Look at the board on the page Devices.',
-  recording_stopped: 'The journal takes nothing now, and what cannot be recorded does not happen. See the page Health.',
-  too_late: 'The time for it was over before the lock could be reached.',
-  unknown_compartment: 'The gateway has no compartment of this name.',
-  role: 'Your role may not do this.',
-  not_seen: 'The lock was told to open, and the door was not seen to move. Look at it: it may be jammed, or held shut.',
-  no_answer: 'The lock was told to open, and its board did not answer. Look at the door before you try again.',
-  locked: 'Too many wrong codes: this person is locked out for a while.',
-  unknown_person_or_code: 'This code is not the one that counts now. Codes count once; wait for the next.',
-};
-
-export interface Outcome {
-  readonly tone: 'good' | 'bad' | 'unsure';
-  readonly text: string;
-}
-
-/** What came of an act, as a sentence. */
-export function outcomeOf({ result, reason, tookMs, compartments }: ActAnswer): Outcome {
-  const why = reason === undefined ? '' : (REFUSALS[reason] ?? `Because: ${codeWords(reason) ?? reason}.`);
-  switch (result) {
-    case 'opened':
-      return { tone: 'good', text: `Opened${tookMs === undefined ? '' : ` after ${(tookMs / 1_000).toFixed(1)} s`}.` };
-    case 'unverified':
-      return { tone: 'unsure', text: `Not seen to open. ${why}` };
-    case 'refused':
-      return { tone: 'bad', text: `Refused. ${why}` };
-    case 'stopped':
-      return { tone: 'good', text: 'All openings are stopped.' };
-    case 'resumed':
-      return { tone: 'good', text: 'Doors may be opened again.' };
-    case 'counted':
-      return { tone: 'good', text: `Counted ${compartments ?? 0} compartments.` };
-    default:
-      return { tone: 'good', text: `${titleOf(result)}.${why === '' ? '' : ` ${why}`}` };
-  }
-}
+/** What the gateway's own words mean to a technician: states of entries, doors, times. */
+import type { CompartmentView, ConsoleView, EntryView } from '../../edge/contracts/console-view.ts';
+import { agoText, spanText } from '../kit/words.ts';
 
 export type EntryState = EntryView['state'];
 

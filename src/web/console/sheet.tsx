@@ -13,6 +13,7 @@ import { type Live, merged } from './live.ts';
 import { hashOf } from './route.ts';
 import { DOOR_WORDS, fillOf, gramsText, lookOf } from './sayings.ts';
 import { Entries } from './stream.tsx';
+import { ActPlace } from './told.tsx';
 
 const EVENTS_SHOWN = 12;
 const LOOKED_AT = 200;
@@ -80,54 +81,56 @@ function Acts({ compartment, view }: { readonly compartment: CompartmentView; re
   const windows = view.windows.filter(({ compartments }) => compartments.length === 0 || compartments.includes(name));
   return (
     <div class="sheet-acts">
-      <ActButton
-        request={{ verb: 'open', compartment: name }}
-        isPossible={lookOf(compartment, view) !== 'open'}
-        label={`Open ${name}`}
-        sure={{ text: `The door of ${name} opens at once. The journal names you.`, yes: `Open ${name} now` }}
-      />
-      {!commissioned && (
-        <p class="told unsure">
-          Nobody has walked this door yet: what its contact means is not signed.{' '}
-          <a href={hashOf({ page: 'devices' })}>Commission it</a>
-        </p>
-      )}
-      {windows.map(({ id, by, compartments }) => (
+      <ActPlace name={`Compartment ${name}`}>
         <ActButton
-          key={id}
-          request={{ verb: 'end_maintenance', id }}
-          label="End maintenance"
-          sure={{
-            text: `The window of ${by} over ${compartments.join(', ') || 'the whole site'} ends, and custody counts again.`,
-            yes: 'End maintenance',
-          }}
-          isQuiet
+          request={{ verb: 'open', compartment: name }}
+          isPossible={lookOf(compartment, view) !== 'open'}
+          label={`Open ${name}`}
+          sure={{ text: `The door of ${name} opens at once. The journal names you.`, yes: `Open ${name} now` }}
         />
-      ))}
-      {windows.length === 0 && (
-        <div class="maintain">
-          <label>
-            Maintenance for
-            <select value={minutes} onChange={({ currentTarget }) => setMinutes(Number(currentTarget.value))}>
-              {MINUTES.map((each) => (
-                <option key={each} value={each}>
-                  {each < 60 ? `${each} minutes` : `${each / 60} ${each === 60 ? 'hour' : 'hours'}`}
-                </option>
-              ))}
-            </select>
-          </label>
+        {!commissioned && (
+          <p class="told unsure">
+            Nobody has walked this door yet: what its contact means is not signed.{' '}
+            <a href={hashOf({ page: 'devices' })}>Commission it</a>
+          </p>
+        )}
+        {windows.map(({ id, by, compartments }) => (
           <ActButton
-            key={minutes}
-            request={{ verb: 'maintain', compartments: [name], minutes }}
-            label="Begin"
+            key={id}
+            request={{ verb: 'end_maintenance', id }}
+            label="End maintenance"
             sure={{
-              text: `What happens at ${name} counts as maintenance until then, and not as custody.`,
-              yes: 'Begin maintenance',
+              text: `The window of ${by} over ${compartments.join(', ') || 'the whole site'} ends, and custody counts again.`,
+              yes: 'End maintenance',
             }}
             isQuiet
           />
-        </div>
-      )}
+        ))}
+        {windows.length === 0 && (
+          <div class="maintain">
+            <label>
+              Maintenance for
+              <select value={minutes} onChange={({ currentTarget }) => setMinutes(Number(currentTarget.value))}>
+                {MINUTES.map((each) => (
+                  <option key={each} value={each}>
+                    {each < 60 ? `${each} minutes` : `${each / 60} ${each === 60 ? 'hour' : 'hours'}`}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <ActButton
+              key={minutes}
+              request={{ verb: 'maintain', compartments: [name], minutes }}
+              label="Begin"
+              sure={{
+                text: `What happens at ${name} counts as maintenance until then, and not as custody.`,
+                yes: 'Begin maintenance',
+              }}
+              isQuiet
+            />
+          </div>
+        )}
+      </ActPlace>
     </div>
   );
 }

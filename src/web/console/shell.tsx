@@ -11,6 +11,7 @@ import { JournalPage } from './journal.tsx';
 import { type Live, useLive } from './live.ts';
 import { hashOf, PAGES, type Route, useRoute } from './route.ts';
 import { SitePage } from './site.tsx';
+import { TellingProvider, ToldElsewhere } from './told.tsx';
 
 export function Shell({
   session,
@@ -24,7 +25,7 @@ export function Shell({
   const ended = useCallback(() => onEnded('Your session has ended. Sign in again.'), [onEnded]);
   const live = useLive(ended);
   const route = useRoute();
-  const { acting, asked } = useGuard(session, onSession, onEnded);
+  const { acting, asked } = useGuard(live, session, onSession, onEnded);
   const main = useRef<HTMLElement>(null);
   useFocusOfPage(route, main);
   const leave = async (): Promise<void> => {
@@ -34,41 +35,44 @@ export function Shell({
   const { view } = live;
   return (
     <ActingProvider value={acting}>
-      {/* Not an address: those after # are pages. */}
-      <button type="button" class="skip" onClick={() => main.current?.focus()}>
-        Skip to the page
-      </button>
-      <header class="top">
-        <p class="brand">
-          <KeyMark /> <span class="brand-name">{view?.gateway ?? 'Latchkey'}</span>
-        </p>
-        <Pulse live={live} />
-        <nav class="pages" aria-label="Pages">
-          {PAGES.map(({ name, title }) => (
-            <a key={name} href={hashOf({ page: name })} aria-current={route.page === name ? 'page' : undefined}>
-              <PageIcon name={name} /> {title}
-            </a>
-          ))}
-        </nav>
-        <p class="who">
-          <span class="hint">
-            {session.person} <span class="role">{session.role}</span>
-          </span>
-          <button type="button" class="link" onClick={leave}>
-            Sign out
-          </button>
-        </p>
-      </header>
-      <Away live={live} />
-      <main ref={main} class={live.silentSinceMs === undefined ? '' : 'is-old'} tabIndex={-1}>
-        {view === undefined ? (
-          <p class="hint wait">Waiting for the gateway…</p>
-        ) : (
-          <Page route={route} view={view} live={live} />
-        )}
-      </main>
-      <News view={view} />
-      {asked !== undefined && <SecondFactor asked={asked} csrf={session.csrf} />}
+      <TellingProvider>
+        {/* Not an address: those after # are pages. */}
+        <button type="button" class="skip" onClick={() => main.current?.focus()}>
+          Skip to the page
+        </button>
+        <header class="top">
+          <p class="brand">
+            <KeyMark /> <span class="brand-name">{view?.gateway ?? 'Latchkey'}</span>
+          </p>
+          <Pulse live={live} />
+          <nav class="pages" aria-label="Pages">
+            {PAGES.map(({ name, title }) => (
+              <a key={name} href={hashOf({ page: name })} aria-current={route.page === name ? 'page' : undefined}>
+                <PageIcon name={name} /> {title}
+              </a>
+            ))}
+          </nav>
+          <p class="who">
+            <span class="hint">
+              {session.person} <span class="role">{session.role}</span>
+            </span>
+            <button type="button" class="link" onClick={leave}>
+              Sign out
+            </button>
+          </p>
+        </header>
+        <Away live={live} />
+        <main ref={main} class={live.silentSinceMs === undefined ? '' : 'is-old'} tabIndex={-1}>
+          {view === undefined ? (
+            <p class="hint wait">Waiting for the gateway…</p>
+          ) : (
+            <Page route={route} view={view} live={live} />
+          )}
+        </main>
+        <ToldElsewhere />
+        <News view={view} />
+        {asked !== undefined && <SecondFactor asked={asked} csrf={session.csrf} />}
+      </TellingProvider>
     </ActingProvider>
   );
 }

@@ -3,11 +3,13 @@ import type { ConsoleView } from '../../edge/contracts/console-view.ts';
 import { counted } from '../kit/words.ts';
 import { ActButton } from './act-button.tsx';
 import { useActing } from './acting.tsx';
+import { codeWords } from './event-words.ts';
 import { Findings } from './findings.tsx';
 import type { Live } from './live.ts';
 import { goTo } from './route.ts';
 import { Sheet } from './sheet.tsx';
 import { Stream } from './stream.tsx';
+import { ActPlace } from './told.tsx';
 import { Wall } from './wall.tsx';
 
 export function SitePage({
@@ -72,41 +74,43 @@ function SiteActs({ view }: { readonly view: ConsoleView }) {
       {stopped !== undefined && (
         <p class="told unsure">
           Openings are stopped by {stopped.by}
-          {stopped.reason === '' ? '' : ` (${stopped.reason})`}.
+          {stopped.reason === '' ? '' : ` (${codeWords(stopped.reason) ?? stopped.reason})`}.
         </p>
       )}
-      <div class="act-row">
-        {stopped === undefined && (
+      <ActPlace name="All doors">
+        <div class="act-row">
+          {stopped === undefined && (
+            <ActButton
+              request={{ verb: 'stop_pick' }}
+              label="Stop openings"
+              sure={{
+                text: 'No door is opened any more, by nobody, until an administrator resumes. Shut doors stay shut.',
+                yes: 'Stop all openings',
+              }}
+              isQuiet
+            />
+          )}
+          {stopped !== undefined && session.role === 'administrator' && (
+            <ActButton
+              request={{ verb: 'resume' }}
+              label="Resume openings"
+              sure={{ text: 'Doors may be opened again, by whoever may.', yes: 'Resume openings' }}
+            />
+          )}
+          {stopped !== undefined && session.role !== 'administrator' && (
+            <p class="hint">An administrator resumes them.</p>
+          )}
           <ActButton
-            request={{ verb: 'stop_pick' }}
-            label="Stop openings"
+            request={{ verb: 'recount' }}
+            label="Recount"
             sure={{
-              text: 'No door is opened any more, by nobody, until an administrator resumes. Shut doors stay shut.',
-              yes: 'Stop all openings',
+              text: 'The gateway looks at each compartment anew and signs what it finds in the journal.',
+              yes: 'Recount all compartments',
             }}
             isQuiet
           />
-        )}
-        {stopped !== undefined && session.role === 'administrator' && (
-          <ActButton
-            request={{ verb: 'resume' }}
-            label="Resume openings"
-            sure={{ text: 'Doors may be opened again, by whoever may.', yes: 'Resume openings' }}
-          />
-        )}
-        {stopped !== undefined && session.role !== 'administrator' && (
-          <p class="hint">An administrator resumes them.</p>
-        )}
-        <ActButton
-          request={{ verb: 'recount' }}
-          label="Recount"
-          sure={{
-            text: 'The gateway looks at each compartment anew and signs what it finds in the journal.',
-            yes: 'Recount all compartments',
-          }}
-          isQuiet
-        />
-      </div>
+        </div>
+      </ActPlace>
     </section>
   );
 }

@@ -33,8 +33,10 @@ export interface Shown {
   /** Newest first. */
   entries: readonly EntryView[];
   answer: ActAnswer;
-  /** The lines of the next walk; it waits where `undefined` stands until `goOn` is called. */
-  walk: readonly (WalkLine | undefined)[];
+  /** The lines of the next walk; it waits where `undefined` stands until `goOn` is called, and its connection breaks at `cut`. */
+  walk: readonly (WalkLine | 'cut' | undefined)[];
+  /** Acts are taken, and their connections break before they are answered. */
+  cutsActs?: boolean;
 }
 
 export class ConsoleServer {
@@ -160,6 +162,7 @@ export class ConsoleServer {
           return problem(response, 403, 'second_factor', 'A code of the authenticator is needed first');
         if (path !== '/api/act') return this.#walk(response);
         this.acts.push(body as unknown as ActRequest);
+        if (this.shown.cutsActs === true) return void response.destroy();
         return json(response, this.shown.answer);
     }
   }
@@ -193,6 +196,7 @@ export class ConsoleServer {
   async #walk(response: ServerResponse): Promise<void> {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });
     for (const line of this.shown.walk) {
+      if (line === 'cut') return void response.destroy();
       if (line !== undefined) response.write(`${JSON.stringify(line)}\n`);
       else await new Promise<void>((resolve) => (this.goOn = resolve));
     }

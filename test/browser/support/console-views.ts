@@ -369,3 +369,9 @@ export function entry(n: number, hostile = false): EntryView {
     state: 'durable',
   };
 }
+
+/** That somebody did it at the console, as the journal has it. */
+export function acted(n: number, person: string, action: string, target: string, result: string): EntryView {
+  const actor = { kind: 'technician', ref: person };
+  return { ...entry(n), type: 'console.acted', actor, event: { data: { action, result, target } } };
+}
