@@ -5,7 +5,7 @@
  * compartment without a commissioned polarity claims nothing at all.
  */
 import type { Timer } from '../../base/clock.ts';
-import type { Actor, EventBody, JsonObject, ParcelRef } from '../../evidence/event/event.ts';
+import type { Actor, EventBody, ParcelRef } from '../../evidence/event/event.ts';
 import type { Observed } from '../contracts/observed.ts';
 import type {
   BoardReading,
@@ -16,17 +16,7 @@ import type {
   ScanReading,
 } from '../contracts/reading.ts';
 import type { Visit } from '../contracts/visit.ts';
-import {
-  deviceBody,
-  doorBody,
-  episodeBody,
-  firstLookBody,
-  forcedBody,
-  holdsCard,
-  lineBody,
-  occupancyBody,
-  scanBody,
-} from './bodies.ts';
+import { deviceBody, episodeBody, holdsCard, lineBody, scanBody } from './bodies.ts';
 import { claimantOf } from './claim.ts';
 import {
   addScan,
@@ -47,12 +37,14 @@ import { EventOutlet } from './event-outlet.ts';
 import { HeldReferences } from './held-references.ts';
 import { Instruments } from './instruments.ts';
 import { type ClosedBy, judgeEpisode } from './outcome.ts';
+import { outputBodies } from './output-bodies.ts';
 import type { Custody, CustodyOptions } from './room.ts';
+import { readParts, type SavedPart, SavedParts } from './saved-parts.ts';
 import { ScanDesk } from './scan-desk.ts';
 import type { WaitingScan } from './scans.ts';
 import { sealOf } from './seals.ts';
 import type { CompartmentSettings } from './settings.ts';
-import { readSnapshot, type StartPlace, takeSnapshot } from './snapshot.ts';
+import type { StartPlace } from './snapshot.ts';
 import { UnreadLocks } from './unread-locks.ts';
 import { sealSaid } from './visit-bodies.ts';
 import { VisitKeeper } from './visit-keeper.ts';
@@ -82,6 +74,7 @@ class CustodyRoom implements Custody {
   readonly #unread: UnreadLocks;
   readonly #held: HeldReferences;
   readonly #instruments: Instruments;
+  readonly #saved: SavedParts;
   #distrusted: ReadonlySet<string> = new Set();
   #revision = 0;
   #toldRevision = 0;
@@ -110,6 +103,7 @@ class CustodyRoom implements Custody {
       this.#settings.set(each.name, each);
       this.#states.set(each.name, EMPTY_COMPARTMENT);
     }
+    this.#saved = new SavedParts([...this.#settings.values()], options);
     this.#restore();
   }
 
@@ -158,7 +152,7 @@ class CustodyRoom implements Custody {
       this.#states.set(each.name, withoutSensing(this.#state(each.name)));
       this.#visited.delete(each.name);
       this.#append(observed, distrustedBody(each), true);
-      this.#revision += 1;
+      this.#touch(each.name);
     }
     this.#tell();
   }
@@ -178,14 +172,21 @@ class CustodyRoom implements Custody {
     this.#tell();
   }
 
-  snapshot(place?: StartPlace): JsonObject {
+  changes({
+    place,
+    whole,
+  }: {
+    readonly place?: StartPlace | undefined;
+    readonly whole: boolean;
+  }): readonly SavedPart[] {
     const { upMs } = this.#options.observer.observe();
-    return takeSnapshot([...this.#settings.values()], this.#states, this.#scans.list(), this.#options, {
+    const extras = {
       place,
-      visits: (number) => this.visits.snapshot(upMs, number),
+      visits: (number: (boot: number) => number) => this.visits.snapshot(upMs, number),
       instruments: this.#instruments.snapshot(),
       inputs: this.#instruments.inputs.snapshot(),
-    });
+    };
+    return this.#saved.take({ states: this.#states, waiting: this.#scans.list(), extras }, whole);
   }
 
   status(): readonly CompartmentStatus[] {
@@ -204,20 +205,18 @@ class CustodyRoom implements Custody {
 
   #restore(): void {
     const { restored, settings, logger } = this.#options;
-    if (restored === undefined) return;
-    const read = readSnapshot(restored, settings.compartments, this.#options);
-    if (read === undefined) {
-      logger.warn({}, 'the saved custody state is unreadable; compartments begin unknown');
-      return;
+    const { parts, unreadable } = readParts(restored ?? [], settings.compartments, this.#options);
+    if (unreadable) logger.warn({}, 'the saved custody state is unreadable; compartments begin unknown');
+    for (const read of parts) {
+      for (const [name, state] of read.compartments) {
+        this.#states.set(name, state);
+        if (state.episode !== undefined) this.#visited.add(name);
+      }
+      for (const scan of read.waiting) this.#scans.push(scan);
+      this.visits.restore(read.visits, this.#options.observer.observe().upMs);
+      this.#instruments.restore(read.instruments);
+      this.#instruments.inputs.restore(read.inputs);
     }
-    for (const [name, state] of read.compartments) {
-      this.#states.set(name, state);
-      if (state.episode !== undefined) this.#visited.add(name);
-    }
-    for (const scan of read.waiting) this.#scans.push(scan);
-    this.visits.restore(read.visits, this.#options.observer.observe().upMs);
-    this.#instruments.restore(read.instruments);
-    this.#instruments.inputs.restore(read.inputs);
     this.#indexHeld();
   }
 
@@ -262,7 +261,7 @@ class CustodyRoom implements Custody {
     const settings = this.#settings.get(latest);
     if (scan.seal !== undefined && settings !== undefined) this.#sealed(settings, scan, observed);
     // An episode that holds all the scans that it can only counts the next: a flood must not write a state for each.
-    if (after.episode?.scans.length !== before.episode?.scans.length) this.#revision += 1;
+    if (after.episode?.scans.length !== before.episode?.scans.length) this.#touch(latest);
     return true;
   }
 
@@ -290,7 +289,8 @@ class CustodyRoom implements Custody {
     this.#states.set(settings.name, state);
     this.#instruments.looked(settings, read, read.shut && state.door.value === true, state.episode);
     if (state.episode !== undefined) this.#visited.add(settings.name);
-    if (outputs.length > 0) this.#revision += 1;
+    if (outputs.length > 0) this.#touch(settings.name);
+    else if (state.episode !== before.episode) this.#saved.touch(settings.name);
     if (outputs.some((output) => output.kind === 'door' && output.open)) this.#doubtScans(settings.name, observed);
     for (const output of outputs) this.#say(settings, reading, state, output);
     for (const scan of sealed) this.#sealed(settings, scan, observed);
@@ -300,18 +300,9 @@ class CustodyRoom implements Custody {
 
   #say(settings: CompartmentSettings, reading: BoardReading, state: Compartment, output: CompartmentOutput): void {
     const { observed } = reading;
-    switch (output.kind) {
-      case 'first_look':
-        this.#append(observed, firstLookBody(settings, state));
-        break;
-      case 'item':
-        this.#append(observed, occupancyBody(settings, state, output));
-        break;
-      case 'door':
-        this.#append(observed, doorBody(settings, reading, output));
-        this.#options.logger.info({ compartment: settings.name, open: output.open }, 'door changed');
-        this.#append(observed, forcedBody(settings, state, output), true);
-    }
+    for (const { body, urgent } of outputBodies(settings, reading, state, output)) this.#append(observed, body, urgent);
+    if (output.kind === 'door')
+      this.#options.logger.info({ compartment: settings.name, open: output.open }, 'door changed');
   }
 
   /** A seal was scanned, or said to be broken or missing, for what lies in this compartment or is put in. */
@@ -320,7 +311,7 @@ class CustodyRoom implements Custody {
     if (said === undefined) return;
     this.#states.set(settings.name, said.state);
     this.#append(observed, said.body);
-    this.#revision += 1;
+    this.#touch(settings.name);
   }
 
   /** A scan that a door left open has taken may be of the one that opens now: both say so. */
@@ -328,7 +319,10 @@ class CustodyRoom implements Custody {
     for (const name of [...this.#visited].filter((other) => other !== opened)) {
       const taken = scansWhileOpen(this.#state(name), this.#options.boot, this.#scans.sinceMs(observed));
       if (!taken.some((scan) => this.#scans.serves(opened, scan))) continue;
-      for (const one of [name, opened]) this.#states.set(one, doubtScans(this.#state(one)));
+      for (const one of [name, opened]) {
+        this.#states.set(one, doubtScans(this.#state(one)));
+        this.#touch(one);
+      }
     }
   }
 
@@ -365,8 +359,14 @@ class CustodyRoom implements Custody {
     if (isOver) this.visits.settled(name, episode, outcome);
     if (isOver) this.#visited.delete(name);
     this.#indexHeld();
-    this.#revision += 1;
+    this.#touch(name);
     this.#options.metrics.count('custody_episodes', 1, { outcome: outcome.type, closed_by: closedBy });
+  }
+
+  /** What is kept of it is another now. */
+  #touch(name: string): void {
+    this.#saved.touch(name);
+    this.#revision += 1;
   }
 
   #indexHeld(): void {

@@ -2,13 +2,14 @@
 import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Metrics } from '../../base/metrics.ts';
-import type { Actor, JsonObject, ParcelRef } from '../../evidence/event/event.ts';
+import type { Actor, ParcelRef } from '../../evidence/event/event.ts';
 import type { Appender } from '../contracts/appender.ts';
 import type { Observed, Observer } from '../contracts/observed.ts';
 import type { ReadingSink, ScanReading } from '../contracts/reading.ts';
 import type { Visit } from '../contracts/visit.ts';
 import type { CompartmentStatus } from './compartment.ts';
 import type { ReferenceMaker } from './references.ts';
+import type { SavedPart } from './saved-parts.ts';
 import type { CustodySettings } from './settings.ts';
 import type { StartPlace } from './snapshot.ts';
 import type { VisitDesk } from './visit-keeper.ts';
@@ -20,8 +21,8 @@ export interface CustodyOptions {
   /** Start number of the daemon in the log that is open at the start, and that log's origin. */
   readonly boot: number;
   readonly log: string;
-  /** What `snapshot` gave in the run before, as read from disk. What is no snapshot is logged and ignored. */
-  readonly restored?: unknown;
+  /** What `changes` gave in the run before, as read from disk, the head first. What is none is logged and ignored. */
+  readonly restored?: readonly unknown[];
   readonly scheduler: Scheduler;
   readonly observer: Observer;
   readonly logger: Logger;
@@ -58,10 +59,11 @@ export interface Custody {
   /** What time alone decides: settled and overlong episodes, scans without doors. `start` calls it each second. */
   tick(observed: Observed): void;
   /**
-   * All that must survive a restart, as canonical JSON will take it: below 2 KiB a compartment. `place` is this start in
-   * the log that is open now, when that is another than at the start.
+   * What must survive a restart and may have changed since the last call, as canonical JSON will take it: below 2 KiB a
+   * compartment. Each part takes the place of the one of its number, all in one transaction. `place` is this start in the
+   * log that is open now, when that is another than at the start; `whole` is for the first call in each of them.
    */
-  snapshot(place?: StartPlace): JsonObject;
+  changes(options: { readonly place?: StartPlace | undefined; readonly whole: boolean }): readonly SavedPart[];
   status(): readonly CompartmentStatus[];
   /** Says of every commissioned compartment what is known of it now; returns how many. */
   recount(observed: Observed, actor?: Actor): number;

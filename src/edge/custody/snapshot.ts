@@ -97,7 +97,9 @@ export interface StartPlace {
   readonly boot: number;
 }
 
-export interface Restored {
+export interface Restored extends Pick<StartPlace, 'boot'> {
+  /** Of the snapshot: undefined in those of version 0.1. */
+  readonly log: string | undefined;
   readonly compartments: ReadonlyMap<string, Compartment>;
   readonly waiting: readonly WaitingScan[];
   readonly visits: RestoredVisits | undefined;
@@ -191,7 +193,8 @@ export function readSnapshot(
   }
   const visits = data.visits && visitsOf(data.visits, nameable);
   const waiting = data.waiting.map((scan) => scanOf(scan, nameable));
-  return { compartments, waiting, visits, instruments: data.instruments, inputs: data.inputs };
+  const { boot, log, instruments, inputs } = data;
+  return { boot, log, compartments, waiting, visits, instruments, inputs };
 }
 
 type Saved = z.infer<typeof compartmentSchema>;

@@ -12,6 +12,7 @@ import type { Visit } from '../contracts/visit.ts';
 import type { CompartmentStatus } from '../custody/compartment.ts';
 import { createCustody } from '../custody/custody.ts';
 import { clearReferences, pseudonymousReferences } from '../custody/references.ts';
+import { PARTS_MAX } from '../custody/saved-parts.ts';
 import type { VisitDesk, VisitStatus } from '../custody/visit-keeper.ts';
 import type { Journal } from '../journal/journal.ts';
 import { loadReferenceKeys } from './references.ts';
@@ -19,6 +20,8 @@ import { SensorMarks } from './sensor-marks.ts';
 import type { GatewaySettings } from './settings.ts';
 
 const STATE_NAME = 'custody';
+/** In the place of a part that an earlier run with more compartments wrote. */
+const NO_PART = 'null';
 
 export interface CustodyKeeperParts {
   readonly settings: GatewaySettings;
@@ -63,7 +66,7 @@ export interface CustodyStatus {
 export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
   const { settings, journal, boot, log, observer, scheduler, logger, metrics } = parts;
   const keys = loadReferenceKeys(settings.references);
-  const restored = parseState(journal.loadState(STATE_NAME));
+  const { restored, partsBefore } = savedBy(journal);
   const listeners: ((body: EventBody) => void)[] = [];
   const durable: ((body: EventBody, index: number) => void)[] = [];
   const marks = new SensorMarks();
@@ -83,7 +86,7 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     references: keys.length === 0 ? clearReferences() : pseudonymousReferences(nodeCrypto, keys),
     boot,
     log,
-    ...(restored === undefined ? {} : { restored }),
+    restored,
     scheduler,
     observer,
     logger: logger.child({ room: 'custody' }),
@@ -91,16 +94,22 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     onChange: () => save(),
   });
   let savedFor = log;
-  const save = (): void => {
+  let partCount = 0;
+  const save = (begins = false): void => {
     // Between two logs the one before is named, and the state is saved anew when the next is open.
     const open = journal.openOrigin() ?? savedFor;
+    const whole = begins || open !== savedFor;
     savedFor = open;
     const place = open === log ? undefined : { log: open, boot: journal.log(open).record.boot };
-    journal.saveState(STATE_NAME, canonicalJson(custody.snapshot(place)));
+    for (const { number, state } of custody.changes({ place, whole })) {
+      journal.saveState(number === undefined ? STATE_NAME : partName(number), canonicalJson(state));
+      if (number !== undefined) partCount = Math.max(partCount, number + 1);
+    }
   };
   custody.start();
   // Also when nothing changed: what was saved by the run before counts its starts up to that one.
-  save();
+  save(true);
+  for (let number = partCount; number < partsBefore; number += 1) journal.saveState(partName(number), NO_PART);
   // A log that opens while the daemon runs counts its starts anew.
   const forget = journal.outbox.onChange(() => {
     const open = journal.openOrigin();
@@ -113,7 +122,7 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
     forget();
     custody.stop();
     // Scans that wait for a door and looks that only confirmed are not worth a write each: here they are.
-    save();
+    save(true);
   };
   return {
     sink: (reading) => {
@@ -132,9 +141,24 @@ export function startCustody(parts: CustodyKeeperParts): CustodyKeeper {
   };
 }
 
+function partName(number: number): string {
+  return `${STATE_NAME}_${number}`;
+}
+
+/** What the run before kept, and how many parts there are in it. */
+function savedBy(journal: Pick<Journal, 'loadState'>) {
+  const texts: string[] = [];
+  for (const name of [STATE_NAME, ...Array.from({ length: PARTS_MAX }, (_, number) => partName(number))]) {
+    const text = journal.loadState(name);
+    if (text === undefined) break;
+    texts.push(text);
+  }
+  const restored = texts.filter((text) => text !== NO_PART).map(parseState);
+  return { restored, partsBefore: Math.max(0, texts.length - 1) };
+}
+
 /** What is no JSON is no state: custody says so itself when it cannot read one. */
-function parseState(text: string | undefined): unknown {
-  if (text === undefined) return undefined;
+function parseState(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -68,25 +68,29 @@ export class MetaRows {
       assert((bytes?.length ?? 0) <= META_VALUE_BYTES_MAX, `${key} is longer than ${META_VALUE_BYTES_MAX} bytes`);
       return { key, bytes };
     });
-    const keys = new Set(this.#values.keys());
-    for (const { key, bytes } of rows) {
-      if (bytes === undefined) keys.delete(key);
-      else keys.add(key);
-    }
-    const named = [...keys].sort().join('\n');
-    const isSameSet = named === this.keys().join('\n');
+    const isSameSet = rows.every(({ key, bytes }) => this.#values.has(key) === (bytes !== undefined));
+    const named = isSameSet ? undefined : this.#namesWith(rows);
     this.#connection.transaction(() => {
       for (const { key, bytes } of rows) {
         if (bytes === undefined) this.#delete.run(key);
         else this.#put(key, bytes);
       }
-      if (!isSameSet) this.#put(KEYS_KEY, utf8(named));
+      if (named !== undefined) this.#put(KEYS_KEY, utf8(named));
       also?.();
     })();
     for (const { key, bytes } of rows) {
       if (bytes === undefined) this.#values.delete(key);
       else this.#values.set(key, bytes);
     }
+  }
+
+  #namesWith(rows: readonly { readonly key: string; readonly bytes: Uint8Array | undefined }[]): string {
+    const keys = new Set(this.#values.keys());
+    for (const { key, bytes } of rows) {
+      if (bytes === undefined) keys.delete(key);
+      else keys.add(key);
+    }
+    return [...keys].sort().join('\n');
   }
 
   #put(key: string, bytes: Uint8Array): void {

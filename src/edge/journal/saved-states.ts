@@ -16,7 +16,7 @@ import type { LogRecord } from './log-record.ts';
 /** Longest time for which a snapshot is only in memory while no event waits. */
 const SAVE_AFTER_MS = 200;
 const RETRY_AFTER_MS = 2_000;
-/** Bounds of what waits for its events; beyond them every second one is left out, and a commit takes the one before. */
+/** Bounds of what waits for its events; beyond them every second moment is joined with the next, and goes with its events. */
 const VERSIONS_MAX = 1_024;
 const VERSION_CHARS_MAX = 16_777_216;
 
@@ -89,9 +89,7 @@ export class SavedStates {
     if (this.#texts.get(name) === text) return;
     this.#texts.set(name, text);
     const after = this.#options.appended();
-    const last = this.#versions.at(-1);
-    const before = last?.name === name && last.after === after ? this.#versions.slice(0, -1) : this.#versions;
-    this.#versions = thinnedOut([...before, { name, text, after }]);
+    this.#versions = thinnedOut([...without(this.#versions, name, after), { name, text, after }]);
     this.#timer ??= this.#options.scheduler.after(SAVE_AFTER_MS, () => this.#try());
   }
 
@@ -162,9 +160,29 @@ export class SavedStates {
   }
 }
 
+/** Those that are not replaced by a later one of the same moment. */
+function without(versions: readonly Version[], name: string, after: number): readonly Version[] {
+  const at = versions.findLastIndex((each) => each.after !== after || each.name === name);
+  const found = versions[at];
+  return found?.name === name && found.after === after ? versions.filter((each) => each !== found) : versions;
+}
+
+/**
+ * States of one moment stay together, whatever their names: a room may keep several that are about each other. So a moment
+ * is not left out but joined with the next one, whose states take the place of its own.
+ */
 function thinnedOut(versions: readonly Version[]): readonly Version[] {
   const chars = versions.reduce((sum, { text }) => sum + text.length, 0);
   if (versions.length <= VERSIONS_MAX && chars <= VERSION_CHARS_MAX) return versions;
-  const newest = new Set(new Map(versions.map((version) => [version.name, version])).values());
-  return versions.filter((version, i) => i % 2 === 0 || newest.has(version));
+  const moments = [...new Set(versions.map(({ after }) => after))];
+  const joined = new Map(moments.map((after, i) => [after, i % 2 === 0 ? (moments[i + 1] ?? after) : after]));
+  const kept = new Map<string, Version>();
+  for (const version of versions) {
+    const after = joined.get(version.after) ?? version.after;
+    const key = `${after} ${version.name}`;
+    // At its latest place among the others: they stand in the order in which they were taken.
+    kept.delete(key);
+    kept.set(key, version.after === after ? version : { ...version, after });
+  }
+  return [...kept.values()];
 }

@@ -49,10 +49,19 @@ export const LOG = 'lockers.example/gw-0001/1-9f2c01aa';
 
 const POLL_MS = 500;
 
+/** The whole room in one text, as version 0.1 kept it. */
+export function snapshotOf({ custody }: { readonly custody: Pick<Custody, 'changes'> }): JsonObject {
+  const parts = custody.changes({ whole: true }).map(({ state }) => state);
+  const compartments = parts.flatMap((part) => part['compartments'] as readonly JsonObject[]);
+  return { ...parts[0], compartments };
+}
+
 export interface TableOptions {
   readonly boot?: number;
   readonly log?: string;
   readonly restored?: unknown;
+  /** As later versions keep it, the head first. */
+  readonly parts?: readonly JsonObject[];
   readonly references?: ReferenceMaker;
   readonly settings?: typeof SETTINGS;
 }
@@ -74,7 +83,8 @@ export class Table {
       references: options.references ?? pseudonymousReferences(crypto, [NOVEMBER]),
       boot: this.boot,
       log: options.log ?? LOG,
-      restored: options.restored,
+      ...(options.restored !== undefined && { restored: [options.restored] }),
+      ...(options.parts !== undefined && { restored: options.parts }),
       scheduler: this.scheduler,
       observer: { observe: () => this.now() },
       logger: silentLogger,

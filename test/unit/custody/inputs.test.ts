@@ -1,7 +1,7 @@
 /** Switches that are no doors, and locks that a board cannot read. */
 import { describe, expect, test } from 'vitest';
 import type { InputKind } from '../../../src/edge/contracts/reading.ts';
-import { Table } from './bench.ts';
+import { snapshotOf, Table } from './bench.ts';
 
 const KINDS = ['tamper', 'mains', 'battery'] as const;
 
@@ -59,7 +59,7 @@ describe('switches of a board', () => {
       { type: 'tamper.raised', data: { detail: 'so at the first look' } },
       { type: 'power.lost', data: { source: 'mains' } },
     ]);
-    const restored = JSON.parse(JSON.stringify(first.custody.snapshot())) as unknown;
+    const restored = JSON.parse(JSON.stringify(snapshotOf(first))) as unknown;
     const second = new Table({ boot: 2, restored });
     read(second, 'tamper', true);
     expect(said(second)).toEqual([]);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { PhotoReading, PositionReading, WeightReading } from '../../../src/edge/contracts/reading.ts';
 import { custodySettingsSchema } from '../../../src/edge/custody/settings.ts';
 import type { JsonObject } from '../../../src/evidence/event/event.ts';
-import { PARCEL_A, Table, type TableOptions } from './bench.ts';
+import { PARCEL_A, snapshotOf, Table, type TableOptions } from './bench.ts';
 
 const WITH_SCALE = custodySettingsSchema.parse({
   compartments: [
@@ -135,7 +135,7 @@ describe('weights of an episode', () => {
     table.scan(PARCEL_A, {}, ']C1');
     table.two('open', 'shut');
     table.photo({ compartment: 'w1' });
-    const restored = JSON.parse(JSON.stringify(table.custody.snapshot()));
+    const restored = JSON.parse(JSON.stringify(snapshotOf(table)));
     const again = new Bench({ boot: 2, restored });
     again.said();
     again.two('shut', 'shut');

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { canonicalJson, parseSlowly } from '../../../src/evidence/event/json.ts';
-import { PARCEL_A, PARCEL_B, refOf, SETTINGS, Table } from './bench.ts';
+import { PARCEL_A, PARCEL_B, refOf, SETTINGS, snapshotOf, Table } from './bench.ts';
 
 test('an episode cut by a restart closes as cut, and its end is still judged', () => {
   const table = opened();
@@ -136,7 +136,7 @@ function restarted(table: Table): Table {
 
 /** Through the form in which it lies on disk. */
 function saved(table: Table): unknown {
-  const text = canonicalJson(table.custody.snapshot());
+  const text = canonicalJson(snapshotOf(table));
   const parsed = parseSlowly(text);
   expect(parsed.ok).toBe(true);
   return JSON.parse(text);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { clearReferences, pseudonymousReferences } from '../../../src/edge/custody/references.ts';
 import { WAITING_MAX } from '../../../src/edge/custody/scans.ts';
-import { crypto, DECEMBER, NOVEMBER, PARCEL_A, PARCEL_B, refOf, Table } from './bench.ts';
+import { crypto, DECEMBER, NOVEMBER, PARCEL_A, PARCEL_B, refOf, snapshotOf, Table } from './bench.ts';
 
 const CARD = '4111111111111111';
 
@@ -55,7 +55,7 @@ test.each([
   table.east('open', 0);
   table.east('shut', 0, 6);
   expect(table.withheld).toEqual(['/data/text', '/data/text']);
-  expect(JSON.stringify([table.drafts, table.custody.snapshot()])).not.toMatch(/1111/);
+  expect(JSON.stringify([table.drafts, snapshotOf(table)])).not.toMatch(/1111/);
   expect(table.bodies('code.scanned').every(({ parcel }) => parcel === undefined)).toBe(true);
   expect(table.closing().data).toMatchObject({ contradictions: ['unread_scan'] });
 });
@@ -90,7 +90,7 @@ test('what lies in a compartment keeps the key of its deposit', () => {
   table.east('shut', 1, 6);
   const later = new Table({
     boot: 2,
-    restored: table.custody.snapshot(),
+    restored: snapshotOf(table),
     references: pseudonymousReferences(crypto, [NOVEMBER, DECEMBER]),
   });
   later.east('shut', 1);
@@ -118,7 +118,7 @@ test('a flood of scans makes one entry each, two reports at most, and bounded me
     table.scan(`parcel ${i}`);
   }
   expect(table.said()).toHaveLength(total);
-  expect(JSON.stringify(table.custody.snapshot()).length).toBeLessThan(200 * WAITING_MAX);
+  expect(JSON.stringify(snapshotOf(table)).length).toBeLessThan(200 * WAITING_MAX);
   table.scheduler.advance(62_000);
   const reports = table.said();
   expect(new Set(reports.map(({ type }) => type))).toEqual(new Set(['exception.reported']));

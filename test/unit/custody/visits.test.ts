@@ -4,7 +4,7 @@ import type { Visit } from '../../../src/edge/contracts/visit.ts';
 import { custodySettingsSchema } from '../../../src/edge/custody/settings.ts';
 import type { WantedAssignment, WantedWindow } from '../../../src/edge/custody/visit-keeper.ts';
 import { canonicalJson, parseSlowly } from '../../../src/evidence/event/json.ts';
-import { LOG, PARCEL_A, PARCEL_B, refOf, SETTINGS, Table } from './bench.ts';
+import { LOG, PARCEL_A, PARCEL_B, refOf, SETTINGS, snapshotOf, Table } from './bench.ts';
 
 const RECIPIENT = { kind: 'recipient', ref: '2026-11.AbCdEfGhIjKlMnOpQrStUg' } as const;
 const COURIER = { kind: 'courier', ref: 'c-7' } as const;
@@ -49,7 +49,7 @@ function table(): Table {
 }
 
 function restarted(before: Table): Table {
-  const restored = parseSlowly(canonicalJson(before.custody.snapshot()));
+  const restored = parseSlowly(canonicalJson(snapshotOf(before)));
   return new Table({ settings: CONTROLLED, boot: before.boot + 1, log: LOG, restored: restored.ok && restored.value });
 }
 

@@ -29,7 +29,7 @@ class Site {
   refuse = false;
   /** The log that is open; undefined between two. */
   open: { log: string; boot: number } | undefined;
-  #saved: string | undefined;
+  readonly saved = new Map<string, string>();
 
   readonly #listeners = new Set<() => void>();
 
@@ -56,10 +56,8 @@ class Site {
           return () => this.#listeners.delete(listener);
         },
       },
-      loadState: () => this.#saved,
-      saveState: (_name: string, text: string) => {
-        this.#saved = text;
-      },
+      loadState: (name: string) => this.saved.get(name),
+      saveState: (name: string, text: string) => void this.saved.set(name, text),
     } as unknown as Journal;
     const observer = { observe: () => this.#observed() };
     const { scheduler } = this;
@@ -133,6 +131,39 @@ test('in a log that opened while the daemon ran, its start is named by its numbe
   three.stop();
   expect(older.bodies.find(({ type }) => type === 'door.opened')).toBeDefined();
   expect(older.bodies.find(({ type }) => type === 'door.opened')?.seen).toBeUndefined();
+});
+
+test('a change is kept with its part, and the text of an earlier version is read and then kept in parts', () => {
+  const site = new Site();
+  const first = site.start(1);
+  site.read(first, 1);
+  first.stop();
+  expect([...site.saved.keys()]).toEqual(['custody', 'custody_0']);
+  const [head, part] = ['custody', 'custody_0'].map((name) => JSON.parse(site.saved.get(name) ?? '{}'));
+  expect(head.compartments).toEqual([]);
+  expect(part.compartments).toMatchObject([{ name: 'A01', door: { value: true } }]);
+  // As version 0.1 kept it: all in one.
+  site.saved.clear();
+  site.saved.set('custody', JSON.stringify({ ...head, compartments: part.compartments }));
+  const second = site.start(2);
+  expect(second.status().compartments).toMatchObject([{ name: 'A01', door: 'shut' }]);
+  second.stop();
+  expect([...site.saved.keys()]).toEqual(['custody', 'custody_0']);
+  expect(JSON.parse(site.saved.get('custody') ?? '{}').compartments).toEqual([]);
+});
+
+test('parts of more compartments than there are now are emptied', () => {
+  const site = new Site();
+  site.start(1).stop();
+  const [head, part] = ['custody', 'custody_0'].map((name) => site.saved.get(name) ?? '');
+  site.saved.set('custody_1', part ?? '');
+  site.saved.set('custody_2', part ?? '');
+  expect(head).not.toBe('');
+  site.start(2).stop();
+  expect([site.saved.get('custody_1'), site.saved.get('custody_2')]).toEqual(['null', 'null']);
+  const last = site.start(3);
+  site.read(last, 1);
+  expect(last.status().compartments).toMatchObject([{ door: 'shut' }]);
 });
 
 test('the status says what stands open and whether the journal still takes custody', () => {

@@ -48,6 +48,43 @@ test('a state that changes while the next log is being made is written once that
   expect(record.saved('custody')).toBe('meanwhile');
 });
 
+test('states of one moment stay together, also of more moments than may wait', () => {
+  const { record } = memoryRecord();
+  let appended = 0;
+  const saved = new SavedStates({
+    scheduler: new ManualScheduler(),
+    logger: silentLogger,
+    record: () => record,
+    appended: () => appended,
+    quiet: () => false,
+  });
+  for (let i = 1; i <= 4_000; i += 1) {
+    appended = i;
+    saved.set('head', String(i));
+    // Each part is about the same moment as the head, and only one of them changes.
+    saved.set(`part_${i % 3}`, String(i));
+  }
+  const commits: (readonly string[])[] = [];
+  for (let passed = 0; passed < 4_000; ) {
+    const count = Math.min(7, 4_000 - passed);
+    const group = saved.group(record, count);
+    if (group !== undefined) record.store.setMeta(group.values);
+    group?.stored();
+    saved.advance(count);
+    passed += count;
+    const parts = [0, 1, 2].flatMap((nth) => record.saved(`part_${nth}`) ?? []);
+    const head = Number(record.saved('head') ?? '0');
+    // Never ahead of the log, and the newest of the parts is of the head's moment.
+    expect(head).toBeLessThanOrEqual(passed);
+    if (head > 0) expect(Math.max(...parts.map(Number))).toBe(head);
+    // What one part's last change at that moment was is there, too: none was left out for a later one.
+    if (head >= 3) for (const nth of [0, 1, 2]) expect(Number(record.saved(`part_${nth}`))).toBeGreaterThan(head - 3);
+    commits.push(parts);
+  }
+  expect(record.saved('head')).toBe('4000');
+  expect(commits.length).toBeGreaterThan(500);
+});
+
 test('events for which the next log has no room leave no state behind that is ahead of the others', async () => {
   const { record } = memoryRecord();
   const appended = (): number => front.appended;
