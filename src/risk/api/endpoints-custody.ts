@@ -27,7 +27,8 @@ const pageQuery = z.strictObject({
   from: count(1_000_000).default(0).describe('number of the first line of the timeline'),
   limit: count(LINES_MAX).pipe(z.int().min(1)).default(LINES_DEFAULT).describe('lines of the timeline'),
 });
-const time = z.iso.datetime().refine(isTime, { error: 'a time like 2026-11-22T09:00:00Z' });
+const TIME = 'a time like 2026-11-22T09:00:00Z';
+const time = z.iso.datetime({ error: TIME, abort: true }).refine(isTime, { error: TIME });
 const windowQuery = z.strictObject({
   from: time.optional().describe('inclusive; a day before "until" unless given'),
   until: time.optional().describe('exclusive; now unless given'),

@@ -30,7 +30,7 @@ const settlementBody = z
     reference: identifierSchema.describe('of the payment side: one for each payment'),
     amount_minor: z.int().min(1).max(1_000_000_000_000),
     currency: z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' }),
-    settled_at: z.iso.datetime({ precision: 3 }),
+    settled_at: z.iso.datetime({ precision: 3, error: 'a time with milliseconds, like 2026-11-22T09:00:00.000Z' }),
   })
   .meta({ id: 'Settlement' });
 

@@ -92,6 +92,7 @@ class Api {
       OPENAPI_PATH,
       () => new Response(document, { headers: { ...this.#headers, 'content-type': 'application/json' } }),
     );
+    app.all(OPENAPI_PATH, (c) => this.#wrongMethod(['GET'], c.env.requestId));
     for (const endpoint of ENDPOINTS) {
       app.on(endpoint.method, routerPath(endpoint.path), (c) => this.#answer(endpoint, c));
     }
@@ -131,11 +132,19 @@ class Api {
     const admitted = await this.#admit(endpoint, authorization, c.env.address);
     const who = admitted.identity === undefined ? {} : { identity: admitted.identity };
     if (!admitted.ok) return { answer: refusal(admitted.problem), ...who };
-    const limit = new AbortController();
+    const limit = new Limit();
     const work = (async (): Promise<Answer> => {
       const read = await readCall(endpoint, c.req.raw, c.req.param() as Record<string, string>);
       if (!read.ok) return refusal(read.problem);
-      return endpoint.run({ ...read.value, ...who, authorization, signal: limit.signal }, this.#service);
+      const call = {
+        ...read.value,
+        ...who,
+        authorization,
+        get signal() {
+          return limit.signal;
+        },
+      };
+      return endpoint.run(call, this.#service);
     })();
     const answer = await this.#inTime(work, limit);
     this.#countFailure(answer, c.env.address);
@@ -172,7 +181,7 @@ class Api {
   }
 
   /** What goes on after its time is over can no longer answer; the signal tells it so. */
-  async #inTime(work: Promise<Answer>, limit: AbortController): Promise<Answer> {
+  async #inTime(work: Promise<Answer>, limit: Limit): Promise<Answer> {
     const limitS = this.#service.settings.answer_timeout_s;
     let timer: NodeJS.Timeout | undefined;
     const over = new Promise<Answer>((resolve) => {
@@ -215,6 +224,23 @@ class Api {
       return this.#problem(problem('unavailable', detail, { retryAfterS: 2 }), requestId);
     }
     return this.#problem(problem('internal', 'the log of the service says more, under this request_id'), requestId);
+  }
+}
+
+/** A signal is made for whoever asks for it, which few do, and takes longer than much of what is done under it. */
+class Limit {
+  #controller: AbortController | undefined;
+  #reason: LatchkeyError | undefined;
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    return this.#controller.signal;
+  }
+
+  abort(reason: LatchkeyError): void {
+    this.#reason = reason;
+    this.#controller?.abort(reason);
   }
 }
 

@@ -13,7 +13,7 @@ export const refundRequestSchema = z.strictObject({
   amount_minor: z.int().min(1).max(1_000_000_000_000),
   currency: z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' }),
   operator: name,
-  requested_at: z.iso.datetime({ precision: 3 }),
+  requested_at: z.iso.datetime({ precision: 3, error: 'a time with milliseconds, like 2026-11-22T09:00:00.000Z' }),
   payment_ref: name,
   destination: z.enum(['original', 'other']).default('original'),
   recall: z.boolean().exactOptional(),

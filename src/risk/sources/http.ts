@@ -13,7 +13,11 @@ import { SOURCE_REFUSALS, type SourceRefusal } from './reasons.ts';
 import type { SourcesRoom } from './room.ts';
 
 export const SOURCES_PATH = '/v1/sources/:name';
-const HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+const HEADERS = {
+  'content-type': 'application/json',
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+} as const;
 
 export function sourceRoutes(room: Pick<SourcesRoom, 'take' | 'bodyBytesMax'>, logger: Logger): Hono {
   const app = new Hono();
@@ -32,6 +36,12 @@ export function sourceRoutes(room: Pick<SourcesRoom, 'take' | 'bodyBytesMax'>, l
       return answer(503, { error: { reason: 'unavailable', detail: 'it could not be kept now; send it again later' } });
     }
   });
+  app.all(SOURCES_PATH, () => {
+    const response = answer(405, { error: { reason: 'method_not_allowed', detail: 'a webhook is sent by POST' } });
+    response.headers.set('allow', 'POST');
+    return response;
+  });
+  app.notFound(() => refused('unknown_source'));
   return app;
 }
 

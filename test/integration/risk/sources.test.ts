@@ -370,6 +370,17 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
         { error: { reason: 'too_large', detail: SOURCE_REFUSALS.too_large[1] } },
       ]);
       expect((await post(signed('nobody', 'x', {}, { atS }))).status).toBe(404);
+      for (const [path, method, status] of [
+        ['/v1/sources/carrier-1', 'GET', 405],
+        ['/v1/sources/carrier-1', 'PUT', 405],
+        ['/v1/sources/carrier-1/', 'POST', 404],
+        ['/v1/sources/', 'GET', 404],
+      ] as const) {
+        const refused = await app.request(path, { method });
+        expect([path, refused.status]).toEqual([path, status]);
+        expect(refused.headers.get('allow')).toBe(status === 405 ? 'POST' : null);
+        expect(Object.keys((await refused.json()) as object)).toEqual(['error']);
+      }
       const away = { bodyBytesMax: () => 1_000, take: () => Promise.reject(new Error('no connection')) };
       const waits = await sourceRoutes(away, logger).request('/v1/sources/carrier-1', { method: 'POST', body: '{}' });
       expect([waits.status, await waits.json()]).toMatchObject([503, { error: { reason: 'unavailable' } }]);

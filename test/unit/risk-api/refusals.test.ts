@@ -93,11 +93,21 @@ describe('what may not come', () => {
     ['an amount with a fraction', { amount_minor: 1.5 }, 422, 'invalid_body'],
     ['a kind that there is not', { kind: 'gift' }, 422, 'invalid_body'],
     ['a day for a time', { requested_at: '2026-11-22' }, 422, 'invalid_body'],
+    ['a time without milliseconds', { requested_at: '2026-11-22T09:00:00Z' }, 422, 'invalid_body'],
     ['a name with a space', { refund_id: 'r 1' }, 422, 'invalid_body'],
   ] as const)('%s', async ([, more, status, code]) => {
     const reply = await bench.decide('k-bad', { ...good(), ...more });
     expect([reply.status, reply.body.code]).toEqual([status, code]);
     expect(reply.text).not.toMatch(/4111|jane/);
+  });
+
+  test('a time that is none is told what one looks like', async () => {
+    const asked = await bench.decide('k-time', { ...good(), requested_at: '2026-11-22T09:00:00Z' });
+    expect(asked.body.errors).toEqual([
+      { at: '/requested_at', expected: 'a time with milliseconds, like 2026-11-22T09:00:00.000Z' },
+    ]);
+    const rates = await bench.ask('/v1/metrics/custody?from=2026-11-22', { role: 'metrics' });
+    expect(rates.body.errors).toEqual([{ at: '/from', expected: 'a time like 2026-11-22T09:00:00Z' }]);
   });
 
   test.for([
@@ -189,6 +199,11 @@ describe('what may not come', () => {
       const reply = await bench.ask('/v1/refund-decisions', { method, role: 'merchant' });
       expect([reply.status, reply.body.code, reply.headers.get('allow')]).toEqual([405, 'method_not_allowed', 'POST']);
     }
+  });
+
+  test('another method at the document is refused with the one that there is', async () => {
+    const reply = await bench.ask('/openapi.json', { role: 'merchant', method: 'POST' });
+    expect([reply.status, reply.body.code, reply.headers.get('allow')]).toEqual([405, 'method_not_allowed', 'GET']);
   });
 
   test('headers too large, a host that is none, and what is no HTTP leave the service answering', async () => {
