@@ -28,7 +28,7 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
           ...(body.packaging_g !== undefined && { packagingG: body.packaging_g }),
         },
         seal: body.seal ?? fold.seal,
-        promisedByMs: body.promised_by_ms ?? fold.promisedByMs,
+        promisedByMs: body.promised_by_ms === undefined ? fold.promisedByMs : Math.max(0, body.promised_by_ms),
       };
     case 'handed_to_courier':
       if (fold.forward.state !== 'EXPECTED') return fold;
@@ -47,7 +47,7 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
       return { ...fold, exceptions, ...(waits && { forward: move(fold.forward, 'EXCEPTION', 'courier', atMs, ref) }) };
     }
     case 'collect_by':
-      return { ...fold, collectByMs: body.until_ms };
+      return { ...fold, collectByMs: Math.max(0, body.until_ms) };
     case 'rma_opened':
       return fold.return.state === 'NONE'
         ? { ...fold, return: move(fold.return, 'RMA_OPEN', 'customer', atMs, ref) }

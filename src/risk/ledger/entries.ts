@@ -81,11 +81,8 @@ function deposited(before: Fold, placed: At, around: Surroundings): Fold {
 }
 
 /** Where an episode was, and how well its time is known. */
-function placeOf({ input: { gateway, event, ref }, atMs, errMs, clock }: At): Place {
-  // A clock that nobody sets may be wrong by hours.
-  const unknown = clock === 'rollback' || (clock === 'free' && event.clock.err_ms === undefined);
-  const bound = unknown ? Number.POSITIVE_INFINITY : errMs;
-  return { gateway, compartment: event.compartment ?? '', sinceMs: atMs, errMs: bound, ref };
+function placeOf({ input: { gateway, event, ref }, atMs, errMs }: At): Place {
+  return { gateway, compartment: event.compartment ?? '', sinceMs: atMs, errMs, ref };
 }
 
 /** Seen where it cannot have got to. */

@@ -16,6 +16,8 @@ export interface LedgerEntry {
   readonly n: number;
   readonly event: CustodyEvent;
   readonly level: Exclude<Level, 'declared'>;
+  /** When the service stored it: by then it had happened. */
+  readonly storedMs?: number;
   /** The operator vouches for this gateway's clock, which cannot say who synchronises it. */
   readonly clock?: Extract<ClockTrust, 'synced' | 'fair'>;
   /** The anchor, quote or key under it is refused by the trust policy (C16). */

@@ -18,6 +18,8 @@ export interface EntryRow extends LogProof {
   readonly revoked_size: number | null;
   readonly refuted: string | null;
   readonly forked: boolean;
+  /** When it was stored. */
+  readonly at: Date;
 }
 
 export interface ClaimRow {
@@ -54,7 +56,7 @@ export function inputsOf(
   return sql<EntryRow | ClaimRow | LogRow>`
     (select 'entry' as kind, m.origin, m.n, e.leaf, m.gateway, a.sealed, a.anchored_size, a.witnessed_size, a.emulated, a.revoked_size,
         a.refuted, exists (select from custody.fork f where f.origin = m.origin) as forked,
-        null as parcel, null as ref, null::timestamptz as at, null::jsonb as body, null as level, false as owes
+        null as parcel, null as ref, m.stored_at as at, null::jsonb as body, null as level, false as owes
       from (select origin, n, gateway, stored_at from custody.mention where key = any(${keys}::text[])
         union select origin, n, gateway, stored_at from custody.mention where key = any(array(
           select 'around ' || gateway from custody.mention where key = any(${keys}::text[])))

@@ -208,14 +208,23 @@ export class LedgerStore {
     return { entries, claims, logs, photos: await photosNamed(database, entries) };
   }
 
-  #entryOf({ origin, n, leaf, gateway, forked, ...proof }: EntryRow): LedgerEntry | undefined {
+  #entryOf({ origin, n, leaf, gateway, forked, at, ...proof }: EntryRow): LedgerEntry | undefined {
     const event = leaf === null ? undefined : eventOf(leaf);
     const named = parseOrigin(origin);
     if (event === undefined || !named.ok) return undefined;
     const level = isRevoked(n, proof) ? 'A0' : this.#levelOf(gateway, n, proof);
     const clock = this.#parts.assumptionOf?.(gateway)?.clock;
     const ref = `${origin}#${n}`;
-    const entry = { kind: 'entry', ref, gateway, log: named.value.number, n, event, level } as const;
+    const entry = {
+      kind: 'entry',
+      ref,
+      gateway,
+      log: named.value.number,
+      n,
+      storedMs: at.getTime(),
+      event,
+      level,
+    } as const;
     const refused = proof.refuted !== null;
     return { ...entry, ...(clock && { clock }), ...(refused && { refused }), ...(forked && { forked: true }) };
   }

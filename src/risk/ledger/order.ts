@@ -12,7 +12,7 @@ const FAIR_ERR_MS = 60_000;
 export interface Placed<T extends LedgerInput = LedgerInput> {
   readonly input: T;
   readonly atMs: number;
-  /** How far the truth may be from it. */
+  /** How far the truth may be from it: without end where nobody sets the clock. */
   readonly errMs: number;
   readonly clock: ClockTrust;
 }
@@ -40,20 +40,24 @@ function distinct(inputs: readonly LedgerInput[]): readonly LedgerInput[] {
 }
 
 function place(input: LedgerInput): Placed {
-  if (input.kind === 'claim') return { input, atMs: input.at_ms, errMs: FAIR_ERR_MS, clock: 'fair' };
+  if (input.kind === 'claim') return { input, atMs: Math.max(0, input.at_ms), errMs: FAIR_ERR_MS, clock: 'fair' };
   const { src, err_ms } = input.event.clock;
-  const atMs = readTime(input.event.at);
-  // An earlier intake took days that no calendar has: such a clock says nothing.
-  if (atMs === undefined) return { input, atMs: 0, errMs: FAIR_ERR_MS, clock: 'free' };
+  const saidMs = readTime(input.event.at);
+  const atMs = Math.max(0, saidMs ?? 0);
+  const { clock: vouched, storedMs } = input;
+  // An earlier intake took days that no calendar has. Nothing happens after it is stored, and nothing did before 1970: a
+  // clock that says so is wrong by nobody knows how much.
+  if (saidMs === undefined || saidMs < 0) return { input, atMs, errMs: Number.POSITIVE_INFINITY, clock: 'free' };
+  const latestMs = storedMs === undefined ? Number.POSITIVE_INFINITY : storedMs + FAIR_ERR_MS;
+  if (atMs > latestMs) return { input, atMs: latestMs, errMs: Number.POSITIVE_INFINITY, clock: 'free' };
   const known = src === 'ntp' || src === 'gps';
-  const vouched = input.clock;
   if (!known && vouched !== undefined) {
     const errMs = vouched === 'synced' ? SYNCED_ERR_MS : FAIR_ERR_MS;
     return { input, atMs, errMs, clock: vouched };
   }
   const clock =
     !known || err_ms === undefined || err_ms > FAIR_ERR_MS ? 'free' : err_ms <= SYNCED_ERR_MS ? 'synced' : 'fair';
-  return { input, atMs, errMs: err_ms ?? FAIR_ERR_MS, clock };
+  return { input, atMs, errMs: err_ms ?? Number.POSITIVE_INFINITY, clock };
 }
 
 function withinSource(a: Placed, b: Placed): number {
@@ -72,7 +76,7 @@ function settle(own: readonly Placed[], rolledBack: LedgerEntry[]): Placed[] {
       return placed;
     }
     rolledBack.push(input);
-    return { ...placed, atMs: latestMs, clock: 'rollback' };
+    return { ...placed, atMs: latestMs, errMs: Number.POSITIVE_INFINITY, clock: 'rollback' };
   });
 }
 

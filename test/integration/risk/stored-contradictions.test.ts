@@ -140,8 +140,8 @@ describe.each(Object.entries(ENGINES))('%s', (_, open) => {
         ['parcel.deposited', PUT_IN, of, 0],
         ['parcel.collected', TAKEN_OUT, of, 1_000],
       ];
-      await keep(logOf(`${of}-1`, first));
-      await keep(logOf(`${of}-2`, [['parcel.deposited', PUT_IN, of, 1_000 + minutes]], clock));
+      await keep(logOf(`${of}-1`, first), NOW_MS + DAY_MS);
+      await keep(logOf(`${of}-2`, [['parcel.deposited', PUT_IN, of, 1_000 + minutes]], clock), NOW_MS + DAY_MS);
       return foundOf(of, { sites: sites(of) });
     };
     expect(await journey('fast', 190)).toContain('C09');

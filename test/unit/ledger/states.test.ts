@@ -1,7 +1,9 @@
 /** Where a parcel is, who has it, and what confirms that. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { LedgerInput } from '../../../src/risk/ledger/inputs.ts';
+import { parseFacts } from '../../../src/risk/decision/facts-schema.ts';
+import type { LedgerEntry, LedgerInput } from '../../../src/risk/ledger/inputs.ts';
+import { facts } from '../decision/support.ts';
 import {
   claim,
   collect,
@@ -234,6 +236,34 @@ describe('the fold', () => {
     expect(found(of)).toContain('C15');
     expect(of.facts.forward.signals.every(({ clock }) => clock === 'rollback')).toBe(true);
   });
+
+  test('a clock that ran ahead of what was stored moves no delivery behind the return that was announced after it', () => {
+    const ahead = (one: LedgerEntry): LedgerEntry => ({
+      ...one,
+      event: { ...one.event, at: '2040-01-01T00:00:00.000Z' },
+      storedMs: START_MS + one.n * 60_000,
+    });
+    const of = ledger([declared(), ahead(deposit(1)), ahead(collect(10)), claim(60, { what: 'rma_opened' })]);
+    expect(of.facts).toMatchObject({ forward: { state: 'COLLECTED' }, return: { state: 'RMA_OPEN' } });
+    expect(of.facts.forward.signals.every(({ clock }) => clock === 'free')).toBe(true);
+    const late = deposit(1, PUT_IN, { storedMs: START_MS });
+    expect(ledger([late]).facts.forward.since_ms).toBe(START_MS + 60_000);
+  });
+
+  test.for(['0000-01-01T00:00:00.000Z', '1969-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z'])(
+    'clocks at %s make facts that can be kept and read again',
+    (at) => {
+      const old = deposit();
+      const until_ms = Date.parse(at);
+      const { facts: folded } = ledger([
+        { ...old, event: { ...old.event, at } },
+        { ...claim(0, { what: 'exception' }), at_ms: until_ms },
+        claim(1, { what: 'collect_by', until_ms }),
+        claim(1, { what: 'declared', promised_by_ms: until_ms }),
+      ]);
+      expect(parseFacts(JSON.parse(JSON.stringify(facts({ parcels: [folded] }))))).toMatchObject({ ok: true });
+    },
+  );
 
   test('a gateway that is awaited is named', () => {
     const awaited = { gateway: 'gw-2', since_ms: START_MS };
