@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
 import { keptPort } from '../kept-port.ts';
+import { readBrokerMemory, writeBrokerMemory } from './broker-memory.ts';
 
 export interface DemoBroker {
   readonly url: string;
@@ -22,10 +23,17 @@ export interface DemoBroker {
   close(): Promise<void>;
 }
 
-/** On the port that is given, or on one that is kept for it. */
-export async function startBroker(wantedPort?: number): Promise<DemoBroker> {
+export interface BrokerPlace {
+  /** One that is kept for it, unless given. */
+  readonly port?: number | undefined;
+  /** Where retained messages outlive this process; in memory alone, unless given. */
+  readonly memoryPath?: string | undefined;
+}
+
+export async function startBroker({ port: wantedPort, memoryPath }: BrokerPlace = {}): Promise<DemoBroker> {
   const aedes = await Aedes.createBroker();
-  const retained = new Map<string, Uint8Array>();
+  const retained = memoryPath === undefined ? new Map<string, Uint8Array>() : readBrokerMemory(memoryPath);
+  for (const [topic, payload] of retained) await retain(aedes, topic, payload);
   const sockets = new Set<Socket>();
   let messages = 0;
   const port = wantedPort ?? (await keptPort());
@@ -38,6 +46,7 @@ export async function startBroker(wantedPort?: number): Promise<DemoBroker> {
     const payload = new Uint8Array(Buffer.from(packet.payload));
     if (payload.length === 0) retained.delete(packet.topic);
     else retained.set(packet.topic, payload);
+    if (memoryPath !== undefined) writeBrokerMemory(memoryPath, retained);
   });
   const comeBack = async (): Promise<void> => {
     if (server !== undefined) return;
@@ -83,4 +92,9 @@ export async function startBroker(wantedPort?: number): Promise<DemoBroker> {
       await new Promise<void>((resolve) => aedes.close(resolve));
     },
   };
+}
+
+function retain(aedes: Aedes, topic: string, payload: Uint8Array): Promise<void> {
+  const packet = { cmd: 'publish', qos: 1, dup: false, retain: true, topic, payload: Buffer.from(payload) } as const;
+  return new Promise((resolve, reject) => aedes.publish(packet, (error) => (error ? reject(error) : resolve())));
 }

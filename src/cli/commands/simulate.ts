@@ -89,7 +89,7 @@ async function servePage(site: Site, plan: Plan, io: CommandIo): Promise<Served>
     for (const each of closing.toReversed()) await each();
   };
   try {
-    const broker = plan.hasBroker ? await brokerOn(plan.before.broker) : undefined;
+    const broker = plan.hasBroker ? await brokerOf(plan) : undefined;
     if (broker !== undefined) closing.push(() => broker.close());
     const told = broker === undefined ? {} : { broker: broker.url };
     const place = await placeOf(site, plan, broker, io);
@@ -146,10 +146,11 @@ async function placeOf(site: Site, plan: Plan, broker: DemoBroker | undefined, i
 }
 
 /** On the port that a gateway's settings name already, unless somebody else took it since. */
-async function brokerOn(port: number | undefined): Promise<DemoBroker> {
-  return startBroker(port).catch((error: unknown) => {
-    if (port !== undefined && (error as NodeJS.ErrnoException).code === 'EADDRINUSE') return startBroker();
-    throw error;
+async function brokerOf({ settings, configPath, before }: Plan): Promise<DemoBroker> {
+  const memoryPath = configPath === undefined ? undefined : beside(configPath, settings, 'broker.json');
+  return startBroker({ port: before.broker, memoryPath }).catch((error: unknown) => {
+    if (before.broker === undefined || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    return startBroker({ memoryPath });
   });
 }
 
