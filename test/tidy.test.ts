@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { sharedTests } from '../vitest.config.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const FILE_LINES_MAX = 400;
@@ -22,6 +23,23 @@ function files(): readonly string[] {
 const all = files();
 const sources = all.filter((name) => /\.tsx?$/.test(name));
 const text = (name: string): string => readFileSync(join(root, name), 'utf8');
+
+/** What changes something that a process has once: another test of the same worker would meet it. */
+const ONCE_IN_A_PROCESS = new RegExp(
+  [
+    '\\bvi\\.(?:mock|doMock|unmock|doUnmock|hoisted|stubEnv|stubGlobal|useFakeTimers|setSystemTime|resetModules|setConfig)\\(',
+    '\\bprocess\\.env(?:\\.\\w+|\\[[^\\]\\n]+\\])\\s*(?:\\?\\?|\\|\\|)?=(?!=)',
+    '\\bdelete process\\.env\\b',
+    '\\bObject\\.(?:assign|defineProperty|defineProperties)\\((?:process|globalThis)\\b',
+    '\\bprocess\\.(?:chdir|umask|set[eu]*[ug]id|exit|on|once|addListener|prependListener|removeAllListeners)\\(',
+    '\\bprocess\\.(?:exitCode|title)\\s*=(?!=)',
+    '\\bglobalThis(?:\\.\\w+|\\[[^\\]\\n]+\\])\\s*=(?!=)',
+    '\\b[A-Z]\\w*\\.prototype(?:\\.\\w+|\\[[^\\]\\n]+\\])\\s*=(?!=)',
+    '\\b(?:setFlagsFromString|syncBuiltinESMExports|setDefaultResultOrder|configureGlobal)\\(',
+  ].join('|'),
+);
+/** Configures each worker alike. */
+const SEED = 'test/support/seed.ts';
 
 interface Import {
   readonly from: string;
@@ -216,6 +234,18 @@ describe('the house', () => {
       `\\b(${['TO' + 'DO', 'FIX' + 'ME', 'XX' + 'X'].join('|')})\\b|\\b(it|test|describe)\\.(skip|only|todo)\\b`,
     );
     expect(sources.filter((name) => leftover.test(text(name)))).toEqual([]);
+  });
+
+  test('tests that share a process, and what helps them, change nothing that a process has once', () => {
+    const shared = new Set(sharedTests);
+    for (const name of shared) {
+      for (const { from, to } of imports) if (from === name && to.startsWith('test/') && to !== SEED) shared.add(to);
+    }
+    expect([...shared].filter((name) => ONCE_IN_A_PROCESS.test(text(name)))).toEqual([]);
+    // Or the rule would hold of nothing.
+    expect([sharedTests.length, shared.size - sharedTests.length].map((count) => count > 50)).toEqual([true, true]);
+    const apart = sources.filter((name) => name.endsWith('.test.ts') && !sharedTests.includes(name));
+    expect(apart.some((name) => ONCE_IN_A_PROCESS.test(text(name)))).toBe(true);
   });
 
   test('the lock file names no download address', () => {

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { GatewayStatus } from '../../src/edge/gateway/status.ts';
 import type { CustodyEvent } from '../../src/evidence/event/event.ts';
-import { until } from '../support/until.ts';
 import { CUT_POINTS, CutChain, counterFaults } from './support/tpm-cuts.ts';
 import { anchored, makeTpmRig, type TpmRig, verdictOf } from './support/tpm-rig.ts';
 
@@ -19,17 +18,16 @@ function counterOf(opened: CustodyEvent | undefined): { readonly expected?: numb
 
 const scanOf = (number: number): string => `LK-${String(number).padStart(7, '0')}`;
 
-/** Anchors go on being made: a note may leave while it is judged, and its entry is stored a moment later. */
+/** The next anchor is further away than this once there is nothing new to anchor: its own entry asks for none. */
+const STILL_MS = 60_000;
+
+/** Judges once, when the daemon has made the anchors that it owed and all that left it is receipted: nothing is under way. */
 async function judged(rig: TpmRig['rig']): Promise<void> {
-  const isSound = (): boolean => {
-    try {
-      rig.judge();
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  await until('what has left is stored', isSound).catch(() => undefined);
+  await rig.statusUntil('the anchors are made, and everything is receipted', ({ tpm, log }) => {
+    const { state, dueInMs = 0 } = tpm?.anchors ?? {};
+    const isMade = state === 'idle' || (state === 'waiting' && dueInMs > STILL_MS);
+    return isMade && log.receipted === log.entries && rig.oracle.entriesOf(log.origin) === log.entries;
+  });
   rig.judge();
 }
 

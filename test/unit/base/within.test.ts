@@ -1,12 +1,10 @@
 /** Limits of waits, and the garbage collector. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { within } from '../../../src/base/abort.ts';
+import { present } from '../../../src/base/assert.ts';
 import { until } from '../../support/until.ts';
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+const collect = present(globalThis.gc, 'the garbage collector, which vitest.config.ts exposes');
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('a limit fires though nobody but the listener holds what was put together, and garbage was collected', async () => {
