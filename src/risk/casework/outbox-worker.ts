@@ -2,7 +2,8 @@
  * Takes commands from the outbox to where they belong: at least once each, with growing pauses between attempts, and so
  * often and no more; then it is dead, and people see it.
  *
- * A lease is longer than an attempt may take. A worker that froze for longer finds that its token is old: what it has to
+ * Each place has a queue of its own: one that does not answer holds up none of the others, so that money waits for no
+ * ticket. A lease is longer than an attempt may take. A worker that froze for longer finds that its token is old: what it has to
  * say is not taken, and the other side knows the key.
  */
 import { sleep } from '../../base/abort.ts';
@@ -20,6 +21,8 @@ export type Delivery =
 export interface ActionSink {
   /** What it takes; the rest waits in the outbox. */
   readonly actions: readonly Action[];
+  /** The same actions by the place that they go to, where there are several. */
+  readonly places?: readonly (readonly Action[])[];
   /**
    * Resolves once the other side has answered. `taken` says that it will not forget. The same key may come again, and must
    * then do nothing more. Rejects only when `signal` fired.
@@ -28,7 +31,7 @@ export interface ActionSink {
 }
 
 export interface OutboxWorkerParts {
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, 'lease' | 'end'>;
   readonly sink: ActionSink;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
@@ -44,6 +47,7 @@ export interface Delivered {
   readonly fenced: number;
 }
 
+const ENDS = ['taken', 'failed', 'fenced'] as const satisfies readonly (keyof Delivered)[];
 const BATCH = 8;
 const ATTEMPTS_MAX = 14;
 /** From five seconds, doubling, to an hour: fourteen attempts are about seven hours. */
@@ -61,26 +65,47 @@ export class OutboxWorker {
 
   /** All that is due now; what follows in a lane comes as soon as its first arrived. Rejects when the database does. */
   async deliverDue(signal: AbortSignal = AbortSignal.timeout(LEASE_MS)): Promise<Delivered> {
-    const { outbox, sink, scheduler, leaseMs = LEASE_MS } = this.#parts;
+    const total = { taken: 0, failed: 0, fenced: 0 };
+    for (;;) {
+      const before = { ...total };
+      for (const one of await Promise.all(this.#places.map((actions) => this.#deliverTo(actions, signal)))) {
+        for (const end of ENDS) total[end] += one[end];
+      }
+      // What arrived at one place may be what a command to another waited for.
+      if (ENDS.every((end) => total[end] === before[end])) return total;
+    }
+  }
+
+  /** Until the signal fires. A database that is away is asked again. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#places.map((actions) => this.#runFor(actions, signal)));
+  }
+
+  get #places(): readonly (readonly Action[])[] {
+    const { sink } = this.#parts;
+    return sink.places ?? [sink.actions];
+  }
+
+  async #deliverTo(actions: readonly Action[], signal: AbortSignal): Promise<Delivered> {
+    const { outbox, scheduler, leaseMs = LEASE_MS } = this.#parts;
     const total = { taken: 0, failed: 0, fenced: 0 };
     for (;;) {
       signal.throwIfAborted();
       const nowMs = scheduler.wallMs();
-      const leased = await outbox.lease(sink.actions, nowMs, nowMs + leaseMs, BATCH);
+      const leased = await outbox.lease(actions, nowMs, nowMs + leaseMs, BATCH);
       if (leased.length === 0) return total;
       const ends = await Promise.all(leased.map((one) => this.#deliver(one, signal)));
       for (const end of ends) total[end] += 1;
     }
   }
 
-  /** Until the signal fires. A database that is away is asked again. */
-  async run(signal: AbortSignal): Promise<void> {
+  async #runFor(actions: readonly Action[], signal: AbortSignal): Promise<void> {
     const { scheduler, logger } = this.#parts;
     const pause = new Backoff({ firstMs: POLL_MS, maxMs: 30_000 });
     while (!signal.aborted) {
       let waitMs = POLL_MS;
       try {
-        await this.deliverDue(signal);
+        await this.#deliverTo(actions, signal);
         pause.reset();
       } catch (error) {
         if (signal.aborted) return;

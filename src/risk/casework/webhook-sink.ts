@@ -25,11 +25,13 @@ export interface WebhookSinkParts {
 
 export class WebhookSink implements ActionSink {
   readonly actions: readonly Action[];
+  readonly places: readonly (readonly Action[])[];
   readonly #parts: WebhookSinkParts;
 
   constructor(parts: WebhookSinkParts) {
     this.#parts = parts;
-    this.actions = parts.endpoints.flatMap(({ actions }) => actions);
+    this.places = parts.endpoints.map(({ actions }) => actions);
+    this.actions = this.places.flat();
   }
 
   /** Reads every secret once, so that a start finds what would fail later. Rejects with KEY_PERMISSIONS or KEY_LOST. */

@@ -106,6 +106,17 @@ describe('an endpoint', () => {
     expect(isEndpoint(url)).toBe(good);
   });
 
+  test('stands in a queue of its own', () => {
+    const one = { url: 'https://a.example/', secret_files: [secretFile('one', HMAC)] };
+    const endpoints = webhooksSchema.parse([
+      { ...one, name: 'payments', actions: ['pay', 'deny'] },
+      { ...one, name: 'tickets', actions: ['ticket'] },
+    ]);
+    const { places, actions } = new WebhookSink({ endpoints, clock: new ManualScheduler(0) });
+    expect(places).toEqual([['pay', 'deny'], ['ticket']]);
+    expect(actions).toEqual(['pay', 'deny', 'ticket']);
+  });
+
   test('takes no action that another takes', () => {
     const one = { name: 'a', url: 'https://a.example/', actions: ['pay'], secret_files: ['/a'] };
     expect(webhooksSchema.safeParse([one, { ...one, name: 'b' }]).success).toBe(false);
