@@ -33,7 +33,7 @@ export const FINDINGS = {
     severity: 'problem',
     about: 'broker',
     remedy:
-      'see that the broker keeps retained messages over its restarts; it ends when the consumer has receipted again',
+      'see that the broker keeps retained messages over its restarts; what waits leaves when the consumer has receipted again, and this is said until the next start',
   },
   enrolment_refused: {
     severity: 'problem',
