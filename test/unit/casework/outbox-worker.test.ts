@@ -1,6 +1,6 @@
 /** Commands on their way out, over an outbox in memory: what one place does not answer holds up no other. */
 import { expect, test } from 'vitest';
-import { silentLogger } from '../../../src/base/logger.ts';
+import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import { systemScheduler } from '../../../src/base/system-scheduler.ts';
 import type { Action } from '../../../src/risk/casework/actions.ts';
 import type { Leased } from '../../../src/risk/casework/outbox.ts';
@@ -61,4 +61,13 @@ test('one round takes what is due everywhere, and counts it together', async () 
   };
   const worker = new OutboxWorker({ outbox, sink, scheduler: systemScheduler(), logger: silentLogger });
   expect(await worker.deliverDue()).toEqual({ taken: 3, failed: 1, fenced: 0 });
+});
+
+test('a command that was not taken is told under a name that logs show: they hide what is called a key', async () => {
+  const told: object[] = [];
+  const logger: Logger = { ...silentLogger, warn: (fields) => void told.push(fields) };
+  const sink: ActionSink = { actions: ['pay'], deliver: async () => ({ taken: false, said: 'HTTP 500' }) };
+  const worker = new OutboxWorker({ outbox: outboxOf(['pay']), sink, scheduler: systemScheduler(), logger });
+  await worker.deliverDue();
+  expect(told).toEqual([{ command: 'act-0', action: 'pay', attempts: 1, said: 'HTTP 500' }]);
 });
