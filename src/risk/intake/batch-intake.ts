@@ -63,7 +63,7 @@ export async function takeBatch(
     verified = verifyBatch(circle.crypto, bytes, { ...trust, before });
   }
   if (!verified.ok) return refusedBatch(circle, trusted, log, bytes, verified.reason, span !== undefined);
-  const batch = verified.value;
+  const batch = { ...verified.value, note: ownNote(trusted.vkey, verified.value.note) };
   const isAhead = span === undefined && batch.head.first > 0;
   if (isAhead && !options.imported && !gapIsOffered(log.asked, log.missingBelow(batch.head.first))) {
     return circle.parkAhead(log, batch.head.first, bytes);
@@ -210,7 +210,7 @@ async function takePiece(
       before,
       rows,
       after,
-      ...(isWhole ? { note: formatNote(ownNote(log.origin, batch.note)) } : {}),
+      ...(isWhole ? { note: formatNote(batch.note) } : {}),
       storedAtMs: circle.scheduler.wallMs(),
     },
     proof: async () => ({

@@ -316,7 +316,7 @@ export class GatewayIntake {
     await this.#compareAnnounced(log);
     // One that still waits for its entries is compared when they are here; a larger one says more.
     if (log.announced !== undefined && log.announced.size > size) return;
-    log.announced = { size, root, note: formatNote(ownNote(trusted.origin, note.value.note)) };
+    log.announced = { size, root, note: formatNote(ownNote(trusted.vkey, note.value.note)) };
     if (log.lastProgressMs === 0) log.lastProgressMs = this.#context.scheduler.monotonicMs();
   }
 

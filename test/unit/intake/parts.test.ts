@@ -94,7 +94,7 @@ describe('the witness key', () => {
     const log = grow(newLog(), 3);
     const [key, stranger] = [testWitness(), new TestWitness('stranger.example/w')];
     const note = stranger.cosign(log.note(), 1);
-    const receipt = parseNote(makeReceipt(key, formatNote(ownNote(log.origin, note)), 1_700_000_000));
+    const receipt = parseNote(makeReceipt(key, formatNote(ownNote(log.vkey, note)), 1_700_000_000));
     expect(receipt.ok && receipt.value.signatures.map(({ name }) => name)).toEqual([log.origin, key.vkey.name]);
     expect(receipt.ok && verifyCosignature(nodeCrypto, receipt.value, key.vkey)).toEqual({
       ok: true,
