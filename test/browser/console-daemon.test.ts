@@ -9,6 +9,7 @@ import { COMPARTMENTS } from '../process/support/rig.ts';
 import { type SmallDisk, startOnSmallDisk } from '../process/support/small-disk.ts';
 import { makeTpmRig, type TpmRig } from '../process/support/tpm-rig.ts';
 import { codeOf, makePeople, PASSWORD } from '../support/console-bench.ts';
+import { type Locker, startLocker } from '../support/locker.ts';
 import { until } from '../support/until.ts';
 import { keepPicture, type OpenedPage, openAt, startBrowser } from './browser.ts';
 
@@ -19,6 +20,7 @@ const REMEDY_WORDS_MIN = 5;
 
 let tpmRig: TpmRig;
 let rig: Rig;
+let locker: Locker;
 let disk: SmallDisk;
 let browser: Browser;
 let opened: OpenedPage;
@@ -35,12 +37,23 @@ beforeAll(async () => {
     return { name, device: 'board-1', channel: i + 1, polarity: 'closed_is_1', controlled: true };
   });
   const { ports = [] } = rig.gatewaySettings as { readonly ports?: readonly { readonly name: string }[] };
+  // Firmware on a line of its own, which nobody has paired.
+  locker = await startLocker({ dir: rig.dir.path });
+  const wire = {
+    name: 'wire',
+    link: { kind: 'serial', path: locker.path, backoff_max_ms: 250 },
+    poll: { cycle_ms: 50 },
+    devices: [{ driver: 'latchkey', name: 'bank-c', channels: 12, key_file: rig.dir.file('keys', 'bank-c.json') }],
+  };
   rig.gatewaySettings = {
     ...rig.gatewaySettings,
     // A machine that is held up still hears its board in time.
-    ports: ports.map((port) =>
-      port.name === 'bank' ? { ...port, poll: { cycle_ms: 100, reply_timeout_ms: 1_500 } } : port,
-    ),
+    ports: [
+      ...ports.map((port) =>
+        port.name === 'bank' ? { ...port, poll: { cycle_ms: 100, reply_timeout_ms: 1_500 } } : port,
+      ),
+      wire,
+    ],
     custody: { compartments },
     doors: { seen_within_ms: 30_000 },
     journal: { reserve_mib: 1, free_min_mib: 4, retry_first_ms: 50, retry_max_ms: 200 },
@@ -58,6 +71,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
+  await locker?.stop();
   await tpmRig?.close();
 });
 
@@ -151,6 +165,37 @@ test('a door is commissioned from the page: what to do is said, and what was see
   rig.site?.shut('a1');
   await page.getByText('Commissioned: it was seen closed, open and closed, and signed.').waitFor();
   await page.getByRole('button', { name: 'Done' }).click();
+});
+
+test('firmware is paired from the page with the code of its label, found under its key, and given another one', async () => {
+  await finds('device', /bank-c on port wire is faulted: nobody has given it a key \(not_paired\)/);
+  await go('devices');
+  const device = page.locator('[data-device=bank-c]');
+  const pair = page.getByRole('button', { name: 'Pair', exact: true });
+  await device.getByRole('button', { name: 'Pair bank-c' }).click();
+  await page.getByLabel('Pairing code').fill(`${locker.pairingCode.slice(0, -1)}?`);
+  await pair.click();
+  await page.getByRole('alert').locator('.told').waitFor();
+  await page.locator('input[name=code]:focus').fill(locker.pairingCode);
+  await pair.click();
+  await page.getByRole('status').getByText('Paired. The gateway uses the new key already.').waitFor();
+  await page.getByRole('dialog').getByText(locker.identity).first().waitFor();
+  await page.locator('button:focus', { hasText: 'Done' }).click();
+  await device.locator('.badge', { hasText: 'found' }).waitFor();
+  // With no code, a device that is paired gets another key.
+  await device.getByRole('button', { name: 'Pair bank-c' }).click();
+  await pair.click();
+  await page.locator('.steps', { hasText: 'key 2 is in use' }).waitFor();
+  await page.getByRole('status').getByText('Paired.').waitFor();
+  await page.getByRole('button', { name: 'Done' }).click();
+  await device.locator('.badge', { hasText: 'found' }).waitFor();
+  await go('journal');
+  const acted = page.locator('.row', { hasText: 'Done at the console' }).filter({ hasText: 'pair a device · paired' });
+  await acted.first().waitFor();
+  // Neither the code of the label nor a part of it is said to anybody.
+  expect(await page.content()).not.toContain(locker.pairingCode.slice(0, 12));
+  expect(rig.gateway.lines('err').join('\n')).not.toContain(locker.pairingCode.slice(0, 12));
+  await go('site');
 });
 
 test('a forced door is a problem, then a notice, and over when somebody has counted', async () => {

@@ -1,6 +1,6 @@
 /** The console of a running daemon, over HTTP: people sign in, look, show a code, and act; the journal says who did what. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ConsoleView, JournalPage, SessionView } from '../../src/edge/contracts/console-view.ts';
+import type { ConsoleView, JournalPage, SessionView, WalkLine } from '../../src/edge/contracts/console-view.ts';
 import { ConsoleBench, type Visitor } from '../support/console-bench.ts';
 import { DOORS, GATEWAY, RAW_DOOR } from '../support/opening-bench.ts';
 import { until } from '../support/until.ts';
@@ -74,6 +74,79 @@ test('a technician signs in, sees the wall, opens a door with a code, and the jo
   const before = (await visitor.ask('GET', `/api/journal?limit=2&before=${page.size - 1}`)).body as JournalPage;
   expect(before.entries.map(({ n }) => n)).toEqual([page.size - 2, page.size - 3]);
   expect(bench.daemon.lines('err').join('\n')).not.toContain(`"${code}"`);
+});
+
+/** Lines of a walk as they come, until its stream ends or is left. */
+async function walk(response: Response, hear: (line: WalkLine) => void): Promise<void> {
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const next = await reader?.read();
+    if (next === undefined || next.done) return;
+    const lines = (rest + next.value).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line !== '') hear(JSON.parse(line) as WalkLine);
+  }
+}
+
+test('doors are commissioned over HTTP: what to do at each step, the end of each door, and both in the journal', async () => {
+  const { site } = bench.bench;
+  site.shut('A1');
+  await bench.untilDoors('shut');
+  const path = '/api/commission';
+  const asked = { compartments: [RAW_DOOR, 'A2'] };
+  const refused = { status: 403, body: { type: expect.stringMatching(/:(role|second_factor)$/) } };
+  expect(await (await bench.signedIn('viewer-1')).ask('POST', path, asked)).toMatchObject(refused);
+  expect(await (await bench.signedIn('chief-1')).ask('POST', path, asked)).toMatchObject(refused);
+
+  const visitor = await bench.elevated('chief-1');
+  const heard: string[] = [];
+  const ends: unknown[] = [];
+  const hands = (line: WalkLine): void => {
+    if (!('step' in line)) return void ends.push(line);
+    const { compartment, step, verdict } = line.step as Readonly<Record<string, string>>;
+    const said = `${compartment} ${step ?? verdict}`;
+    if (said === heard.at(-1)) return;
+    heard.push(said);
+    if (step === 'open') site.open(compartment ?? '');
+    if (step === 'close') site.shut(compartment ?? '');
+  };
+  const stream = await visitor.raw('POST', path, asked);
+  expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'application/x-ndjson']);
+  await walk(stream, hands);
+  const steps = ['looking', 'open', 'close', 'commissioned'];
+  expect(heard).toEqual([...steps.map((step) => `${RAW_DOOR} ${step}`), ...steps.map((step) => `A2 ${step}`)]);
+  expect(ends).toEqual([{ done: { doors: 2 } }]);
+
+  // Who leaves ends the walk, and the next one finds the door free.
+  const leave = new AbortController();
+  const left = await visitor.raw('POST', path, { compartments: ['A3'] }, {}, leave.signal);
+  await walk(left, () => leave.abort()).catch(() => undefined);
+  const ofDoors = async (): Promise<readonly unknown[]> => {
+    const { entries } = (await visitor.ask('GET', '/api/journal?limit=200')).body as JournalPage;
+    return entries.flatMap(({ type, actor, event, compartment }) => {
+      const { data } = event as { readonly data: Readonly<Record<string, unknown>> };
+      if (type === 'device.commissioned') return [[compartment, data['polarity']]];
+      return data['action'] === 'commission' ? [[data['target'], data['result'], actor?.ref]] : [];
+    });
+  };
+  const written = [
+    [RAW_DOOR, 'closed_is_1'],
+    [RAW_DOOR, 'commissioned', 'chief-1'],
+    ['A2', 'closed_is_1'],
+    ['A2', 'commissioned', 'chief-1'],
+    ['A3', 'failed', 'chief-1'],
+  ];
+  let seen: readonly unknown[] = [];
+  const endMs = performance.now() + 60_000;
+  while (seen.length < written.length && performance.now() < endMs) seen = await ofDoors();
+  expect([...seen].reverse()).toEqual(written);
+  expect(await bench.ask('commissioned')).toMatchObject([
+    { compartment: 'A1' },
+    { compartment: 'A2', polarity: 'closed_is_1', at: expect.anything() },
+    { compartment: 'A3' },
+    { compartment: RAW_DOOR, polarity: 'closed_is_1', at: expect.anything() },
+  ]);
 });
 
 /** What the page would find wrong now: of the first view of a new stream. */

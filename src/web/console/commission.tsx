@@ -7,32 +7,8 @@ import type { WalkLine } from '../../edge/contracts/console-view.ts';
 import { counted } from '../kit/words.ts';
 import { Dialog } from './dialog.tsx';
 import { Mark } from './icons.tsx';
+import { otherWords, STEPS, VERDICTS } from './walk-words.ts';
 import { foundText, useWalk } from './walking.ts';
-
-const STEPS: Readonly<Record<string, { readonly title: string; readonly text: string }>> = {
-  looking: { title: 'Hands off', text: 'All doors shut, nobody touches one. The gateway looks at every channel.' },
-  shut: {
-    title: 'Shut all doors',
-    text: 'One of this board reads otherwise than the others. Shut this one and all of them.',
-  },
-  open: { title: 'Open this door', text: 'This one, and no other. With its key, or by hand.' },
-  close: { title: 'Now shut it', text: 'Until it latches.' },
-};
-
-const VERDICTS: Readonly<Record<string, string>> = {
-  commissioned: 'Commissioned: it was seen closed, open and closed, and signed.',
-  other_channel:
-    'Another channel moved than the settings name. The wires are swapped, or the settings are: correct one of them.',
-  unlike_neighbours:
-    'It reads the other way round than all other doors of its board, or of its kind. If it stood shut at the beginning, walk it with "latchkey commission --accept-unlike".',
-  not_all_shut:
-    'Not all doors of its board are shut, or one is not wired. Shut them all and walk it again; if they are wired in different ways, use "latchkey commission --accept-unlike".',
-  board_away: 'Its board does not answer: look at its power and its line.',
-  no_change: 'Nothing moved. The door was not opened, or no feedback is wired: "closed" and "not wired" read alike.',
-  several_moved: 'Several channels moved. Was another door touched? Otherwise look for joined wires.',
-  restless: 'Something moves by itself. Look for a loose contact, or a door that does not latch.',
-  not_closed: 'It was not seen to shut again. Shut it until it latches, and walk it again.',
-};
 
 interface Told {
   readonly compartment?: string;
@@ -40,6 +16,8 @@ interface Told {
   readonly verdict?: string;
   readonly polarity?: string;
   readonly contradictsSettings?: boolean;
+  readonly found?: { readonly device: string; readonly channel: number };
+  readonly foundIs?: string;
 }
 
 export function Commission({
@@ -88,11 +66,12 @@ export function Commission({
       </div>
       {verdicts.length > 0 && (
         <ul class="verdicts">
-          {verdicts.map(({ compartment, verdict = '', polarity, contradictsSettings }) => (
+          {verdicts.map(({ compartment, verdict = '', polarity, contradictsSettings, found, foundIs }) => (
             <li key={`${compartment} ${verdict}`} class={verdict === 'commissioned' ? 'verdict good' : 'verdict bad'}>
               <Mark tone={verdict === 'commissioned' ? 'good' : 'bad'} />
               <p>
                 <strong>{compartment}</strong> {VERDICTS[verdict] ?? verdict}
+                {verdict === 'other_channel' && otherWords(found, foundIs)}
                 {contradictsSettings === true && (
                   <span class="remedy">
                     {' '}

@@ -60,9 +60,10 @@ export function said(value: unknown): string {
   return text.length <= TEXT_UNITS_MAX ? text : `${text.slice(0, TEXT_UNITS_MAX)}…`;
 }
 
-/** With a capital at its beginning and a stop at its end. */
+/** With a capital at its beginning and a stop at its end; a name as it is written. */
 export function sentence(text: string): string {
-  const upper = text.charAt(0).toUpperCase() + text.slice(1);
+  const isWord = /^[a-z]+(?![\w.-])/.test(text);
+  const upper = isWord ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   return /[.!?…"]$/.test(upper) ? upper : `${upper}.`;
 }
 

@@ -13,6 +13,8 @@ import {
 import { ALARMS } from '../../../src/edge/gateway/findings-of-parts.ts';
 import { EVENT_TYPES, leafSchema } from '../../../src/evidence/event/vocabulary.ts';
 import { EVENT_TITLES, MEMBER_LABELS } from '../../../src/web/console/event-words.ts';
+import { STEPS, VERDICTS } from '../../../src/web/console/walk-words.ts';
+import { sentence } from '../../../src/web/kit/words.ts';
 
 const EDGE = resolve(import.meta.dirname, '../../../src/edge');
 
@@ -63,7 +65,7 @@ function codes(): ReadonlyMap<string, string> {
     const source = sourceOf(file);
     const places = [
       ...source.matchAll(/\b(?:reason|cause|method|what|result|action|reply|verb)(?:\??:| =) ([^;{}\n]*)/g),
-      ...source.matchAll(/\btype \w*(?:Reason|Refusal|Cause|Method|Fault)\w*\s*=\s*([^;{]*);/g),
+      ...source.matchAll(/\btype \w*(?:Reason|Refusal|Cause|Method|Fault|Failure|Verdict)\w*\s*=\s*([^;{]*);/g),
       ...source.matchAll(/(?:\bbecome|Body)\(([^)\n]*)\)/g),
     ];
     for (const [, place = ''] of places) {
@@ -104,6 +106,29 @@ test('each alarm, phase and room of the uplink and the disk has words', () => {
   expect([...phase.matchAll(/name: '(\w+)'/g)].map(([, name]) => name)).toEqual(Object.keys(PHASE_WORDS));
   const rooms = /const LEVELS: readonly RoomLevel\[\] = \[(.*)\]/.exec(sourceOf('journal/disk-room.ts'))?.[1] ?? '';
   expect([...rooms.matchAll(/'(\w+)'/g)].map(([, name]) => name)).toEqual(Object.keys(ROOM_WORDS));
+});
+
+/** Words of a union type. */
+function wordsOfType(path: string, name: string): readonly string[] {
+  const type = new RegExp(`type ${name} =([^;]*);`).exec(sourceOf(path))?.[1] ?? '';
+  return [...type.matchAll(/'(\w+)'/g)].map(([, word = '']) => word);
+}
+
+test('each step of a commissioning says what to do, and each end of it what was seen', () => {
+  const walk = 'gateway/commission/walk.ts';
+  expect(Object.keys(STEPS)).toEqual(wordsOfType(walk, 'WalkStep'));
+  const ends = [
+    ...wordsOfType(walk, 'WalkFailure'),
+    ...wordsOfType('gateway/commission/commissioning.ts', 'CommissionVerdict'),
+  ];
+  expect(ends.length).toBeGreaterThan(5);
+  expect(Object.keys(VERDICTS).sort()).toEqual([...new Set(ends)].sort());
+});
+
+test('a sentence begins with a capital, but for a name, which is written as it is', () => {
+  expect(sentence('the door of a1 was forced')).toBe('The door of a1 was forced.');
+  expect(sentence('bank-c on port wire is lost')).toBe('bank-c on port wire is lost.');
+  expect(sentence('gw1 is here?')).toBe('gw1 is here?');
 });
 
 test('words stand before the word that they are of, and what has none stands alone', () => {
