@@ -37,7 +37,8 @@ export interface KeptDecision {
 export function explainDecision(crypto: Pick<EvidenceCrypto, 'sha256'>, kept: KeptDecision): Explanation {
   const { decision, facts, parameters } = kept;
   const again = decide(crypto, facts, makeRuleset(crypto, parameters));
-  const rules = again.rules.map(({ code, hit, observed, threshold, blind, error }) => {
+  // As it was decided then: rules of today may look otherwise at the same facts, and `replays` tells so.
+  const rules = decision.rules.map(({ code, hit, observed, threshold, blind, error }) => {
     const rule = RULES.find((one) => one.code === code);
     const title = rule?.title ?? code;
     const why = whyOf({ hit, observed, threshold, blind: blind === true, error: error === true });
@@ -56,7 +57,7 @@ function whyOf(look: {
 }): string {
   const { hit, observed, threshold, blind, error } = look;
   if (error) return 'it failed, which counts as if it had fired';
-  if (hit) return `it fired: seen was ${observed}, and it fires at ${threshold}`;
-  if (blind) return `it did not fire, since the facts that it needs were not there; it fires at ${threshold}`;
-  return `it did not fire: seen was ${observed}, and it fires at ${threshold}`;
+  if (hit) return `it fired: seen was ${observed}; it fires at: ${threshold}`;
+  if (blind) return `it did not fire, since the facts that it needs were not there; it fires at: ${threshold}`;
+  return `it did not fire: seen was ${observed}; it fires at: ${threshold}`;
 }
