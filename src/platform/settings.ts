@@ -27,7 +27,8 @@ export interface InvalidSettings extends Refused<'invalid'> {
 export function parseSettings<T>(text: string, schema: z.ZodType<T>): { ok: true; value: T } | InvalidSettings {
   const parsed = parseYaml(text);
   if (!parsed.ok) return invalid([parsed.problem]);
-  const checked = schema.safeParse(parsed.value, { reportInput: true });
+  // Each schema is used once: code made for it would cost more than it saves.
+  const checked = schema.safeParse(parsed.value, { reportInput: true, jitless: true });
   if (checked.success) return accept(checked.data);
   return invalid(checked.error.issues.flatMap((issue) => problemsOf(parsed.value, issue, [])));
 }
