@@ -15,6 +15,8 @@ export interface ChildOptions {
   /** Added to this process's environment; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
+  /** As whom it runs, where this process is root: without any group beside that one. */
+  readonly user?: { readonly uid: number; readonly gid: number };
   /** Sees every line as it comes. */
   readonly onLine?: (line: string, stream: 'out' | 'err') => void;
   /**
@@ -47,7 +49,7 @@ export class Child {
   constructor(command: string, args: readonly string[], options: ChildOptions = {}) {
     this.#title = [command, ...args].join(' ');
     const { isTied = false } = options;
-    const parts = { env: { ...process.env, ...options.env }, cwd: options.cwd, detached: isTied };
+    const parts = { env: { ...process.env, ...options.env }, cwd: options.cwd, detached: isTied, ...options.user };
     const stdio: StdioOptions = isTied ? ['pipe', 'pipe', 'pipe', 'ipc'] : 'pipe';
     // A channel changes nothing about the three streams.
     this.#process = spawn(command, args, { ...parts, stdio }) as ChildProcessWithoutNullStreams;

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import type { JournalSettings } from '../../edge/journal/journal-settings.ts';
 import { isMissing } from '../../platform/durable-file.ts';
 import { type Check, fault, sound } from './check.ts';
+import { thisUser } from './may-use.ts';
 
 const MiB = 1_048_576;
 const WRITE_BYTES = 4_096;
@@ -54,7 +55,7 @@ async function checkFolder(dataDir: string, place: string): Promise<Check> {
     return fault(
       name,
       `${shown}: user ${user} may not write there`,
-      'run this as the user of the daemon ("sudo -u latchkey latchkey doctor")',
+      `run this as the user of the daemon ("sudo -u latchkey latchkey doctor"); if that is ${thisUser()}, give it the folder: "chown -R ${user} ${dataDir}"`,
     );
   }
   if ((mode & 0o022) !== 0) {

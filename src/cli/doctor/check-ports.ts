@@ -1,11 +1,11 @@
 /** Whether the ports of the settings are there, and whether this user may use them. Opens no serial line. */
-import { constants } from 'node:fs';
-import { access, readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { messageOf } from '../../base/errors.ts';
 import type { GatewayStatus } from '../../edge/gateway/status.ts';
 import { type ListedPort, listPorts } from '../../edge/ports/list-ports.ts';
 import type { PortSettings, SerialLinkSettings, TcpLinkSettings } from '../../edge/ports/settings.ts';
 import { type Check, fault, sound } from './check.ts';
+import { mayUse, SERIAL_RULE, thisUser, wayIn } from './may-use.ts';
 import { holderOf } from './port-holder.ts';
 import { describeReach, reachTcp } from './reach-tcp.ts';
 
@@ -59,10 +59,9 @@ async function checkSerial(name: string, { path }: SerialLinkSettings, listed: r
   if (!found.isCharacterDevice()) {
     return fault(name, `${path} is no device`, `name a serial device in the settings; plugged in: ${namesOf(listed)}`);
   }
-  if (!(await isUsable(path))) {
-    const group = await groupName(found.gid);
-    const remedy = `put the user of the daemon into the group ${group} ("usermod -aG ${group} latchkey") and start it anew`;
-    return fault(name, `${path} is there, but user ${process.getuid?.()} may not read and write it`, remedy);
+  if (!(await mayUse(path))) {
+    const remedy = await wayIn(found, SERIAL_RULE);
+    return fault(name, `${path} is there, but ${thisUser()} may not read and write it`, remedy);
   }
   const holder = await holderOf(path);
   if (holder !== undefined) {
@@ -73,24 +72,11 @@ async function checkSerial(name: string, { path }: SerialLinkSettings, listed: r
   return sound(name, `${path} is there, readable and writable, and free`, unlasting(path, listed));
 }
 
-function isUsable(path: string): Promise<boolean> {
-  return access(path, constants.R_OK | constants.W_OK).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** A kernel name changes when cables move. */
 function unlasting(path: string, listed: readonly ListedPort[]): string {
   const lasting = listed.find((port) => port.path === path);
   const better = lasting?.byId[0] ?? lasting?.byPath[0];
   return better === undefined ? '' : `write ${better} instead: ${path} changes when cables move`;
-}
-
-async function groupName(gid: number): Promise<string> {
-  const groups = await readFile('/etc/group', 'utf8').catch(() => '');
-  const row = groups.split('\n').find((line) => line.split(':')[2] === String(gid));
-  return row?.split(':')[0] ?? String(gid);
 }
 
 function namesOf(listed: readonly ListedPort[]): string {

@@ -1,10 +1,12 @@
 /** The TPM of the settings: whether it answers, whose it is, and whether it refuses authorisations for now. */
+import { stat } from 'node:fs/promises';
 import { within } from '../../base/abort.ts';
 import type { GatewaySettings } from '../../edge/gateway/settings.ts';
 import type { GatewayStatus } from '../../edge/gateway/status.ts';
 import { showTpm, type TpmShown } from '../../edge/gateway/tpm-acts.ts';
 import { vendorCode, vendorOf } from '../../risk/enrolment/vendors.ts';
 import { type Check, fault, faultOf, sound } from './check.ts';
+import { mayUse, TPM_RULE, thisUser, wayIn } from './may-use.ts';
 
 const LIMIT_MS = 20_000;
 
@@ -30,11 +32,27 @@ export async function checkTpm({ keys, whole, status }: TpmSubject, signal: Abor
     return fault('tpm', 'not asked while the settings have problems', 'correct the settings first');
   // A simulated TPM serves one client, and the running gateway is it.
   if (keys.tpm.device === undefined && status?.tpm !== undefined) return fromStatus(status.tpm);
+  const barred = await checkMayUse(keys.tpm);
+  if (barred !== undefined) return barred;
   try {
     return fromTpm(await showTpm(whole, within(LIMIT_MS, signal)), keys.tpm.device === undefined);
   } catch (error) {
     return faultOf('tpm', error);
   }
+}
+
+type TpmPlace = Exclude<GatewaySettings['keys'], 'software'>['tpm'];
+
+/** A TPM that is there and is kept from this user is no TPM that is away. */
+async function checkMayUse({ device, socket }: TpmPlace): Promise<Check | undefined> {
+  const path = device ?? socket;
+  const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
+  if (path === undefined || found === undefined || (await mayUse(path))) return undefined;
+  const what = `${path} is there, but ${thisUser()} may not read and write it`;
+  if (device !== undefined) return fault('tpm', what, await wayIn(found, TPM_RULE));
+  const mode = (found.mode & 0o777).toString(8).padStart(4, '0');
+  const remedy = `start the simulated TPM as the user of the daemon ("latchkey simulate tpm"): its socket is of user ${found.uid}, mode ${mode}`;
+  return fault('tpm', what, remedy);
 }
 
 function fromStatus(tpm: NonNullable<GatewayStatus['tpm']>): Check {

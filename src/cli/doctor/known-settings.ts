@@ -9,6 +9,7 @@ import { linkSchema, type PortSettings } from '../../edge/ports/settings.ts';
 import { describeProblem, type SettingsProblem } from '../../platform/problem.ts';
 import { parseSettings, readSettingsText } from '../../platform/settings.ts';
 import { type Check, fault, sound } from './check.ts';
+import { thisUser } from './may-use.ts';
 
 const ALIASES_MAX = 100;
 const PROBLEMS_SHOWN_MAX = 20;
@@ -57,7 +58,9 @@ export function socketOf({ parts }: KnownSettings): string | undefined {
 export function checkConfiguration({ path, unreadable, problems }: KnownSettings): Check {
   const name = 'configuration';
   if (unreadable !== undefined) {
-    const remedy = `"latchkey init --config ${path}" makes one; --config names another file`;
+    const remedy = isBarred(unreadable)
+      ? `${thisUser()} may not read it: give it to the group of the daemon ("chgrp latchkey ${path}", "chmod 640 ${path}")`
+      : `"latchkey init --config ${path}" makes one; --config names another file`;
     return fault(name, unreadable, remedy);
   }
   if (problems.length === 0) return sound(name, `${path} is sound`);
@@ -65,6 +68,10 @@ export function checkConfiguration({ path, unreadable, problems }: KnownSettings
   const more = problems.length > PROBLEMS_SHOWN_MAX ? `\nand ${problems.length - PROBLEMS_SHOWN_MAX} more` : '';
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   return fault(name, `${path} has ${count}:${shown.join('')}${more}`, 'correct what is named in the settings');
+}
+
+function isBarred(unreadable: string): boolean {
+  return /\b(?:EACCES|EPERM)\b/.test(unreadable);
 }
 
 /** Undefined when the text is no YAML mapping. */

@@ -54,9 +54,9 @@ class Wall {
     this.#saved = this.table.custody.revision;
     const parts = this.table.custody.changes({ whole });
     // As text and back: no object is shared with the room.
-    for (const { number = 'head', state } of parts)
-      this.disk.set(number, JSON.parse(JSON.stringify(state)) as JsonObject);
-    return parts.map(({ number = 'head' }) => number);
+    for (const { number, state } of parts)
+      this.disk.set(number ?? 'head', JSON.parse(JSON.stringify(state)) as JsonObject);
+    return parts.map(({ number }) => number ?? 'head');
   }
 
   /** The parts in the order in which a start reads them. */
