@@ -183,6 +183,57 @@ describe('with its innocent cause', () => {
   });
 });
 
+describe('to the last unit', () => {
+  test.for([
+    [1_999, 1_999, true],
+    [1_999, 2_000, false],
+    [600_000, 700_000, false],
+    [600_001, 700_000, true],
+  ] as const)('C19: a door open for %d to %d ms', ([open_min_ms, open_max_ms, hit]) => {
+    const of = ledger([deposit(1, { ...PUT_IN, door: { open_min_ms, open_max_ms } })]);
+    expect(found(of).includes('C19')).toBe(hit);
+  });
+
+  test.for([
+    [72 * HOUR_MS - 1, undefined],
+    [72 * HOUR_MS, 'soft'],
+    [7 * 24 * HOUR_MS - 1, 'soft'],
+    [7 * 24 * HOUR_MS, 'hard'],
+  ] as const)('C20: %d ms after the courier took it: %s', ([afterMs, severity]) => {
+    const { contradictions } = ledger(tookReturn, {}, START_MS + 30 * MINUTE_MS + afterMs).facts;
+    expect(contradictions.find(({ code }) => code === 'C20')?.severity).toBe(severity);
+  });
+
+  test('C14: a position of 100 m says something, one of 101 m does not', () => {
+    const outside = (accuracy_m: number): readonly string[] =>
+      found(ledger([entry(1, 'location.fixed', { geofence: 'outside', accuracy_m })]));
+    expect(outside(100)).toEqual(['C14']);
+    expect(outside(101)).toEqual([]);
+  });
+
+  test.for([
+    ['C04', 1_050, undefined],
+    ['C04', 1_051, 'soft'],
+    ['C04', 1_250, 'soft'],
+    ['C04', 1_251, 'hard'],
+  ] as const)('%s: %d g where 1,000 g were declared: %s', ([code, weight_after_g, severity]) => {
+    const { contradictions } = ledger([declared(), deposit(1, { ...PUT_IN, weight_after_g })]).facts;
+    expect(contradictions.find((one) => one.code === code)?.severity).toBe(severity);
+  });
+
+  // A hundredth of a degree of latitude is 1.1 km; a hundred kilometres take forty minutes at 150 km/h.
+  test.for([
+    [18, 0, false],
+    [19, 0, true],
+    [900, 41, false],
+    [900, 38, true],
+  ] as const)('C09: %d thousandths of a degree in %d min: %j', ([mdeg, minutes, hit]) => {
+    const near = { 'gw-1': { lat_mdeg: 0, lon_mdeg: 0 }, 'gw-2': { lat_mdeg: mdeg, lon_mdeg: 0 } };
+    const inputs = [deposit(1), collect(2), deposit(1, PUT_IN, { gateway: 'gw-2', minute: 2 + minutes })];
+    expect(found(ledger(inputs, { sites: near })).includes('C09')).toBe(hit);
+  });
+});
+
 describe('what the warehouse weighs', () => {
   const opened = [declared(), claim(0, { what: 'rma_opened' })];
   const arrived = (weight_g: number): readonly LedgerInput[] => [
