@@ -4,6 +4,7 @@
  * if any of it does, and then nothing is kept.
  */
 import { type RawBuilder, sql } from 'kysely';
+import { timeOf } from '../../base/wall-time.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import type { Decision } from '../decision/decision.ts';
 import type { Ruleset } from '../decision/ruleset.ts';
@@ -100,7 +101,7 @@ function onesOf(firsts: readonly First[]): RawBuilder<unknown> {
 
 /** What the caller said, where windows count from another time. */
 function statedMs({ request, refund }: First): number | undefined {
-  const stated = Date.parse(request.requested_at);
+  const stated = timeOf(request.requested_at);
   return stated === refund.requestedMs ? undefined : stated;
 }
 
