@@ -5,13 +5,19 @@ import { accept, type Result, refuse } from '../../base/result.ts';
 import { timeOf } from '../../base/wall-time.ts';
 import { identifierSchema as name, parcelRefSchema } from '../store/identifier-schema.ts';
 
+const CURRENCIES: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'));
+
 export const refundRequestSchema = z.strictObject({
   refund_id: name,
   kind: z.enum(['return', 'not_received', 'empty', 'damaged', 'recall', 'goodwill']),
   /** References as they stand in events. */
   parcel_refs: z.array(parcelRefSchema).max(64),
   amount_minor: z.int().min(1).max(1_000_000_000_000),
-  currency: z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' }),
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217', abort: true })
+    // One that there is not has no rate, and would hold its operator's other refunds until it is out of their windows.
+    .refine((code) => CURRENCIES.has(code), { error: 'a currency of ISO 4217 that is in use' }),
   operator: name,
   requested_at: z.iso.datetime({ precision: 3, error: 'a time with milliseconds, like 2026-11-22T09:00:00.000Z' }),
   payment_ref: name,

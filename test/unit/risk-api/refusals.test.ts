@@ -91,6 +91,7 @@ describe('what may not come', () => {
     ['a member too many', { note: 'x' }, 422, 'invalid_body'],
     ['an amount of nothing', { amount_minor: 0 }, 422, 'invalid_body'],
     ['an amount with a fraction', { amount_minor: 1.5 }, 422, 'invalid_body'],
+    ['a currency that there is not', { currency: 'UDS' }, 422, 'invalid_body'],
     ['a kind that there is not', { kind: 'gift' }, 422, 'invalid_body'],
     ['a day for a time', { requested_at: '2026-11-22' }, 422, 'invalid_body'],
     ['a time without milliseconds', { requested_at: '2026-11-22T09:00:00Z' }, 422, 'invalid_body'],
