@@ -97,6 +97,11 @@ export class SessionStore<T> {
     for (const held of this.#held.values()) if (this.#leftMs(held) <= 0) this.#end(held);
   }
 
+  /** Ends those of which that is so. */
+  endWhere(isOver: (session: Session<T>) => boolean): void {
+    for (const held of [...this.#held.values()]) if (isOver(held)) this.#end(held);
+  }
+
   #own(session: Session<T>): Held<T> | undefined {
     const held = session as Held<T>;
     return this.#held.get(held.key) === held ? held : undefined;

@@ -30,6 +30,7 @@ const SIGN_IN_RATES = { perAddress: 10, perBrowser: 10, together: 60 } as const;
 /** Of one person, whatever its addresses. */
 const PERSON_PER_MINUTE = 300;
 const LOOK_EVERY_MS = 1_000;
+const LOOK_AT_PASSWORDS_MS = 5_000;
 export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const HEADERS = {
@@ -81,6 +82,7 @@ export class ConsoleWeb {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #app: Hono<Env>;
   #timer: Timer | undefined;
+  #passwordsAtMs = 0;
 
   constructor(parts: ConsoleWebParts) {
     const { settings, scheduler, daemon, logger } = parts;
@@ -117,7 +119,20 @@ export class ConsoleWeb {
   #look(): void {
     this.#timer = this.#parts.scheduler.after(LOOK_EVERY_MS, () => {
       this.#service.sessions.sweep();
+      this.#lookAtPasswords();
       this.#look();
+    });
+  }
+
+  /** Whoever has another password since, or none, signs in anew: so somebody who stole the one before is put out. */
+  #lookAtPasswords(): void {
+    const { sessions, people, clock } = this.#service;
+    if (clock.monotonicMs() - this.#passwordsAtMs < LOOK_AT_PASSWORDS_MS) return;
+    this.#passwordsAtMs = clock.monotonicMs();
+    const secrets = new Map<string, string | undefined>();
+    sessions.endWhere(({ person, value }) => {
+      if (!secrets.has(person)) secrets.set(person, people.secretOf(person));
+      return secrets.get(person) !== value.secret;
     });
   }
 

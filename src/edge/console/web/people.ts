@@ -49,6 +49,11 @@ export class People {
     return { kind: 'refused' };
   }
 
+  /** The hash of this person's password now; undefined when there is none that can be read. */
+  secretOf(name: string): string | undefined {
+    return this.#hashOf(this.#people.get(name))?.text;
+  }
+
   #hashOf(person: Person | undefined): PasswordHash | undefined {
     if (person?.password_file === undefined) return undefined;
     try {

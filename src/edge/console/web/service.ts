@@ -16,6 +16,8 @@ export const BROWSER_COOKIE = 'latchkey_browser';
 export interface SignedIn {
   readonly role: ConsoleRole;
   readonly hasFactor: boolean;
+  /** The hash of the password that it began with. */
+  readonly secret: string;
   /** What the daemon gave for a code, and until when. */
   ticket?: { readonly text: string; readonly untilMs: number } | undefined;
 }
@@ -70,8 +72,8 @@ export function sessionView({ sessions, clock }: Service, session: Session<Signe
   };
 }
 
-export function signedIn(person: Person): SignedIn {
-  return { role: person.role, hasFactor: person.totp_file !== undefined };
+export function signedIn(person: Person, secret: string): SignedIn {
+  return { role: person.role, hasFactor: person.totp_file !== undefined, secret };
 }
 
 /** The ticket that still counts, or undefined. */

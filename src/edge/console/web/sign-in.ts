@@ -37,7 +37,7 @@ export async function signIn({ request, address, body }: Call, service: Service)
   // Never one that was there before: its token may be somebody else's.
   const before = service.sessions.find(cookieOf(cookies, SESSION_COOKIE));
   if (before !== undefined) service.sessions.end(before);
-  const { token, session } = service.sessions.begin(found.person.name, signedIn(found.person));
+  const { token, session } = service.sessions.begin(found.person.name, signedIn(found.person, found.secret));
   service.logger.info({ person: name, role: found.person.role }, 'somebody signed in at the console');
   const { isSecure, settings } = service;
   return json(sessionView(service, session), [
