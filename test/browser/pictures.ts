@@ -1,6 +1,6 @@
 /**
- * `npm run pictures`: the pictures of the README, of the pages as they were built, with a site as a box of 24 doors has
- * it. Writes them into src/web/pictures.
+ * `npm run pictures`: the pictures of the README, of the pages as they were built: the console with a site as a box of 24
+ * doors has it, the simulated site as it runs. Writes them into src/web/pictures.
  */
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -9,11 +9,13 @@ import { lockerLog, proofPolicy, refundBundle } from '../support/proof-files.ts'
 import { drop, openAt, openPage, startBrowser } from './browser.ts';
 import { ConsoleServer, PASSWORD } from './support/console-server.ts';
 import { calmView, entries, troubledView } from './support/console-views.ts';
+import { startSimulatedSite } from './support/simulated-site.ts';
 
 const FOLDER = resolve('src/web/pictures');
 const BYTES_MAX = 150_000;
 const ENTRIES = 1_204;
 const DESKTOP = { width: 1_440, height: 900 };
+const LAPTOP = { width: 1_280, height: 760 };
 const PHONE = { width: 390, height: 844 };
 
 async function keep(page: Page, name: string): Promise<void> {
@@ -81,11 +83,35 @@ async function verifyPicture(browser: Browser): Promise<void> {
   await opened.close();
 }
 
+/** As it is a minute after its one command: the gateway runs, and somebody has begun to play. */
+async function sitePicture(browser: Browser): Promise<void> {
+  const site = await startSimulatedSite();
+  try {
+    const options = { viewport: LAPTOP, colorScheme: 'light', reducedMotion: 'reduce' } as const;
+    const { page, close } = await openAt(browser, site.url, options);
+    const locker = (name: string) => page.locator(`[data-compartment="${name}"]`);
+    await locker('A01').getByRole('button', { name: 'Deposit' }).click();
+    await locker('A01').getByText('something in it').waitFor();
+    await locker('A03').getByRole('button', { name: 'More' }).click();
+    for (const act of ['Open by hand', 'Put something in']) await page.getByRole('button', { name: act }).click();
+    await page.locator('[data-compartment="A03"][data-item="true"]').waitFor();
+    await page.locator('[data-compartment="A01"][data-door="shut"]').waitFor();
+    await locker('A03').getByRole('button', { name: 'More' }).click();
+    await page.mouse.move(0, 0);
+    await page.evaluate('scrollTo(0, 0)');
+    await keep(page, 'site');
+    await close();
+  } finally {
+    await site.close();
+  }
+}
+
 mkdirSync(FOLDER, { recursive: true });
 const browser = await startBrowser();
 try {
   await consolePictures(browser);
   await verifyPicture(browser);
+  await sitePicture(browser);
 } finally {
   await browser.close();
 }
