@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
+import { compileWasmOnce } from '../../src/platform/plain-wasm.ts';
 
 export interface Stored {
   /** Index to the leaf bytes that are stored for it; undefined where only its hash is kept. */
@@ -18,6 +19,7 @@ export interface StoredRow {
 }
 
 export async function readStored(riskDir: string, origin: string): Promise<Stored> {
+  compileWasmOnce();
   const database = await PGlite.create(join(riskDir, 'database', 'pglite'));
   try {
     const { rows } = await database.query<StoredRow>('select n, leaf from custody.entry where origin = $1', [origin]);

@@ -13,6 +13,7 @@ import { Kysely, sql, type Transaction } from 'kysely';
 import type pg from 'pg';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { type FileLock, lockFile } from '../../platform/file-lock.ts';
+import { compileWasmOnce } from '../../platform/plain-wasm.ts';
 import { DriverDialect } from './dialect.ts';
 import { migrate } from './migrate.ts';
 import { PgliteDriver } from './pglite-driver.ts';
@@ -75,6 +76,7 @@ async function openPglite(directory: string): Promise<RiskDatabase> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const lock: FileLock = lockFile(join(directory, 'lock'), 'STORE_BUSY', `the database in ${directory}`);
   try {
+    compileWasmOnce();
     const { PGlite } = await import('@electric-sql/pglite');
     const kysely = new Kysely<Database>({
       dialect: new DriverDialect(new PgliteDriver(new PGlite(join(directory, 'pglite')))),
