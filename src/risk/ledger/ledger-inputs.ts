@@ -5,9 +5,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { LogProof } from './entry-level.ts';
 import type { ClaimBody } from './inputs.ts';
-
-/** What happened around a gateway counts from so long before anything was stored of the parcel. */
-const AROUND_DAYS = 14;
+import { AROUND_DAYS } from './select.ts';
 
 export interface EntryRow extends LogProof {
   readonly kind: 'entry';
@@ -43,8 +41,9 @@ export interface LogRow {
 }
 
 /**
- * At most `entriesMax` entries, also those about the gateways where the parcels lay. Keys are an array, so that each is looked up in the index: as
- * a condition between columns all mentions would be read. Each entry is looked up alone, in the partition of its
+ * At most `entriesMax` entries, also those about the gateways where the parcels lay. Keys are an array, so that each is
+ * looked up in the index: as a condition between columns all mentions would be read. How many they are is hidden from the
+ * planner, which else would plan anew each time that they are few. Each entry is looked up alone, in the partition of its
  * mention's day: the others are not opened.
  */
 export function inputsOf(
@@ -52,15 +51,15 @@ export function inputsOf(
   entriesMax: number,
   silentBeforeMs?: number,
 ): RawBuilder<EntryRow | ClaimRow | LogRow> {
-  const keys = parcels.map((parcel) => `parcel ${parcel}`);
+  const keys = hidden(parcels.map((parcel) => `parcel ${parcel}`));
   return sql<EntryRow | ClaimRow | LogRow>`
     (select 'entry' as kind, m.origin, m.n, e.leaf, m.gateway, a.sealed, a.anchored_size, a.witnessed_size, a.emulated, a.revoked_size,
         a.refuted, exists (select from custody.fork f where f.origin = m.origin) as forked,
         null as parcel, null as ref, m.stored_at as at, null::jsonb as body, null as level, false as owes
-      from (select origin, n, gateway, stored_at from custody.mention where key = any(${keys}::text[])
+      from (select origin, n, gateway, stored_at from custody.mention where key = any(${keys})
         union select origin, n, gateway, stored_at from custody.mention where key = any(array(
-          select 'around ' || gateway from custody.mention where key = any(${keys}::text[])))
-          and stored_at > (select min(stored_at) from custody.mention where key = any(${keys}::text[]))
+          select 'around ' || gateway from custody.mention where key = any(${keys})))
+          and stored_at > (select min(stored_at) from custody.mention where key = any(${keys}))
             - interval '${sql.raw(String(AROUND_DAYS))} days') m
       cross join lateral (select leaf from custody.entry
         where origin = m.origin and n = m.n and stored_at = m.stored_at limit 1) e
@@ -68,14 +67,18 @@ export function inputsOf(
       limit ${entriesMax}::bigint)
     union all
     select 'claim', null, null, null, null, null, null, null, null, null, null, null, parcel, ref, at, body, level, null
-      from custody.claim where parcel = any(${parcels}::text[])
+      from custody.claim where parcel = any(${hidden(parcels)})
     union all
     select 'log', origin, null, null, gateway, null, null, null, null, null, null, null, null, null, silent_since, null, null, owes
       from (${logsOf(keys, silentBeforeMs)}) l`;
 }
 
+function hidden(texts: readonly string[]): RawBuilder<unknown> {
+  return sql`(select ${texts}::text[])::text[]`;
+}
+
 /** What a closed log's successor says about its end is JSON that intake wrote (`TrustRecord`). */
-function logsOf(keys: readonly string[], silentBeforeMs: number | undefined): RawBuilder<unknown> {
+function logsOf(keys: RawBuilder<unknown>, silentBeforeMs: number | undefined): RawBuilder<unknown> {
   // The days before are opened only for a log that is silent.
   const silentSince =
     silentBeforeMs === undefined
@@ -91,5 +94,5 @@ function logsOf(keys: readonly string[], silentBeforeMs: number | undefined): Ra
         and (t.record::jsonb->>'size')::bigint > coalesce((select r.end_size from custody.range r
           where r.origin = g.origin order by r.first desc limit 1), 0)) as owes
     from custody.log g
-    where g.gateway = any(array(select gateway from custody.mention where key = any(${keys}::text[])))`;
+    where g.gateway = any(array(select gateway from custody.mention where key = any(${keys})))`;
 }

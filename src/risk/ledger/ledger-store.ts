@@ -18,7 +18,7 @@ import { foldParcel, type ParcelLedger } from './fold.ts';
 import type { Claim, LedgerEntry, Surroundings } from './inputs.ts';
 import { type EntryRow, inputsOf, type LogRow } from './ledger-inputs.ts';
 import { type PhotosNamed, photoKeyOf, photosNamed, reusedIn } from './photos.ts';
-import { entriesAbout, isAround, parcelsOf } from './select.ts';
+import { EntryIndex, isAround, parcelsOf } from './select.ts';
 import type { Place } from './state.ts';
 
 export interface LedgerStoreParts {
@@ -106,7 +106,7 @@ export class LedgerStore {
   }
 
   #fold(parcel: string, { entries, claims, logs, photos }: Inputs, asOfMs: number, around: Surroundings): ParcelLedger {
-    const about = entriesSeen(parcel, entriesAbout(parcel, entries), photos);
+    const about = entriesSeen(parcel, entries.about(parcel), photos);
     const told = [...about, ...(claims.get(parcel) ?? [])];
     const { sites } = this.#parts;
     const known: Surroundings = { ...(sites !== undefined && { sites }), ...around };
@@ -205,7 +205,7 @@ export class LedgerStore {
       claims.set(parcel, own);
     }
     const logs = rows.filter((row) => row.kind === 'log');
-    return { entries, claims, logs, photos: await photosNamed(database, entries) };
+    return { entries: new EntryIndex(entries), claims, logs, photos: await photosNamed(database, entries) };
   }
 
   #entryOf({ origin, n, leaf, gateway, forked, at, ...proof }: EntryRow): LedgerEntry | undefined {
@@ -231,7 +231,7 @@ export class LedgerStore {
 }
 
 interface Inputs {
-  readonly entries: readonly LedgerEntry[];
+  readonly entries: EntryIndex;
   readonly claims: ReadonlyMap<string, readonly Claim[]>;
   readonly logs: readonly LogRow[];
   readonly photos: PhotosNamed;

@@ -39,14 +39,45 @@ export function parcelsOf({ parcel, data }: CustodyEvent): readonly string[] {
   return [...new Set([...(parcel === undefined ? [] : [parcel.ref]), ...others])];
 }
 
+/** What happened around a gateway counts from so long before anything was stored of the parcel. */
+export const AROUND_DAYS = 14;
+const AROUND_MS = AROUND_DAYS * 86_400_000;
+
+/** Entries of several parcels, so that those about each are found without a look at all the others. */
+export class EntryIndex {
+  readonly #named = new Map<string, LedgerEntry[]>();
+  /** By gateway. */
+  readonly #around = new Map<string, LedgerEntry[]>();
+
+  constructor(entries: readonly LedgerEntry[]) {
+    for (const entry of entries) {
+      for (const ref of parcelsOf(entry.event)) put(this.#named, ref, entry);
+      if (isAround(entry.event) && entry.event.parcel === undefined) put(this.#around, entry.gateway, entry);
+    }
+  }
+
+  /** Which do not depend on what else was read. */
+  about(parcelRef: string): readonly LedgerEntry[] {
+    const named = this.#named.get(parcelRef) ?? [];
+    const places = new Set(named.map(({ gateway, event }) => `${gateway} ${event.compartment ?? ''}`));
+    const fromMs = Math.min(...named.map(({ storedMs = 0 }) => storedMs)) - AROUND_MS;
+    const gateways = [...new Set(named.map(({ gateway }) => gateway))];
+    const around = gateways
+      .flatMap((gateway) => this.#around.get(gateway) ?? [])
+      .filter(({ gateway, event, storedMs = fromMs + 1 }) => {
+        if (storedMs <= fromMs || parcelsOf(event).includes(parcelRef)) return false;
+        return event.compartment === undefined || places.has(`${gateway} ${event.compartment}`);
+      });
+    return [...named, ...around];
+  }
+}
+
+function put(index: Map<string, LedgerEntry[]>, name: string, entry: LedgerEntry): void {
+  const own = index.get(name);
+  if (own === undefined) index.set(name, [entry]);
+  else own.push(entry);
+}
+
 export function entriesAbout(parcelRef: string, entries: readonly LedgerEntry[]): readonly LedgerEntry[] {
-  const names = (event: CustodyEvent): boolean => parcelsOf(event).includes(parcelRef);
-  const named = entries.filter(({ event }) => names(event));
-  const places = new Set(named.map(({ gateway, event }) => `${gateway} ${event.compartment ?? ''}`));
-  const gateways = new Set(named.map(({ gateway }) => gateway));
-  return entries.filter(({ gateway, event }) => {
-    if (names(event)) return true;
-    if (!isAround(event) || !gateways.has(gateway) || event.parcel !== undefined) return false;
-    return event.compartment === undefined || places.has(`${gateway} ${event.compartment}`);
-  });
+  return new EntryIndex(entries).about(parcelRef);
 }
