@@ -11,7 +11,7 @@ import { startLatchkey } from '../support/child.ts';
 import { until } from '../support/until.ts';
 import { keepPicture, type OpenedPage, openAt, seriousFindings, startBrowser } from './browser.ts';
 import { type SimulatedSite, startSimulatedSite } from './support/simulated-site.ts';
-import { asked, clickedToShown, postTo } from './support/site-asking.ts';
+import { asked, askedOf, clickedToShown, postTo } from './support/site-asking.ts';
 
 const SOON_MS = 20_000;
 /** What is clicked here is seen there at once; a machine that is held up may try again. */
@@ -159,6 +159,11 @@ describe("the gateway's console beside it", () => {
     await other.getByText('Your session has ended').waitFor();
     await signIn();
     await other.locator('.entry-line', { hasText: /Gateway started.*after a crash or power cut/ }).waitFor();
+    await site.entry('cut visit', ({ compartment, data }) => compartment === 'A03' && data['closed_by'] === 'cut');
+    await other
+      .locator('.entry-line', { hasText: /Compartment disturbed.*A03/ })
+      .first()
+      .waitFor();
     await settled();
     await calm();
     // No entry from before is gone, another one, or there twice.
@@ -391,7 +396,3 @@ describe('the look of the page', () => {
     });
   });
 });
-
-function askedOf(lines: GatewayStatus['lines']): number {
-  return lines.flatMap(({ devices }) => devices).reduce((sum, { polls }) => sum + (polls?.asked ?? 0), 0);
-}

@@ -1,6 +1,7 @@
 /** How tests ask the page of a simulated site what no button asks, and how they measure what a click leads to. */
 import { request } from 'node:http';
 import type { Page } from 'playwright-core';
+import type { GatewayStatus } from '../../../src/edge/gateway/status.ts';
 
 export interface Answer {
   readonly status: number;
@@ -61,4 +62,9 @@ export async function clickedToShown(
   await clicked.click();
   const shownMs = (await shown.page.evaluate('window.shownMs')) as number;
   return shownMs - ((await clicked.page.evaluate('window.clickedMs')) as number);
+}
+
+/** Questions to boards so far. */
+export function askedOf(lines: GatewayStatus['lines']): number {
+  return lines.flatMap(({ devices }) => devices).reduce((sum, { polls }) => sum + (polls?.asked ?? 0), 0);
 }
