@@ -18,6 +18,7 @@ import { RefundDesk } from '../../../src/risk/casework/refund-desk.ts';
 import type { RefundRequest } from '../../../src/risk/casework/refund-request.ts';
 import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { Bundles } from '../../../src/risk/dossier/bundles.ts';
+import { logPart } from '../../../src/risk/dossier/log-part.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
@@ -125,7 +126,9 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
 
     function bookWith(isAsked = true): AssuranceBook {
       const vkey = witnessVkeyOf(peer.vkey);
-      const parts = { database, store, crypto: nodeCrypto, ...owner, policy: () => policyFor(log) };
+      // One object: with another one everything is judged anew.
+      const policy = policyFor(log);
+      const parts = { database, store, crypto: nodeCrypto, ...owner, policy: () => policy };
       return new AssuranceBook({ ...parts, witnesses: isAsked && vkey !== undefined ? [vkey] : [] });
     }
 
@@ -182,10 +185,14 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
 
     test('what is anchored becomes A3 with the first cosignature over it, also a late one, and what follows with the next', async () => {
       const book = bookWith();
-      await keep(log, 0, 7);
+      await keep(log, 0, 4);
+      await pass();
+      await keep(log, 4, 7);
       await book.catchUp();
-      expect(await row()).toMatchObject({ anchored_size: 5, witnessed_size: 0 });
+      // What was cosigned is below the anchor.
+      expect(await row()).toMatchObject({ anchored_size: 5, witnessed_size: 0, cosigned_size: 4 });
       expect(await levels()).toEqual(['A2']);
+      scheduler.advance(301_000);
       await pass();
       expect(await book.catchUp()).toBe(1);
       expect(await row()).toMatchObject({ anchored_size: 5, witnessed_size: 5, cosigned_size: 7 });
@@ -196,7 +203,7 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
       expect(await row()).toMatchObject({ anchored_size: 9, witnessed_size: 5 });
       // Not at each batch: it is submitted again when its time has come, by a service that was started anew.
       await pass();
-      expect(peer.statuses).toEqual([200]);
+      expect(peer.statuses).toEqual([200, 200]);
       scheduler.advance(301_000);
       line.close();
       line = started();
@@ -204,8 +211,8 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
       await book.catchUp();
       expect(await row()).toMatchObject({ witnessed_size: 9, cosigned_size: 12 });
       expect(await levels()).toEqual(['A3']);
-      expect(peer.bodies.map((body) => body.split('\n')[0])).toEqual(['old 0', 'old 7']);
-      expect(peer.statuses).toEqual([200, 200]);
+      expect(peer.bodies.map((body) => body.split('\n')[0])).toEqual(['old 0', 'old 4', 'old 7']);
+      expect(peer.statuses).toEqual([200, 200, 200]);
     });
 
     test('a bundle carries the cosignature: A3 for who calls the witness independent, A2 for who does not', async () => {
@@ -219,10 +226,8 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
     });
 
     test('it has the smallest size that the witness cosigned above the entries and their anchor', async () => {
-      const early = await database.as('custody', async (trx) => {
-        const { logPart } = await import('../../../src/risk/dossier/log-part.ts');
-        return logPart(trx, { crypto: nodeCrypto }, { origin: log.origin, indices: [2] });
-      });
+      const wish = { origin: log.origin, indices: [2] };
+      const early = await database.as('custody', (trx) => logPart(trx, { crypto: nodeCrypto }, wish));
       const sizes = early?.checkpoints.map(({ note }) => [Number(note.split('\n')[1]), note.includes(peer.name)]);
       expect(sizes).toEqual([[7, true]]);
     });
