@@ -17,7 +17,7 @@ import type { LogRecord } from './log-record.ts';
 const SAVE_AFTER_MS = 200;
 const RETRY_AFTER_MS = 2_000;
 /** Bounds of what waits for its events; beyond them every second moment is joined with the next, and goes with its events. */
-const VERSIONS_MAX = 1_024;
+const VERSIONS_MAX = 4_096;
 const VERSION_CHARS_MAX = 16_777_216;
 
 export interface SavedStatesOptions {

@@ -79,6 +79,30 @@ test('while events keep coming, each commit takes along the state that its last 
   expect(found.filter(([held]) => held > 0 && held < 900).length).toBeGreaterThan(0);
 });
 
+test('several states of one moment are there with its event, or none of them is', async () => {
+  const feed = async (): Promise<void> => {
+    for (let i = 1; i <= 600; i += 1) {
+      append('door');
+      box.journal.saveState('custody', String(i));
+      box.journal.saveState(`custody_${i % 3}`, String(i));
+    }
+    await box.journal.appender.flush(AbortSignal.timeout(20_000));
+  };
+  const moments = await box.momentsOf(feed(), 8);
+  const helds: number[] = [];
+  for (const moment of moments) {
+    const [held, known] = await heldAndKnown(moment);
+    const parts = [0, 1, 2].map((nth) => Number(moment.journal.loadState(`custody_${nth}`) ?? '0'));
+    expect(known).toBe(held);
+    const expected = [0, 1, 2].map((nth) => held - ((held - nth + 3) % 3)).map((last) => Math.max(0, last));
+    expect(parts).toEqual(expected);
+    helds.push(held);
+    await moment.end();
+  }
+  // Power went between the commits in some of them, or this shows nothing.
+  expect(helds.filter((held) => held > 0 && held < 600).length).toBeGreaterThan(0);
+});
+
 test('state of events that a new log takes over is not in it before they are', async () => {
   append('one');
   box.journal.saveState('custody', '1');
