@@ -13,7 +13,8 @@ const pageQuery = z.strictObject({
   state: z.enum(HOLD_STATES).optional(),
   cursor: z
     .string()
-    .regex(/^[A-Za-z0-9_.~-]{1,200}$/, { error: 'a "next" of the page before' })
+    // What no page gave would begin anew, and whoever walks the pages would never end.
+    .regex(/^\d{1,15}\.h-[0-9a-f]{32}$/, { error: 'a "next" of the page before' })
     .optional(),
   limit: z
     .string()

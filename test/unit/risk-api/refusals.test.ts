@@ -160,6 +160,7 @@ describe('what may not come', () => {
     ['/v1/holds?limit=2&limit=3', 'invalid_query'],
     ['/v1/holds?page=2', 'invalid_query'],
     ['/v1/holds?cursor=%00', 'invalid_query'],
+    ['/v1/holds?cursor=second-page', 'invalid_query'],
     ['/v1/holds/a?x=1', 'invalid_query'],
     [`/v1/parcels/${PARCEL.ref}/ledger?limit=1e3`, 'invalid_query'],
     ['/v1/metrics/custody?from=yesterday', 'invalid_query'],
