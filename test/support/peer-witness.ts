@@ -4,6 +4,7 @@
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface KnownTree {
@@ -22,6 +23,12 @@ interface Checkpoint extends KnownTree {
   /** With its final newline. */
   readonly text: string;
   readonly lines: readonly string[];
+}
+
+/** PEM, for 127.0.0.1. */
+export interface PeerTls {
+  readonly cert: string;
+  readonly key: string;
 }
 
 interface Answer {
@@ -53,8 +60,9 @@ export class PeerWitness {
   readonly #key: KeyObject;
   readonly #keyId: Buffer;
   readonly #server: Server;
+  readonly #scheme: 'http' | 'https';
 
-  private constructor(name: string, logs: readonly PeerLog[]) {
+  private constructor(name: string, logs: readonly PeerLog[], tls: PeerTls | undefined) {
     this.name = name;
     this.logs = [...logs];
     const seed = sha256(Buffer.from(`peer witness ${name}`));
@@ -62,18 +70,20 @@ export class PeerWitness {
     const publicKey = createPublicKey(this.#key).export({ format: 'der', type: 'spki' }).subarray(-32);
     this.#keyId = sha256(Buffer.from(`${name}\n`), Buffer.of(4), publicKey).subarray(0, 4);
     this.vkey = `${name}+${this.#keyId.toString('hex')}+${Buffer.concat([Buffer.of(4), publicKey]).toString('base64')}`;
-    this.#server = createServer((request, response) => void this.#serve(request, response));
+    const serve = (request: IncomingMessage, response: ServerResponse): void => void this.#serve(request, response);
+    this.#scheme = tls === undefined ? 'http' : 'https';
+    this.#server = tls === undefined ? createServer(serve) : createSecureServer({ ...tls }, serve);
   }
 
-  static async start(name: string, logs: readonly PeerLog[]): Promise<PeerWitness> {
-    const peer = new PeerWitness(name, logs);
+  static async start(name: string, logs: readonly PeerLog[], tls?: PeerTls): Promise<PeerWitness> {
+    const peer = new PeerWitness(name, logs, tls);
     await new Promise<void>((resolve) => peer.#server.listen(0, '127.0.0.1', resolve));
     return peer;
   }
 
   /** Its submission prefix. */
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/peer`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}/peer`;
   }
 
   async stop(): Promise<void> {

@@ -60,17 +60,16 @@ export class CosignatureBook {
   async witness(vkey: Vkey): Promise<number> {
     const { tenant, region } = this.#parts;
     const text = formatVkey(vkey);
-    const find = (trx: Trx) =>
-      trx.selectFrom('custody.witness').select('id').where('vkey', '=', text).executeTakeFirst();
     const { id } = await this.#parts.database.as('custody', async (trx) => {
-      const known = await find(trx);
+      const row = trx.selectFrom('custody.witness').select('id').where('vkey', '=', text);
+      const known = await row.executeTakeFirst();
       if (known !== undefined) return known;
       await trx
         .insertInto('custody.witness')
         .values({ vkey: text, tenant, region })
         .onConflict((conflict) => conflict.doNothing())
         .execute();
-      return (await find(trx)) ?? { id: 0 };
+      return row.executeTakeFirstOrThrow();
     });
     return id;
   }

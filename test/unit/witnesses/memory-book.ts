@@ -81,16 +81,15 @@ export interface Bench {
 export function bench(
   peer: PeerWitness,
   logs: readonly TestLog[],
-  more: Partial<WitnessSettings> & Pick<Partial<WitnessLineParts>, 'isMine'> = {},
+  more: Partial<WitnessSettings> & Pick<Partial<WitnessLineParts>, 'isMine'> & { readonly book?: MemoryBook } = {},
 ): Bench {
-  const { isMine = () => true, ...changed } = more;
+  const { isMine = () => true, book = new MemoryBook(...logs), ...changed } = more;
   const [settings] = witnessesSchema.parse([{ name: 'peer', vkey: peer.vkey, url: peer.url }]);
   const vkey = witnessVkeyOf(peer.vkey);
   if (settings === undefined || vkey === undefined) throw new Error('settings');
   const own = { ...settings, ...changed };
   const scheduler = new ManualScheduler(NOW_MS);
   peer.nowS = () => Math.floor(scheduler.wallMs() / 1_000);
-  const book = new MemoryBook(...logs);
   const metrics = new MemoryMetrics();
   const logger = new TextLogger();
   const alarms: AlarmKind[] = [];

@@ -1,13 +1,16 @@
 /** A line to a witness that follows the specification on its own, and to the same one when it does not. */
+import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { PeerWitness } from '../../support/peer-witness.ts';
+import { makeTempDir } from '../../support/temp-dir.ts';
+import { makeAuthority } from '../../support/test-authority.ts';
 import { fill } from '../../support/test-events.ts';
 import { TestLog, TestWitness } from '../../support/test-log.ts';
 import { until } from '../../support/until.ts';
-import { bench } from './memory-book.ts';
+import { bench, MemoryBook } from './memory-book.ts';
 
 let peer: PeerWitness;
 let log: TestLog;
@@ -97,6 +100,39 @@ describe('a witness that follows the specification', () => {
     const { pass } = bench(peer, [log], { isMine: () => false });
     await pass();
     expect(peer.bodies).toEqual([]);
+  });
+});
+
+describe('beside others', () => {
+  test('two services that submit one log at once disagree with nobody', async () => {
+    const book = new MemoryBook(log);
+    const [one, other] = [bench(peer, [log], { book }), bench(peer, [log], { book })];
+    for (const size of [5, 9, 30]) {
+      fill(log, size);
+      await Promise.all([one.pass(), other.pass()]);
+    }
+    expect([...one.alarms, ...other.alarms]).toEqual([]);
+    expect(new Set(book.kept.map(({ size }) => size))).toEqual(new Set([5, 9, 30]));
+    expect(peer.trees.get(log.origin)?.root).toEqual(rootOf(log, 30));
+  });
+
+  test('over TLS the witness is who its certificate says, by the authority of the settings', async () => {
+    const dir = makeTempDir('witness-tls');
+    const authority = makeAuthority(dir.path, 'own');
+    const { certPath, keyPath } = authority.issue('peer', { names: 'IP:127.0.0.1' });
+    const tls = { cert: readFileSync(certPath, 'utf8'), key: readFileSync(keyPath, 'utf8') };
+    const secure = await PeerWitness.start('secure.example/w1', [known(log)], tls);
+    const stranger = bench(secure, [log], { ca_file: makeAuthority(dir.path, 'other').caPath });
+    await stranger.pass();
+    const unset = bench(secure, [log]);
+    await unset.pass();
+    expect([stranger.count('unreachable'), unset.count('unreachable'), secure.bodies.length]).toEqual([1, 1, 0]);
+    const believed = bench(secure, [log], { ca_file: authority.caPath });
+    await believed.pass();
+    expect(believed.count('cosigned')).toBe(1);
+    for (const { line } of [stranger, unset, believed]) line.close();
+    await secure.stop();
+    dir.remove();
   });
 });
 
