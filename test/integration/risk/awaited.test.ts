@@ -21,29 +21,13 @@ import {
   PaymentSide,
   requestOf,
 } from '../../support/casework-bench.ts';
-import { embedded } from '../../support/embedded.ts';
-import { type Postgres, startPostgres } from '../../support/postgres.ts';
-import { makeTempDir } from '../../support/temp-dir.ts';
+import { bothEngines } from '../../support/engines.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 import { PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 
-const dir = makeTempDir('awaited');
-let postgres: Postgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-  dir.remove();
-});
-
-const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
-  PGlite: async () => RiskDatabase.open({ engine: 'pglite', directory: await embedded(dir.file('pglite')) }),
-  PostgreSQL: async () =>
-    RiskDatabase.open({ engine: 'postgres', url: await postgres.database('awaited'), poolMax: 4 }),
-};
+const engines = bothEngines('awaited');
 const SILENT_MS = 3_600_000;
 
 /** Delivered, collected with its code, brought back; then a door that is forced while it lies there. */
@@ -60,11 +44,11 @@ function story(gateway: string): TestLog {
   return log.append(...events.map((event) => encodeLeaf(event)));
 }
 
-describe.each(Object.entries(ENGINES))('%s', (_, open) => {
+describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
   let database: RiskDatabase;
   let store: SqlStore;
   beforeAll(async () => {
-    database = await open();
+    database = await RiskDatabase.open(await settingsOf());
     store = new SqlStore({ database, crypto: nodeCrypto, ...owner });
   });
   afterAll(() => database.close());

@@ -1,7 +1,4 @@
 /** Bundles out of the database: they verify offline, on both engines, and show whatever was changed or taken out. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { sql, type Transaction } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8, utf8Text } from '../../../src/base/bytes.ts';
@@ -25,12 +22,11 @@ import { openSealKey, type SealKey } from '../../../src/risk/dossier/seal-key.ts
 import { makeReceipt } from '../../../src/risk/intake/receipts.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
-import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import type { Database } from '../../../src/risk/store/schema.ts';
 import { StoredSubtrees } from '../../../src/risk/store/stored-subtrees.ts';
 import { AnchoredLog } from '../../support/anchored-log.ts';
-import { embedded } from '../../support/embedded.ts';
-import { type Postgres, startPostgres } from '../../support/postgres.ts';
+import { bothEngines } from '../../support/engines.ts';
 import { TestEnroller } from '../../support/test-enrolments.ts';
 import { eventOf, fill } from '../../support/test-events.ts';
 import { TestLog, TestWitness } from '../../support/test-log.ts';
@@ -42,19 +38,13 @@ import { PARCEL, PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
 const owner = { tenant: 'default', region: 'eu' };
 const place = { compartment: 'A01', device: 'board-1', parcel: PARCEL };
-const root = mkdtempSync(join(tmpdir(), 'latchkey-bundles-'));
+const engines = bothEngines('bundles');
 const enroller = new TestEnroller();
 const store = new TestWitness('store.example/w1');
-let postgres: Postgres;
 let key: SealKey;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  key = (await openSealKey(nodeCrypto, join(root, 'bundles.key'), 'refunds.lockers.example')).key;
-});
-afterAll(async () => {
-  await postgres.stop();
-  rmSync(root, { recursive: true, force: true });
+  key = (await openSealKey(nodeCrypto, engines.dir.file('bundles.key'), 'refunds.lockers.example')).key;
 });
 
 interface Story {
@@ -130,12 +120,7 @@ function shape(bytes: Uint8Array | undefined): BundleShape {
   return JSON.parse(utf8Text(bytes ?? new Uint8Array(0)) ?? '') as BundleShape;
 }
 
-const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
-  PGlite: async () => ({ engine: 'pglite', directory: await embedded(join(root, 'pglite')) }),
-  PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('bundles'), poolMax: 4 }),
-};
-
-for (const [engine, settingsOf] of Object.entries(ENGINES)) {
+for (const [engine, settingsOf] of Object.entries(engines.settings)) {
   describe(engine, () => {
     const { old, log } = story();
     let database: RiskDatabase;

@@ -16,33 +16,18 @@ import {
   PaymentSide,
   requestOf,
 } from '../../support/casework-bench.ts';
-import { embedded } from '../../support/embedded.ts';
-import { type Postgres, startPostgres } from '../../support/postgres.ts';
-import { makeTempDir } from '../../support/temp-dir.ts';
+import { bothEngines } from '../../support/engines.ts';
 
-const dir = makeTempDir('casework');
+const engines = bothEngines('casework', 8);
 const HOUR_MS = 3_600_000;
-let postgres: Postgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-  dir.remove();
-});
 
-const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
-  PGlite: async () => RiskDatabase.open({ engine: 'pglite', directory: await embedded(dir.file('pglite')) }),
-  PostgreSQL: async () => RiskDatabase.open({ engine: 'postgres', url: await postgres.database('work'), poolMax: 8 }),
-};
-
-describe.each(Object.entries(ENGINES))('%s', (_, open) => {
+describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
   let database: RiskDatabase;
   let book: HoldBook;
   let cases: CaseBook;
   const side = new PaymentSide();
   beforeAll(async () => {
-    database = await open();
+    database = await RiskDatabase.open(await settingsOf());
     book = new HoldBook(database);
     cases = new CaseBook(database);
   });

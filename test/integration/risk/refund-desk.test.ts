@@ -1,7 +1,5 @@
 /** Refunds decided on a database: on both engines, at once, again, and when something is missing. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
@@ -15,26 +13,17 @@ import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { openDatabase } from '../../../src/risk/receive/open-store.ts';
-import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { refuseOtherTenant } from '../../../src/risk/store/tenant.ts';
-import { embedded } from '../../support/embedded.ts';
-import { type Postgres, startPostgres } from '../../support/postgres.ts';
+import { bothEngines } from '../../support/engines.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 import { PARCEL, PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'latchkey-desk-'));
+const engines = bothEngines('desk', 8);
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
 const owner = { tenant: 'default', region: 'eu' };
-let postgres: Postgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-  rmSync(root, { recursive: true, force: true });
-});
 
 const place = { compartment: 'A01', device: 'board-1', parcel: PARCEL };
 
@@ -83,12 +72,7 @@ function request(id: string, more: Partial<RefundRequest> = {}): RefundRequest {
   };
 }
 
-const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
-  PGlite: async () => ({ engine: 'pglite', directory: await embedded(join(root, 'pglite')) }),
-  PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('desk'), poolMax: 8 }),
-};
-
-for (const [engine, settingsOf] of Object.entries(ENGINES)) {
+for (const [engine, settingsOf] of Object.entries(engines.settings)) {
   describe(engine, () => {
     let database: RiskDatabase;
     let ledger: LedgerStore;
@@ -311,10 +295,11 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
 }
 
 test("on a server, who comes first with rows has the database, and an empty one is anybody's", async () => {
-  const file = join(root, 'database.url');
-  writeFileSync(file, await postgres.database('tenants'), { mode: 0o600 });
+  const file = engines.dir.file('database.url');
+  writeFileSync(file, await engines.postgres().database('tenants'), { mode: 0o600 });
   const store = { postgres: { url_file: file, pool_max: 2 } };
-  const opened = (tenant: string) => openDatabase({ store, data_dir: root, replica: { lease_s: 10 }, tenant });
+  const opened = (tenant: string) =>
+    openDatabase({ store, data_dir: engines.dir.path, replica: { lease_s: 10 }, tenant });
   await (await opened('b')).close();
   const first = await opened('a');
   const rows = [{ payment_ref: 'p', currency: 'USD', captured_minor: 1, disputed_minor: 0 }];

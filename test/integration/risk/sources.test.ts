@@ -1,8 +1,6 @@
 /** Webhooks of declared sources on both engines: taken once, refused by a word of the table, weak as evidence. */
 import { createHmac } from 'node:crypto';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
@@ -15,30 +13,21 @@ import { sourceRoutes } from '../../../src/risk/sources/http.ts';
 import { SOURCE_REFUSAL_NAMES, SOURCE_REFUSALS, type SourceRefusal } from '../../../src/risk/sources/reasons.ts';
 import { openSources, SourcesRoom, type Taken } from '../../../src/risk/sources/room.ts';
 import { type SourceSettings, sourcesSchema } from '../../../src/risk/sources/settings.ts';
-import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { embedded } from '../../support/embedded.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { bothEngines } from '../../support/engines.ts';
 import { mutate, Random } from '../../support/mutate.ts';
-import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'latchkey-sources-'));
+const engines = bothEngines('sources', 8);
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
 const NOW_S = NOW_MS / 1_000;
 const OWNER = { tenant: 'default', region: 'eu' };
 const PARCEL = 'k1.AAAAAAAAAAAAAAAAAAAAAA';
 const SECRET = Buffer.alloc(32, 7);
 const TEXT_SECRET = 'a secret of thirty-two characters';
-let postgres: Postgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-  rmSync(root, { recursive: true, force: true });
-});
 
 function secretFile(name: string, text: string): string {
-  const path = join(root, name);
+  const path = engines.dir.file(name);
   writeFileSync(path, `${text}\n`);
   chmodSync(path, 0o600);
   return path;
@@ -124,12 +113,7 @@ function borne(type: string, data: object): Webhook {
   };
 }
 
-const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
-  PGlite: async () => ({ engine: 'pglite', directory: await embedded(join(root, 'pglite')) }),
-  PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('sources'), poolMax: 8 }),
-};
-
-for (const [engine, settingsOf] of Object.entries(ENGINES)) {
+for (const [engine, settingsOf] of Object.entries(engines.settings)) {
   describe(engine, () => {
     const logger = new TextLogger();
     const told: Taken[] = [];
@@ -146,7 +130,7 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
 
     async function roomOf(): Promise<SourcesRoom> {
       const declared = settings();
-      writeFileSync(join(root, 'token'), `${TEXT_SECRET.replaceAll(' ', '_')}\n`);
+      writeFileSync(engines.dir.file('token'), `${TEXT_SECRET.replaceAll(' ', '_')}\n`);
       return new SourcesRoom({
         database,
         crypto: nodeCrypto,
