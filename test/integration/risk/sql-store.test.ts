@@ -97,6 +97,24 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
       expect(logs[0]?.segments[0]?.end.size).toBe(5);
     });
 
+    test('the partition of the day after is made by the first write of a day, and waits for nobody who reads', async () => {
+      await emptied(database);
+      const has = async (name: string): Promise<boolean> => {
+        const { rows } = await sql<{ is: boolean }>`
+          select to_regclass(${`custody.${name}`}) is not null as is`.execute(database.kysely);
+        return rows[0]?.is === true;
+      };
+      // A leap day, and the last day of a year.
+      await storeOn(database).append([{ ...rangeOf(0, 2), storedAtMs: Date.UTC(2028, 1, 28, 23, 59, 59, 999) }]);
+      expect([await has('entry_20280228'), await has('entry_20280229'), await has('entry_20280301')]).toEqual([
+        true,
+        true,
+        false,
+      ]);
+      await storeOn(database).append([{ ...rangeOf(2, 3), storedAtMs: Date.UTC(2027, 11, 31) }]);
+      expect([await has('entry_20271231'), await has('entry_20280101')]).toEqual([true, true]);
+    });
+
     test.for([
       ['update custody.entry set leaf = null', /append-only: update/],
       ['delete from custody.entry', /append-only: delete/],
@@ -169,7 +187,8 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
           logs.map(async ({ origin }) => (await reader.leafHashes(origin, 0, 9)).length),
         );
         expect(new Set(counts).size).toBe(1);
-        if (isThrough) {
+        // Also where the day after could not be made ahead, behind the commit.
+        if (isThrough || Array.isArray(answers)) {
           expect([answers, counts]).toEqual([
             ['stored', 'stored', 'stored'],
             [3, 3, 3],

@@ -44,6 +44,10 @@ export interface SqlStoreParts {
 }
 
 const PAGE_ROWS = 1_000;
+const DAY_MS = 86_400_000;
+/** A day that could not be made ahead is tried again after so long, by the time of what is stored. */
+const AHEAD_RETRY_MS = 60_000;
+const AHEAD_LOCK_MS = 1_000;
 
 const COLUMNS = [
   'n',
@@ -63,6 +67,8 @@ export class SqlStore implements IntakeStore {
   readonly isShared: boolean;
   readonly #parts: SqlStoreParts;
   #failure: LatchkeyError | undefined;
+  /** From when on the day after is asked for again. */
+  #aheadFromMs = 0;
 
   constructor(parts: SqlStoreParts) {
     this.#parts = parts;
@@ -84,7 +90,10 @@ export class SqlStore implements IntakeStore {
   /** Together. If the server cannot hold what one of them says, by halves, so that the others lose nothing by it. */
   async append(ranges: readonly RangeAppend[]): Promise<readonly AppendAnswer[]> {
     const together = await this.#tryAppend(ranges);
-    if (together !== undefined) return together;
+    if (together !== undefined) {
+      await this.#makeDayAhead(Math.max(...ranges.map(({ storedAtMs }) => storedAtMs)));
+      return together;
+    }
     if (ranges.length === 1) return ['refused'];
     const half = Math.ceil(ranges.length / 2);
     return [...(await this.append(ranges.slice(0, half))), ...(await this.append(ranges.slice(half)))];
@@ -107,6 +116,25 @@ export class SqlStore implements IntakeStore {
       if (!isAboutValues((error as Error).cause)) throw error;
       this.#failure = undefined;
       return undefined;
+    }
+  }
+
+  /**
+   * The partition of tomorrow, today: to make one asks for the whole table, and at midnight every write would wait behind
+   * whoever reads it then, such as a dump. Best effort: the first write of a day makes it if nobody did.
+   */
+  async #makeDayAhead(storedAtMs: number): Promise<void> {
+    if (storedAtMs < this.#aheadFromMs) return;
+    const tomorrowMs = (Math.floor(storedAtMs / DAY_MS) + 1) * DAY_MS;
+    const day = new Date(tomorrowMs).toISOString().slice(0, 10);
+    try {
+      await this.#parts.database.as('custody', async (trx) => {
+        await sql`set local lock_timeout = ${sql.lit(AHEAD_LOCK_MS)}`.execute(trx);
+        await sql`select custody.ensure_day(${day}::date)`.execute(trx);
+      });
+      this.#aheadFromMs = tomorrowMs;
+    } catch {
+      this.#aheadFromMs = storedAtMs + AHEAD_RETRY_MS;
     }
   }
 
