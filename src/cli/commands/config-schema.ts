@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { LatchkeyError } from '../../base/errors.ts';
 import { openApiText } from '../../risk/api/openapi.ts';
+import { SOURCES_ROUTE } from '../../risk/sources/route.ts';
 import type { CommandRun } from '../command.ts';
 import { SETTINGS_KINDS, type SettingsKind } from '../settings-kinds.ts';
 
@@ -12,7 +13,7 @@ export const configSchemaCommand: CommandRun = async (args, io) => {
 
 /** Generated files under config/ are this text. Throws USAGE for a kind that there is not. */
 export function settingsSchemaText(kind: string): string {
-  if (kind === 'risk-api') return openApiText();
+  if (kind === 'risk-api') return openApiText([SOURCES_ROUTE]);
   if (!Object.hasOwn(SETTINGS_KINDS, kind)) {
     const known = [...Object.keys(SETTINGS_KINDS), 'risk-api'].join(', ');
     throw new LatchkeyError('USAGE', `expected one of ${known}, found ${JSON.stringify(kind)}`);

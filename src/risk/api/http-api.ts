@@ -87,7 +87,7 @@ class Api {
 
   #routes(): Hono<{ Bindings: Asked }> {
     const app = new Hono<{ Bindings: Asked }>();
-    const document = openApiText();
+    const document = openApiText(this.#service.beside);
     app.get(
       OPENAPI_PATH,
       () => new Response(document, { headers: { ...this.#headers, 'content-type': 'application/json' } }),

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { AnswerSpec, Endpoint } from './endpoint.ts';
 import { ENDPOINTS } from './endpoints.ts';
+import type { BesideRoute } from './parts.ts';
 import { PROBLEMS, type ProblemCode } from './problems.ts';
 import { ROLE_DUTIES, ROLES } from './roles.ts';
 import { problemSchema } from './schemas.ts';
@@ -32,7 +33,7 @@ export function refusalsOf(endpoint: Endpoint): readonly ProblemCode[] {
   return [...new Set(codes)];
 }
 
-export function openApiText(): string {
+export function openApiText(beside: readonly BesideRoute[] = []): string {
   const schemas: Json = {};
   const document = {
     openapi: '3.1.0',
@@ -44,7 +45,7 @@ export function openApiText(): string {
     },
     servers: [{ url: '/' }],
     security: [{ token: [] }],
-    paths: pathsOf(schemas),
+    paths: { ...pathsOf(schemas), ...besideOf(beside, schemas) },
     components: {
       schemas,
       securitySchemes: {
@@ -67,6 +68,36 @@ function pathsOf(schemas: Json): Json {
     paths[endpoint.path] = { ...paths[endpoint.path], [endpoint.method.toLowerCase()]: operationOf(endpoint, schemas) };
   }
   return paths;
+}
+
+function besideOf(beside: readonly BesideRoute[], schemas: Json): Json {
+  const [status] = PROBLEMS.too_many_requests;
+  return Object.fromEntries(
+    beside.map(({ id, path, summary, description, params, body, answers }) => [
+      path,
+      {
+        post: {
+          operationId: id,
+          summary,
+          description,
+          security: [],
+          parameters: parametersOf(params, 'path', schemas),
+          requestBody: {
+            required: true,
+            content: { 'application/json': { schema: schemaOf(body, 'input', schemas) } },
+          },
+          responses: {
+            ...answersOf(answers, schemas),
+            [status]: problemAnswer(['too_many_requests'], schemaOf(problemSchema, 'output', schemas)),
+          },
+        },
+      },
+    ]),
+  );
+}
+
+function problemAnswer(codes: readonly ProblemCode[], schema: Json): Json {
+  return { description: codes.join(', '), content: { 'application/problem+json': { schema } } };
 }
 
 function operationOf(endpoint: Endpoint, schemas: Json): Json {
@@ -131,10 +162,7 @@ function problemsOf(endpoint: Endpoint, answers: Readonly<Record<number, AnswerS
   return Object.fromEntries(
     [...byStatus]
       .filter(([status]) => answers[status] === undefined)
-      .map(([status, codes]) => [
-        status,
-        { description: codes.join(', '), content: { 'application/problem+json': { schema } } },
-      ]),
+      .map(([status, codes]) => [status, problemAnswer(codes, schema)]),
   );
 }
 

@@ -1,6 +1,7 @@
 /**
  * What the API stands on. The rooms that do the work are put in by the composition root; here stands what each owes.
  */
+import type { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { HoldBook } from '../casework/hold-book.ts';
@@ -23,6 +24,8 @@ export interface ApiParts {
   /** Text exposition format 0.0.4 of Prometheus. */
   readonly metricsText: () => string | Promise<string>;
   readonly health: HealthChecks;
+  /** What is answered beside the endpoints, for the OpenAPI document. */
+  readonly beside?: readonly BesideRoute[];
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -59,4 +62,15 @@ export interface HealthCheck {
 export interface HealthChecks {
   /** Whether requests can be answered now. Resolves also when something is down; bounded in time by its maker. */
   ready(): Promise<readonly HealthCheck[]>;
+}
+
+/** A path that the service answers beside the endpoints: who asks proves it in a way of the path's own. By POST. */
+export interface BesideRoute {
+  readonly id: string;
+  readonly path: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly params: z.ZodType;
+  readonly body: z.ZodType;
+  readonly answers: Readonly<Record<number, { readonly text: string; readonly schema: z.ZodType }>>;
 }

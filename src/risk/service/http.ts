@@ -15,6 +15,7 @@ import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { ReceiverMonitor } from '../receive/monitor.ts';
 import { sourceRoutes } from '../sources/http.ts';
 import { openSources, SourcesRoom } from '../sources/room.ts';
+import { SOURCES_ROUTE } from '../sources/route.ts';
 import type { SourceSettings } from '../sources/settings.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 
@@ -55,6 +56,7 @@ export async function serveHttp(rooms: HttpRooms): Promise<HttpServer> {
     rates: custodyRates(rooms.database),
     metricsText: async () => (await rooms.monitor.text()).text,
     health: { ready: () => checks(rooms.monitor) },
+    beside: [SOURCES_ROUTE],
   });
   const sources = sourceRoutes(await sourcesRoom(rooms), logger);
   return startHttp({

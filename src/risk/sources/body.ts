@@ -84,6 +84,13 @@ const envelopeSchema = z.strictObject({
   data: z.looseObject({}),
 });
 
+/** Each message, whole, as its sender writes it. */
+export const messageSchema = z.union(
+  Object.entries({ ...CUSTODY, ...PAYMENTS }).map(([type, data]) =>
+    z.strictObject({ id: identifier.exactOptional(), type: z.literal(type), timestamp: time, data }),
+  ),
+);
+
 export function parseBody(kind: SourceKind, bytes: Uint8Array): Result<SourceMessage, SourceRefusal> {
   const value = jsonOf(bytes);
   if (value === undefined) return refusal('not_json');

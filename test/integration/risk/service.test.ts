@@ -1,5 +1,5 @@
 /** The service as one process would run it: embedded, with a broker, from start to signal. One database for the file. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -188,6 +188,11 @@ describe('the risk service', () => {
     expect(found).toMatchObject({ code: 0, err: 'the same as it was decided' });
     expect(JSON.parse(found.out)).toMatchObject(decided);
     expect(await failure(replay('d-00000000000000000000000000000000'))).toBe('INPUT_UNREADABLE');
+  });
+
+  test('tells all that it can be asked as the document in config/ does', async () => {
+    const told = await (await fetch(`${url}/openapi.json`)).text();
+    expect(told).toBe(readFileSync(join(import.meta.dirname, '../../../config/openapi.json'), 'utf8'));
   });
 
   test('refuses a webhook of a source that nobody declared', async () => {

@@ -6,6 +6,8 @@ import { settingsSchemaText } from '../../../src/cli/commands/config-schema.ts';
 import { ENDPOINTS } from '../../../src/risk/api/endpoints.ts';
 import { refusalsOf } from '../../../src/risk/api/openapi.ts';
 import { PROBLEM_CODES } from '../../../src/risk/api/problems.ts';
+import { TYPES_OF_KIND } from '../../../src/risk/sources/body.ts';
+import { SOURCE_REFUSALS } from '../../../src/risk/sources/reasons.ts';
 import { expectFile } from '../../support/generated.ts';
 
 const file = join(import.meta.dirname, '../../../config/openapi.json');
@@ -37,6 +39,18 @@ test('every endpoint is told once, with its parameters and its roles', () => {
     const told = (operation.parameters ?? []).filter((one: { in: string }) => one.in === 'path');
     expect(told.map(({ name }: { name: string }) => name)).toEqual(named);
     if (access !== 'public') expect(operation.security).toEqual([{ token: access }]);
+  }
+});
+
+test('webhooks of sources are told with what each kind may say, and with every refusal', () => {
+  const { post } = document.paths['/v1/sources/{name}'];
+  expect(post.parameters).toMatchObject([{ name: 'name', in: 'path', required: true }]);
+  const told = document.components.schemas.SourceMessage.anyOf.map(
+    (one: { properties: { type: { const: string } } }) => one.properties.type.const,
+  );
+  expect(told.sort()).toEqual([...new Set(Object.values(TYPES_OF_KIND).flat())].sort());
+  for (const [reason, [status]] of Object.entries(SOURCE_REFUSALS)) {
+    expect(post.responses[status].description.split(', ')).toContain(reason);
   }
 });
 

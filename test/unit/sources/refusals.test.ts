@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
-import { parseBody } from '../../../src/risk/sources/body.ts';
+import { messageSchema, parseBody } from '../../../src/risk/sources/body.ts';
 import { sourceRoutes } from '../../../src/risk/sources/http.ts';
 
 const nobody = { bodyBytesMax: () => undefined, take: () => Promise.reject(new Error('nobody asks')) };
@@ -19,6 +19,24 @@ test.for([
   expect(await refused.json()).toMatchObject({ error: { reason } });
   expect(refused.headers.get('allow')).toBe(status === 405 ? 'POST' : null);
   expect(refused.headers.get('x-content-type-options')).toBe('nosniff');
+});
+
+test('what the document says of a message is what is taken', () => {
+  const timestamp = '2026-11-22T12:00:00.000Z';
+  const sound = { type: 'delivered', timestamp, data: { parcel: 'k1.A', geofence: 'inside' } };
+  const messages: readonly (readonly [taken: boolean, message: object])[] = [
+    [true, sound],
+    [true, { ...sound, id: 'evt_1' }],
+    [false, { ...sound, type: 'lost' }],
+    [false, { ...sound, data: { parcel: 'k1.A', geofence: 'near' } }],
+    [false, { ...sound, data: { ...sound.data, remark: 'x' } }],
+    [false, { ...sound, timestamp: 'today' }],
+    [false, { ...sound, more: 1 }],
+  ];
+  for (const [taken, message] of messages) {
+    expect(messageSchema.safeParse(message).success, JSON.stringify(message)).toBe(taken);
+    expect(parseBody('carrier', utf8(JSON.stringify(message))).ok, JSON.stringify(message)).toBe(taken);
+  }
 });
 
 test('an amount that stands there twice is none', () => {
