@@ -5,12 +5,16 @@ import type { DecisionFigures, Rate } from './stage-decisions.ts';
 const HEAD = '## Refund decisions';
 
 export function decisionsText(found: DecisionFigures, machine: Machine, busyCores: number, date: string): string {
-  const { postgres, seeded, decisions, constant, transaction, steady, serverCpuMs, databaseCpuMs, statements } = found;
+  const { postgres, seeded, decisions, constant, transaction, steady, costs } = found;
   const rows = decisions.flatMap((own, i) => {
     const [floor, bare] = [constant[i], transaction[i]];
     if (floor === undefined || bare === undefined) return [];
     const to = (of: Rate): string => `${of.perS} (${(own.perS / of.perS).toFixed(3)})`;
     return [`| ${own.clients} | ${own.perS} | ${own.p50Ms} | ${own.p99Ms} | ${to(floor)} | ${to(bare)} |`];
+  });
+  const taken = costs.map(({ clients, serverMs, databaseMs, generatorMs, statements }) => {
+    const sum = serverMs + databaseMs + generatorMs;
+    return `| ${clients} | ${serverMs} | ${databaseMs} | ${generatorMs} | ${sum.toFixed(2)} | ${statements} |`;
   });
   return `${HEAD}
 
@@ -23,7 +27,12 @@ ${seeded.readPerS}/s); clients, service and database on the same cores. One deci
 ${rows.join('\n')}
 
 * At a steady 500/s, from when each should have left: ${steady.perS}/s, p50 ${steady.p50Ms} ms, p99 ${steady.p99Ms} ms (wanted: p99 below 50 ms).
-* One decision, with 8 clients: ${serverCpuMs} ms of the service's processor time, ${databaseCpuMs} ms of the database's, ${statements} statements.
+
+Milliseconds of a processor that one decision takes; whoever asks shares the cores, and deciding is what is left of them:
+
+| clients | the service | the database | who asks | all | statements |
+|---|---|---|---|---|---|
+${taken.join('\n')}
 `;
 }
 

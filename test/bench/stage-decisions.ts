@@ -21,12 +21,11 @@ const PAYMENTS = 200_000;
 const OPERATORS = 2_000;
 const WARM_UP = 500;
 const SECONDS = 8;
-/** Of figures that do not depend on what else the machine does. */
-const COUNTED = 1_000;
 const START_LIMIT_MS = 60_000;
 
 export interface Rate {
   readonly clients: number;
+  readonly answers: number;
   readonly perS: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -40,9 +39,16 @@ export interface DecisionFigures {
   readonly transaction: readonly Rate[];
   /** From the moment when each should have left. */
   readonly steady: Rate;
-  /** For one decision, with 8 clients: processor time of the service and of all processes of the database. */
-  readonly serverCpuMs: number;
-  readonly databaseCpuMs: number;
+  /** For each number of clients, and at the steady pace. */
+  readonly costs: readonly Cost[];
+}
+
+/** What one decision takes of a processor: of the service, of all processes of the database, and of whoever asks. */
+export interface Cost {
+  readonly clients: number | 'steady';
+  readonly serverMs: number;
+  readonly databaseMs: number;
+  readonly generatorMs: number;
   /** Sent by the service for one decision: begin and commit count where they travel alone. */
   readonly statements: number;
 }
@@ -104,54 +110,76 @@ async function measureServer(
     return post(agent, to, token, `k-${next}`, body);
   };
   await clients(WARM_UP, 8, (agent) => ask(agent, port));
-  const each = await costOfOne({ pid, floorPort, url }, () => clients(COUNTED, 8, (agent) => ask(agent, port)));
+  const meter = new Meter({ pid, floorPort, url });
   const decisions: Rate[] = [];
   const constant: Rate[] = [];
   const transaction: Rate[] = [];
+  const costs: Cost[] = [];
   for (const count of CLIENTS) {
     constant.push(await inTurns(count, SECONDS, (agent) => ask(agent, floorPort)));
     transaction.push(await bareTransactions(url, count, SECONDS));
-    decisions.push(await inTurns(count, SECONDS, (agent) => ask(agent, port)));
-    const found = decisions.at(-1);
-    bench.progress(`decisions, ${count} clients: ${found?.perS}/s, p50 ${found?.p50Ms} ms, p99 ${found?.p99Ms} ms`);
+    const [found, cost] = await meter.of(count, () => inTurns(count, SECONDS, (agent) => ask(agent, port)));
+    decisions.push(found);
+    costs.push(cost);
+    bench.progress(`decisions, ${count} clients: ${found.perS}/s, p50 ${found.p50Ms} ms, p99 ${found.p99Ms} ms`);
   }
-  const steady = await paced(STEADY_PER_S, SECONDS, (agent) => ask(agent, port));
+  const [steady, cost] = await meter.of('steady', () => paced(STEADY_PER_S, SECONDS, (agent) => ask(agent, port)));
+  costs.push(cost);
   bench.progress(
     `decisions, ${STEADY_PER_S}/s asked: ${steady.perS}/s, p50 ${steady.p50Ms} ms, p99 ${steady.p99Ms} ms`,
   );
-  return { decisions, constant, transaction, steady, ...each };
+  return { decisions, constant, transaction, steady, costs };
 }
 
-/** What the work of `COUNTED` decisions costs, for each of them. */
-async function costOfOne(
-  { pid, floorPort, url }: { readonly pid: number; readonly floorPort: number; readonly url: string },
-  work: () => Promise<void>,
-): Promise<Pick<DecisionFigures, 'serverCpuMs' | 'databaseCpuMs' | 'statements'>> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const look = async () => {
-    const { rows } = await client.query<{ readonly pid: number }>('select pid from pg_stat_activity');
-    const answer = await fetch(`http://127.0.0.1:${floorPort}/statements`);
-    const { statements } = (await answer.json()) as { readonly statements: number };
-    return {
-      serverS: cpuSeconds(pid),
-      processes: new Map(rows.map((row) => [row.pid, cpuSeconds(row.pid)])),
-      statements,
-    };
-  };
-  try {
-    const before = await look();
-    await work();
-    const after = await look();
+interface Seen {
+  readonly serverS: number;
+  readonly databaseS: ReadonlyMap<number, number>;
+  readonly generatorS: number;
+  readonly statements: number;
+}
+
+/** What the work of many decisions takes, for each of them. */
+class Meter {
+  readonly #parts: { readonly pid: number; readonly floorPort: number; readonly url: string };
+
+  constructor(parts: { readonly pid: number; readonly floorPort: number; readonly url: string }) {
+    this.#parts = parts;
+  }
+
+  async of(clients: Cost['clients'], work: () => Promise<Rate>): Promise<readonly [Rate, Cost]> {
+    const before = await this.#look();
+    const rate = await work();
+    const after = await this.#look();
     // A backend that came meanwhile began with nothing.
-    const databaseS = [...after.processes].reduce((sum, [one, at]) => sum + at - (before.processes.get(one) ?? 0), 0);
-    return {
-      serverCpuMs: round((1_000 * (after.serverS - before.serverS)) / COUNTED, 2),
-      databaseCpuMs: round((1_000 * databaseS) / COUNTED, 2),
-      statements: round((after.statements - before.statements) / COUNTED, 1),
+    const databaseS = [...after.databaseS].reduce((sum, [pid, s]) => sum + s - (before.databaseS.get(pid) ?? 0), 0);
+    const each = (seconds: number): number => round((1_000 * seconds) / Math.max(1, rate.answers), 2);
+    const cost = {
+      clients,
+      serverMs: each(after.serverS - before.serverS),
+      databaseMs: each(databaseS),
+      generatorMs: each(after.generatorS - before.generatorS),
+      statements: round((after.statements - before.statements) / Math.max(1, rate.answers), 1),
     };
-  } finally {
-    await client.end();
+    return [rate, cost];
+  }
+
+  async #look(): Promise<Seen> {
+    const { pid, floorPort, url } = this.#parts;
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    try {
+      const { rows } = await client.query<{ readonly pid: number }>('select pid from pg_stat_activity');
+      const answer = await fetch(`http://127.0.0.1:${floorPort}/statements`);
+      const { statements } = (await answer.json()) as { readonly statements: number };
+      return {
+        serverS: cpuSeconds(pid),
+        databaseS: new Map(rows.map((row) => [row.pid, cpuSeconds(row.pid)])),
+        generatorS: cpuSeconds(process.pid),
+        statements,
+      };
+    } finally {
+      await client.end();
+    }
   }
 }
 
@@ -271,6 +299,7 @@ async function bareTransactions(url: string, count: number, seconds: number): Pr
 function rateOf(count: number, tookMs: readonly number[], spanMs: number): Rate {
   return {
     clients: count,
+    answers: tookMs.length,
     perS: Math.round(tookMs.length / (spanMs / 1_000)),
     p50Ms: round(percentile(tookMs, 50), 1),
     p99Ms: round(percentile(tookMs, 99), 1),
