@@ -86,7 +86,9 @@ beforeAll(async () => {
   fleet = await Fleet.start();
   fleet.believe(log);
   peer = await PeerWitness.start('peer.example/w1', [{ origin: log.origin, publicKey: log.vkey.publicKey }]);
-  settings = settingsWith({ independent_witnesses: [{ name: 'peer', vkey: peer.vkey, url: peer.url, every_s: 1 }] });
+  settings = settingsWith({
+    independent_witnesses: [{ name: 'peer', vkey: peer.vkey, url: peer.url, every_s: 1, timeout_s: 60 }],
+  });
   mkdirSync(fleet.dataDir, { recursive: true, mode: 0o700 });
   await embedded(join(fleet.dataDir, 'database'));
   const written = { trust_first_use: true, mqtt: { url: fleet.broker.url }, api: { name: NAME, http: { port: 0 } } };

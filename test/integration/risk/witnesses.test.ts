@@ -105,7 +105,7 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
 
     /** As after a start of the service: nothing is remembered but what is stored. */
     function started(): WitnessLine {
-      const [settings] = witnessesSchema.parse([{ name: 'peer', vkey: peer.vkey, url: peer.url }]);
+      const [settings] = witnessesSchema.parse([{ name: 'peer', vkey: peer.vkey, url: peer.url, timeout_s: 60 }]);
       const vkey = witnessVkeyOf(peer.vkey);
       if (settings === undefined || vkey === undefined) throw new Error('settings');
       metrics = new MemoryMetrics();

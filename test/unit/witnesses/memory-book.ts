@@ -84,7 +84,7 @@ export function bench(
   more: Partial<WitnessSettings> & Pick<Partial<WitnessLineParts>, 'isMine'> & { readonly book?: MemoryBook } = {},
 ): Bench {
   const { isMine = () => true, book = new MemoryBook(...logs), ...changed } = more;
-  const [settings] = witnessesSchema.parse([{ name: 'peer', vkey: peer.vkey, url: peer.url }]);
+  const [settings] = witnessesSchema.parse([{ name: 'peer', vkey: peer.vkey, url: peer.url, timeout_s: 60 }]);
   const vkey = witnessVkeyOf(peer.vkey);
   if (settings === undefined || vkey === undefined) throw new Error('settings');
   const own = { ...settings, ...changed };
