@@ -4,7 +4,7 @@
  */
 import { useEffect, useRef } from 'preact/hooks';
 import type { WalkLine } from '../../edge/contracts/console-view.ts';
-import { counted } from '../kit/words.ts';
+import { counted, namesText } from '../kit/words.ts';
 import { Dialog } from './dialog.tsx';
 import { Mark } from './icons.tsx';
 import { otherWords, STEPS, VERDICTS } from './walk-words.ts';
@@ -48,7 +48,7 @@ export function Commission({
           <p>
             You will be asked to open and shut{' '}
             {compartments.length === 1 ? 'one door' : `${compartments.length} doors, one after the other`}:{' '}
-            <strong>{compartments.join(', ')}</strong>. Shut all doors first.
+            <strong>{namesText(compartments)}</strong>. Shut all doors first.
           </p>
           <button type="button" class="button" onClick={() => begin({ compartments })}>
             All doors are shut, begin

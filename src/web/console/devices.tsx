@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { ConsoleView, DeviceView, LineView } from '../../edge/contracts/console-view.ts';
 import { inWords } from '../../edge/contracts/plain-words.ts';
 import { type Row, Rows } from '../kit/rows.tsx';
-import { agoText, counted, countText, sentence, shareText } from '../kit/words.ts';
+import { agoText, counted, countText, namesText, sentence, shareText, visible } from '../kit/words.ts';
 import { useActing } from './acting.tsx';
 import { Commission } from './commission.tsx';
 import type { Live } from './live.ts';
@@ -110,7 +110,7 @@ function rowsOf({ lastAnswerAgoMs, polls, lastScan }: DeviceView, live: Live): R
             label: 'last scan',
             value: (
               <>
-                <span class="mono">{lastScan.text}</span> {agoText(lastScan.agoMs + since)}
+                <bdi class="mono">{visible(lastScan.text)}</bdi> {agoText(lastScan.agoMs + since)}
               </>
             ),
           },
@@ -137,7 +137,7 @@ function Commissioning({ view }: { readonly view: ConsoleView }) {
       </p>
       {open.length > 0 && (
         <p class="told unsure">
-          Not walked yet: {open.join(', ')}. What their contacts mean, the settings say alone, or nobody.
+          Not walked yet: {namesText(open)}. What their contacts mean, the settings say alone, or nobody.
         </p>
       )}
       {mayAct ? (

@@ -122,6 +122,8 @@ function sayValue(type: string, data: Data, name: string, value: unknown, depth:
   }
   if (typeof value !== 'object' || value === null) return said(value);
   const inside = value as Data;
+  const { from_ms: fromMs, to_ms: toMs } = inside;
+  if (typeof fromMs === 'number' && typeof toMs === 'number') return seenText(fromMs, toMs, inside['from_boot']);
   if (typeof inside['ref'] === 'string')
     return <bdi title={String(inside['scheme'] ?? inside['kind'])}>{inside['ref']}</bdi>;
   return (
@@ -133,6 +135,13 @@ function sayValue(type: string, data: Data, name: string, value: unknown, depth:
       ))}
     </ul>
   );
+}
+
+/** Between two looks: after the start of the gateway, or after an earlier one. */
+function seenText(fromMs: number, toMs: number, boot: unknown): string {
+  const [from, to] = [msText(fromMs), msText(toMs)];
+  const start = typeof boot === 'number' ? `start ${boot}` : 'the start';
+  return from === to ? `${to} after ${start}` : `between ${from} and ${to} after ${start}`;
 }
 
 function textWords(type: string, data: Data, name: string, value: string): string | undefined {

@@ -7,7 +7,13 @@ import { hashOf, type Route } from './route.ts';
 
 const SHOWN = 6;
 
-export function Findings({ view }: { readonly view: ConsoleView }) {
+export function Findings({
+  view,
+  silentSinceMs,
+}: {
+  readonly view: ConsoleView;
+  readonly silentSinceMs: number | undefined;
+}) {
   const [showsAll, setShowsAll] = useState(false);
   const problems = view.findings.filter(({ severity }) => severity === 'problem');
   const sorted = [...problems, ...view.findings.filter(({ severity }) => severity === 'notice')];
@@ -18,9 +24,11 @@ export function Findings({ view }: { readonly view: ConsoleView }) {
         Findings
       </h2>
       {problems.length === 0 && (
-        <div class="finding calm good">
-          <Mark tone="good" />
-          <p class="finding-text">Everything works.</p>
+        <div class={`finding calm ${silentSinceMs === undefined ? 'good' : 'unsure'}`}>
+          <Mark tone={silentSinceMs === undefined ? 'good' : 'unsure'} />
+          <p class="finding-text">
+            {silentSinceMs === undefined ? 'Everything works.' : 'Everything worked when the gateway was last heard.'}
+          </p>
         </div>
       )}
       {sorted.length > 0 && (

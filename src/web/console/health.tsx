@@ -25,7 +25,7 @@ export function HealthPage({ view, live }: { readonly view: ConsoleView; readonl
         <ReceiptsCard view={view} live={live} />
         <DiskCard view={view} />
         <TpmCard view={view} live={live} />
-        <ClockCard view={view} />
+        <ClockCard view={view} live={live} />
         <LogCard view={view} />
         <Windows view={view} />
       </div>
@@ -209,20 +209,32 @@ const CLOCKS: Readonly<Record<ConsoleView['clock']['src'], string>> = {
   gps: 'GPS',
 };
 
-function ClockCard({ view }: { readonly view: ConsoleView }) {
+function ClockCard({ view, live }: { readonly view: ConsoleView; readonly live: Live }) {
   const { src, errMs } = view.clock;
-  const off = Date.parse(view.at) - Date.now();
+  const off = Date.parse(view.at) - live.viewAtMs;
   return (
-    <Card title="Clock" state={CLOCKS[src]} tone={src === 'none' ? 'unsure' : 'good'} view={view} about={['clock']}>
+    <Card
+      title="Clock"
+      state={CLOCKS[src]}
+      tone={src === 'none' || Math.abs(off) > CLOCK_OFF_MS ? 'unsure' : 'good'}
+      view={view}
+      about={['clock']}
+    >
       <Rows
         rows={[
           { label: 'it shows', value: <span class="mono">{view.at}</span> },
           { label: 'error', value: errMs === undefined ? 'not known' : `at most ${countText(Math.ceil(errMs))} ms` },
-          ...(Math.abs(off) > CLOCK_OFF_MS
-            ? [{ label: 'this device', value: `shows another time, by ${spanText(Math.abs(off))}` }]
-            : []),
         ]}
       />
+      {Math.abs(off) > CLOCK_OFF_MS && (
+        <p class="told unsure">
+          It is {spanText(Math.abs(off))} {off < 0 ? 'behind' : 'ahead of'} the device that you look with.{' '}
+          <span class="remedy">
+            One of the two is wrong: look at a third clock. Events bear the time of the gateway; "latchkey doctor" looks
+            at where it has it from.
+          </span>
+        </p>
+      )}
       {src === 'none' && (
         <p class="hint">
           Events say so, and count for less in a dispute. Install and start chrony on the box, and let UDP port 123 out.

@@ -88,6 +88,13 @@ export function clockText(entry: EntryView, { upMs, log }: Pick<ConsoleView, 'up
   return isOfThisStart ? agoText(upMs - eventUpMs) : 'no clock';
 }
 
+/** With its day, where that is another one. */
+export function momentText(ms: number): string {
+  const date = new Date(ms);
+  const time = date.toLocaleTimeString('en-GB');
+  return date.toDateString() === new Date().toDateString() ? time : `${dayText(date.toISOString())}, ${time}`;
+}
+
 export function dayText(at: string): string {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return at;

@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { CompartmentView, ConsoleView, EntryView } from '../../edge/contracts/console-view.ts';
 import { type Row, Rows } from '../kit/rows.tsx';
-import { agoText, countText, sentence } from '../kit/words.ts';
+import { agoText, countText, sentence, visible } from '../kit/words.ts';
 import { ActButton } from './act-button.tsx';
 import { useActing } from './acting.tsx';
 import { journal } from './api.ts';
@@ -63,7 +63,7 @@ function rowsOf({ device, channel, held, grams, lastRef, lastEvent, ...rest }: C
     { label: 'inside', value: fill ?? 'no sensor says' },
     ...(grams === undefined ? [] : [{ label: 'weight', value: gramsText(grams) }]),
     { label: 'parcels held', value: countText(held) },
-    ...(lastRef === undefined ? [] : [{ label: 'last parcel', value: <span class="mono">{lastRef}</span> }]),
+    ...(lastRef === undefined ? [] : [{ label: 'last parcel', value: <bdi class="mono">{visible(lastRef)}</bdi> }]),
     ...(lastEvent === undefined
       ? []
       : [{ label: 'last event', value: `${eventTitle(lastEvent.type)}, ${agoText(lastEvent.agoMs + since)}` }]),
@@ -92,6 +92,11 @@ function Acts({ compartment, view }: { readonly compartment: CompartmentView; re
           <p class="told unsure">
             Nobody has walked this door yet: what its contact means is not signed.{' '}
             <a href={hashOf({ page: 'devices' })}>Commission it</a>
+          </p>
+        )}
+        {windows.length > 0 && (
+          <p class="hint">
+            In maintenance, by {windows.map(({ by }) => by).join(' and ')}: what happens here is no custody.
           </p>
         )}
         {windows.map(({ id, by, compartments }) => (

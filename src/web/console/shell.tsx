@@ -10,6 +10,7 @@ import { KeyMark, PageIcon } from './icons.tsx';
 import { JournalPage } from './journal.tsx';
 import { type Live, useLive } from './live.ts';
 import { hashOf, PAGES, type Route, useRoute } from './route.ts';
+import { momentText } from './sayings.ts';
 import { SitePage } from './site.tsx';
 import { TellingProvider, ToldElsewhere } from './told.tsx';
 
@@ -116,7 +117,7 @@ function Away({ live: { silentSinceMs, view, nowMs } }: { readonly live: Live })
     <div role="status">
       {silentSinceMs !== undefined && (
         <p class="away">
-          <strong>No news from the gateway since {new Date(silentSinceMs).toLocaleTimeString('en-GB')}</strong>{' '}
+          <strong>No news from the gateway since {momentText(silentSinceMs)}</strong>{' '}
           <span aria-hidden="true">({agoText(nowMs - silentSinceMs)})</span>.{' '}
           {view === undefined ? '' : 'What you see is as it was then. '}It is tried again by itself; look at the
           network, and whether the gateway runs.

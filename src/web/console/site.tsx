@@ -28,7 +28,7 @@ export function SitePage({
         <h1 tabIndex={-1}>Site</h1>
         <Figures view={view} />
       </header>
-      <Findings view={view} />
+      <Findings view={view} silentSinceMs={live.silentSinceMs} />
       <div class="site">
         <div class="site-wall">
           <Wall view={view} />

@@ -1,14 +1,21 @@
 /** The wall: one tile for each compartment, grouped as the boards have them. A tile opens its sheet. */
+import { useState } from 'preact/hooks';
 import type { CompartmentView, ConsoleView } from '../../edge/contracts/console-view.ts';
-import { sentence } from '../kit/words.ts';
+import { counted, countText, sentence, visible } from '../kit/words.ts';
 import { Door } from './icons.tsx';
 import { hashOf } from './route.ts';
 import { DOOR_WORDS, fillOf, gramsText, lookOf } from './sayings.ts';
 
+/** From so many doors on one looks for them by name. */
+const FIND_FROM = 40;
+
 export function Wall({ view }: { readonly view: ConsoleView }) {
+  const [sought, setSought] = useState('');
+  const isLarge = view.compartments.length >= FIND_FROM;
+  const shown = isLarge ? view.compartments.filter((each) => isSought(each, view, sought)) : view.compartments;
   const boards = new Map<string, CompartmentView[]>();
-  for (const each of view.compartments) boards.set(each.device, [...(boards.get(each.device) ?? []), each]);
-  if (boards.size === 0) {
+  for (const each of shown) boards.set(each.device, [...(boards.get(each.device) ?? []), each]);
+  if (view.compartments.length === 0) {
     return (
       <p class="card hint">
         No compartment is set up. Name them in gateway.yaml under custody: compartments, and start the gateway again.
@@ -17,13 +24,30 @@ export function Wall({ view }: { readonly view: ConsoleView }) {
   }
   return (
     <>
+      {isLarge && (
+        <div class="find">
+          <label>
+            Find a door
+            <input
+              type="search"
+              value={sought}
+              placeholder="name, parcel, open, unknown, problem"
+              autocomplete="off"
+              onInput={({ currentTarget }) => setSought(currentTarget.value)}
+            />
+          </label>
+          <p class="hint" role="status">
+            {sought !== '' && `${countText(shown.length)} of ${counted(view.compartments.length, 'door')}`}
+          </p>
+        </div>
+      )}
       {[...boards].map(([device, compartments]) => {
         const why = whyOf(compartments);
         return (
           <section class="card board" key={device} aria-label={`Compartments of ${device}`}>
             <h2 class="board-name">{device}</h2>
             {why !== undefined && <p class="told unsure">{sentence(why)}</p>}
-            <ul class="wall">
+            <ul class={isLarge ? 'wall is-large' : 'wall'}>
               {compartments.map((each) => (
                 <li key={each.name}>
                   <Tile compartment={each} view={view} saidAbove={why} />
@@ -35,6 +59,22 @@ export function Wall({ view }: { readonly view: ConsoleView }) {
       })}
     </>
   );
+}
+
+/** Each word that was typed stands in its name, its board, its parcel or its state. */
+function isSought(compartment: CompartmentView, view: ConsoleView, sought: string): boolean {
+  const { name, device, lastRef = '', maintenance } = compartment;
+  const states = [DOOR_WORDS[lookOf(compartment, view)], fillOf(compartment) ?? '', maintenance ? 'maintenance' : ''];
+  const problem = hasProblem(compartment, view) ? 'problem' : '';
+  const text = [name, device, lastRef, ...states, problem].join(' ').toLowerCase();
+  return sought
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
+}
+
+function hasProblem({ name }: CompartmentView, { findings }: ConsoleView): boolean {
+  return findings.some((each) => each.severity === 'problem' && each.about === 'compartment' && each.name === name);
 }
 
 /** Why most doors of a board are unknown, or were seen last: said once over them, and not in each tile. */
@@ -56,9 +96,7 @@ function Tile({
   const { name, doorWhy, grams, lastRef, visited } = compartment;
   const look = lookOf(compartment, view);
   const fill = fillOf(compartment);
-  const isBad = view.findings.some(
-    (each) => each.severity === 'problem' && each.about === 'compartment' && each.name === name,
-  );
+  const isBad = hasProblem(compartment, view);
   const facts = [
     ...(fill === undefined ? [] : [fill]),
     ...(grams === undefined ? [] : [gramsText(grams)]),
@@ -84,7 +122,7 @@ function Tile({
       {lastRef !== undefined && (
         <span class="tile-ref" title={lastRef}>
           <span class="unseen">parcel </span>
-          {lastRef}
+          {visible(lastRef)}
         </span>
       )}
       <Badges compartment={compartment} isBad={isBad} />

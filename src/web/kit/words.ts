@@ -54,9 +54,27 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${countText(count)} ${count === 1 ? one : many}`;
 }
 
+const NAMES_SHOWN = 12;
+
+/** `A1, A2 and 30 more`. */
+export function namesText(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN).join(', ');
+  return names.length <= NAMES_SHOWN ? shown : `${shown} and ${countText(names.length - NAMES_SHOWN)} more`;
+}
+
+/** Turns the direction of what follows, or takes no place: C0 and C1, zero widths, marks and overrides of direction. */
+const UNSEEN = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu;
+
+/** What a stranger may have printed, with each character that would hide or turn others by its number. */
+export function visible(text: string): string {
+  return text.replace(UNSEEN, (each) => {
+    return `[U+${(each.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}]`;
+  });
+}
+
 /** A value of an event's data in one line, bounded. */
 export function said(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  const text = visible(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
   return text.length <= TEXT_UNITS_MAX ? text : `${text.slice(0, TEXT_UNITS_MAX)}…`;
 }
 

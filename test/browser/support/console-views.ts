@@ -280,6 +280,15 @@ export function troubledView(): ConsoleView {
   };
 }
 
+/** So many doors, of which one stands open on each board. */
+export function largeView(doors = 200): ConsoleView {
+  const calm = calmView();
+  const compartments = Array.from({ length: doors }, (_, i) =>
+    compartment(`L${i + 1}`, `bank-${1 + Math.floor(i / 20)}`, 1 + (i % 20), i % 20 === 3 ? { door: 'open' } : {}),
+  );
+  return { ...calm, compartments };
+}
+
 /** What a stranger may print on a parcel or write into a device. */
 export const HOSTILE = '<img src=x onerror="window.pwned=1">"\'</script><script>window.pwned=1</script>';
 

@@ -14,7 +14,7 @@ import { ALARMS } from '../../../src/edge/gateway/findings-of-parts.ts';
 import { EVENT_TYPES, leafSchema } from '../../../src/evidence/event/vocabulary.ts';
 import { EVENT_TITLES, MEMBER_LABELS } from '../../../src/web/console/event-words.ts';
 import { STEPS, VERDICTS } from '../../../src/web/console/walk-words.ts';
-import { sentence } from '../../../src/web/kit/words.ts';
+import { namesText, said, sentence, visible } from '../../../src/web/kit/words.ts';
 
 const EDGE = resolve(import.meta.dirname, '../../../src/edge');
 
@@ -129,6 +129,19 @@ test('a sentence begins with a capital, but for a name, which is written as it i
   expect(sentence('the door of a1 was forced')).toBe('The door of a1 was forced.');
   expect(sentence('bank-c on port wire is lost')).toBe('bank-c on port wire is lost.');
   expect(sentence('gw1 is here?')).toBe('gw1 is here?');
+});
+
+test('what would hide or turn other characters is shown by its number', () => {
+  expect(visible('p-\u202e12345\u202c')).toBe('p-[U+202E]12345[U+202C]');
+  expect(visible('\u0007a\u200bb\ufeff')).toBe('[U+0007]a[U+200B]b[U+FEFF]');
+  expect(visible('שלום Ünï 😀')).toBe('שלום Ünï 😀');
+  expect(said({ text: '\u202e' })).toBe('{"text":"[U+202E]"}');
+});
+
+test('of many names the first are said, and how many more there are', () => {
+  const names = Array.from({ length: 14 }, (_, i) => `A${i + 1}`);
+  expect(namesText(names.slice(0, 2))).toBe('A1, A2');
+  expect(namesText(names)).toBe(`${names.slice(0, 12).join(', ')} and 2 more`);
 });
 
 test('words stand before the word that they are of, and what has none stands alone', () => {
