@@ -9,6 +9,7 @@
  */
 import { present } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
@@ -103,14 +104,19 @@ export class RefundDesk {
 
   /** Undefined for refunds that are known: they are decided again by themselves. */
   async #together(asked: readonly Asked[]): Promise<readonly (Answer | undefined)[]> {
-    const { database, clock } = this.#parts;
+    const { database, clock, logger } = this.#parts;
     const asOfMs = clock.wallMs();
-    const reads = await readParcelsOf(this.#parts, requestsOf(asked), asOfMs);
-    const read = asked.map((one, i) => ({ ...one, read: present(reads[i], 'what was read of its parcels') }));
-    return database.as('payments', async (trx) => {
-      await lockRefunds(trx, requestsOf(asked));
-      return this.#answers(trx, read, asOfMs);
-    });
+    try {
+      const reads = await readParcelsOf(this.#parts, requestsOf(asked), asOfMs);
+      const read = asked.map((one, i) => ({ ...one, read: present(reads[i], 'what was read of its parcels') }));
+      return await database.as('payments', async (trx) => {
+        await lockRefunds(trx, requestsOf(asked));
+        return this.#answers(trx, read, asOfMs);
+      });
+    } catch (error) {
+      logger.warn({ error: messageOf(error), refunds: asked.length }, 'refunds are decided one by one');
+      throw error;
+    }
   }
 
   /** Once all are locked: one after the other, each on what those before it have done; then all is kept. */
