@@ -70,6 +70,10 @@ interface Sent {
   readonly occurred?: string;
 }
 
+function sentBy({ source, headers, body }: Webhook): readonly [string, Headers, Uint8Array] {
+  return [source, headers, body];
+}
+
 let ids = 0;
 function bodyOf(type: string, data: object, { occurred = new Date(NOW_MS).toISOString() }: Sent = {}, id?: string) {
   return utf8(JSON.stringify({ ...(id !== undefined && { id }), type, timestamp: occurred, data }));
@@ -230,6 +234,15 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       expect(await payment('pay-1')).toEqual({ captured_minor: 10_000, disputed_minor: 0 });
       const settled = { refund_id: 'r-1', settlement_ref: 'se-1', amount_minor: 100, currency: 'EUR' };
       expect(await answerTo(signed('psp-1', 'refund.settled', settled))).toBe('accepted');
+    });
+
+    test('a timestamp holds to the millisecond at both ends of its tolerance', async () => {
+      const limitMs = 300_000;
+      const at = (atS: number) => room.take(...sentBy(hmacSigned('warehouse_received', { parcel: PARCEL }, { atS })));
+      expect(await at(NOW_MS - limitMs)).toMatchObject({ ok: true });
+      expect(await at(NOW_MS - limitMs - 1)).toMatchObject({ reason: 'stale' });
+      expect(await at(NOW_MS + limitMs)).toMatchObject({ ok: true });
+      expect(await at(NOW_MS + limitMs + 1)).toMatchObject({ reason: 'early' });
     });
 
     test('what is refused leaves no trace, and every word of the table is reached by damaged webhooks', async () => {
