@@ -126,9 +126,10 @@ function niceness(): ReadonlyMap<string, number> {
 }
 
 test('its thread stands behind all others of the daemon', () => {
-  const all = [...niceness()];
-  expect(all.filter(([, nice]) => nice === 10)).toHaveLength(1);
-  expect(niceness().get(String(bench.daemon.pid))).toBe(0);
+  const threads = niceness();
+  // Whatever the tests themselves are started with.
+  const own = threads.get(String(bench.daemon.pid)) ?? Number.NaN;
+  expect([...threads.values()].filter((nice) => nice !== own)).toEqual([Math.min(19, own + 10)]);
 });
 
 test('under a flood of requests, sign-ins and slow connections every event of the doors is recorded, in order', async () => {

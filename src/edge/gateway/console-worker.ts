@@ -5,7 +5,7 @@
  * Nothing here may use libuv's pool of threads, which is the daemon's: files are read at the start, passwords are hashed here.
  */
 import { readlinkSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../../base/assert.ts';
 import { explain } from '../../base/errors.ts';
@@ -36,11 +36,14 @@ export type ConsoleWorkerSays =
 
 /** Below everything that hears devices, writes and signs, and above nothing but idle work. */
 const NICENESS = 10;
+const NICENESS_MAX = 19;
 
 /** Linux counts priorities by thread; where that is not so, nothing is lost. */
 function stepBack(logger: Logger): void {
   try {
-    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), NICENESS);
+    // Behind the daemon, whatever its own niceness: that of the process is its main thread's.
+    const nice = Math.min(NICENESS_MAX, getPriority(process.pid) + NICENESS);
+    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), nice);
   } catch (error) {
     logger.warn({ error: explain(error) }, 'the console runs at the priority of the daemon');
   }
