@@ -77,8 +77,8 @@ export function weightContradictions(
 ): readonly WeightContradiction[] {
   if (beforeG === undefined || afterG === undefined) return [];
   const change = afterG - beforeG;
-  const isIn = type === 'parcel.deposited';
-  const isOut = type === 'parcel.collected' || type === 'parcel.returned' || type === 'parcel.removed';
+  const isIn = type === 'parcel.deposited' || type === 'parcel.returned';
+  const isOut = type === 'parcel.collected' || type === 'parcel.removed';
   if (Math.abs(change) <= toleranceG) return isIn || isOut ? ['weight_unchanged'] : [];
   if (change < 0) return isOut ? [] : ['weight_gone'];
   return isIn ? [] : ['weight_added'];
