@@ -55,8 +55,7 @@ test('an hour of noise at 115,200 baud on a scanner and a lock board', async () 
     text.peer()?.write('\r\nAFTER-THE-NOISE\r\n');
     const heard = (): boolean => storedEvents(rig).some(({ data }) => data['text'] === 'AFTER-THE-NOISE');
     await until('the scan after the noise is stored', heard, 60_000);
-    await rig.settle();
-    rig.judge();
+    await rig.settleAndJudge();
     const mib = `${Math.round(noise.firstMib)} MiB at first, at most ${Math.round(noise.maxMib)}`;
     const counts = `${noise.sentBytes} bytes into each line, ${noise.entries} entries of it; resident ${mib}`;
     await recordResult({ scenario: 'an hour of line noise', counts, seed, startedMs });

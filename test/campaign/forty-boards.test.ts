@@ -144,8 +144,7 @@ test('forty boards on four lines at 9,600 baud', async () => {
   const busyPercent = (100 * busySeconds) / ((performance.now() - fromMs) / 1_000);
   await pause(2_000);
   const status = await rig.statusUntil('every door is seen shut again', found);
-  await rig.settle();
-  rig.judge();
+  await rig.settleAndJudge();
 
   const sorted = [...seenCycles].sort((a, b) => a - b);
   const [shortest = 0, median = 0, longest = 0] = [0, 0.5, 1].map(

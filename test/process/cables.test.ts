@@ -92,8 +92,7 @@ describe('a second daemon', () => {
     expect(second.code).toBe(75);
     expect(second.err).toContain(`the journal in ${rig.gatewayData}`);
     expect(second.err).toContain(`process ${rig.gateway.pid}`);
-    await rig.settle();
-    rig.judge();
+    await rig.settleAndJudge();
   });
 
   test('on the same port is refused by name, and the first goes on hearing its scanner', async () => {

@@ -52,8 +52,7 @@ describe('the consumer', () => {
       expect(judgeSyncs(without, files, logDir).faults[0]).toMatch(fault);
     }
     await rig.startConsumer();
-    await rig.settle();
-    rig.judge();
+    await rig.settleAndJudge();
   });
 });
 

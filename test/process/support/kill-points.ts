@@ -161,8 +161,7 @@ export async function killAt(
   const { signal } = await victim.child().exit();
   if (victim.name === 'consumer') refuse('after the kill', rig.oracle.unstoredReceipts(rig.stored()));
   const again = await victim.start();
-  await rig.settle();
-  rig.judge();
+  await rig.settleAndJudge();
   await again.stop();
   return signal === 'SIGKILL' ? 'killed' : 'missed';
 }

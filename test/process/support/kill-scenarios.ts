@@ -118,8 +118,7 @@ export async function killAtRandom(rig: Rig, victim: Victim, count: number, dice
       await victim.child().line(victim.ready);
       await until('the scanner is connected', () => victim.name === 'consumer' || rig.feed.connections > connections);
       stopScanning();
-      await rig.settle();
-      rig.judge();
+      await rig.settleAndJudge();
     });
   }
 }

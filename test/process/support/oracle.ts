@@ -16,6 +16,8 @@ interface SeenLog {
   /** Tree size to root (base64), from batches, checkpoints and receipts. */
   readonly roots: Map<number, string>;
   receiptSize: number;
+  /** Of the largest tree that anything spoke of. */
+  notedSize: number;
 }
 
 interface Note {
@@ -53,6 +55,11 @@ export class Oracle {
   /** Everything that left is receipted. */
   get isReceipted(): boolean {
     return [...this.#logs.values()].every((log) => log.receiptSize === log.leaves.size);
+  }
+
+  /** No note speaks of an entry that did not leave yet: a note may be the first to. */
+  get isCovered(): boolean {
+    return [...this.#logs.values()].every((log) => log.notedSize <= log.leaves.size);
   }
 
   receiptSize(origin: string): number {
@@ -102,7 +109,9 @@ export class Oracle {
   }
 
   #note(note: Note, where: string): void {
-    const { roots } = this.#log(note.origin);
+    const log = this.#log(note.origin);
+    const { roots } = log;
+    log.notedSize = Math.max(log.notedSize, note.size);
     const before = roots.get(note.size);
     if (before === undefined) roots.set(note.size, note.root);
     else if (before !== note.root) this.#fault(`${where} shows a second root for size ${note.size} of ${note.origin}`);
@@ -135,7 +144,7 @@ export class Oracle {
   #log(origin: string): SeenLog {
     const known = this.#logs.get(origin);
     if (known !== undefined) return known;
-    const fresh = { leaves: new Map<number, string>(), roots: new Map<number, string>(), receiptSize: 0 };
+    const fresh = { leaves: new Map<number, string>(), roots: new Map<number, string>(), receiptSize: 0, notedSize: 0 };
     this.#logs.set(origin, fresh);
     return fresh;
   }

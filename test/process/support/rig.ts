@@ -215,6 +215,16 @@ export class Rig<B extends RigBroker = RigBroker> {
     });
   }
 
+  /**
+   * Settles, and judges at a moment at which nothing is under way: the gateway makes entries of its own at any time, and a
+   * note may leave before the entry that it covers.
+   */
+  async settleAndJudge(): Promise<void> {
+    await this.settle();
+    await until('what notes cover is receipted', () => this.isSettled && this.oracle.isCovered, START_LIMIT_MS);
+    this.judge();
+  }
+
   /** A parcel is put into a compartment: entries that do not wait for others. */
   visit(compartment: (typeof COMPARTMENTS)[number]): void {
     this.site?.open(compartment);
