@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 /** Tests that `npm test` breaks at some steps, here at each. */
-const crashes = ['intake-crash', 'casework-crash', 'decision-groups'].map((name) => `test/integration/risk/${name}.test.ts`);
+const crashes = ['intake-crash', 'casework-crash', 'decision-groups'].map(
+  (name) => `test/integration/risk/${name}.test.ts`,
+);
 
 /** Tests that `npm test` runs with few mutations, here with a million each. */
 const unit = join(import.meta.dirname, 'test/unit');
