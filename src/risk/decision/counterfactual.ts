@@ -3,7 +3,7 @@
  * happen are tried: evidence that arrives, a contradiction that is explained, time that passes.
  */
 import { CONTRADICTIONS } from './contradictions.ts';
-import { judge, type Verdict } from './decide.ts';
+import { outcomeUnder, type Verdict } from './decide.ts';
 import type { Facts, ParcelFacts, Signal } from './facts.ts';
 import { legOf } from './leg-of.ts';
 import { OUTCOMES, type Outcome } from './outcome.ts';
@@ -28,7 +28,7 @@ export function counterfactuals(facts: Facts, parameters: Parameters, verdict: V
   const rank = (outcome: Outcome): number => OUTCOMES.indexOf(outcome);
   if (verdict.outcome === 'PAY') return [];
   const changed = changesOf(facts, verdict)
-    .map(({ text, facts: other }) => ({ text, outcome: judge(other, parameters).outcome }))
+    .map(({ text, facts: other }) => ({ text, outcome: outcomeUnder(other, parameters) }))
     .filter(({ outcome }) => rank(outcome) < rank(verdict.outcome));
   return changed.sort((a, b) => rank(a.outcome) - rank(b.outcome)).slice(0, COUNTERFACTUALS_MAX);
 }

@@ -59,27 +59,50 @@ export interface JudgeOptions {
   readonly rules?: readonly Rule[];
 }
 
+/** What of the facts speaks, before it is put into words. */
+interface Weighed {
+  readonly missing: readonly Dependency[];
+  readonly looked: readonly Looked[];
+  readonly findings: readonly { readonly one: Contradiction; readonly action: Action }[];
+  readonly claims: readonly Entitlement[];
+  readonly outcome: Outcome;
+}
+
+/** The strictest of all that speaks: what `judge` answers, without its words. */
+export function outcomeUnder(facts: Facts, parameters: Parameters): Outcome {
+  return weigh(facts, parameters, RULES).outcome;
+}
+
+function weigh(facts: Facts, parameters: Parameters, rules: readonly Rule[]): Weighed {
+  const missing = missingOf(facts, parameters);
+  const looked = rules.map((rule) => lookAt(rule, facts, parameters));
+  const claims = missing.includes('ledger') || missing.includes('usd_rate') ? [] : entitlements(facts, parameters);
+  const findings = [...facts.parcels.flatMap(({ contradictions }) => contradictions), ...ofTheClaim(facts, looked)]
+    .filter((one) => counts(one, facts))
+    .map((one) => ({ one, action: CONTRADICTIONS[one.code].action }));
+  const outcomes: readonly Outcome[] = [
+    missing.length > 0 ? 'HOLD' : 'PAY',
+    ...findings.map(({ action }) => outcomeOf(action)),
+    ...looked.filter(({ fired }) => fired).map(({ rule }) => rule.outcome),
+    ...claims.map(({ outcome }) => outcome),
+  ];
+  return { missing, looked, findings, claims, outcome: outcomes.reduce(stricter, 'PAY') };
+}
+
 /** Everything but the identity of the answer and what would change it. */
 export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: JudgeOptions = {}): Verdict {
   const evidence = facts.parcels.map((parcel) => ({
     parcel: parcel.ref,
     ...legEvidence(parcel, legOf(facts.refund.kind)),
   }));
-  const missing = missingOf(facts, parameters);
-  const looked = rules.map((rule) => lookAt(rule, facts, parameters));
-  const claims = missing.includes('ledger') || missing.includes('usd_rate') ? [] : entitlements(facts, parameters);
-  const found = [...facts.parcels.flatMap(({ contradictions }) => contradictions), ...ofTheClaim(facts, looked)].filter(
-    (one) => counts(one, facts),
-  );
-  const findings = found.map((one) => ({ one, action: CONTRADICTIONS[one.code].action }));
+  const { missing, looked, findings, claims, outcome } = weigh(facts, parameters, rules);
+  const fired = looked.filter((one) => one.fired);
   const reasons = [
     ...(missing.length > 0 ? [dependencyReason(missing)] : []),
     ...findings.map(({ one, action }) => contradictionReason(one.code, outcomeOf(action), one.events)),
-    ...looked.flatMap(({ reason }) => reason ?? []),
-    ...claims.map(({ code, outcome, events }) => entitlementReason(code, outcome, events)),
+    ...fired.map(reasonOf),
+    ...claims.map((claim) => entitlementReason(claim.code, claim.outcome, claim.events)),
   ];
-  const outcome = reasons.reduce<Outcome>((worst, reason) => stricter(worst, reason.outcome), 'PAY');
-  const fired = looked.filter(({ reason }) => reason !== undefined);
   const large =
     fired.some(({ rule }) => rule.approvals === true) || claims.some(({ code }) => code === 'goodwill_large');
   return {
@@ -91,7 +114,7 @@ export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: J
       findings.some(({ action }) => action === 'investigate') ||
       claims.some((claim) => claim.outcome === 'PAY_AND_INVESTIGATE'),
     approvals: large ? parameters.approvals : 0,
-    blocked: looked.some(({ blocks }) => blocks),
+    blocked: looked.some(({ finding }) => finding?.blocks === true),
     ...untilOf(claims),
     release_when: [...new Set(claims.flatMap(({ release_when }) => release_when ?? []))],
     evidence,
@@ -105,8 +128,9 @@ export function sha256Json(crypto: Pick<EvidenceCrypto, 'sha256'>, value: object
 interface Looked {
   readonly rule: Rule;
   readonly trace: RuleTrace;
-  readonly reason?: Reason;
-  readonly blocks: boolean;
+  readonly fired: boolean;
+  /** Absent when the rule failed. */
+  readonly finding?: Finding;
 }
 
 function lookAt(rule: Rule, facts: Facts, parameters: Parameters): Looked {
@@ -115,12 +139,18 @@ function lookAt(rule: Rule, facts: Facts, parameters: Parameters): Looked {
     finding = rule.look(facts, parameters);
   } catch {
     const trace = { code: rule.code, hit: true, observed: 'the rule failed', threshold: 'none', error: true } as const;
-    return { rule, trace, reason: errorReason(rule), blocks: false };
+    return { rule, trace, fired: true };
   }
   const { hit, observed, threshold, blind } = finding;
   const trace = { code: rule.code, hit, observed, threshold, ...(blind === true && { blind }) };
-  return { rule, trace, ...(hit && { reason: ruleReason(rule, finding) }), blocks: finding.blocks === true };
+  return { rule, trace, fired: hit, finding };
 }
+
+function reasonOf({ rule, finding }: Looked): Reason {
+  return finding === undefined ? errorReason(rule) : ruleReason(rule, finding);
+}
+
+type Action = (typeof CONTRADICTIONS)[Contradiction['code']]['action'];
 
 /** Soft contradictions with a cause of their own weigh in the grade alone; those of the other leg do not concern it. */
 function counts(one: Contradiction, facts: Facts): boolean {
@@ -130,7 +160,7 @@ function counts(one: Contradiction, facts: Facts): boolean {
   return (one.leg === leg || one.leg === 'both') && (isHard(one) || action !== 'hold');
 }
 
-function outcomeOf(action: 'hold' | 'review' | 'investigate' | 'note'): Outcome {
+function outcomeOf(action: Action): Outcome {
   if (action === 'hold') return 'HOLD';
   return action === 'review' ? 'REVIEW' : 'PAY_AND_INVESTIGATE';
 }
@@ -139,8 +169,9 @@ function outcomeOf(action: 'hold' | 'review' | 'investigate' | 'note'): Outcome 
 function ofTheClaim(facts: Facts, looked: readonly Looked[]): readonly Contradiction[] {
   const { kind, self_dealing } = facts.refund;
   const found: Contradiction[] = [];
-  const phantom = looked.find(({ rule, reason }) => rule.code === 'R05' && reason !== undefined)?.reason;
-  if (phantom !== undefined) found.push({ code: 'C18', leg: 'return', severity: 'hard', events: phantom.events });
+  const phantom = looked.find(({ rule, fired }) => rule.code === 'R05' && fired);
+  if (phantom !== undefined)
+    found.push({ code: 'C18', leg: 'return', severity: 'hard', events: phantom.finding?.events ?? [] });
   const collected = facts.parcels.map(({ forward }) => forward).filter(isCollectedByCode);
   if (kind === 'not_received' && collected.length > 0) {
     found.push({ code: 'C22', leg: 'forward', severity: 'hard', events: collected.flatMap(({ events }) => events) });

@@ -57,8 +57,18 @@ export function gradeWanted(facts: Facts, parameters: Parameters): Grade | undef
  * evidence that the parcel was put there.
  */
 export function legEvidence(parcel: ParcelFacts, leg: 'forward' | 'return'): Evidence {
-  return gradeOf(parcel[leg].signals, againstLeg(parcel, leg));
+  const known = WEIGHED[leg].get(parcel);
+  if (known !== undefined) return known;
+  const evidence = gradeOf(parcel[leg].signals, againstLeg(parcel, leg));
+  WEIGHED[leg].set(parcel, evidence);
+  return evidence;
 }
+
+/** Facts do not change, and what would change an answer is tried with most of them as they are. */
+const WEIGHED = {
+  forward: new WeakMap<ParcelFacts, Evidence>(),
+  return: new WeakMap<ParcelFacts, Evidence>(),
+} as const;
 
 export function againstLeg({ contradictions }: ParcelFacts, leg: 'forward' | 'return'): readonly Contradiction[] {
   const other = leg === 'forward' ? 'return' : 'forward';

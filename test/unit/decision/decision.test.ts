@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { CONTRADICTION_CODES, CONTRADICTIONS } from '../../../src/risk/decision/contradictions.ts';
+import { outcomeUnder } from '../../../src/risk/decision/decide.ts';
 import type { Facts, ForwardState, ParcelFacts } from '../../../src/risk/decision/facts.ts';
 import { parseFacts } from '../../../src/risk/decision/facts-schema.ts';
 import { OUTCOMES } from '../../../src/risk/decision/outcome.ts';
-import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
+import { makeRuleset, rulesetSchema } from '../../../src/risk/decision/ruleset.ts';
 import {
   codes,
   contradiction,
@@ -225,6 +226,21 @@ describe('the answer', () => {
     ].map(({ decision_id }) => decision_id);
     expect(new Set(ids).size).toBe(3);
     expect(makeRuleset(nodeCrypto, {}).version).toMatch(/^v1-[0-9a-f]{12}$/);
+  });
+
+  test('is what it would be without its words', () => {
+    fc.assert(
+      fc.property(anyFacts, (of) => {
+        expect(outcomeUnder(of, rulesetSchema.parse({}))).toBe(decided(of).outcome);
+      }),
+    );
+  });
+
+  test('about as many parcels as a refund may have, each with much against it, has its counterfactuals too', () => {
+    const against = CONTRADICTION_CODES.slice(0, 10).map((code) => contradiction(code));
+    const parcels = Array.from({ length: 64 }, (_, i) => parcel({ ref: `p-${i}`, contradictions: against }));
+    const { outcome, counterfactuals } = decided(facts({ parcels }));
+    expect([outcome, counterfactuals]).toEqual(['HOLD', []]);
   });
 
   test('every counterfactual is a milder answer', () => {
