@@ -1,5 +1,5 @@
 /** Long enough for a machine that is held up for seconds: what fails, fails later; what holds costs nothing. */
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 60_000;
 /** Soon at first; whoever waits for a process leaves it the processor. */
 const LOOK_AGAIN_MS = { first: 2, max: 20 };
 
