@@ -8,6 +8,7 @@ import { within } from '../../base/abort.ts';
 import { concatBytes } from '../../base/bytes.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { isLoopback } from './settings.ts';
+import { onUnanswered } from './unanswered.ts';
 
 export interface HttpService {
   /** `https://enrolment.lockers.example`, with a path if the service stands below one. */
@@ -81,6 +82,7 @@ export function askHttp(service: HttpService, question: HttpQuestion): Promise<H
     };
     const request = url.protocol === 'https:' ? httpsRequest(options, take) : httpRequest(options, take);
     request.on('error', failed);
+    onUnanswered(request, failed);
     request.end(body);
   });
 }

@@ -7,6 +7,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type 
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { within } from '../../base/abort.ts';
 import { messageOf } from '../../base/errors.ts';
+import { onUnanswered } from '../../platform/http/unanswered.ts';
 import { ANSWER_BYTES_MAX, type HttpAnswer } from './add-checkpoint.ts';
 import type { WitnessSettings } from './settings.ts';
 
@@ -71,6 +72,7 @@ export class WitnessClient implements WitnessLink {
       const request = send(`${url}/add-checkpoint`, options as RequestOptions);
       // Also after the answer began: a connection that breaks then is the answer's to report.
       request.on('error', reject);
+      onUnanswered(request, reject);
       request.once('response', resolve);
       request.end(body);
     });

@@ -210,6 +210,11 @@ describe('a camera that is asked over HTTP', () => {
   test.each<[string, (response: ServerResponse) => void, string]>([
     ['another status', (response) => response.writeHead(503).end(WHOLE_JPEG), 'lost status'],
     ['a redirect', (response) => response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(), 'lost status'],
+    [
+      'another protocol',
+      (response) => response.writeHead(101, { connection: 'upgrade', upgrade: 'x' }).end(),
+      'lost unreachable',
+    ],
     ['no image', (response) => response.end('<html></html>'), 'faulted damaged'],
     ['half an image', (response) => response.end(JPEG), 'faulted damaged'],
     [

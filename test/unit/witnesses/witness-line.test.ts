@@ -304,6 +304,13 @@ describe('a hostile witness', () => {
     expect(logger.text).toContain('the witness cosigns again');
   });
 
+  test('that switches protocols is no service that answers, and holds up nobody', async () => {
+    peer.misbehave = reply('', 101, { connection: 'upgrade', upgrade: 'other' });
+    const { pass, book, count } = bench(peer, [log]);
+    await pass();
+    expect([count('unreachable'), book.kept.length]).toEqual([1, 0]);
+  });
+
   test('that asks for time with Retry-After gets it', async () => {
     peer.misbehave = reply('', 429, { 'retry-after': '120' });
     const { pass, count, scheduler } = bench(peer, [log]);

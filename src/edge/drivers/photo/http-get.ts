@@ -7,6 +7,7 @@ import { within } from '../../../base/abort.ts';
 import { concatBytes } from '../../../base/bytes.ts';
 import { messageOf } from '../../../base/errors.ts';
 import { accept, type Result, refuse } from '../../../base/result.ts';
+import { onUnanswered } from '../../../platform/http/unanswered.ts';
 import { isLanAddress } from './lan.ts';
 
 const HEADER_BYTES_MAX = 8_192;
@@ -60,6 +61,7 @@ export function getImage(
     };
     const asked = url.protocol === 'https:' ? httpsRequest(options, take) : httpRequest(options, take);
     asked.on('error', failed);
+    onUnanswered(asked, failed);
     asked.end();
   });
 }
