@@ -4,6 +4,7 @@
 import { request } from 'node:https';
 import { within } from '../../base/abort.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import { onUnanswered } from '../../platform/http/unanswered.ts';
 import type { Photo } from '../contracts/photos.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -53,6 +54,7 @@ export function uploadPhoto({ target, photo, ca, signal }: Upload): Promise<numb
       resolve(response.statusCode ?? 0);
     });
     sent.on('error', failed);
+    onUnanswered(sent, failed);
     sent.end(photo.bytes);
   });
 }

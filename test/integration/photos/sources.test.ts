@@ -302,7 +302,8 @@ describe('the command fetch', () => {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         got.push({ type: request.headers['content-type'], body: Buffer.concat(chunks) });
-        if (request.url === '/in/moved') response.writeHead(301, { location: '/in/x' });
+        if (request.url === '/in/other') response.writeHead(101, { connection: 'upgrade', upgrade: 'x' });
+        else if (request.url === '/in/moved') response.writeHead(301, { location: '/in/x' });
         else if (request.url !== '/in/x') response.writeHead(403);
         response.end();
       });
@@ -335,7 +336,8 @@ describe('the command fetch', () => {
     expect(await run('https://127.0.0.1:1/in/x', sha256, cert)).toMatchObject({ result: 'not_allowed' });
     expect(await run(`${base}x`, new Uint8Array(32), cert)).toMatchObject({ result: 'photo_absent' });
     await expect(run(`${base}x`, sha256, undefined)).rejects.toMatchObject({ code: 'SERVICE_UNREACHABLE' });
-    expect(got).toHaveLength(3);
+    await expect(run(`${base}other`, sha256, cert)).rejects.toMatchObject({ code: 'SERVICE_UNREACHABLE' });
+    expect(got).toHaveLength(4);
   });
 
   test('takes a hash and an address and nothing else', () => {
