@@ -100,10 +100,10 @@ describe('what a technician does', () => {
     const others = [acted(next, 't-115', 'open', 'A2', 'opened'), acted(next + 1, 't-114', 'open', 'A3', 'opened')];
     const own = acted(next + 2, 't-114', 'open', 'A2', 'refused');
     visit.server.shown.entries = [own, ...others.reverse(), ...visit.server.shown.entries];
+    visit.server.show({ cutsActs: false });
     await visit.page.locator('.told-elsewhere', { hasText: 'but the journal has what came of it: Refused.' }).waitFor();
     await visit.page.locator('.told-elsewhere').getByRole('button', { name: 'Close' }).click();
     await visit.page.locator('.told-elsewhere').waitFor({ state: 'detached' });
-    visit.server.show({ cutsActs: false });
   });
 
   test('a walk whose connection broke is looked for, too', async () => {

@@ -35,7 +35,7 @@ export interface Shown {
   answer: ActAnswer;
   /** The lines of the next walk; it waits where `undefined` stands until `goOn` is called, and its connection breaks at `cut`. */
   walk: readonly (WalkLine | 'cut' | undefined)[];
-  /** Acts are taken, and their connections break before they are answered. */
+  /** Acts are taken, and their connections break before they are answered; nor is the journal answered meanwhile. */
   cutsActs?: boolean;
 }
 
@@ -150,6 +150,7 @@ export class ConsoleServer {
         response.on('close', () => this.#streams.delete(response));
         return this.#sendView(response);
       case '/api/journal':
+        if (this.shown.cutsActs === true) return void response.destroy();
         return json(response, this.#journal(query));
       case '/api/second-factor':
         this.#isElevated = body['code'] === CODE;
