@@ -41,6 +41,8 @@ export const NOTHING_MEASURED: Measured = { notSeen: [], contradictions: [] };
 interface Place {
   /** The weight at the last look that saw the door shut. */
   readonly shutWeight: StandingWeight | undefined;
+  /** When the visit before ended, in this start: what was measured until then says nothing about what lies there now. */
+  readonly leftAtMs: number;
   /** Of the running episode. */
   readonly beforeG: number | undefined;
   readonly photo: string | undefined;
@@ -49,7 +51,14 @@ interface Place {
   readonly visited: boolean;
 }
 
-const NO_PLACE: Place = { shutWeight: undefined, beforeG: undefined, photo: undefined, shared: false, visited: false };
+const NO_PLACE: Place = {
+  shutWeight: undefined,
+  leftAtMs: 0,
+  beforeG: undefined,
+  photo: undefined,
+  shared: false,
+  visited: false,
+};
 
 const grams = z.int().min(-9_999_999).max(9_999_999);
 export const instrumentsSchema = z
@@ -121,7 +130,8 @@ export class Instruments {
     const scale = settings.scale === undefined ? undefined : this.#scales.get(settings.scale);
     if (!isShut || scale === undefined) return;
     const standing = weightWhileShut(scale, read.askedMs);
-    if (standing !== undefined) this.#set(settings.name, { shutWeight: standing });
+    if (standing !== undefined && standing.sinceMs >= place.leftAtMs)
+      this.#set(settings.name, { shutWeight: standing });
   }
 
   /** How long a shut door is looked at, and whether something of the episode is still to come. */
@@ -145,7 +155,10 @@ export class Instruments {
   close(settings: CompartmentSettings, episode: Episode, outcome: Outcome, isOver: boolean): Measured {
     if (!this.#settings.has(settings.name)) return NOTHING_MEASURED;
     const place = this.#place(settings.name);
-    if (isOver) this.#set(settings.name, { beforeG: undefined, photo: undefined, shared: false, visited: false });
+    if (isOver) {
+      const over = { beforeG: undefined, photo: undefined, shared: false, visited: false };
+      this.#set(settings.name, { ...over, shutWeight: undefined, leftAtMs: this.#shutMs(episode) ?? 0 });
+    }
     const before = place.shared ? undefined : place.beforeG;
     const after = place.shared || episode.shutAtMs === undefined ? undefined : this.#afterG(settings, episode);
     const hasScale = settings.scale !== undefined;
@@ -236,9 +249,13 @@ export class Instruments {
 
   #afterG(settings: CompartmentSettings, episode: Episode): number | undefined {
     const scale = settings.scale === undefined ? undefined : this.#scales.get(settings.scale);
-    const isThisStart = episode.closedBoot === this.#parts.boot;
-    const shutMs = (isThisStart ? episode.closed?.to_ms : undefined) ?? episode.shutAtMs;
+    const shutMs = this.#shutMs(episode);
     return scale === undefined || shutMs === undefined ? undefined : weightSince(scale, shutMs);
+  }
+
+  #shutMs(episode: Episode): number | undefined {
+    const isThisStart = episode.closedBoot === this.#parts.boot;
+    return (isThisStart ? episode.closed?.to_ms : undefined) ?? episode.shutAtMs;
   }
 
   /** The compartments that one scale carries. */

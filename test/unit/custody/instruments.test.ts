@@ -94,6 +94,34 @@ describe('weights of an episode', () => {
     expect(data['contradictions']).toContain('weight_added');
   });
 
+  test('a weight of before the visit before is none: who comes at once after a deposit did not find it empty', () => {
+    const table = new Bench();
+    table.two('shut', 'shut');
+    table.weigh(0);
+    table.two('shut', 'shut');
+    table.scan(PARCEL_A, {}, ']C1');
+    table.two('open', 'shut');
+    table.photo({ compartment: 'w1' });
+    table.two('shut', 'shut');
+    const { upMs: askedUpMs } = table.now();
+    table.weigh(1_250);
+    table.scheduler.advance(2_000);
+    // The look that ends the visit was asked for before that weight: whether the door was shut since then, nobody knows.
+    const channels = [{ channel: 1, feedback: 1 as const }];
+    table.custody.sink({ kind: 'board', device: 'west', observed: table.now(), askedUpMs, channels });
+    expect(table.closing().data).toMatchObject({ weight_before_g: 0, weight_after_g: 1_250 });
+    table.two('open', 'shut');
+    table.photo({ compartment: 'w1' });
+    table.two('shut', 'shut');
+    table.weigh(0);
+    table.two('shut', 'shut', 20);
+    const { data } = table.closing();
+    expect(data['weight_after_g']).toBe(0);
+    expect(data['weight_before_g']).toBeUndefined();
+    expect(data['not_seen']).toContain('weight_before');
+    expect(data['contradictions'] ?? []).not.toContain('weight_unchanged');
+  });
+
   test('one reading alone is no weight, and neither is one that moves or was measured while the door was open', () => {
     const table = new Bench();
     table.two('shut', 'shut');
