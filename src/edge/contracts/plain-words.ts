@@ -171,7 +171,7 @@ export const CODE_WORDS: Readonly<Record<string, string>> = {
   heard: 'it was heard',
   identified: 'it said who it is',
   port_open: 'its port is open',
-  port_lost: 'its port is away',
+  port_lost: 'its port went away',
   no_reply: 'it does not answer',
   timeout: 'it does not answer in time',
   silent: 'nothing is heard of it',

@@ -24,7 +24,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['unmeasured', 'its firmware is not one that "firmware" in the settings allows, or it proves none'],
   ['malformed', 'it breaks the protocol under its own key: update its firmware'],
   ['no_version', 'it speaks another version of the open wire: update its firmware or the gateway'],
-  ['port_lost', 'the port is away: see the reason of the port'],
+  ['port_lost', 'its port was lost, and it has not answered since: check its power, its cable and the adapter'],
 ]);
 
 export function remedyFor(reason: string): string | undefined {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { remedyFor } from '../../../src/edge/drivers/remedies.ts';
 import { FINDINGS, type FindingName, finding, textsOf } from '../../../src/edge/gateway/findings.ts';
 import { ALARMS, lineFindings, uplinkFindings } from '../../../src/edge/gateway/findings-of-parts.ts';
 import { alarmsOf, type UplinkHealth } from '../../../src/edge/uplink/health.ts';
@@ -73,4 +74,12 @@ test('a device that knows better says so itself', () => {
   expect(textsOf(lineFindings([{ ...line, state: 'lost', reason: 'unplugged' }]), 'problem')).toEqual([
     'port bank is lost: unplugged',
   ]);
+});
+
+test('a device that stays silent after its port came back is not said to have its port away', () => {
+  const remedy = remedyFor('port_lost');
+  const device = { name: 'b-1', driver: 'x', state: 'lost', reason: 'port_lost', ...(remedy && { remedy }) } as const;
+  const [found] = lineFindings([{ port: 'bank', state: 'open', reason: 'opened', devices: [device] }]);
+  expect(found).toMatchObject({ text: 'b-1 on port bank is lost: its port went away (port_lost)', name: 'b-1' });
+  expect(found?.remedy).toMatch(/^its port was lost, and it has not answered since: check its power/);
 });
