@@ -31,7 +31,8 @@ export function uplinkFindings(uplink: UplinkHealth, stores?: number): readonly 
     found.push(finding('broker_away', 'the broker is not connected: entries wait in the journal'));
   }
   if (uplink.stalled) {
-    const text = `no receipt moves although ${uplink.waiting} entries wait for one`;
+    const waiting = uplink.waiting === 1 ? '1 entry waits' : `${uplink.waiting} entries wait`;
+    const text = `no receipt moves although ${waiting} for one`;
     found.push(finding('receipts_stalled', text, undefined, stores === 0 ? NO_STORE : undefined));
   }
   // The journal says itself that a log is breached, and when that is over; the uplink remembers it to its end.

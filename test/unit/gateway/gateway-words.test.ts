@@ -208,6 +208,8 @@ describe('health', () => {
   test('an open socket whose receipts stand still is no health', () => {
     const problems = uplinkFindings({ ...uplink, stalled: true, waiting: 12 });
     expect(textsOf(problems, 'problem')).toEqual(['no receipt moves although 12 entries wait for one']);
+    const one = uplinkFindings({ ...uplink, stalled: true, waiting: 1 });
+    expect(textsOf(one, 'problem')).toEqual(['no receipt moves although 1 entry waits for one']);
   });
 
   test('receipts that stand still are one fault, and without a store in the settings that is what to mend', () => {
