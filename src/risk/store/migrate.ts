@@ -17,6 +17,7 @@ import { refundRetentionMigration } from './migrations/m0010-refund-retention.ts
 import { cosignaturesMigration } from './migrations/m0011-cosignatures.ts';
 import { decisionRowsMigration } from './migrations/m0012-decision-rows.ts';
 import { neverEmptiedMigration } from './migrations/m0013-never-emptied.ts';
+import { notedBeforeMigration } from './migrations/m0014-noted-before.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -34,6 +35,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0011_cosignatures': cosignaturesMigration,
   '0012_decision_rows': decisionRowsMigration,
   '0013_never_emptied': neverEmptiedMigration,
+  '0014_noted_before': notedBeforeMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {

@@ -1,10 +1,14 @@
 /** Contradictions that a ledger finds only with what the store holds beside a parcel's own entries: on both engines. */
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { utf8 } from '../../../src/base/bytes.ts';
 import type { JsonObject } from '../../../src/evidence/event/event.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
+import type { EntryUse } from '../../../src/risk/intake/store.ts';
 import { LedgerStore, type LedgerStoreParts } from '../../../src/risk/ledger/ledger-store.ts';
+import { notedBeforeMigration } from '../../../src/risk/store/migrations/m0014-noted-before.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { embedded } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
@@ -65,11 +69,17 @@ describe.each(Object.entries(ENGINES))('%s', (_, open) => {
   });
   afterAll(() => database.close());
 
-  async function keep(log: TestLog, storedAtMs = NOW_MS, first = 0, end = log.leaves.length): Promise<void> {
+  async function keep(
+    log: TestLog,
+    storedAtMs = NOW_MS,
+    first = 0,
+    end = log.leaves.length,
+    use: EntryUse = { status: 'used' },
+  ): Promise<void> {
     const rows = log.leaves.slice(first, end).map((leaf, i) => ({
       leaf,
       leafHash: log.leafHashes[first + i] ?? new Uint8Array(32),
-      use: { status: 'used' } as const,
+      use,
     }));
     const tree = { before: log.frontier(first), after: log.frontier(end) };
     expect(await store.append([{ origin: log.origin, opens: first === 0, ...tree, rows, storedAtMs }])).toEqual([
@@ -194,5 +204,30 @@ describe.each(Object.entries(ENGINES))('%s', (_, open) => {
     await keep(logOf('flood', [['parcel.deposited', PUT_IN, 'flooded'], forced, forced]));
     expect(await foundOf('flooded', { entriesMax: 3 })).toEqual(['C07']);
     await expect(foundOf('flooded', { entriesMax: 2 })).rejects.toThrow(/nothing is decided on a part/);
+  });
+
+  test('entries that an earlier version read are noted as those of today are, by a migration', async () => {
+    const strange = new TestLog('strange', 'strange').append(
+      utf8('no JSON: "type":"access.granted" "photo":"'),
+      utf8('{"type":"access.granted","data":{"attempts":"9","photo":"\\u0000"}}'),
+    );
+    await keep(strange, NOW_MS, 0, 1, { status: 'opaque', why: 'unknown_version' });
+    await keep(strange, NOW_MS, 1);
+    await new LedgerStore({ database, ...owner }).catchUp();
+    const mentions = async (): Promise<readonly object[]> => {
+      const rows = database.kysely.selectFrom('custody.mention').selectAll();
+      return rows.orderBy('key').orderBy('origin').orderBy('n').execute();
+    };
+    const noted = await mentions();
+    const keys = noted.map((row) => (row as { readonly key: string }).key);
+    expect(keys.filter((key) => key.startsWith('photo '))).toHaveLength(7);
+    expect(keys.filter((key) => key === 'around guess')).toHaveLength(2);
+    const trigger = (word: string) => sql.raw(`alter table custody.mention ${word} trigger append_only`);
+    await trigger('disable').execute(database.kysely);
+    await sql`delete from custody.mention where key like 'photo %' or key = 'around guess'`.execute(database.kysely);
+    await trigger('enable').execute(database.kysely);
+    expect(await mentions()).toHaveLength(noted.length - 9);
+    await notedBeforeMigration.up(database.kysely);
+    expect(await mentions()).toEqual(noted);
   });
 });
