@@ -109,10 +109,13 @@ describe('what a technician sees', () => {
     await visit.page
       .locator('[data-device=bank-b]', { hasText: 'Look at its power and its place on the line' })
       .waitFor();
+    // The bound is of boards that answer: this line has one that does not.
+    await visit.see(/while all answer, no door is unseen for longer than 0\.4 s/);
     await visit.go('health');
     for (const words of [
       '212 behind',
       'costs 4 events',
+      'the events of the last 50 ms, and of one write',
       'at least 20 years',
       'let UDP port 123 out',
       'entries of a closed log can never leave',
@@ -121,6 +124,15 @@ describe('what a technician sees', () => {
       await visit.see(words);
     }
     visit.server.show({ view: calmView() });
+  });
+
+  test('noise says which line it is on, and of what kind', async () => {
+    const data = { port: 'bus-1', since_up_ms: 1, timeouts: 2, checksum_errors: 3, echoes: 0 };
+    visit.server.show({ entries: [{ ...entry(NEWEST), type: 'line.noisy', event: { data } }] });
+    await visit.go('journal');
+    await visit.page.locator('.row', { hasText: 'bus-1 · without answer: 2 · damaged frames: 3' }).waitFor();
+    visit.server.show({ entries: entries(NEWEST, NEWEST) });
+    await visit.go('site');
   });
 
   test('the journal goes back page by page, is filtered, and shows a whole event and what stands over it', async () => {

@@ -59,8 +59,20 @@ export function factsOf({ event, type }: EntryView): readonly Said[] {
   const places = [parcel?.ref, device].flatMap((each) => (typeof each === 'string' ? { text: said(each) } : []));
   if (data === undefined || data === null) return places;
   const codes = (LINE_CODES[type] ?? LINE_CODES_USUAL).flatMap((name) => sayCode(type, data, name) ?? []);
-  return [...places, ...codes, ...seenOf(data), ...startOf(type, data)];
+  return [...places, ...codes, ...seenOf(data), ...noiseOf(type, data), ...startOf(type, data)];
 }
+
+/** Of a line that is noisy: which one, and the counts that say of what kind. */
+function noiseOf(type: string, data: Data): readonly Said[] {
+  if (type !== 'line.noisy') return [];
+  const counts = NOISE.flatMap((name) => {
+    const count = data[name];
+    return typeof count === 'number' && count > 0 ? [{ text: `${memberLabel(name)}: ${numberText(name, count)}` }] : [];
+  });
+  return [...(typeof data['port'] === 'string' ? [{ text: said(data['port']) }] : []), ...counts];
+}
+
+const NOISE = ['timeouts', 'checksum_errors', 'noise_bytes', 'echoes', 'unasked', 'foreign'];
 
 /** How the run before a start ended: what came between the entry before and this one stands in no journal. */
 function startOf(type: string, { clean, blind }: Data): readonly Said[] {

@@ -148,7 +148,7 @@ function DiskCard({ view }: { readonly view: ConsoleView }) {
             : [
                 {
                   label: 'and at worst',
-                  value: `the events of the last ${atRiskMs < 1_000 ? `${atRiskMs} ms` : spanText(atRiskMs)}`,
+                  value: `the events of the last ${atRiskMs < 1_000 ? `${atRiskMs} ms` : spanText(atRiskMs)}, and of one write`,
                 },
               ]),
         ]}

@@ -49,7 +49,9 @@ export function Quality({ line: { quality, port, cycleMs, unseenMaxMs } }: { rea
         <span>
           {shareText(mean)} answered
           {cycleMs === undefined ? '' : ` · a round takes ${Math.round(cycleMs)} ms`}
-          {unseenMaxMs === undefined ? '' : ` · nothing unseen for longer than ${(unseenMaxMs / 1_000).toFixed(1)} s`}
+          {unseenMaxMs === undefined
+            ? ''
+            : ` · while all answer, no door is unseen for longer than ${(unseenMaxMs / 1_000).toFixed(1)} s`}
         </span>
         <span>now</span>
       </figcaption>
