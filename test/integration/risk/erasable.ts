@@ -16,12 +16,15 @@ import { PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 export const PERSON = { ref: 'k1.UGVyc29uVG9CZUVyYXNlZA', scheme: 'sscc' };
 export const OTHER = { ref: 'k1.T3RoZXJQZXJzb25TdGF5cw', scheme: 'sscc' };
 
+/** Of a picture of the person's parcel. */
+export const PHOTO = `${'PhotoOfTheParcelOfThePerson'.padEnd(42, 'x')}A`;
+
 export function story(): TestLog {
   const log = new TestLog('retention');
   const at = (parcel: object) => ({ compartment: 'A01', device: 'board-1', parcel });
   const events = [
     eventOf(log, 0, 'journal.opened', { version: '0.1.0' }),
-    eventOf(log, 1, 'parcel.deposited', PUT_IN, at(PERSON)),
+    eventOf(log, 1, 'parcel.deposited', { ...PUT_IN, photo: PHOTO }, at(PERSON)),
     eventOf(log, 2, 'parcel.collected', TAKEN_OUT, at(PERSON)),
     eventOf(log, 3, 'parcel.deposited', PUT_IN, at(OTHER)),
     eventOf(log, 4, 'parcel.deposited', PUT_IN, at(PERSON)),

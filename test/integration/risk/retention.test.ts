@@ -31,7 +31,17 @@ import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
-import { CLOCK_GRAIN_MS, enginesWithFiles, filesWith, NOBODY, OTHER, PERSON, story, type Where } from './erasable.ts';
+import {
+  CLOCK_GRAIN_MS,
+  enginesWithFiles,
+  filesWith,
+  NOBODY,
+  OTHER,
+  PERSON,
+  PHOTO,
+  story,
+  type Where,
+} from './erasable.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'latchkey-retention-'));
 const DAY_MS = 86_400_000;
@@ -68,6 +78,7 @@ const PERSONAL = [
   'payment-of-refund-of-the-person-1',
   'seal-of-the-person-77',
   'wms-event-of-the-person',
+  PHOTO,
 ];
 
 const ENGINES = enginesWithFiles('retention', { root, postgres: () => postgres, recyclesWal: false });
