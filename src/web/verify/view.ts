@@ -32,6 +32,9 @@ const ADVICE: Readonly<Partial<Record<VerifyReason, string>>> = {
   parked: 'Use a newer edition of this page.',
 };
 
+const NO_EVIDENCE =
+  'Nothing in this file can be read as a bundle, a batch or an export: check that it is the right file, and whole.';
+
 export function viewOf(
   verdict: Verdict,
   drawing: Drawing,
@@ -40,7 +43,9 @@ export function viewOf(
   const { outcome, reason, detail, at, kind, question, sealed, decisions: findings = [] } = verdict;
   const decisions = drawing.decisions.map((each) => decisionView(each, findings));
   const place = at === undefined ? undefined : `${kind === 'bundle' ? 'log' : 'batch'} ${at + 1} of the file`;
-  const advice = reason === undefined ? undefined : ADVICE[reason];
+  // Whom to believe is no question of a file with nothing in it to be believed.
+  const isEmpty = reason === 'no_trust' && decisions.length === 0 && drawing.logs.length === 0;
+  const advice = reason === undefined ? undefined : isEmpty ? NO_EVIDENCE : ADVICE[reason];
   return {
     outcome,
     headline: HEADLINES[outcome],

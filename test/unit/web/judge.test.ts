@@ -35,6 +35,13 @@ describe('the verdict that the page gives', () => {
 
   test('is nothing without trust, and strict with one key', async () => {
     expect((await judged({ file: named(bundle) })).verdict.reason).toBe('no_trust');
+    const advised = async (file: Uint8Array): Promise<string | undefined> =>
+      (await judged({ file: named(file) })).view.advice;
+    for (const sound of [bundle, exported]) expect(await advised(sound)).toMatch(/^Give a trust policy/);
+    // Another policy would help none of these.
+    for (const wrong of [utf8(''), utf8('gateway: {}\n'), exported.slice(0, 900), Uint8Array.of(0x89, 0x50, 0)]) {
+      expect(await advised(wrong)).toMatch(/^Nothing in this file can be read/);
+    }
     const vkey = vkeyText(log);
     expect((await judged({ file: named(bundle), vkey })).verdict.outcome).toBe('verified');
     const other = new TestLog('other');
