@@ -109,11 +109,20 @@ async function checkLogin(
   const clientId = `${(mqtt.client_id ?? gateway).slice(0, CLIENT_ID_MAX - 7)}-doctor`;
   const answer = await login(mqtt, clientId, address, files, signal);
   if (answer.ok) return sound(name, `CONNECT as ${mqtt.username ?? 'nobody'} is accepted (client ${clientId})`);
-  const remedy =
-    answer.reason === 'refused'
-      ? 'check mqtt.username, the password file or certificate, and the rules of the broker; one that binds client ids to users refuses this test alone: then see "latchkey status"'
-      : 'check that the port of mqtt.url speaks MQTT, with TLS if it begins with mqtts, and mqtt.protocol';
-  return fault(name, answer.detail, remedy);
+  return fault(name, answer.detail, remedyOf(answer, mqtt));
+}
+
+function remedyOf(
+  { reason, detail }: { readonly reason: string; readonly detail: string },
+  { protocol }: MqttSettings,
+) {
+  // CONNACK 0x01 of MQTT 3.1.1, 0x84 of 5.0: no login was looked at.
+  if (/protocol version/i.test(detail)) {
+    return `this broker does not speak MQTT ${protocol}: write mqtt.protocol: '${protocol === '5' ? '3.1.1' : '5'}'`;
+  }
+  return reason === 'refused'
+    ? 'check mqtt.username, the password file or certificate, and the rules of the broker; one that binds client ids to users refuses this test alone: then see "latchkey status"'
+    : 'check that the port of mqtt.url speaks MQTT, with TLS if it begins with mqtts, and mqtt.protocol';
 }
 
 function login(

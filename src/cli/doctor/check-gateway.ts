@@ -23,7 +23,12 @@ export async function askStatus(
   }
 }
 
-export function checkGateway(status: GatewayStatus | undefined, error: unknown, configPath: string): Check {
+/** `isSound`: whether a gateway would start with the settings. */
+export function checkGateway(
+  status: GatewayStatus | undefined,
+  error: unknown,
+  { configPath, isSound }: { readonly configPath: string; readonly isSound: boolean },
+): Check {
   const name = 'gateway';
   if (error !== undefined) {
     return {
@@ -31,8 +36,14 @@ export function checkGateway(status: GatewayStatus | undefined, error: unknown, 
       remedy: 'run this as the user of the daemon, or in its group; if it stays, look at its log',
     };
   }
-  if (status === undefined)
-    return sound(name, 'none runs with these settings', `"latchkey run --config ${configPath}" starts it`);
+  if (status === undefined) {
+    const start = `"latchkey run --config ${configPath}" starts it`;
+    return sound(
+      name,
+      'none runs with these settings',
+      isSound ? start : `settings that are sound first; then ${start}`,
+    );
+  }
   const { problems, version, healthy } = status;
   if (healthy) return sound(name, `runs, healthy, latchkey ${version}`);
   const remedy = 'mend the findings below first; "latchkey status --watch" shows when it is over';

@@ -43,7 +43,7 @@ export async function examine({ configPath, signal, senses }: ExamineParts): Pro
   return {
     checks: [
       checkConfiguration(known),
-      checkGateway(status, error, configPath),
+      checkGateway(status, error, { configPath, isSound: whole !== undefined }),
       ...groups.flat(),
       checkReceipts(parts.receivers, status),
     ],

@@ -100,6 +100,8 @@ test('without settings it runs, names what is missing, and ends with 1', async (
   const names = bad.map(({ name }) => name);
   expect(names).toEqual(expect.arrayContaining(['configuration', 'ports', 'tpm', 'disk', 'broker', 'receipts']));
   expect(bad[0]?.remedy).toContain(`latchkey init --config ${missing}`);
+  // Which would refuse to start now.
+  expect(checks.find(({ name }) => name === 'gateway')?.remedy).toMatch(/^settings that are sound first/);
   for (const { name, remedy } of bad) expect([name, remedy]).not.toEqual([name, '']);
   expect(existsSync(missing)).toBe(false);
 });
@@ -148,6 +150,8 @@ test('a login is tried under another name, publishes nothing, and a wrong passwo
     });
     const refused = (await looked(wrong)).get('broker-login');
     expect([refused?.ok, refused?.remedy]).toEqual([false, expect.stringContaining('the password file')]);
+    const newer = (await looked(configOf('newer', { mqtt: { ...mqtt, protocol: '5' } }))).get('broker-login');
+    expect([newer?.ok, newer?.remedy]).toEqual([false, expect.stringContaining("write mqtt.protocol: '3.1.1'")]);
     expect(broker.messages).toBe(0);
     chmodSync(dir.file('right'), 0o640);
     expect((await looked(right)).get('broker-credentials')).toMatchObject({
