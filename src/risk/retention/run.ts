@@ -160,12 +160,14 @@ interface DayOptions {
 
 async function reduceDay(trx: Trx, day: string, { executes, isDropped }: DayOptions): Promise<RetentionCounts> {
   const held = [...new Set((await heldParcels(trx)).map(({ parcel }) => `parcel ${parcel}`))];
-  // What happened around a parcel says nothing of it by name, and belongs to its story.
+  // What happened around a parcel says nothing of it by name, and belongs to its story; so does another parcel whose photo is its own.
   const free = sql`e.stored_at >= ${day}::date::timestamp at time zone 'UTC'
     and e.stored_at < (${day}::date + 1)::timestamp at time zone 'UTC' and e.leaf is not null
     and exists (select from custody.read_to r where r.origin = e.origin and r.position > e.position)
     and not exists (select from custody.mention m where m.origin = e.origin and m.n = e.n and (m.key = any(${held}::text[])
-      or m.key in (select 'around ' || h.gateway from custody.mention h where h.key = any(${held}::text[]))))`;
+      or m.key in (select 'around ' || h.gateway from custody.mention h where h.key = any(${held}::text[]))
+      or m.key in (select p.key from custody.mention h join custody.mention p on p.origin = h.origin and p.n = h.n
+        where h.key = any(${held}::text[]) and p.key like 'photo %')))`;
   if (!executes) {
     const { rows } = await sql<{
       readonly bodies: number;
