@@ -30,9 +30,7 @@ import {
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { eventOf } from '../../support/test-events.ts';
-import { TestLog } from '../../support/test-log.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
-import { PUT_IN } from '../../unit/ledger/support.ts';
 import {
   CLOCK_GRAIN_MS,
   enginesWithFiles,
@@ -112,18 +110,18 @@ for (const [engine, open] of Object.entries(ENGINES)) {
     });
     afterAll(() => database.close());
 
-    async function keep(first: number, end: number, storedAtMs: number, of = log): Promise<void> {
-      const rows = of.leaves.slice(first, end).map((leaf, i) => ({
+    async function keep(first: number, end: number, storedAtMs: number): Promise<void> {
+      const rows = log.leaves.slice(first, end).map((leaf, i) => ({
         leaf,
-        leafHash: of.leafHashes[first + i] ?? new Uint8Array(),
+        leafHash: log.leafHashes[first + i] ?? new Uint8Array(),
         use: { status: 'used' } as const,
       }));
       const range = {
-        origin: of.origin,
+        origin: log.origin,
         opens: first === 0,
-        before: of.frontier(first),
+        before: log.frontier(first),
         rows,
-        after: of.frontier(end),
+        after: log.frontier(end),
         storedAtMs,
       };
       expect(await store.append([range])).toEqual(['stored']);
@@ -372,34 +370,6 @@ for (const [engine, open] of Object.entries(ENGINES)) {
       // Its payment went with it: nobody is paid again, whatever key comes.
       const again = await desk.decide('k-ended', asked('r-ended', 'pay-ended'));
       expect(again).toMatchObject({ ok: true, value: { outcome: 'HOLD', reasons: [{ code: 'DEPENDENCY_DOWN' }] } });
-    });
-
-    test('an entry whose photo stands for a parcel that is held, too, is kept as long', async () => {
-      const pictures = new TestLog('pictures', 'gw-0002');
-      const photo = `${'p'.repeat(42)}A`;
-      const put = (n: number, ref: string) =>
-        eventOf(
-          pictures,
-          n,
-          'parcel.deposited',
-          { ...PUT_IN, photo },
-          { compartment: 'A01', device: 'b', parcel: { ref } },
-        );
-      const opened = eventOf(pictures, 0, 'journal.opened', { version: '0.1.0' });
-      pictures.append(...[opened, put(1, 'k1.before'), put(2, 'k1.again')].map((event) => encodeLeaf(event)));
-      await keep(0, 2, OLD_MS, pictures);
-      await keep(2, 3, NOW_MS, pictures);
-      await ledger.catchUp();
-      const payment = { payment_ref: 'pay-photo', currency: 'USD', captured_minor: 90_000, disputed_minor: 0 };
-      await importPayments(database, [payment], owner);
-      const asked = request('r-photo', 'k1.again', { kind: 'not_received', payment_ref: 'pay-photo' });
-      expect(await desk.decide('k-photo', asked)).toMatchObject({ ok: true, value: { pay_now: false } });
-      const codes = async () => (await ledger.ledger('k1.again', NOW_MS)).facts.contradictions.map(({ code }) => code);
-      expect(await codes()).toContain('C17');
-      expect((await retention({}).run('operator:dpo-1')).counts.bodies).toBe(1);
-      expect(await codes()).toContain('C17');
-      await close('r-photo');
-      expect((await retention({}).run('operator:dpo-1')).counts.bodies).toBe(1);
     });
 
     test('every column of the database is either known to hold no person, or is walked by erasure', async () => {

@@ -2,12 +2,19 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
+import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import type { JsonObject } from '../../../src/evidence/event/event.ts';
 import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import { importPayments } from '../../../src/risk/casework/imports.ts';
+import { RefundDesk } from '../../../src/risk/casework/refund-desk.ts';
+import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import type { EntryUse } from '../../../src/risk/intake/store.ts';
 import { LedgerStore, type LedgerStoreParts } from '../../../src/risk/ledger/ledger-store.ts';
+import { RetentionRoom } from '../../../src/risk/retention/run.ts';
+import { retentionSchema } from '../../../src/risk/retention/settings.ts';
+import { openStatementKey } from '../../../src/risk/retention/statement.ts';
 import { notedBeforeMigration } from '../../../src/risk/store/migrations/m0014-noted-before.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { embedded } from '../../support/embedded.ts';
@@ -15,6 +22,7 @@ import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
+import { TextLogger } from '../../unit/intake/harness.ts';
 import { found, PUT_IN, TAKEN_OUT, without } from '../../unit/ledger/support.ts';
 
 const dir = makeTempDir('contradictions');
@@ -60,7 +68,7 @@ function logOf(gateway: string, told: readonly Told[], clock: JsonObject = { src
   return log.append(...[opened, ...events].map((event) => encodeLeaf(event as typeof opened)));
 }
 
-describe.each(Object.entries(ENGINES))('%s', (_, open) => {
+describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
   let database: RiskDatabase;
   let store: SqlStore;
   beforeAll(async () => {
@@ -229,5 +237,47 @@ describe.each(Object.entries(ENGINES))('%s', (_, open) => {
     expect(await mentions()).toHaveLength(noted.length - 9);
     await notedBeforeMigration.up(database.kysely);
     expect(await mentions()).toEqual(noted);
+  });
+
+  test('C17 stays as long as its parcel is held: age takes no entry whose photo stands for that, too', async () => {
+    const taken = logOf('pictures', [
+      ['parcel.deposited', withPhoto('p'), 'pictured'],
+      ['parcel.deposited', withPhoto('p'), 'again'],
+    ]);
+    await keep(taken, NOW_MS - 600 * DAY_MS, 0, 2);
+    await keep(taken, NOW_MS, 2);
+    expect(await foundOf('again')).toContain('C17');
+    const clock = new ManualScheduler(NOW_MS);
+    const logger = new TextLogger();
+    const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2' });
+    const parts = { database, crypto: nodeCrypto, ...owner, clock, logger };
+    await importPayments(
+      database,
+      [{ payment_ref: 'pay-1', currency: 'USD', captured_minor: 90_000, disputed_minor: 0 }],
+      owner,
+    );
+    const asked = {
+      refund_id: 'r-1',
+      kind: 'not_received',
+      parcel_refs: ['k1.again'],
+      amount_minor: 8_000,
+      currency: 'USD',
+      operator: 'op-1',
+      requested_at: new Date(NOW_MS).toISOString(),
+      payment_ref: 'pay-1',
+      destination: 'original',
+    } as const;
+    const desk = new RefundDesk({ ...parts, ledger, ruleset: makeRuleset(nodeCrypto, {}) });
+    expect(await desk.decide('key-1', asked)).toMatchObject({ ok: true, value: { pay_now: false } });
+    const key = await openStatementKey(nodeCrypto, dir.file(`${engine}.key`), 'refunds.example/erasures');
+    const settings = retentionSchema.parse({});
+    const room = new RetentionRoom({ ...parts, key, settings, catchUp: (signal) => ledger.catchUp(signal) });
+    // Its first entry names no parcel.
+    expect((await room.run('op-2')).counts.bodies).toBe(1);
+    expect(await foundOf('again')).toContain('C17');
+    const ended = { 'payments.hold': 'cancelled', 'cases.case': 'closed', 'payments.outbox': 'delivered' };
+    for (const [table, state] of Object.entries(ended))
+      await sql.raw(`update ${table} set state = '${state}'`).execute(database.kysely);
+    expect((await room.run('op-2')).counts.bodies).toBe(1);
   });
 });
