@@ -43,6 +43,11 @@ export type LineFault = (typeof LINE_FAULTS)[number];
 export type SiteFault = (typeof SITE_FAULTS)[number];
 export type FaultKind = LineFault | SiteFault;
 
+/** Counts of what a person would call a fault: a byte that a driver must not cut at is none, and stands in many sound replies. */
+export function mishaps({ end_in_data: _, ...counts }: Readonly<Record<string, number>>): typeof counts {
+  return counts;
+}
+
 /** How often each happened. Kinds that never happened are absent. */
 export class FaultCounts {
   readonly #counts = new Map<FaultKind, number>();

@@ -123,14 +123,15 @@ export function askedOf(body: unknown): Result<Asked, 'action'> {
   return read(ROWS[what] as Row<unknown>, what, members);
 }
 
-function read(row: Row<unknown>, what: ActionName, members: unknown): Result<Asked, 'action'> {
-  const parsed = row.members.safeParse(members);
+function read(row: Row<unknown>, what: ActionName, body: unknown): Result<Asked, 'action'> {
+  const parsed = row.members.safeParse(body);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     return refuse('action', `${what}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is not understood'}`);
   }
   const { data } = parsed;
-  const words = [what, ...Object.values(data as object).filter((value) => value !== undefined)];
+  const members = Object.values(data as object).filter((value) => value !== undefined);
+  const words = [what, ...members.map((value) => (typeof value === 'boolean' ? (value ? 'on' : 'off') : value))];
   return accept({ words: words.join(' '), act: async (world) => row.act(world, data) });
 }
 

@@ -5,6 +5,7 @@ import type { Scheduler, Timer } from '../../src/base/clock.ts';
 import { EventFan } from '../../src/platform/http/event-fan.ts';
 import type { Cell, MovedBy } from '../boards/bank.ts';
 import type { DemoBroker } from '../demo/broker.ts';
+import { mishaps } from '../faults/kinds.ts';
 import type { LineSettings, SiteSettings } from '../site/settings.ts';
 import type { Site } from '../site.ts';
 import type { Program } from './program.ts';
@@ -169,7 +170,7 @@ export class LiveSite {
       powered: report.powered,
       asked: this.#asked.get(line.name) ?? 0,
       said: report.emissions,
-      faults: report.faults,
+      faults: mishaps(report.faults),
       armed: report.armed,
       ...(report.grams !== undefined && { grams: report.grams }),
       ...(what === 'keypad' && { told: this.#parts.site.told(line.name).slice(-TOLD_MAX) }),
