@@ -1,6 +1,7 @@
 /** What the payment side tells the risk side: captured payments and rates of the day. Imported again, nothing changes. */
 import type { Transaction } from 'kysely';
 import { z } from 'zod';
+import { messageOf } from '../../base/errors.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import { identifierSchema as name } from '../store/identifier-schema.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
@@ -35,21 +36,28 @@ export const ratesSchema = z
 export type PaymentRow = z.output<typeof paymentsSchema>[number];
 export type RateRow = z.output<typeof ratesSchema>[number];
 
+/** By this name the database says that less would be captured than is paid or ordered (migration 0015). */
+const CAPTURED_BELOW_PAID = 'captured_below_paid';
+
 /**
- * A later import of a payment says what is captured and disputed now. In another currency its amounts would be others:
- * then nothing of the file is kept.
+ * A later import of a payment says what is captured and disputed now. In another currency its amounts would be others, and
+ * less than is paid or ordered cannot have been captured: then nothing of the file is kept.
  */
 export async function importPayments(
   database: RiskDatabase,
   rows: readonly PaymentRow[],
   owner: Owner,
-): Promise<Result<number, 'currency_differs'>> {
+): Promise<Result<number, 'currency_differs' | 'captured_below_paid'>> {
+  // Whoever locks several payments does so in the order of their names; of one name the last row stands.
+  const inOrder = rows.toSorted((a, b) => Buffer.compare(Buffer.from(a.payment_ref), Buffer.from(b.payment_ref)));
   try {
     await database.as('payments', async (trx) => {
-      for (const row of rows) await importPayment(trx, row, owner);
+      for (const row of inOrder) await importPayment(trx, row, owner);
     });
   } catch (error) {
     if (error instanceof Differs) return refuse('currency_differs', error.message);
+    const { constraint } = error as { readonly constraint?: unknown };
+    if (constraint === CAPTURED_BELOW_PAID) return refuse('captured_below_paid', messageOf(error));
     throw error;
   }
   return accept(rows.length);

@@ -45,7 +45,12 @@ export interface VerdictParts extends Owner {
   readonly clock: Clock;
 }
 
+type Work = (trx: Trx, refund: KeptRefund, hold: Hold | undefined) => Promise<Result<Standing, VerdictRefusal>>;
+
 const TEXT_MAX = 500;
+const BLOCKED = 'it exceeds what is left of its payment, and can only be denied';
+/** SQLSTATE (PostgreSQL, appendix A). */
+const CHECK_VIOLATION = '23514';
 
 export class Verdicts {
   readonly #parts: VerdictParts;
@@ -59,7 +64,7 @@ export class Verdicts {
   async release(holdId: string, verdict: Verdict): Promise<Result<Standing, VerdictRefusal>> {
     const found = await this.#refundOf(holdId);
     if (found === undefined) return refuse('hold_unknown', `there is no hold ${JSON.stringify(holdId)}`);
-    return this.#alone(found, verdict, async (trx, refund, hold) => {
+    return this.#within(found, verdict, async (trx, refund, hold) => {
       if (hold?.hold_id !== holdId) return refuse('hold_closed', `the hold ${holdId} has ended`);
       const refused = refusalOf(refund, hold, verdict);
       if (refused !== undefined) return refused;
@@ -89,12 +94,18 @@ export class Verdicts {
     });
   }
 
+  /** A payment of which less was captured since than the hold was placed on: the database orders no more than that. */
+  async #within(refundId: string, verdict: Verdict, work: Work): Promise<Result<Standing, VerdictRefusal>> {
+    try {
+      return await this.#alone(refundId, verdict, work);
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code !== CHECK_VIOLATION) throw error;
+      return refuse('blocked', BLOCKED);
+    }
+  }
+
   /** The work under the operator's lock, on a refund that is still open. */
-  async #alone(
-    refundId: string,
-    verdict: Verdict,
-    work: (trx: Trx, refund: KeptRefund, hold: Hold | undefined) => Promise<Result<Standing, VerdictRefusal>>,
-  ): Promise<Result<Standing, VerdictRefusal>> {
+  async #alone(refundId: string, verdict: Verdict, work: Work): Promise<Result<Standing, VerdictRefusal>> {
     if (!isText(verdict.actor) || !isText(verdict.reason)) {
       return refuse('reason', `expected the person and a reason of 1 to ${TEXT_MAX} characters each`);
     }
@@ -212,7 +223,7 @@ function refusalOf(
   { actor }: Verdict,
 ): ReturnType<typeof refuse<VerdictRefusal>> | undefined {
   if (actor === refund.operator) return refuse('own_refund', 'whoever asked for a refund cannot let it be paid');
-  if (hold.blocked) return refuse('blocked', 'it exceeds what is left of its payment, and can only be denied');
+  if (hold.blocked) return refuse('blocked', BLOCKED);
   if (hold.codes.includes('DEPENDENCY_DOWN')) {
     return refuse('facts_missing', 'what it stands on could not be read; it is decided again within a short time');
   }

@@ -18,6 +18,7 @@ import { cosignaturesMigration } from './migrations/m0011-cosignatures.ts';
 import { decisionRowsMigration } from './migrations/m0012-decision-rows.ts';
 import { neverEmptiedMigration } from './migrations/m0013-never-emptied.ts';
 import { notedBeforeMigration } from './migrations/m0014-noted-before.ts';
+import { boundedPaymentsMigration } from './migrations/m0015-bounded-payments.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -36,6 +37,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0012_decision_rows': decisionRowsMigration,
   '0013_never_emptied': neverEmptiedMigration,
   '0014_noted_before': notedBeforeMigration,
+  '0015_bounded_payments': boundedPaymentsMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {

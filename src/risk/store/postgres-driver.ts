@@ -65,7 +65,8 @@ class ServerConnection implements DatabaseConnection {
   }
 
   begin(): void {
-    this.#ahead = [bare('begin')];
+    // Whatever the server's default is: who has waited for a lock must see what its holder wrote.
+    this.#ahead = [bare('begin isolation level read committed')];
     this.#state = 'begun';
   }
 

@@ -99,6 +99,9 @@ export interface PaymentTable extends Owned {
   readonly currency: string;
   captured_minor: number;
   disputed_minor: number;
+  /** What refunds of it are paid, and ordered to be paid: written by triggers alone (m0015). */
+  readonly paid_minor: ColumnType<number, never, never>;
+  readonly ordered_minor: ColumnType<number, never, never>;
 }
 
 export interface UsdRateTable extends Owned {
