@@ -8,6 +8,7 @@ import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { importPayments } from '../../../src/risk/casework/imports.ts';
 import { RefundDesk } from '../../../src/risk/casework/refund-desk.ts';
+import type { RefundRequest } from '../../../src/risk/casework/refund-request.ts';
 import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import type { EntryUse } from '../../../src/risk/intake/store.ts';
@@ -256,7 +257,7 @@ describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
       [{ payment_ref: 'pay-1', currency: 'USD', captured_minor: 90_000, disputed_minor: 0 }],
       owner,
     );
-    const asked = {
+    const asked: RefundRequest = {
       refund_id: 'r-1',
       kind: 'not_received',
       parcel_refs: ['k1.again'],
@@ -266,7 +267,7 @@ describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
       requested_at: new Date(NOW_MS).toISOString(),
       payment_ref: 'pay-1',
       destination: 'original',
-    } as const;
+    };
     const desk = new RefundDesk({ ...parts, ledger, ruleset: makeRuleset(nodeCrypto, {}) });
     expect(await desk.decide('key-1', asked)).toMatchObject({ ok: true, value: { pay_now: false } });
     const key = await openStatementKey(nodeCrypto, dir.file(`${engine}.key`), 'refunds.example/erasures');
