@@ -10,6 +10,7 @@ import { request as httpsRequest } from 'node:https';
 import { within } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
+import { onUnanswered } from '../../platform/http/unanswered.ts';
 import type { Action } from './actions.ts';
 import type { ActionSink, Delivery } from './outbox-worker.ts';
 import { readWebhookSecret, signWebhook } from './webhook-secrets.ts';
@@ -83,6 +84,7 @@ function post(
   return new Promise((resolve, reject) => {
     const request = send(url, { ...options, method: 'POST', signal, agent: false } as RequestOptions);
     request.once('error', reject);
+    onUnanswered(request, reject);
     request.once('response', (response: IncomingMessage) => {
       answerOf(response, name).then(resolve, reject);
     });

@@ -171,6 +171,12 @@ describe('a command', () => {
     expect(heard.map(({ url }) => url)).toEqual(['/hook']);
   });
 
+  test('to a server that switches protocols is not taken, and is waited for no longer', async () => {
+    answer = (_, response) => response.writeHead(101, { connection: 'upgrade', upgrade: 'other' }).end();
+    const said = 'payments: the connection ended without an answer';
+    expect(await sinkOf().deliver(PAY, never)).toEqual({ taken: false, said });
+  });
+
   test('reads no more of an answer than its bound, and waits no longer than its limit', async () => {
     answer = (_, response) => {
       response.writeHead(500);
