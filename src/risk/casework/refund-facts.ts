@@ -88,6 +88,7 @@ export function factsOf(
   const { refund_id, kind, amount_minor, currency, operator, destination, recall, requestedMs } = refund;
   return {
     v: 1,
+    wording: 2,
     as_of_ms: asOfMs,
     refund: {
       refund_id,

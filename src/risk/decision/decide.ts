@@ -98,8 +98,8 @@ export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: J
   const { missing, looked, findings, claims, outcome } = weigh(facts, parameters, rules);
   const fired = looked.filter((one) => one.fired);
   const reasons = [
-    ...(missing.length > 0 ? [dependencyReason(missing)] : []),
-    ...findings.map(({ one, action }) => contradictionReason(one.code, outcomeOf(action), one.events)),
+    ...(missing.length > 0 ? [dependencyReason(missingNames(missing, facts, parameters))] : []),
+    ...findings.map(({ one, action }) => contradictionReason(one.code, outcomeOf(action), one.events, facts.wording)),
     ...fired.map(reasonOf),
     ...claims.map((claim) => entitlementReason(claim.code, claim.outcome, claim.events)),
   ];
@@ -193,12 +193,36 @@ function missingOf(facts: Facts, parameters: Parameters): readonly Dependency[] 
   const missing = new Set<Dependency>(facts.failed);
   if (facts.payment === undefined) missing.add('payment');
   if (facts.operator === undefined) missing.add('operator');
-  const windowMs = Math.max(parameters.velocity_window_ms, parameters.consecutive_window_ms);
-  const since = facts.refund.requested_at_ms - windowMs;
-  const others = (facts.operator?.recent ?? []).filter(({ at_ms }) => at_ms > since);
-  const own = { currency: facts.refund.currency, rate: facts.rate };
-  if ([own, ...others].some(({ currency, rate }) => currency !== 'USD' && rate === undefined)) missing.add('usd_rate');
+  if (withoutRate(facts, parameters).length > 0) missing.add('usd_rate');
   return [...missing].sort();
+}
+
+interface Unrated {
+  readonly currency: string;
+  readonly at_ms: number;
+}
+
+/** This refund, and those that count with it, whose value in dollars nobody told. */
+function withoutRate(facts: Facts, parameters: Parameters): readonly Unrated[] {
+  const { currency: own, requested_at_ms: at_ms } = facts.refund;
+  const windowMs = Math.max(parameters.velocity_window_ms, parameters.consecutive_window_ms);
+  const others = (facts.operator?.recent ?? []).filter((each) => each.at_ms > at_ms - windowMs);
+  const all = [{ currency: own, at_ms, rate: facts.rate }, ...others];
+  return all.filter(({ currency, rate }) => currency !== 'USD' && rate === undefined);
+}
+
+const RATES_MAX = 8;
+
+/** Which rate it is that somebody has to import: of which currency, and of which day. */
+function missingNames(missing: readonly Dependency[], facts: Facts, parameters: Parameters): readonly string[] {
+  if (facts.wording === undefined) return missing;
+  const rates = withoutRate(facts, parameters).map(({ currency, at_ms }) => {
+    return `${currency} of ${new Date(at_ms).toISOString().slice(0, 10)}`;
+  });
+  const distinct = [...new Set(rates)].sort();
+  const more = distinct.length > RATES_MAX ? ` and ${distinct.length - RATES_MAX} more` : '';
+  const named = distinct.length === 0 ? 'usd_rate' : `usd_rate (${distinct.slice(0, RATES_MAX).join(', ')}${more})`;
+  return missing.map((name) => (name === 'usd_rate' ? named : name));
 }
 
 /** The earliest moment at which time alone changes what custody says. */

@@ -182,6 +182,11 @@ export type Dependency = 'ledger' | 'payment' | 'operator' | 'usd_rate';
 
 export interface Facts {
   readonly v: 1;
+  /**
+   * How reasons are worded: absent in what was decided before they said whether there is a record, and which rate is missing,
+   * so that those decisions are made again to the byte.
+   */
+  readonly wording?: 2;
   readonly as_of_ms: number;
   readonly refund: RefundFacts;
   readonly rate?: UsdRate;

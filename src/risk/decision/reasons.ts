@@ -4,7 +4,7 @@
  */
 import { CONTRADICTIONS, type ContradictionCode } from './contradictions.ts';
 import type { EntitlementCode } from './eligibility.ts';
-import type { EventRef } from './facts.ts';
+import type { EventRef, Facts } from './facts.ts';
 import type { Outcome } from './outcome.ts';
 import type { Finding, Rule } from './rule.ts';
 
@@ -63,12 +63,27 @@ export function entitlementReason(code: EntitlementCode, outcome: Outcome, event
   return reason(code, outcome, { customer, analyst, regulator }, events);
 }
 
-export function contradictionReason(code: ContradictionCode, outcome: Outcome, events: readonly EventRef[]): Reason {
+export function contradictionReason(
+  code: ContradictionCode,
+  outcome: Outcome,
+  events: readonly EventRef[],
+  wording?: Facts['wording'],
+): Reason {
   const { customer, analyst, innocent } = CONTRADICTIONS[code];
   const causes =
     innocent.length === 0 ? 'No innocent cause is known.' : `Innocent causes to rule out: ${innocent.join('; ')}.`;
-  const regulator = `${analyst}. Signed records contradict what was claimed. ${causes}`;
+  const regulator = `${analyst}. ${wording === undefined ? SIGNED : basisOf(events)} ${causes}`;
   return reason(code, outcome, { customer, analyst: `${analyst}. ${causes}`, regulator }, events);
+}
+
+const SIGNED = 'Signed records contradict what was claimed.';
+/** `<origin>#<n>`: an entry of a log, and not the word of a source. */
+const ENTRY = /#[0-9]+$/;
+
+/** What the finding stands on; a phantom return may well stand on no record at all. */
+function basisOf(events: readonly EventRef[]): string {
+  if (events.length === 0) return 'This rests on what was claimed; no signed record stands behind it.';
+  return events.some((ref) => ENTRY.test(ref)) ? SIGNED : 'What sources declared contradicts what was claimed.';
 }
 
 export function ruleReason(rule: Rule, finding: Finding): Reason {
