@@ -71,7 +71,7 @@ export function realRooms(): RealRooms {
         captured_minor,
         disputed_minor: 0,
       }));
-      await importPayments(opened, rows, owner);
+      expect(await importPayments(opened, rows, owner)).toMatchObject({ ok: true });
     },
     async dispute(refundId, amount_minor, result) {
       if (opened === undefined) throw new Error('the rooms were not made');

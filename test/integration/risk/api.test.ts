@@ -316,7 +316,8 @@ describe('a settlement', () => {
     expect(await codes('r-settled', { reference: 'psp-2' })).toEqual(paid);
     expect(await codes('r-settled', { reference: 'psp-5' })).toEqual([409, 'settled_before']);
     expect(await codes('r-again', { reference: 'psp-2' })).toEqual([409, 'reference_known']);
-    await rooms.capture(100, 'r-again');
+    // What was ordered before the bank's customer disputed it, and is confirmed after.
+    await rooms.dispute('r-again', CAPTURED);
     expect(await codes('r-again', { reference: 'psp-6' })).toEqual([409, 'exceeds_captured']);
   });
 });
