@@ -97,7 +97,11 @@ test('begin and role share one message, and a transaction in which nothing is sa
   expect(query).not.toHaveBeenCalled();
   await database.as('payments', (trx) => send(trx, sql`select 1 as one`, { when: 'last' }));
   const texts = query.mock.calls.map(([text]) => (typeof text === 'string' ? text : (text as pg.QueryConfig).text));
-  expect(texts).toEqual(['begin; set local role "latchkey_payments"', 'select 1 as one', 'commit']);
+  expect(texts).toEqual([
+    'begin isolation level read committed; set local role "latchkey_payments"',
+    'select 1 as one',
+    'commit',
+  ]);
 });
 
 test('a database of before learns when the entries of its mentions were stored, and stays append-only', async () => {
