@@ -23,6 +23,8 @@ import { makeTempDir, type TempDir } from './temp-dir.ts';
 export const NOW_MS = Date.UTC(2026, 10, 22, 12);
 export const API_NAME = 'refunds.example/risk';
 export const BUNDLE = new TextEncoder().encode('{"bundle":"of a test"}\n');
+/** The one subject that may say that goods are recalled. */
+export const RECALLER = 'recall-desk';
 const IS_JSON = /^application\/(?:problem\+)?json/;
 
 export interface Reply {
@@ -67,6 +69,7 @@ const MET_IN: Readonly<Record<ProblemCode, Place>> = {
   unsupported_grant: 'refusals',
   scope_refused: 'refusals',
   forbidden: 'api',
+  recall_forbidden: 'api',
   no_such_path: 'refusals',
   not_found: 'api',
   method_not_allowed: 'refusals',
@@ -130,7 +133,7 @@ export class ApiBench {
     const logger = new TextLogger();
     const made = await rooms(dir, clock, logger);
     const parts: ApiParts = {
-      settings: settingsOf(dir, { clients, failed_logins_per_minute: 10_000 }),
+      settings: settingsOf(dir, { clients, failed_logins_per_minute: 10_000, recall_subjects: [RECALLER] }),
       tokenKeys: keys,
       bundles: {
         ofParcel: async (ref) => (ref === PARCEL.ref ? BUNDLE : undefined),

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { timeOf } from '../../base/wall-time.ts';
-import { refundRequestSchema } from '../casework/refund-request.ts';
+import { type RefundRequest, refundRequestSchema } from '../casework/refund-request.ts';
 import type { Decision } from '../decision/decision.ts';
 import { identifierSchema } from '../store/identifier-schema.ts';
 import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
@@ -40,6 +40,18 @@ export function viewOf(decision: Decision): object {
   return view;
 }
 
+/** Either way it is paid without evidence. */
+function saysRecall({ kind, recall }: Pick<RefundRequest, 'kind' | 'recall'>): boolean {
+  return kind === 'recall' || recall === true;
+}
+
+const recallForbidden = refusal(
+  problem(
+    'recall_forbidden',
+    'goods that are recalled are paid without evidence: only subjects of api.recall_subjects in the settings may say so',
+  ),
+);
+
 const unknownDecision = refusal(
   problem('not_found', 'there is no decision of this id; POST /v1/refund-decisions makes one'),
 );
@@ -52,13 +64,15 @@ export const DECISION_ENDPOINTS: readonly Endpoint[] = [
     summary: 'May this refund be paid now, and if not, why not and until when?',
     description:
       'Decides once for each Idempotency-Key of a client: the same key with the same body gives the same answer, and ' +
-      'with another body it is refused. What cannot be read makes a HOLD with a short deadline, never a payment.',
+      'with another body it is refused. What cannot be read makes a HOLD with a short deadline, never a payment. ' +
+      'That goods are recalled (kind or member recall) is taken from subjects that the settings name, and from nobody else.',
     access: ['merchant'],
     body: { type: 'json', schema: refundRequestSchema.meta({ id: 'RefundRequest' }), bytesMax: BODY_BYTES_MAX },
     needsKey: true,
     answers: { 200: { text: 'The decision', schema: decisionSchema } },
-    refusals: ['key_reused', 'refund_known', 'refund_closed', 'requested_at'],
-    async run({ body, key, identity }, { desk }) {
+    refusals: ['recall_forbidden', 'key_reused', 'refund_known', 'refund_closed', 'requested_at'],
+    async run({ body, key, identity }, { desk, settings }) {
+      if (saysRecall(body) && !settings.recall_subjects.includes(identity?.subject ?? '')) return recallForbidden;
       const decided = await desk.decide(`${identity?.subject ?? ''} ${key}`, body);
       return decided.ok ? json(viewOf(decided.value)) : refusal(problem(decided.reason, decided.detail));
     },

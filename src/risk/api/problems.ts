@@ -20,6 +20,7 @@ export const PROBLEMS = {
   unsupported_grant: [400, 'Only the grant client_credentials is given'],
   scope_refused: [400, 'The client may not have this role'],
   forbidden: [403, 'The role of the token may not do this'],
+  recall_forbidden: [403, 'The caller may not say that goods are recalled'],
   no_such_path: [404, 'There is no such path'],
   not_found: [404, 'Nothing of this name is known'],
   method_not_allowed: [405, 'The path has no such method'],

@@ -43,6 +43,13 @@ export const apiSettingsSchema = z.strictObject({
       error: 'each id once',
     })
     .describe('who may exchange a long-lived secret for tokens at POST /v1/tokens'),
+  recall_subjects: z
+    .array(subjectSchema)
+    .max(1_000)
+    .default([])
+    .describe(
+      'subjects of tokens (ids of clients) that may say that goods are recalled: what they say so of is paid without evidence',
+    ),
   subject_requests_per_minute: z.int().min(1).max(1_000_000).default(60_000).describe('of one subject'),
   failed_logins_per_minute: z
     .int()

@@ -4,7 +4,7 @@ import { makeClientSecret } from '../../../src/risk/api/clients.ts';
 import type { Endpoint } from '../../../src/risk/api/endpoint.ts';
 import { ENDPOINTS } from '../../../src/risk/api/endpoints.ts';
 import { ROLES } from '../../../src/risk/api/roles.ts';
-import { ApiBench, BUNDLE, expectMet, pathOf, type Reply } from '../../support/risk-api.ts';
+import { ApiBench, BUNDLE, expectMet, pathOf, RECALLER, type Reply } from '../../support/risk-api.ts';
 import { realRooms } from '../../support/risk-api-rooms.ts';
 import { PARCEL } from '../../unit/ledger/support.ts';
 
@@ -177,6 +177,24 @@ describe('a decision', () => {
     const { text } = await bench.ask(`/v1/refund-decisions/${decisionId}`, { role: 'merchant' });
     expect(JSON.parse(text)).not.toHaveProperty('rules');
     expect(text).not.toContain('3 over $100.00');
+  });
+
+  test('that goods are recalled is believed from the subjects of the settings alone, in either way of saying it', async () => {
+    await rooms.capture(CAPTURED, 'r-recall', 'r-recalled');
+    const kind = bench.request('r-recall', { kind: 'recall', parcel_refs: [] });
+    const member = bench.request('r-recalled', { recall: true, parcel_refs: ['k1.unknown'] });
+    for (const request of [kind, member]) {
+      const key = { 'content-type': 'application/json', 'idempotency-key': `k-${request.refund_id}` };
+      const body = JSON.stringify(request);
+      const asked = { method: 'POST', headers: key, body };
+      const refused = await bench.ask('/v1/refund-decisions', { role: 'merchant', ...asked });
+      expect([refused.status, refused.body.code]).toEqual([403, 'recall_forbidden']);
+      // Nothing of it was kept, not even its key.
+      const taken = await bench.ask('/v1/refund-decisions', { token: bench.token('merchant', RECALLER), ...asked });
+      expect(taken.body).toMatchObject({ outcome: 'PAY', reasons: [{ code: 'recalled' }] });
+    }
+    const neither = bench.request('r-plain', { recall: false });
+    expect((await bench.decide('k-plain', neither)).status).toBe(200);
   });
 
   test('asked for in the future is refused', async () => {

@@ -75,7 +75,7 @@ test('bodies', async () => {
     seen.set(what, (seen.get(what) ?? 0) + 1);
   }
   expect([...seen.keys()].sort()).toEqual(
-    ['card_number', 'decided', 'invalid_body', 'malformed_json', 'personal_data'].sort(),
+    ['card_number', 'decided', 'invalid_body', 'malformed_json', 'personal_data', 'recall_forbidden'].sort(),
   );
   expect(seen.get('decided')).toBe(asked.length);
   for (const { parcel_refs, amount_minor, refund_id } of asked) {
