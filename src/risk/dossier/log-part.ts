@@ -1,6 +1,7 @@
 /**
  * One log's part of a bundle, out of what intake stored: entries with their proofs, the first note that is above them, the
- * tree that was receipted, those that independent witnesses cosigned, and the anchors before and after (FORMAT.md section 8).
+ * tree that was receipted, those that independent witnesses cosigned, and the anchors before and after, or else the newest of
+ * those between (FORMAT.md section 8).
  */
 import { sql, type Transaction } from 'kysely';
 import { unbase64url, utf8, utf8Text } from '../../base/bytes.ts';
@@ -52,10 +53,12 @@ export async function logPart(trx: Trx, parts: LogParts, wish: LogWish): Promise
   if (first === undefined || last === undefined) return undefined;
   const after = await anchorAfter(trx, origin, last);
   const before = await anchorBefore(trx, origin, first);
+  // Of a log that ended, or was not anchored since: what the newest one proves of the earlier entries is said all the same.
+  const newest = after ?? (await anchorAmong(trx, origin, first, last));
   const own = await checkpointsAbove(trx, parts, origin, last, after?.index ?? last);
   const above = { last, covered: after?.tree.size ?? anchoredOn(origin, own) ?? last + 1 };
   const cosigned = await withCosignatures(trx, parts.crypto, origin, own, above);
-  const found = { origin, wanted, anchors: [before, after].filter((each) => each !== undefined) };
+  const found = { origin, wanted, anchors: [before, newest].filter((each) => each !== undefined) };
   try {
     return await proved(trx, parts, found, cosigned);
   } catch (error) {
@@ -126,6 +129,15 @@ async function anchorBefore(trx: Trx, origin: string, first: number): Promise<An
     .limit(CANDIDATES)
     .execute();
   return rows.flatMap((row) => anchorOf(origin, row)).find(({ tree }) => tree.size <= first);
+}
+
+/** The newest whose tree ends among the entries. */
+async function anchorAmong(trx: Trx, origin: string, first: number, last: number): Promise<AnchorEntry | undefined> {
+  const rows = await candidates(trx, origin, Math.max(first, last - SCAN_MAX), last + SCAN_MAX)
+    .orderBy('n', 'desc')
+    .limit(CANDIDATES)
+    .execute();
+  return rows.flatMap((row) => anchorOf(origin, row)).find(({ tree }) => tree.size > first && tree.size <= last);
 }
 
 function candidates(trx: Trx, origin: string, first: number, end: number) {

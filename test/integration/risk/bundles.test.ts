@@ -301,6 +301,24 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       expect(shape(bytes).logs[0]).not.toHaveProperty('trees');
     });
 
+    test('of entries before and after the newest anchor: it is in the bundle, and how far it reaches is said', async () => {
+      const tpm = new TestTpm('bundles-ended');
+      const ended = fill(new AnchoredLog('bundles-ended', tpm, 3).opened(), 10);
+      const parcel = { ...PARCEL, ref: 'k1.EEEEEEEEEEEEEEEEEEEEEE' };
+      ended.add('parcel.deposited', PUT_IN, { ...place, parcel }).anchor({ line: false });
+      fill(ended, 20).anchor({ line: false });
+      fill(ended, 30).add('parcel.collected', TAKEN_OUT, { ...place, parcel });
+      await keep(database, fill(ended, 40), 7);
+      await ledger.catchUp();
+      const enrolments = async () => [enroller.summary(ended, { tpm })];
+      // Made anew on what is stored, as after a restart.
+      const given = verdict(await bundles({ enrolments }).ofParcel(parcel.ref));
+      // The door that was forced at this gateway before is in it too, in a log of its own.
+      const own = given.logs.find(({ origin }) => origin === ended.origin);
+      expect([given.outcome, own?.level, own?.anchors.size]).toEqual(['verified', 'A1', 20]);
+      expect(own?.whyNotHigher.join(' ')).toContain('the newest verified anchor is at size 20, below entry 30');
+    });
+
     test('an aborted request ends', async () => {
       await expect(bundles().ofParcel(PARCEL.ref, AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
     });
