@@ -92,6 +92,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/risk/enrolment': ['src/base', 'src/platform', 'src/tpm2', 'src/evidence'],
   'src/risk/decision': ['src/base', 'src/evidence'],
   'src/risk/ledger': ['src/base', 'src/evidence', 'src/risk/decision', 'src/risk/store'],
+  'src/risk/patterns': ['src/base', 'src/evidence', 'src/risk/store', 'src/risk/decision'],
   'src/risk/casework': [
     'src/base',
     'src/platform',
@@ -99,6 +100,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/risk/store',
     'src/risk/decision',
     'src/risk/ledger',
+    'src/risk/patterns',
   ],
   'src/risk/api': [
     'src/base',

@@ -266,6 +266,16 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/risk-retention.ts')).riskRetentionCommand,
   },
   {
+    name: 'risk patterns run',
+    summary: 'Count what rules on patterns read of operators, lockers and amounts, as the service does at its interval',
+    positionals: [],
+    options: { config: CONFIG, 'data-dir': DATA_DIR, json: JSON_OUT },
+    details:
+      'What is found takes the place of what was found before; decisions count nothing of it that is older than a day.\n' +
+      'How often, and times of sales, stand under "patterns" in risk.yaml. Exit code 0: done.',
+    load: async () => (await import('./commands/risk-patterns.ts')).riskPatternsCommand,
+  },
+  {
     name: 'risk import',
     summary: 'Take in payments, exchange rates or claims of carrier, merchant and warehouse',
     positionals: ['KIND', 'FILE'],

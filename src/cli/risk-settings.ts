@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { LatchkeyError } from '../base/errors.ts';
 import { loadSettings, readSettingsText } from '../platform/settings.ts';
 import type { RulesetSettings } from '../risk/decision/ruleset.ts';
+import { patternsSchema } from '../risk/patterns/settings.ts';
 import { type ReceiveSettings, receiveSettingsSchema } from '../risk/receive/settings.ts';
 import { retentionSchema } from '../risk/retention/settings.ts';
 import { type RiskSettings, riskSettings, riskSettingsSchema } from '../risk/service/settings.ts';
@@ -45,6 +46,7 @@ export interface StoredWhere {
   readonly webhooks: RiskSettings['webhooks'];
   readonly legal: RiskSettings['legal'];
   readonly retention: RiskSettings['retention'];
+  readonly patterns: RiskSettings['patterns'];
 }
 
 /** Of whoever wrote the database: the service, the receiver, or, with --data-dir alone, an embedded one. */
@@ -57,11 +59,18 @@ export function readStoredWhere(args: CommandArgs): StoredWhere {
   }
   if (dataDir !== undefined || isRiskYaml(given)) return ofService(readRiskSettings(args));
   const settings = loadSettings(given ?? RECEIVE_YAML, receiveSettingsSchema);
-  return { settings, ruleset: {}, webhooks: [], legal: {}, retention: retentionSchema.parse({}) };
+  return {
+    settings,
+    ruleset: {},
+    webhooks: [],
+    legal: {},
+    retention: retentionSchema.parse({}),
+    patterns: patternsSchema.parse({}),
+  };
 }
 
-function ofService({ receive, ruleset, webhooks, legal, retention }: RiskSettings): StoredWhere {
-  return { settings: receive, ruleset, webhooks, legal, retention };
+function ofService({ receive, ruleset, webhooks, legal, retention, patterns }: RiskSettings): StoredWhere {
+  return { settings: receive, ruleset, webhooks, legal, retention, patterns };
 }
 
 function isRiskYaml(file: string | undefined): boolean {

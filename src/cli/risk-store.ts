@@ -6,6 +6,8 @@ import type { RefundDesk } from '../risk/casework/refund-desk.ts';
 import type { Endpoint } from '../risk/casework/webhook-settings.ts';
 import { makeRuleset } from '../risk/decision/ruleset.ts';
 import type { LedgerStore } from '../risk/ledger/ledger-store.ts';
+import type { AnalysisParts } from '../risk/patterns/analysis.ts';
+import { promotionsOf } from '../risk/patterns/settings.ts';
 import { openDatabase } from '../risk/receive/open-store.ts';
 import type { RetentionSettings } from '../risk/retention/settings.ts';
 import { openRooms } from '../risk/service/rooms.ts';
@@ -25,6 +27,7 @@ export interface RiskSide {
   readonly webhooks: readonly Endpoint[];
   readonly dataDir: string;
   readonly retention: RetentionSettings;
+  readonly analysis: AnalysisParts;
 }
 
 /** Opens the database, does the work, and closes it again. Rejects with CONFIG_INVALID when entries lie in files. */
@@ -33,7 +36,7 @@ export async function withRiskSide<T>(
   io: CommandIo,
   work: (side: RiskSide) => Promise<T>,
 ): Promise<T> {
-  const { settings, ruleset: rules, webhooks, legal, retention } = readStoredWhere(args);
+  const { settings, ruleset: rules, webhooks, legal, retention, patterns } = readStoredWhere(args);
   const { tenant, region } = settings;
   const owner = { tenant, region };
   const file = args.text('ruleset');
@@ -42,7 +45,9 @@ export async function withRiskSide<T>(
   try {
     const shared = { database, crypto: nodeCrypto, ruleset, legal, logger: peopleLogger(io) };
     const { ledger, desk } = openRooms({ ...shared, settings, clock: systemScheduler() });
-    const more = { webhooks, retention, dataDir: settings.data_dir };
+    const largeUsdMinor = ruleset.parameters.velocity_usd_minor;
+    const analysis = { database, ...owner, largeUsdMinor, promotions: promotionsOf(patterns) };
+    const more = { webhooks, retention, analysis, dataDir: settings.data_dir };
     return await work({ database, ledger, desk, owner, parts: { ...shared, ...owner }, ...more });
   } finally {
     await database.close();

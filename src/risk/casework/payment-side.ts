@@ -8,8 +8,10 @@ import { type RawBuilder, sql } from 'kysely';
 import { assert } from '../../base/assert.ts';
 import type { RecentRefund, UsdRate } from '../decision/facts.ts';
 import type { Parameters } from '../decision/ruleset.ts';
+import type { StoredFinding } from '../patterns/findings.ts';
 import { send } from '../store/sending.ts';
 import { textsOf } from '../store/texts.ts';
+import { rateOf } from '../store/usd-rate.ts';
 import type { Refund } from './refund-facts.ts';
 import type { Trx } from './rights.ts';
 
@@ -23,6 +25,8 @@ export interface PaymentSide {
   readonly promised: number;
   /** The newest first. */
   readonly recent: readonly RecentRefund[];
+  /** What the batch analysis found of what was asked for, stale or not. */
+  readonly findings: readonly StoredFinding[];
 }
 
 interface Row {
@@ -32,18 +36,21 @@ interface Row {
   readonly payment: NonNullable<PaymentSide['payment']> | null;
   readonly promised: number | string;
   readonly recent: readonly RecentRow[];
+  readonly findings: readonly StoredFinding[];
 }
 
 type RecentRow = readonly [id: string, atMs: number, amountMinor: number, currency: string, rate: UsdRate | null];
 
 const RECENT_MAX = 10_000;
-/** Rates of a day hold until the next table, and no longer than this: weekends have none. */
-const RATE_DAYS_MAX = 4;
+/** INFORMATION SEPARATOR TWO: no name holds it. */
+const FINDINGS_SEPARATOR = '\u001e';
 
 export interface Looked {
   readonly refund: Refund;
   /** `NO_KEY` where nobody asks by one. */
   readonly key: string;
+  /** Names of findings that it asks for, at least one. */
+  readonly findings: readonly string[];
 }
 
 /** Keys of callers name the caller first, and are longer. */
@@ -96,9 +103,10 @@ function windowOf({ velocity_window_ms, consecutive_window_ms }: Parameters): nu
   return Math.max(velocity_window_ms, consecutive_window_ms);
 }
 
-function sideOf({ answered, known, rate, payment, promised, recent }: Row): PaymentSide {
+function sideOf({ answered, known, rate, payment, promised, recent, findings }: Row): PaymentSide {
   return {
     known,
+    findings,
     promised: Number(promised),
     recent: recent.map(([refund_id, at_ms, amount_minor, currency, own]) => {
       return { refund_id, at_ms, amount_minor, currency, ...(own !== null && { rate: own }) };
@@ -127,21 +135,13 @@ function sidesOf(looked: readonly Looked[], windowMs: number): RawBuilder<Row> {
       from (select refund_id, requested_at, amount_minor, currency from payments.refund
         where operator = w.operator and refund_id <> w.refund_id and state <> 'cancelled'
           and requested_at > w.after and requested_at < w.before
-        order by requested_at desc, refund_id collate "C" limit ${sql.lit(RECENT_MAX)}) r) as recent
+        order by requested_at desc, refund_id collate "C" limit ${sql.lit(RECENT_MAX)}) r) as recent,
+    (select coalesce(json_agg(json_build_array(f.id, f.as_of_ms, f.body)), '[]') from payments.finding f
+      where f.id = any(string_to_array(w.findings, chr(30)))) as findings
     from unnest(${textsOf(looked.map(({ key }) => key))}, ${textsOf(looked.map(({ refund }) => refund.refund_id))},
       ${textsOf(looked.map(({ refund }) => refund.payment_ref))}, ${textsOf(looked.map(({ refund }) => refund.operator))},
       ${textsOf(looked.map(({ refund }) => refund.currency))}, ${times((ms) => ms)}, ${times((ms) => ms - windowMs)},
-      ${times((ms) => ms + windowMs)})
-      with ordinality as w (key, refund_id, payment_ref, operator, currency, at, after, before, i)
+      ${times((ms) => ms + windowMs)}, ${textsOf(looked.map(({ findings }) => findings.join(FINDINGS_SEPARATOR)))})
+      with ordinality as w (key, refund_id, payment_ref, operator, currency, at, after, before, findings, i)
     order by w.i`;
-}
-
-/** The newest table of that day or of the few before it; null where there is none, and of US dollars. */
-function rateOf(currency: RawBuilder<unknown>, at: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`case when ${currency} <> 'USD' then (
-    select jsonb_build_object('usd_e9', u.usd_e9, 'day', to_char(u.day, 'YYYY-MM-DD'))
-      from payments.usd_rate u where u.currency = ${currency}
-        and u.day <= (${at} at time zone 'UTC')::date
-        and u.day > (${at} at time zone 'UTC')::date - ${sql.lit(RATE_DAYS_MAX)}
-      order by u.day desc limit 1) end`;
 }

@@ -17,6 +17,7 @@ import { sha256Json } from '../decision/decide.ts';
 import { type Decision, decide, factsText } from '../decision/decision.ts';
 import { makeRuleset, type Ruleset } from '../decision/ruleset.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
+import { findingIds } from '../patterns/findings.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { type Explanation, explainDecision, type KeptDecision } from './explain.ts';
 import { type First, keepFirsts } from './first-decision.ts';
@@ -123,9 +124,10 @@ export class RefundDesk {
   async #answers(trx: Trx, asked: readonly Read[], asOfMs: number): Promise<readonly (Answer | undefined)[]> {
     const { ruleset } = this.#parts;
     const counted = asked.map(({ request }) => countedFrom(request, asOfMs));
-    const looked = asked.map(({ key, request }, i) => {
+    const looked = asked.map(({ key, request, read }, i) => {
       const from = counted[i];
-      return { key, refund: refundOf(request, from?.ok === true ? from.value : asOfMs) };
+      const findings = findingIds(request.operator, read.parcels);
+      return { key, refund: refundOf(request, from?.ok === true ? from.value : asOfMs), findings };
     });
     const sides = await lookAtPayments(trx, ruleset.parameters, looked);
     const answers: (Answer | undefined)[] = [];

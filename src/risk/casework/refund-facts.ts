@@ -9,6 +9,7 @@ import type { Dependency, Facts, ParcelFacts, RefundKind } from '../decision/fac
 import type { Parameters } from '../decision/ruleset.ts';
 import type { ParcelLedger } from '../ledger/fold.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
+import { findingIds, patternsOf } from '../patterns/findings.ts';
 import { lookAtPayments, NO_KEY, type PaymentSide } from './payment-side.ts';
 import type { Trx } from './rights.ts';
 
@@ -75,7 +76,9 @@ export async function readFacts(
   asOfMs: number,
   read: ParcelsRead,
 ): Promise<Facts> {
-  const [side] = await lookAtPayments(trx, parameters, [{ refund, key: NO_KEY }]);
+  const [side] = await lookAtPayments(trx, parameters, [
+    { refund, key: NO_KEY, findings: findingIds(refund.operator, read.parcels) },
+  ]);
   return factsOf(refund, asOfMs, read, present(side, 'the payment side'));
 }
 
@@ -83,9 +86,10 @@ export function factsOf(
   refund: Refund,
   asOfMs: number,
   { parcels, failed }: ParcelsRead,
-  { rate, payment, promised, recent }: PaymentSide,
+  { rate, payment, promised, recent, findings }: PaymentSide,
 ): Facts {
   const { refund_id, kind, amount_minor, currency, operator, destination, recall, requestedMs } = refund;
+  const found = patternsOf(findings, { operator, requestedMs, asOfMs });
   return {
     v: 1,
     wording: 2,
@@ -109,7 +113,8 @@ export function factsOf(
           disputed_minor: payment.disputed_minor,
         },
       }),
-    operator: { recent },
+    operator: { recent, ...found.operator },
+    ...(found.patterns !== undefined && { patterns: found.patterns }),
     parcels,
     failed,
   };

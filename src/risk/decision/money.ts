@@ -5,7 +5,8 @@
  */
 import type { UsdRate } from './facts.ts';
 
-const DECIMALS: Readonly<Record<string, number>> = {
+/** Of the currencies that have not two. */
+export const DECIMALS: Readonly<Record<string, number>> = {
   BHD: 3,
   BIF: 0,
   CLF: 4,

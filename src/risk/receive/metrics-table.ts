@@ -61,6 +61,12 @@ const SERVICE: MetricTable = {
   casework_overdue_holds: { kind: 'gauge', help: 'Open holds whose legal deadline has passed.' },
   casework_commands_waiting: { kind: 'gauge', help: 'Commands that wait for their endpoint to take them.' },
   casework_commands_dead: { kind: 'gauge', help: 'Commands that are given up: a person must look at them.' },
+  patterns_stale: {
+    kind: 'gauge',
+    help: '1 while decisions count nothing of the batch analysis, since it is too old.',
+  },
+  patterns_age_ms: { kind: 'gauge', help: 'Since what decisions read of the batch analysis was found.' },
+  patterns_took_ms: { kind: 'gauge', help: 'How long the last batch analysis of this service took.' },
 };
 
 export const CONSUMER_METRICS: MetricTable = { ...COMMON_METRICS, ...INTAKE, ...SERVICE };

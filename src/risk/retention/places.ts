@@ -34,6 +34,7 @@ export const PLACES: readonly PlaceRow[] = [
   { table: 'payments.outbox', column: 'said', how: 'words' },
   { table: 'payments.settlement', column: 'refund_id', how: 'exact' },
   { table: 'payments.settlement', column: 'reference', how: 'exact' },
+  { table: 'payments.finding', column: 'id', how: 'words' },
   { table: 'cases.case', column: 'refund_id', how: 'exact' },
   { table: 'cases.case_event', column: 'detail', how: 'words' },
   { table: 'cases.verdict', column: 'refund_id', how: 'exact' },

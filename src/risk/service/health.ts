@@ -3,6 +3,7 @@ import type { MetricSample } from '../../base/metrics.ts';
 import type { NotReady } from '../../platform/metrics/readiness.ts';
 import { plainSamples } from '../../platform/metrics/samples.ts';
 import type { CaseworkStatus } from '../casework/caseworker.ts';
+import type { PatternsStatus } from '../patterns/rounds.ts';
 import type { LedgerPump } from './ledger-pump.ts';
 
 export interface ServiceHealth {
@@ -10,10 +11,11 @@ export interface ServiceHealth {
   readonly reasons: readonly NotReady[];
 }
 
-/** Casework that waits is for people and for alerts: the service answers all the same. */
+/** Casework that waits, and patterns that are stale, are for people and for alerts: the service answers all the same. */
 export function serviceHealth(
   ledger: ReturnType<LedgerPump['status']> | undefined,
   casework: CaseworkStatus | undefined,
+  patterns?: PatternsStatus,
 ): ServiceHealth {
   const isUp = ledger !== undefined && ledger.failure === undefined;
   const samples = plainSamples({
@@ -23,6 +25,9 @@ export function serviceHealth(
     casework_overdue_holds: casework?.holds.overdue,
     casework_commands_waiting: casework?.outbox.waiting,
     casework_commands_dead: casework?.outbox.dead,
+    patterns_stale: patterns && (patterns.stale ? 1 : 0),
+    patterns_age_ms: patterns?.age_ms,
+    patterns_took_ms: patterns?.took_ms,
   });
   const stopped: NotReady = {
     reason: 'ledger_stopped',

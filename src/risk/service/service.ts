@@ -21,6 +21,8 @@ import { Caseworker, type CaseworkerParts } from '../casework/caseworker.ts';
 import { WebhookSink } from '../casework/webhook-sink.ts';
 import { makeRuleset } from '../decision/ruleset.ts';
 import type { WitnessKey } from '../intake/witness-key.ts';
+import { PatternRounds } from '../patterns/rounds.ts';
+import { promotionsOf } from '../patterns/settings.ts';
 import { type OpenedStore, openStore } from '../receive/open-store.ts';
 import { openKey, policyOf, Receiver } from '../receive/receive.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
@@ -70,6 +72,7 @@ class RiskService {
   readonly #metrics = new MemoryMetrics();
   #pump: LedgerPump | undefined;
   #caseworker: Caseworker | undefined;
+  #patterns: PatternRounds | undefined;
   #server: HttpServer | undefined;
 
   constructor(settings: RiskSettings, deps: RiskDeps, crypto: EvidenceCrypto) {
@@ -96,7 +99,7 @@ class RiskService {
       throw error;
     }
     const working = new AbortController();
-    const casework = this.#caseworker?.run(working.signal);
+    const casework = Promise.all([this.#caseworker?.run(working.signal), this.#patterns?.run(working.signal)]);
     const receiving = new AbortController();
     // A receiver that fails ends the service as a signal does.
     const ended = receiver.run(receiving.signal);
@@ -119,7 +122,7 @@ class RiskService {
       scheduler: this.#scheduler,
       metrics: this.#metrics,
       status: () => this.#status(),
-      more: () => serviceHealth(this.#pump?.status(), this.#caseworker?.latest),
+      more: () => serviceHealth(this.#pump?.status(), this.#caseworker?.latest, this.#patterns?.status()),
       ...(version !== undefined && { version }),
       onReady: () => this.#ready(),
     };
@@ -136,7 +139,7 @@ class RiskService {
   }
 
   async #open(database: RiskDatabase, receiver: Receiver, key: WitnessKey): Promise<void> {
-    const { receive, ruleset, ledgerEveryMs, api, sources, legal } = this.#settings;
+    const { receive, ruleset, ledgerEveryMs, api, sources, legal, patterns } = this.#settings;
     const { logger } = this.#deps;
     const scheduler = this.#scheduler;
     const pumped = (ledger: ConstructorParameters<typeof LedgerPump>[0]['ledger']): LedgerPump => {
@@ -149,6 +152,12 @@ class RiskService {
     this.#pump?.start();
     const { tenant, region } = receive;
     await this.#openCasework({ ...shared, ledger: rooms.ledger, ruleset: rules, tenant, region, legal, scheduler });
+    this.#patterns = new PatternRounds({
+      ...{ database, logger, scheduler, tenant, region },
+      largeUsdMinor: rules.parameters.velocity_usd_minor,
+      promotions: promotionsOf(patterns),
+      everyMs: patterns.every_minutes * 60_000,
+    });
     if (api === undefined) return;
     this.#server = await serveHttp({
       ...shared,
@@ -182,6 +191,7 @@ class RiskService {
     return {
       ledger: this.#pump?.status(),
       ...this.#caseworker?.latest,
+      patterns: this.#patterns?.status(),
       ...(this.#server !== undefined && { api: { url: this.#server.url } }),
     };
   }

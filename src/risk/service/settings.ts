@@ -6,6 +6,7 @@ import { apiSettingsSchema } from '../api/settings.ts';
 import { legalPolicySchema } from '../casework/legal-policy.ts';
 import { webhooksSchema } from '../casework/webhook-settings.ts';
 import { rulesetSchema } from '../decision/ruleset.ts';
+import { patternsSchema } from '../patterns/settings.ts';
 import {
   absolutePath,
   databaseSchema,
@@ -53,6 +54,7 @@ export const riskSettingsSchema = receiveShape
     sources: sourcesSchema.describe('who may send webhooks to POST /v1/sources/NAME'),
     webhooks: webhooksSchema,
     legal: legalPolicySchema,
+    patterns: patternsSchema,
     retention: retentionSchema.describe(
       'how long what is kept; "latchkey risk retention run" takes away what is older',
     ),
@@ -74,6 +76,7 @@ export interface RiskSettings {
   readonly sources: Written['sources'];
   readonly webhooks: Written['webhooks'];
   readonly legal: Written['legal'];
+  readonly patterns: Written['patterns'];
   readonly retention: Written['retention'];
   readonly api: (Omit<Api, 'token_key_file'> & { readonly token_key_file: string }) | undefined;
 }
@@ -83,7 +86,19 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
   if (dataDir === undefined) {
     throw new LatchkeyError('CONFIG_INVALID', 'data_dir: expected an absolute path (or --data-dir), found neither');
   }
-  const { database, receipts, ruleset, ledger_every_ms, api, sources, webhooks, legal, retention, ...shared } = written;
+  const {
+    database,
+    receipts,
+    ruleset,
+    ledger_every_ms,
+    api,
+    sources,
+    webhooks,
+    legal,
+    patterns,
+    retention,
+    ...shared
+  } = written;
   const role = receipts.role ?? (database === 'embedded' ? 'off' : 'store');
   return {
     dataDir,
@@ -93,6 +108,7 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
     sources,
     webhooks,
     legal,
+    patterns,
     retention,
     api: api && { ...api, token_key_file: api.token_key_file ?? join(dataDir, 'keys', 'token.key') },
   };

@@ -19,6 +19,7 @@ import { decisionRowsMigration } from './migrations/m0012-decision-rows.ts';
 import { neverEmptiedMigration } from './migrations/m0013-never-emptied.ts';
 import { notedBeforeMigration } from './migrations/m0014-noted-before.ts';
 import { boundedPaymentsMigration } from './migrations/m0015-bounded-payments.ts';
+import { findingsMigration } from './migrations/m0020-findings.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -38,6 +39,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0013_never_emptied': neverEmptiedMigration,
   '0014_noted_before': notedBeforeMigration,
   '0015_bounded_payments': boundedPaymentsMigration,
+  '0020_findings': findingsMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {

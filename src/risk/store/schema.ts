@@ -300,6 +300,13 @@ export interface DisputeTable extends Owned {
   closed_at: Time | null;
 }
 
+/** What the batch analysis found, for decisions to read (m0020). */
+export interface FindingTable extends Owned {
+  readonly id: string;
+  readonly as_of_ms: number;
+  readonly body: Json<unknown>;
+}
+
 export interface ErasureTable extends Owned {
   readonly id: string;
   readonly at: Time;
@@ -338,6 +345,7 @@ export interface Database {
   readonly 'payments.outbox': OutboxTable;
   readonly 'payments.settlement': SettlementTable;
   readonly 'payments.fresh_decision': FreshDecisionTable;
+  readonly 'payments.finding': FindingTable;
   readonly 'cases.case': CaseTable;
   readonly 'cases.case_event': CaseEventTable;
   readonly 'cases.verdict': VerdictTable;
@@ -356,5 +364,6 @@ export const ROLES = {
   payments: 'latchkey_payments',
   cases: 'latchkey_cases',
   retention: 'latchkey_retention',
+  patterns: 'latchkey_patterns',
 } as const;
 export type Role = keyof typeof ROLES;

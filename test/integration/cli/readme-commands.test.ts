@@ -103,6 +103,7 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, place: string]>
     DESK,
     'run(riskEraseCommand, [], name)',
   ],
+  'latchkey risk patterns run --config risk.yaml': [DESK, 'run(riskPatternsCommand, [])'],
   'latchkey risk retention run --config risk.yaml': [DESK, 'run(riskRetentionCommand, [])'],
 };
 

@@ -10,6 +10,7 @@ import {
   riskSettleCommand,
   riskWorkCommand,
 } from '../../../src/cli/commands/risk-casework.ts';
+import { riskPatternsCommand } from '../../../src/cli/commands/risk-patterns.ts';
 import { riskImportCommand, riskRefundCommand, riskReplayCommand } from '../../../src/cli/commands/risk-refund.ts';
 import { riskEraseCommand, riskRetentionCommand } from '../../../src/cli/commands/risk-retention.ts';
 import { withRiskSide } from '../../../src/cli/risk-store.ts';
@@ -145,6 +146,13 @@ test('a reference is erased when a person says so, and what was decided on it st
   await expect(run(riskEraseCommand, [], { reason: 'x' })).rejects.toThrow(/either --parcel REF or --actor REF/);
   const kept = await run(riskRetentionCommand, []);
   expect(kept.out).toMatch(/^due: 0 bodies, 0 mentions, 0 claims, .*\nnothing was changed; say --yes to take it away$/);
+});
+
+test('patterns are counted by hand, and what is there may be newer', async () => {
+  const found = await run(riskPatternsCommand, []);
+  expect([found.code, found.out]).toEqual([0, expect.stringMatching(/^found as of .*: 1 operators, 0 lockers$/)]);
+  const { out } = await run(riskPatternsCommand, [], { json: true });
+  expect(JSON.parse(out)).toMatchObject({ operators: 1, lockers: 0, kept: true });
 });
 
 test('what is held is listed, shown, and let go by people who say why, or refused for good, for its tenant alone', async () => {

@@ -99,4 +99,5 @@ export const NOBODY: readonly RegExp[] = [
   /^custody\.(attestation|assurance|lease|replica|witness|cosignature)\./,
   /^payments\.source_event\.event_id$/,
   /^payments\.usd_rate\./,
+  /^payments\.finding\.(as_of_ms|body)$/,
 ];

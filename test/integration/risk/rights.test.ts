@@ -36,6 +36,7 @@ const CHANGED = [
   'custody.replica',
   'custody.source_seen',
   'payments.dispute',
+  'payments.finding',
   'payments.fresh_decision',
   'payments.hold',
   'payments.outbox',
@@ -60,7 +61,7 @@ describe.each(Object.entries(ENGINES))('%s', (_, settingsOf) => {
   });
   afterAll(() => database.close());
 
-  const run = (role: (typeof ROOMS)[number] | 'retention', statement: string): Promise<unknown> =>
+  const run = (role: (typeof ROOMS)[number] | 'retention' | 'patterns', statement: string): Promise<unknown> =>
     database.as(role, (trx) => sql.raw(statement).execute(trx));
   /** Sets a column to itself: what it would do matters to no one, that it may is the question. */
   async function touching(table: string): Promise<string> {
@@ -85,7 +86,7 @@ describe.each(Object.entries(ENGINES))('%s', (_, settingsOf) => {
 
   test('nobody empties a table: no room, not retention, and of what is append-only not its owner', async () => {
     for (const table of tables) {
-      for (const role of [...ROOMS, 'retention'] as const)
+      for (const role of [...ROOMS, 'retention', 'patterns'] as const)
         await expect(run(role, `truncate ${table} cascade`), `${role}: ${table}`).rejects.toThrow(/permission denied/);
       if (CHANGED.includes(table)) continue;
       const emptied = sql.raw(`truncate ${table} cascade`).execute(database.kysely);
@@ -115,9 +116,10 @@ describe.each(Object.entries(ENGINES))('%s', (_, settingsOf) => {
     const { rows } = await sql<{ name: string; login: boolean; super: boolean; others: number }>`
       select r.rolname as name, r.rolcanlogin as login, r.rolsuper as super,
           (select count(*)::int from pg_auth_members m where m.member = r.oid) as others
-        from pg_roles r where r.rolname in ('latchkey_custody', 'latchkey_payments', 'latchkey_cases', 'latchkey_retention')
+        from pg_roles r where r.rolname in ('latchkey_custody', 'latchkey_payments', 'latchkey_cases', 'latchkey_retention',
+          'latchkey_patterns')
         order by 1`.execute(database.kysely);
-    expect(rows).toHaveLength(4);
+    expect(rows).toHaveLength(5);
     for (const role of rows) expect(role).toMatchObject({ login: false, super: false, others: 0 });
   });
 });

@@ -133,12 +133,18 @@ describe('the risk service', () => {
     const answer = await ask(`/v1/parcels/${PARCEL}/ledger`, {}, 'auditor');
     expect(answer.status).toBe(200);
     expect(JSON.stringify(await answer.json())).toContain(`${log.origin}#3`);
-    const status = () => fleet.status() as unknown as { ledger: { read: number }; api: { url: string } };
+    const status = () =>
+      fleet.status() as unknown as { ledger: { read: number }; patterns?: { stale: boolean }; api: { url: string } };
     // status.json is renewed now and then.
-    await until('status.json tells of it', () => status().ledger.read > 0, LIMIT_MS);
+    await until(
+      'status.json tells of it',
+      () => status().ledger.read > 0 && status().patterns?.stale === false,
+      LIMIT_MS,
+    );
     expect(status().api.url).toBe(url);
     const metrics = await (await ask('/metrics', {}, 'metrics')).text();
     expect(metrics).toContain('\nlatchkey_ready 1\n');
+    expect(metrics).toContain('\nlatchkey_patterns_stale 0\n');
     expect(metrics).toMatch(/^latchkey_ledger_entries_read_total [1-9]/m);
     expect(metrics).not.toContain('Not documented');
   });

@@ -1,0 +1,164 @@
+/**
+ * The batch analysis: counts what the database holds as of now, and keeps what it finds in the place of what was found
+ * before. Each count is a transaction of its own with a limit of its own, so that decisions go on between them.
+ *
+ * Several services may run it on one database: whoever comes second with something older keeps nothing.
+ */
+import { sql } from 'kysely';
+import type { RiskDatabase } from '../store/open-database.ts';
+import { textsOf } from '../store/texts.ts';
+import { lossRates, usualPerDayMilli, weakShares } from './arithmetic.ts';
+import {
+  type LockerFinding,
+  lockerId,
+  type OperatorFinding,
+  operatorId,
+  PROMOTIONS,
+  type PromotionWindow,
+  TENANT,
+  type TenantFinding,
+} from './findings.ts';
+import {
+  type ChargebackCount,
+  countApprovals,
+  countChargebacks,
+  countLosses,
+  countOperators,
+  countWeak,
+  type OperatorCount,
+  percentile95,
+  USUAL_MS,
+} from './measure.ts';
+
+type Trx = Parameters<typeof countWeak>[0];
+
+export interface AnalysisParts {
+  readonly database: RiskDatabase;
+  readonly tenant: string;
+  readonly region: string;
+  /** Of the ruleset: what R01 and R01b call large. */
+  readonly largeUsdMinor: number;
+  readonly promotions: readonly PromotionWindow[];
+}
+
+export interface AnalysisReport {
+  readonly as_of_ms: number;
+  readonly operators: number;
+  readonly lockers: number;
+  /** False when a newer analysis was kept meanwhile. */
+  readonly kept: boolean;
+}
+
+const STATEMENT_LIMIT_MS = 30_000;
+/** The largest of so few says nothing of a percentile. */
+const P95_REFUNDS_MIN = 20;
+const DAY_MS = 86_400_000;
+const PAGE_ROWS = 2_000;
+
+/** Durable when it resolves. Rejects where the database does, or with the abort reason between two statements. */
+export async function analyse(parts: AnalysisParts, asOfMs: number, signal?: AbortSignal): Promise<AnalysisReport> {
+  const ask = <T>(count: (trx: Trx, asOfMs: number) => Promise<T>): Promise<T> => {
+    signal?.throwIfAborted();
+    return parts.database.as('patterns', async (trx) => {
+      await limit(trx);
+      return count(trx, asOfMs);
+    });
+  };
+  const counted = await ask((trx) => countOperators(trx, asOfMs, parts.largeUsdMinor));
+  const amounts = await ask(percentile95);
+  const weak = await ask(countWeak);
+  const approvals = await ask(countApprovals);
+  const losses = await ask(countLosses);
+  const disputes = await ask(countChargebacks);
+  const operators = operatorFindings(asOfMs, { counted, weak, approvals, disputes });
+  const rates = lossRates(losses);
+  const disputed = byName(disputes, 'locker');
+  const lockers = losses.map(({ gateway }, i): readonly [string, LockerFinding] => {
+    const loss = rates?.[i];
+    return [lockerId(gateway), { chargebacks: disputed.get(gateway) ?? 0, ...(loss && { loss }) }];
+  });
+  const enough = amounts.usd_minor !== null && amounts.refunds >= P95_REFUNDS_MIN;
+  const tenant: TenantFinding = enough ? { p95_usd_minor: Number(amounts.usd_minor) } : {};
+  const rows = [[TENANT, tenant] as const, [PROMOTIONS, parts.promotions] as const, ...operators, ...lockers];
+  signal?.throwIfAborted();
+  const kept = await keep(parts, asOfMs, rows);
+  return { as_of_ms: asOfMs, operators: operators.length, lockers: lockers.length, kept };
+}
+
+interface OfOperators {
+  readonly counted: readonly OperatorCount[];
+  readonly weak: Awaited<ReturnType<typeof countWeak>>;
+  readonly approvals: Awaited<ReturnType<typeof countApprovals>>;
+  readonly disputes: readonly ChargebackCount[];
+}
+
+/** Of each that made a refund in 28 days. */
+function operatorFindings(
+  asOfMs: number,
+  { counted, weak, approvals, disputes }: OfOperators,
+): readonly (readonly [string, OperatorFinding])[] {
+  // A service that is new to its tenant has not seen 28 days of anybody.
+  const spanOf = ({ first_ms }: OperatorCount): number => Math.min(USUAL_MS, Math.max(DAY_MS, asOfMs - first_ms));
+  const large = counted.reduce((sum, one) => sum + one.large, 0);
+  const spanMs = counted.reduce((sum, one) => sum + spanOf(one), 0);
+  const shares = new Map(weakShares(weak).map((share, i) => [weak[i]?.operator, share]));
+  const approved = new Map(approvals.map(({ operator, total, top_pair }) => [operator, { total, top_pair }]));
+  const disputed = byName(disputes, 'operator');
+  return counted.map((one) => {
+    const own = { count: one.large, spanMs: spanOf(one) };
+    const peers = { count: large - own.count, spanMs: spanMs - own.spanMs };
+    const share = shares.get(one.operator);
+    return [
+      operatorId(one.operator),
+      {
+        usual_per_day_milli: usualPerDayMilli(own, peers),
+        approvals: approved.get(one.operator) ?? { total: 0, top_pair: 0 },
+        chargebacks: disputed.get(one.operator) ?? 0,
+        ...(share && { weak_share: share }),
+      },
+    ];
+  });
+}
+
+function byName(all: readonly ChargebackCount[], kind: ChargebackCount['kind']): ReadonlyMap<string, number> {
+  return new Map(all.filter((one) => one.kind === kind).map(({ name, disputes }) => [name, disputes]));
+}
+
+/** All of it takes the place of all that was there. */
+function keep(
+  { database, tenant, region }: AnalysisParts,
+  asOfMs: number,
+  rows: readonly (readonly [id: string, body: unknown])[],
+): Promise<boolean> {
+  return database.as('patterns', async (trx) => {
+    await limit(trx);
+    await sql`select pg_advisory_xact_lock(hashtextextended('latchkey patterns', 0))`.execute(trx);
+    if ((await newest(trx)) > asOfMs) return false;
+    for (let first = 0; first < rows.length; first += PAGE_ROWS) {
+      const page = rows.slice(first, first + PAGE_ROWS);
+      await sql`insert into payments.finding (id, as_of_ms, body, tenant, region)
+        select id, ${asOfMs}::bigint, body::jsonb, ${tenant}::text, ${region}::text
+          from unnest(${textsOf(page.map(([id]) => id))}, ${textsOf(page.map(([, body]) => JSON.stringify(body)))})
+            as x (id, body)
+        on conflict (id) do update set as_of_ms = excluded.as_of_ms, body = excluded.body`.execute(trx);
+    }
+    await sql`delete from payments.finding where as_of_ms < ${asOfMs}::bigint`.execute(trx);
+    return true;
+  });
+}
+
+/** As of when the newest analysis was kept, whoever made it; undefined before the first. */
+export async function latestAnalysis(database: RiskDatabase): Promise<number | undefined> {
+  const ms = await database.as('patterns', newest);
+  return ms < 0 ? undefined : ms;
+}
+
+async function newest(trx: Trx): Promise<number> {
+  const { rows } = await sql<{ readonly ms: number | string }>`
+    select coalesce(max(as_of_ms), -1) as ms from payments.finding where id = ${TENANT}`.execute(trx);
+  return Number(rows[0]?.ms ?? -1);
+}
+
+async function limit(trx: Trx): Promise<void> {
+  await sql`select set_config('statement_timeout', ${`${STATEMENT_LIMIT_MS}ms`}, true)`.execute(trx);
+}

@@ -1,0 +1,156 @@
+/**
+ * What the database holds of operators, lockers and amounts, counted as of a moment: one statement each, so that none
+ * holds another up. Windows are half open: what lies exactly one window back is no longer in it.
+ */
+import { type RawBuilder, sql, type Transaction } from 'kysely';
+import { DECIMALS } from '../decision/money.ts';
+import type { Database } from '../store/schema.ts';
+import { rateOf } from '../store/usd-rate.ts';
+
+type Trx = Transaction<Database>;
+
+const DAY_MS = 86_400_000;
+export const USUAL_MS = 28 * DAY_MS;
+export const MONTH_MS = 30 * DAY_MS;
+export const CHARGEBACK_MS = 14 * DAY_MS;
+/** Of operators and of lockers those with the most; nobody has as many. */
+const SUBJECTS_MAX = 10_000;
+/** Grades stand in the texts of decisions: as many of the newest are read. */
+const GRADED_MAX = 50_000;
+
+export interface OperatorCount {
+  readonly operator: string;
+  readonly refunds: number;
+  /** Above the threshold of R01. */
+  readonly large: number;
+  readonly first_ms: number;
+}
+
+/** Refunds by operator, in 28 days. */
+export async function countOperators(trx: Trx, asOfMs: number, usdMinor: number): Promise<readonly OperatorCount[]> {
+  const { rows } = await sql<OperatorCount>`
+    select operator, count(*)::int as refunds, (date_part('epoch', min(requested_at)) * 1000)::bigint as first_ms,
+        count(*) filter (where value > ${usdMinor}::numeric * per)::int as large
+      from (${inDollars(asOfMs, USUAL_MS)}) r
+      group by operator order by refunds desc, operator collate "C" limit ${sql.lit(SUBJECTS_MAX)}`.execute(trx);
+  return rows;
+}
+
+/** Cents of a dollar, and of how many refunds in 30 days. */
+export async function percentile95(
+  trx: Trx,
+  asOfMs: number,
+): Promise<{ readonly refunds: number; readonly usd_minor: number | null }> {
+  const { rows } = await sql<{ readonly refunds: number; readonly usd_minor: number | null }>`
+    select count(*)::int as refunds, (percentile_disc(0.95) within group (order by div(value, per)))::bigint as usd_minor
+      from (${inDollars(asOfMs, MONTH_MS)}) r where value is not null`.execute(trx);
+  return rows[0] ?? { refunds: 0, usd_minor: null };
+}
+
+/** In cents of a dollar they are `value / per`; the value is null where the day has no rate. */
+function inDollars(asOfMs: number, windowMs: number): RawBuilder<unknown> {
+  const rate = rateOf(sql`r.currency`, sql`r.requested_at`);
+  return sql`select r.operator, r.requested_at,
+      r.amount_minor::numeric * case when r.currency = 'USD' then 1000000000 else (${rate} ->> 'usd_e9')::bigint end as value,
+      power(10::numeric, 7 + coalesce((${JSON.stringify(DECIMALS)}::jsonb ->> r.currency)::int, 2)) as per
+    from payments.refund r where r.state <> 'cancelled' and ${within(sql`r.requested_at`, asOfMs, windowMs)}`;
+}
+
+export interface WeakCount {
+  readonly operator: string;
+  readonly refunds: number;
+  readonly weak: number;
+}
+
+/**
+ * Refunds that ask for evidence, in 30 days, and those of them whose newest decision saw none better than WEAK for one of
+ * their parcels, or no parcel at all.
+ */
+export async function countWeak(trx: Trx, asOfMs: number): Promise<readonly WeakCount[]> {
+  const { rows } = await sql<WeakCount>`
+    with asked as (
+      select refund_id, operator from payments.refund r
+        where state <> 'cancelled' and kind not in ('goodwill', 'recall') and recall is not true
+          and ${within(sql`r.requested_at`, asOfMs, MONTH_MS)}
+        order by requested_at desc, refund_id limit ${sql.lit(GRADED_MAX)}),
+    graded as (
+      select operator, (select d.answer::jsonb -> 'evidence' from payments.decision d
+          where d.refund_id = asked.refund_id and d.decided_at <= ${new Date(asOfMs)}
+          order by d.decided_at desc, d.decision_id limit 1) as evidence
+        from asked)
+    select operator, count(*)::int as refunds, count(*) filter (where jsonb_array_length(evidence) = 0 or exists (
+        select from jsonb_array_elements(evidence) one where one ->> 'grade' in ('CONTRADICTED', 'NONE', 'WEAK')))::int as weak
+      from graded where evidence is not null
+      group by operator order by refunds desc, operator collate "C" limit ${sql.lit(SUBJECTS_MAX)}`.execute(trx);
+  return rows;
+}
+
+export interface ApprovalCount {
+  readonly operator: string;
+  readonly total: number;
+  readonly top_pair: number;
+}
+
+/** Words of people that held refunds of an operator be paid, in 30 days: all, and those of whoever gave the most. */
+export async function countApprovals(trx: Trx, asOfMs: number): Promise<readonly ApprovalCount[]> {
+  const { rows } = await sql<ApprovalCount>`
+    select operator, sum(words)::int as total, max(words)::int as top_pair
+      from (select r.operator, v.actor, count(*) as words from cases.verdict v join payments.refund r using (refund_id)
+        where v.verdict = 'release' and ${within(sql`v.at`, asOfMs, MONTH_MS)} group by r.operator, v.actor) pair
+      group by operator order by total desc, operator collate "C" limit ${sql.lit(SUBJECTS_MAX)}`.execute(trx);
+  return rows;
+}
+
+export interface LockerCount {
+  readonly gateway: string;
+  readonly parcels: number;
+  readonly lost: number;
+}
+
+/**
+ * Parcels that a gateway's entries of 30 days name, and those of them for which a refund asked for in that time, because
+ * they never came or came empty, was paid or is ordered to be.
+ */
+export async function countLosses(trx: Trx, asOfMs: number): Promise<readonly LockerCount[]> {
+  const { rows } = await sql<LockerCount>`
+    with lost as (
+      select distinct p.parcel from payments.refund r join payments.refund_parcel p using (refund_id)
+        where r.kind in ('not_received', 'empty') and ${within(sql`r.requested_at`, asOfMs, MONTH_MS)}
+          and (r.state = 'paid' or r.state = 'open' and exists (
+            select from payments.outbox o where o.refund_id = r.refund_id and o.action = 'pay')))
+    select m.gateway, count(*)::int as parcels, count(l.parcel)::int as lost
+      from (select distinct gateway, key from custody.mention
+        where key like 'parcel %' and ${within(sql`stored_at`, asOfMs, MONTH_MS)}) m
+      left join lost l on m.key = 'parcel ' || l.parcel
+      group by m.gateway order by parcels desc, m.gateway collate "C" limit ${sql.lit(SUBJECTS_MAX)}`.execute(trx);
+  return rows;
+}
+
+export interface ChargebackCount {
+  readonly kind: 'operator' | 'locker';
+  readonly name: string;
+  readonly disputes: number;
+}
+
+/** Disputes that were opened in 14 days, by who asked for refunds of their payments and where parcels of those lay. */
+export async function countChargebacks(trx: Trx, asOfMs: number): Promise<readonly ChargebackCount[]> {
+  const { rows } = await sql<ChargebackCount>`
+    with opened as (
+      select x.source, x.dispute_ref, r.refund_id, r.operator
+        from payments.dispute x join payments.refund r using (payment_ref)
+        where ${within(sql`x.opened_at`, asOfMs, CHARGEBACK_MS)}),
+    shared as (
+      select 'operator' as kind, operator as name, source, dispute_ref from opened
+      union
+      select 'locker', m.gateway, o.source, o.dispute_ref
+        from opened o join payments.refund_parcel p using (refund_id) join custody.mention m on m.key = 'parcel ' || p.parcel)
+    select kind, name, count(*)::int as disputes from shared
+      group by kind, name order by disputes desc, kind, name collate "C" limit ${sql.lit(2 * SUBJECTS_MAX)}`.execute(
+    trx,
+  );
+  return rows;
+}
+
+function within(at: RawBuilder<unknown>, asOfMs: number, windowMs: number): RawBuilder<unknown> {
+  return sql`${at} > ${new Date(asOfMs - windowMs)} and ${at} <= ${new Date(asOfMs)}`;
+}
