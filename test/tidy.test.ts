@@ -93,6 +93,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/risk/decision': ['src/base', 'src/evidence'],
   'src/risk/ledger': ['src/base', 'src/evidence', 'src/risk/decision', 'src/risk/store'],
   'src/risk/patterns': ['src/base', 'src/evidence', 'src/risk/store', 'src/risk/decision'],
+  'src/risk/customers': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store'],
   'src/risk/casework': [
     'src/base',
     'src/platform',
@@ -101,6 +102,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/risk/decision',
     'src/risk/ledger',
     'src/risk/patterns',
+    'src/risk/customers',
   ],
   'src/risk/api': [
     'src/base',
@@ -111,8 +113,22 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/risk/ledger',
     'src/risk/casework',
   ],
-  'src/risk/sources': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/ledger'],
-  'src/risk/retention': ['src/base', 'src/platform', 'src/evidence', 'src/risk/store', 'src/risk/decision'],
+  'src/risk/sources': [
+    'src/base',
+    'src/platform',
+    'src/evidence',
+    'src/risk/store',
+    'src/risk/ledger',
+    'src/risk/customers',
+  ],
+  'src/risk/retention': [
+    'src/base',
+    'src/platform',
+    'src/evidence',
+    'src/risk/store',
+    'src/risk/decision',
+    'src/risk/customers',
+  ],
   'src/risk/dossier': [
     'src/base',
     'src/platform',

@@ -233,13 +233,15 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'risk erase',
-    summary: 'Erase what names a parcel or an actor, and sign what was done; decisions, logs and receipts still hold',
+    summary:
+      'Erase what names a parcel, an actor or a customer, and sign what was done; decisions, logs and receipts still hold',
     positionals: [],
     options: {
       config: CONFIG,
       'data-dir': DATA_DIR,
       parcel: { type: 'string', value: 'REF', help: 'the reference of the parcel as it stands in events' },
       actor: { type: 'string', value: 'REF', help: 'or that of a courier, a recipient or a technician' },
+      customer: { type: 'string', value: 'REF', help: 'or the customer_ref of payments, as it was sent' },
       reason: { type: 'string', value: 'TEXT', help: 'why, in lower case and without names: it is kept for good' },
       by: { type: 'string', value: 'NAME', help: 'who answers for it; the user that runs it unless given' },
       yes: { type: 'boolean', help: 'erase; without it nothing is changed' },
@@ -277,10 +279,13 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'risk import',
-    summary: 'Take in payments, exchange rates or claims of carrier, merchant and warehouse',
+    summary: 'Take in payments, exchange rates, claims of carrier, merchant and warehouse, or who lives with customers',
     positionals: ['KIND', 'FILE'],
     options: { config: CONFIG, 'data-dir': DATA_DIR, json: JSON_OUT },
-    details: 'KIND is payments, rates or claims; FILE is JSON, a list. The same again changes nothing.',
+    details:
+      'KIND is payments, rates or claims, and FILE is JSON, a list: the same again changes nothing. Or it is relations, with\n' +
+      'one {"operator":"...","customer_ref":"..."} in each line, which take the place of all before; the one word none\n' +
+      'takes them away. Of customers and of who lives with them only keyed pseudonyms are kept.',
     load: async () => (await import('./commands/risk-refund.ts')).riskImportCommand,
   },
 ];

@@ -20,3 +20,12 @@ export function readJsonValue(file: string): unknown {
     throw new LatchkeyError('INPUT_UNREADABLE', `cannot read ${file} as JSON: ${messageOf(error)}`);
   }
 }
+
+/** Throws INPUT_UNREADABLE, also for what is not UTF-8. */
+export function readText(file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
+  } catch (error) {
+    throw new LatchkeyError('INPUT_UNREADABLE', `cannot read ${file} as text: ${messageOf(error)}`);
+  }
+}

@@ -7,7 +7,7 @@ import type { RulesetSettings } from '../risk/decision/ruleset.ts';
 import { patternsSchema } from '../risk/patterns/settings.ts';
 import { type ReceiveSettings, receiveSettingsSchema } from '../risk/receive/settings.ts';
 import { retentionSchema } from '../risk/retention/settings.ts';
-import { type RiskSettings, riskSettings, riskSettingsSchema } from '../risk/service/settings.ts';
+import { customersKeyIn, type RiskSettings, riskSettings, riskSettingsSchema } from '../risk/service/settings.ts';
 import type { CommandArgs } from './command.ts';
 import { SETTINGS_KINDS } from './settings-kinds.ts';
 
@@ -47,6 +47,7 @@ export interface StoredWhere {
   readonly legal: RiskSettings['legal'];
   readonly retention: RiskSettings['retention'];
   readonly patterns: RiskSettings['patterns'];
+  readonly customersKeyFile: string;
 }
 
 /** Of whoever wrote the database: the service, the receiver, or, with --data-dir alone, an embedded one. */
@@ -66,11 +67,20 @@ export function readStoredWhere(args: CommandArgs): StoredWhere {
     legal: {},
     retention: retentionSchema.parse({}),
     patterns: patternsSchema.parse({}),
+    customersKeyFile: customersKeyIn(settings.data_dir),
   };
 }
 
-function ofService({ receive, ruleset, webhooks, legal, retention, patterns }: RiskSettings): StoredWhere {
-  return { settings: receive, ruleset, webhooks, legal, retention, patterns };
+function ofService({
+  receive,
+  ruleset,
+  webhooks,
+  legal,
+  retention,
+  patterns,
+  customersKeyFile,
+}: RiskSettings): StoredWhere {
+  return { settings: receive, ruleset, webhooks, legal, retention, patterns, customersKeyFile };
 }
 
 function isRiskYaml(file: string | undefined): boolean {

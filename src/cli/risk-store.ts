@@ -4,6 +4,7 @@ import { nodeCrypto } from '../platform/node-crypto.ts';
 import type { CaseworkerParts } from '../risk/casework/caseworker.ts';
 import type { RefundDesk } from '../risk/casework/refund-desk.ts';
 import type { Endpoint } from '../risk/casework/webhook-settings.ts';
+import { type CustomerNames, openCustomerNames } from '../risk/customers/customer-names.ts';
 import { makeRuleset } from '../risk/decision/ruleset.ts';
 import type { LedgerStore } from '../risk/ledger/ledger-store.ts';
 import type { AnalysisParts } from '../risk/patterns/analysis.ts';
@@ -28,26 +29,34 @@ export interface RiskSide {
   readonly dataDir: string;
   readonly retention: RetentionSettings;
   readonly analysis: AnalysisParts;
+  /** Of commands that decide, import or erase. */
+  readonly customers?: CustomerNames;
 }
 
-/** Opens the database, does the work, and closes it again. Rejects with CONFIG_INVALID when entries lie in files. */
+/**
+ * Opens the database, does the work, and closes it again. Rejects with CONFIG_INVALID when entries lie in files. `reads`:
+ * it neither decides nor names anybody, so it needs no key of the service, nor the user of it.
+ */
 export async function withRiskSide<T>(
   args: CommandArgs,
   io: CommandIo,
   work: (side: RiskSide) => Promise<T>,
+  reads = false,
 ): Promise<T> {
-  const { settings, ruleset: rules, webhooks, legal, retention, patterns } = readStoredWhere(args);
+  const { settings, ruleset: rules, webhooks, legal, retention, patterns, customersKeyFile } = readStoredWhere(args);
   const { tenant, region } = settings;
   const owner = { tenant, region };
   const file = args.text('ruleset');
   const ruleset = file === undefined ? makeRuleset(nodeCrypto, rules) : readRuleset(file);
   const database = await openDatabase(settings);
   try {
-    const shared = { database, crypto: nodeCrypto, ruleset, legal, logger: peopleLogger(io) };
+    const place = { crypto: nodeCrypto, database, path: customersKeyFile, tenant };
+    const named = reads ? {} : { customers: await openCustomerNames(place) };
+    const shared = { database, crypto: nodeCrypto, ...named, ruleset, legal, logger: peopleLogger(io) };
     const { ledger, desk } = openRooms({ ...shared, settings, clock: systemScheduler() });
     const largeUsdMinor = ruleset.parameters.velocity_usd_minor;
     const analysis = { database, ...owner, largeUsdMinor, promotions: promotionsOf(patterns) };
-    const more = { webhooks, retention, analysis, dataDir: settings.data_dir };
+    const more = { webhooks, retention, analysis, ...named, dataDir: settings.data_dir };
     return await work({ database, ledger, desk, owner, parts: { ...shared, ...owner }, ...more });
   } finally {
     await database.close();

@@ -52,7 +52,7 @@ export const riskBundleCommand: CommandRun = async (args, io) => {
     for (const id of cases) io.err(`case ${id}: its evidence is kept now, and its clock stands`);
     return bytes;
   };
-  const bytes = await withRiskSide(args, io, make);
+  const bytes = await withRiskSide(args, io, make, true);
   if (bytes === undefined) {
     throw new LatchkeyError('INPUT_UNREADABLE', `nothing that is verified and signed is stored of ${kind} ${name}`);
   }

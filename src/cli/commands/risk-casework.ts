@@ -7,7 +7,7 @@ import { Outbox } from '../../risk/casework/outbox.ts';
 import { WebhookSink } from '../../risk/casework/webhook-sink.ts';
 import type { CommandIo, CommandRun } from '../command.ts';
 import { keptText } from '../kept-text.ts';
-import { withRiskSide } from '../risk-store.ts';
+import { type RiskSide, withRiskSide } from '../risk-store.ts';
 
 const HOLDS_MAX = 500;
 
@@ -21,7 +21,7 @@ export const riskHoldsCommand: CommandRun = async (args, io) => {
       `option --state: expected ${HOLD_STATES.join(', ')}; found ${JSON.stringify(text)}`,
     );
   }
-  return withRiskSide(args, io, async ({ database }) => {
+  const show = async ({ database }: RiskSide): Promise<number> => {
     const book = new HoldBook(database);
     if (id === undefined) return listHolds(book, state, args.flag('json'), io);
     const hold = await book.show(id);
@@ -37,7 +37,8 @@ export const riskHoldsCommand: CommandRun = async (args, io) => {
         io.out(`  ${action} ${sent}${said ? ` (${said})` : ''}`);
     }
     return 0;
-  });
+  };
+  return withRiskSide(args, io, show, true);
 };
 
 async function listHolds(book: HoldBook, state: HoldState, json: boolean, io: CommandIo): Promise<number> {

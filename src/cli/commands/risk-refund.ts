@@ -1,12 +1,14 @@
 /** `latchkey risk refund`, `replay` and `import`: decisions that are kept, on the database of the receiver. */
+import { present } from '../../base/assert.ts';
 import { LatchkeyError } from '../../base/errors.ts';
 import { importPayments, importRates, paymentsSchema, ratesSchema } from '../../risk/casework/imports.ts';
 import { refundRequestSchema } from '../../risk/casework/refund-request.ts';
+import { parseRelations, replaceRelations } from '../../risk/customers/customer-rows.ts';
 import { claimOf, claimRowsSchema } from '../../risk/ledger/claims-file.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
 import { showDecision } from '../describe-decision.ts';
 import { keptText } from '../kept-text.ts';
-import { readJson } from '../read-json.ts';
+import { readJson, readText } from '../read-json.ts';
 import { type RiskSide, withRiskSide } from '../risk-store.ts';
 import { type Again, replayAtService } from '../running-service.ts';
 
@@ -40,12 +42,13 @@ export const riskReplayCommand: CommandRun = async (args, io) => {
 /** A service that runs holds its embedded database: then it is asked. */
 async function replay(id: string, args: CommandArgs, io: CommandIo): Promise<Again | undefined> {
   try {
-    return await withRiskSide(args, io, async ({ desk }) => {
+    const look = async ({ desk }: RiskSide): Promise<Again | undefined> => {
       const stored = await desk.decision(id);
       const again = await desk.replay(id);
       if (stored === undefined || again === undefined) return undefined;
       return { again, same: JSON.stringify(again) === JSON.stringify(stored.decision) };
-    });
+    };
+    return await withRiskSide(args, io, look, true);
   } catch (error) {
     if (!(error instanceof LatchkeyError) || error.code !== 'STORE_BUSY') throw error;
     return replayAtService(args, id, error);
@@ -64,8 +67,11 @@ export const riskImportCommand: CommandRun = async (args, io) => {
 function importOf(kind: string, file: string): (side: RiskSide) => Promise<number> {
   if (kind === 'payments') {
     const rows = readJson(file, paymentsSchema);
-    return async ({ database, owner }) => {
-      const taken = await importPayments(database, rows, owner);
+    return async ({ database, owner, customers }) => {
+      const taken = await importPayments(database, rows, owner, {
+        names: present(customers, 'their key'),
+        nowMs: Date.now(),
+      });
       if (!taken.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${file}: ${taken.detail}; nothing was imported`);
       return taken.value;
     };
@@ -85,5 +91,12 @@ function importOf(kind: string, file: string): (side: RiskSide) => Promise<numbe
       return rows.length;
     };
   }
-  throw new LatchkeyError('USAGE', `expected payments, rates or claims, found ${JSON.stringify(kind)}`);
+  if (kind === 'relations') {
+    const relations = parseRelations(readText(file));
+    if (!relations.ok)
+      throw new LatchkeyError('INPUT_UNREADABLE', `${file}: ${relations.detail}; nothing was imported`);
+    return ({ database, owner, customers }) =>
+      replaceRelations(database, present(customers, 'their key'), relations.value, owner);
+  }
+  throw new LatchkeyError('USAGE', `expected payments, rates, claims or relations, found ${JSON.stringify(kind)}`);
 }

@@ -17,9 +17,10 @@ import { type RiskSide, withRiskSide } from '../risk-store.ts';
 const HELD_EXIT = 75;
 
 export const riskEraseCommand: CommandRun = async (args, io) => {
-  const reference = args.text('parcel') ?? args.text('actor');
-  if (reference === undefined || (args.text('parcel') !== undefined && args.text('actor') !== undefined)) {
-    throw new LatchkeyError('USAGE', 'expected either --parcel REF or --actor REF');
+  const given = ['parcel', 'actor', 'customer'].flatMap((name) => args.text(name) ?? []);
+  const [reference] = given;
+  if (reference === undefined || given.length > 1) {
+    throw new LatchkeyError('USAGE', 'expected one of --parcel REF, --actor REF and --customer REF');
   }
   const reason = args.required('reason');
   return withRiskSide(args, io, async (side) => {
@@ -65,10 +66,19 @@ async function partsOf(
   side: RiskSide,
   io: CommandIo,
 ): Promise<{ readonly parts: ErasureParts; readonly vkey: string }> {
-  const { database, dataDir, owner } = side;
+  const { database, dataDir, owner, customers } = side;
   const name = `${owner.tenant}/${owner.region}/erasures`;
   const key: StatementKey = await openStatementKey(nodeCrypto, join(dataDir, 'keys', 'erasure.key'), name);
-  const parts = { database, crypto: nodeCrypto, key, ...owner, clock: systemScheduler(), logger: peopleLogger(io) };
+  const logger = peopleLogger(io);
+  const parts = {
+    database,
+    crypto: nodeCrypto,
+    key,
+    ...(customers && { customers }),
+    ...owner,
+    clock: systemScheduler(),
+    logger,
+  };
   return { parts, vkey: formatVkey(key.vkey) };
 }
 

@@ -27,6 +27,21 @@ export interface PaymentSide {
   readonly recent: readonly RecentRefund[];
   /** What the batch analysis found of what was asked for, stale or not. */
   readonly findings: readonly StoredFinding[];
+  /** Whose payment it is, and what else is known of the customer; in the refund's currency. */
+  readonly customer?: CustomerSide;
+}
+
+export interface CustomerSide {
+  /** A pseudonym. */
+  readonly name: string;
+  readonly captured_ms: number;
+  /** The customer lives with the operator. */
+  readonly own_household: boolean;
+  /** Payments of the window, the newest of them where there are many. */
+  readonly orders: number;
+  readonly captured_minor: number;
+  /** Of these payments, open or paid, this refund apart. */
+  readonly refunded_minor: number;
 }
 
 interface Row {
@@ -37,6 +52,7 @@ interface Row {
   readonly promised: number | string;
   readonly recent: readonly RecentRow[];
   readonly findings: readonly StoredFinding[];
+  readonly customer: CustomerSide | null;
 }
 
 type RecentRow = readonly [id: string, atMs: number, amountMinor: number, currency: string, rate: UsdRate | null];
@@ -44,6 +60,9 @@ type RecentRow = readonly [id: string, atMs: number, amountMinor: number, curren
 const RECENT_MAX = 10_000;
 /** INFORMATION SEPARATOR TWO: no name holds it. */
 const FINDINGS_SEPARATOR = '\u001e';
+/** R12 counts a customer's orders over 90 days, and no more of them than this: the newest. */
+const CUSTOMER_WINDOW_MS = 90 * 86_400_000;
+const ORDERS_MAX = 200;
 
 export interface Looked {
   readonly refund: Refund;
@@ -51,6 +70,8 @@ export interface Looked {
   readonly key: string;
   /** Names of findings that it asks for, at least one. */
   readonly findings: readonly string[];
+  /** The operator by the name under which households are kept; none where customers are not named. */
+  readonly household?: string;
 }
 
 /** Keys of callers name the caller first, and are longer. */
@@ -76,7 +97,7 @@ export interface Earlier {
 /** As it would have been read once these were written; none is the refund itself. */
 export function withEarlier(
   side: PaymentSide,
-  { operator, payment_ref, requestedMs }: Refund,
+  { operator, payment_ref, currency, requestedMs }: Refund,
   parameters: Parameters,
   earlier: readonly Earlier[],
 ): PaymentSide {
@@ -87,7 +108,27 @@ export function withEarlier(
   );
   const recent = [...side.recent, ...near.map(recentOf)].sort(newestFirst).slice(0, RECENT_MAX);
   const promised = ofPayment.reduce((sum, { refund }) => sum + refund.amount_minor, side.promised);
-  return { ...side, promised, recent };
+  const customer = side.customer && withEarlierOf(side.customer, currency, earlier, requestedMs);
+  return { ...side, promised, recent, ...(customer && { customer }) };
+}
+
+function withEarlierOf(
+  customer: CustomerSide,
+  currency: string,
+  earlier: readonly Earlier[],
+  requestedMs: number,
+): CustomerSide {
+  const more = earlier.filter(
+    ({ refund, side }) =>
+      side.customer?.name === customer.name &&
+      side.payment?.currency === currency &&
+      refund.currency === currency &&
+      side.customer.captured_ms > requestedMs - CUSTOMER_WINDOW_MS,
+  );
+  return {
+    ...customer,
+    refunded_minor: more.reduce((sum, { refund }) => sum + refund.amount_minor, customer.refunded_minor),
+  };
 }
 
 function recentOf({ refund, side }: Earlier): RecentRefund {
@@ -103,7 +144,7 @@ function windowOf({ velocity_window_ms, consecutive_window_ms }: Parameters): nu
   return Math.max(velocity_window_ms, consecutive_window_ms);
 }
 
-function sideOf({ answered, known, rate, payment, promised, recent, findings }: Row): PaymentSide {
+function sideOf({ answered, known, rate, payment, promised, recent, findings, customer }: Row): PaymentSide {
   return {
     known,
     findings,
@@ -114,6 +155,7 @@ function sideOf({ answered, known, rate, payment, promised, recent, findings }: 
     ...(answered !== null && { answered }),
     ...(rate !== null && { rate }),
     ...(payment !== null && { payment }),
+    ...(customer !== null && { customer }),
   };
 }
 
@@ -137,11 +179,32 @@ function sidesOf(looked: readonly Looked[], windowMs: number): RawBuilder<Row> {
           and requested_at > w.after and requested_at < w.before
         order by requested_at desc, refund_id collate "C" limit ${sql.lit(RECENT_MAX)}) r) as recent,
     (select coalesce(json_agg(json_build_array(f.id, f.as_of_ms, f.body)), '[]') from payments.finding f
-      where f.id = any(string_to_array(w.findings, chr(30)))) as findings
+      where f.id = any(string_to_array(w.findings, chr(30)))) as findings,
+    ${customerOf()} as customer
     from unnest(${textsOf(looked.map(({ key }) => key))}, ${textsOf(looked.map(({ refund }) => refund.refund_id))},
       ${textsOf(looked.map(({ refund }) => refund.payment_ref))}, ${textsOf(looked.map(({ refund }) => refund.operator))},
       ${textsOf(looked.map(({ refund }) => refund.currency))}, ${times((ms) => ms)}, ${times((ms) => ms - windowMs)},
-      ${times((ms) => ms + windowMs)}, ${textsOf(looked.map(({ findings }) => findings.join(FINDINGS_SEPARATOR)))})
-      with ordinality as w (key, refund_id, payment_ref, operator, currency, at, after, before, findings, i)
+      ${times((ms) => ms + windowMs)}, ${textsOf(looked.map(({ findings }) => findings.join(FINDINGS_SEPARATOR)))},
+      ${textsOf(looked.map(({ household }) => household ?? NO_KEY))}, ${times((ms) => ms - CUSTOMER_WINDOW_MS)})
+      with ordinality as w (key, refund_id, payment_ref, operator, currency, at, after, before, findings, household, since, i)
     order by w.i`;
+}
+
+/** Null where it is not known whose payment it is: then nothing more is looked for. */
+function customerOf(): RawBuilder<unknown> {
+  return sql`(select json_build_object('name', c.customer,
+      'captured_ms', (date_part('epoch', c.captured_at) * 1000)::bigint,
+      'own_household', exists (select from payments.household h
+        where h.operator = w.household and h.customer = c.customer),
+      'orders', o.orders, 'captured_minor', o.captured, 'refunded_minor', o.refunded)
+    from payments.customer_payment c, lateral (
+      select count(*) as orders, coalesce(sum(p.captured_minor), 0) as captured,
+        coalesce(sum((select sum(r.amount_minor) from payments.refund r
+          where r.payment_ref = x.payment_ref and r.refund_id <> w.refund_id and r.currency = w.currency
+            and r.state in ('open', 'paid'))), 0) as refunded
+      from (select payment_ref from payments.customer_payment
+          where customer = c.customer and captured_at > w.since
+          order by captured_at desc limit ${sql.lit(ORDERS_MAX)}) x
+        join payments.payment p on p.payment_ref = x.payment_ref and p.currency = w.currency) o
+    where c.payment_ref = w.payment_ref)`;
 }

@@ -13,6 +13,7 @@ import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
+import type { CustomerNames } from '../customers/customer-names.ts';
 import { sha256Json } from '../decision/decide.ts';
 import { type Decision, decide, factsText } from '../decision/decision.ts';
 import { makeRuleset, type Ruleset } from '../decision/ruleset.ts';
@@ -26,7 +27,7 @@ import { Groups } from './groups.ts';
 import { isSameRefund, keepDecision, keptDecision, keptRefund, lockRefund, lockRefunds, refundOf } from './kept.ts';
 import type { LegalPolicy } from './legal-policy.ts';
 import { type Earlier, lookAtPayments, type PaymentSide, withEarlier } from './payment-side.ts';
-import { factsOf, type ParcelsRead, readFacts, readParcels, readParcelsOf } from './refund-facts.ts';
+import { factsOf, householdOf, type ParcelsRead, readFacts, readParcels, readParcelsOf } from './refund-facts.ts';
 import { countedFrom, type RefundRequest } from './refund-request.ts';
 import type { Owner, Trx } from './rights.ts';
 import { type Settlement, type SettlementRefusal, Settlements } from './settlements.ts';
@@ -41,6 +42,8 @@ export interface RefundDeskParts extends Owner {
   readonly logger: Logger;
   /** Terms of the law where they are not those of the European Union. */
   readonly legal?: LegalPolicy;
+  /** Without it nobody is known to live with a customer. */
+  readonly customers?: CustomerNames;
 }
 
 /** SQLSTATE (PostgreSQL, appendix A). */
@@ -122,12 +125,12 @@ export class RefundDesk {
 
   /** Once all are locked: one after the other, each on what those before it have done; then all is kept. */
   async #answers(trx: Trx, asked: readonly Read[], asOfMs: number): Promise<readonly (Answer | undefined)[]> {
-    const { ruleset } = this.#parts;
+    const { ruleset, customers } = this.#parts;
     const counted = asked.map(({ request }) => countedFrom(request, asOfMs));
     const looked = asked.map(({ key, request, read }, i) => {
       const from = counted[i];
-      const findings = findingIds(request.operator, read.parcels);
-      return { key, refund: refundOf(request, from?.ok === true ? from.value : asOfMs), findings };
+      const refund = refundOf(request, from?.ok === true ? from.value : asOfMs);
+      return { key, refund, findings: findingIds(request.operator, read.parcels), ...householdOf(customers, refund) };
     });
     const sides = await lookAtPayments(trx, ruleset.parameters, looked);
     const answers: (Answer | undefined)[] = [];
@@ -177,7 +180,7 @@ export class RefundDesk {
       const state = refund.state === 'open' ? 'its payment was ordered' : `it is ${refund.state}`;
       return refuse('refund_closed', `this refund was answered before: ${state}`);
     }
-    const facts = await readFacts(trx, ruleset.parameters, refund, asOfMs, read);
+    const facts = await readFacts(trx, this.#parts, refund, asOfMs, read);
     const decision = decide(crypto, facts, ruleset);
     const fresh = await keepDecision(trx, this.#parts, ruleset, facts, decision);
     await this.#keepAnswer(trx, key, bodyHash, decision.decision_id);

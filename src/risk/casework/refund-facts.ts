@@ -5,12 +5,13 @@
 import { present } from '../../base/assert.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
+import type { CustomerNames } from '../customers/customer-names.ts';
 import type { Dependency, Facts, ParcelFacts, RefundKind } from '../decision/facts.ts';
-import type { Parameters } from '../decision/ruleset.ts';
+import type { Ruleset } from '../decision/ruleset.ts';
 import type { ParcelLedger } from '../ledger/fold.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import { findingIds, patternsOf } from '../patterns/findings.ts';
-import { lookAtPayments, NO_KEY, type PaymentSide } from './payment-side.ts';
+import { type CustomerSide, type Looked, lookAtPayments, NO_KEY, type PaymentSide } from './payment-side.ts';
 import type { Trx } from './rights.ts';
 
 /** What a refund is, whoever asks about it, now or again. */
@@ -69,15 +70,29 @@ function found(ledgers: readonly ParcelLedger[]): ParcelsRead {
   return { parcels: ledgers.map(({ facts }) => facts), failed: [] };
 }
 
+/** What facts are read with. */
+export interface Deciding {
+  readonly ruleset: Ruleset;
+  readonly customers?: CustomerNames;
+}
+
+export function householdOf(
+  customers: CustomerNames | undefined,
+  { operator }: Pick<Refund, 'operator'>,
+): Pick<Looked, 'household'> {
+  return customers === undefined ? {} : { household: customers.operator(operator) };
+}
+
 export async function readFacts(
   trx: Trx,
-  parameters: Parameters,
+  { ruleset, customers }: Deciding,
   refund: Refund,
   asOfMs: number,
   read: ParcelsRead,
 ): Promise<Facts> {
-  const [side] = await lookAtPayments(trx, parameters, [
-    { refund, key: NO_KEY, findings: findingIds(refund.operator, read.parcels) },
+  const findings = findingIds(refund.operator, read.parcels);
+  const [side] = await lookAtPayments(trx, ruleset.parameters, [
+    { refund, key: NO_KEY, findings, ...householdOf(customers, refund) },
   ]);
   return factsOf(refund, asOfMs, read, present(side, 'the payment side'));
 }
@@ -86,7 +101,7 @@ export function factsOf(
   refund: Refund,
   asOfMs: number,
   { parcels, failed }: ParcelsRead,
-  { rate, payment, promised, recent, findings }: PaymentSide,
+  { rate, payment, promised, recent, findings, customer }: PaymentSide,
 ): Facts {
   const { refund_id, kind, amount_minor, currency, operator, destination, recall, requestedMs } = refund;
   const found = patternsOf(findings, { operator, requestedMs, asOfMs });
@@ -103,6 +118,7 @@ export function factsOf(
       requested_at_ms: requestedMs,
       destination,
       ...(recall !== undefined && { recall }),
+      ...(customer?.own_household === true && { self_dealing: true }),
     },
     ...(rate !== undefined && { rate }),
     ...(payment !== undefined &&
@@ -114,8 +130,20 @@ export function factsOf(
         },
       }),
     operator: { recent, ...found.operator },
-    ...(found.patterns !== undefined && { patterns: found.patterns }),
+    ...withCustomer(found.patterns, customer, asOfMs),
     parcels,
     failed,
   };
+}
+
+/** R12: what of the value of the customer's orders was refunded, or is about to be, but for this refund. */
+function withCustomer(
+  patterns: Facts['patterns'],
+  customer: CustomerSide | undefined,
+  asOfMs: number,
+): Pick<Facts, 'patterns'> {
+  if (customer === undefined || customer.captured_minor === 0) return patterns === undefined ? {} : { patterns };
+  const { orders, captured_minor, refunded_minor } = customer;
+  const refunded_milli = Math.floor((refunded_minor * 1_000) / captured_minor);
+  return { patterns: { as_of_ms: asOfMs, ...patterns, customer: { orders, refunded_milli } } };
 }

@@ -124,7 +124,7 @@ export class Sweep {
   async #step(trx: Trx, due: Due, read: ParcelsRead): Promise<void> {
     const { hold, refund, steps, nowMs } = due;
     const { ruleset, crypto } = this.#parts;
-    const facts = await readFacts(trx, ruleset.parameters, refund, nowMs, read);
+    const facts = await readFacts(trx, this.#parts, refund, nowMs, read);
     const decision = decide(crypto, facts, ruleset);
     if (isAnother(hold, decision)) {
       await this.#keep(trx, facts, decision);

@@ -5,6 +5,8 @@
 import type { Clock } from '../../base/clock.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import { personalTrace, TRACE_ADVICE, traceInWords } from '../../evidence/event/identifier.ts';
+import type { CustomerNames } from '../customers/customer-names.ts';
+import { isOwnHousehold } from '../customers/customer-rows.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { VerdictTable } from '../store/schema.ts';
 import { type FollowUp, type Hold, openHoldOf, orderedOf } from './follow-up.ts';
@@ -27,7 +29,8 @@ export interface Standing {
 
 /**
  * `hold_unknown`, `refund_unknown`: there is none of that name. `hold_closed`: it ended before. `refund_closed`: it was
- * answered for good, or its payment is ordered. `own_refund`: who asked for a refund cannot let it be paid. `blocked`: it
+ * answered for good, or its payment is ordered. `own_refund`: who asked for a refund cannot let it be paid. `own_household`:
+ * nor can who lives with the customer. `blocked`: it
  * exceeds what is left of the payment. `facts_missing`: what it stands on could not be read yet. `reason`: none was given.
  */
 export type VerdictRefusal =
@@ -36,6 +39,7 @@ export type VerdictRefusal =
   | 'hold_closed'
   | 'refund_closed'
   | 'own_refund'
+  | 'own_household'
   | 'blocked'
   | 'facts_missing'
   | 'reason';
@@ -43,6 +47,7 @@ export type VerdictRefusal =
 export interface VerdictParts extends Owner {
   readonly database: RiskDatabase;
   readonly clock: Clock;
+  readonly customers?: CustomerNames;
 }
 
 type Work = (trx: Trx, refund: KeptRefund, hold: Hold | undefined) => Promise<Result<Standing, VerdictRefusal>>;
@@ -68,6 +73,11 @@ export class Verdicts {
       if (hold?.hold_id !== holdId) return refuse('hold_closed', `the hold ${holdId} has ended`);
       const refused = refusalOf(refund, hold, verdict);
       if (refused !== undefined) return refused;
+      if (await this.#isOwnHousehold(trx, refund, verdict))
+        return refuse(
+          'own_household',
+          'whoever lives with the customer cannot let the refund be paid: ask another person',
+        );
       await this.#keep(trx, hold.decision_id, hold.hold_id, refund, 'release', verdict);
       const need = Math.max(1, hold.approvals);
       const have = await this.#releasesOf(trx, hold.decision_id);
@@ -125,6 +135,11 @@ export class Verdicts {
       }
       return work(trx, refund, hold);
     });
+  }
+
+  async #isOwnHousehold(trx: Trx, { payment_ref }: KeptRefund, { actor }: Verdict): Promise<boolean> {
+    const { customers } = this.#parts;
+    return customers !== undefined && isOwnHousehold(trx, customers, actor, payment_ref);
   }
 
   #refundOf(holdId: string): Promise<string | undefined> {

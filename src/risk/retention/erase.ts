@@ -11,8 +11,10 @@ import type { Logger } from '../../base/logger.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { personalTrace, TRACE_ADVICE } from '../../evidence/event/identifier.ts';
+import type { CustomerNames } from '../customers/customer-names.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { type Compacted, compact } from './compact.ts';
+import { CUSTOMER_TABLES, customerLines, dropCustomer } from './customers.ts';
 import { renameInDecisions } from './decisions.ts';
 import { erasedName, type Found, findEntries, findNames } from './find.ts';
 import { type HeldParcel, heldParcels } from './held.ts';
@@ -28,12 +30,14 @@ export interface ErasureParts {
   readonly key: StatementKey;
   readonly tenant: string;
   readonly region: string;
+  /** Without it nobody is found as a customer. */
+  readonly customers?: CustomerNames;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export interface ErasureRequest {
-  /** The reference as it stands in events: of a parcel, or of an actor. */
+  /** The reference as it stands in events: of a parcel, or of an actor; or of a customer as it was sent. */
   readonly reference: string;
   /** Why, in lower case and without names: it is kept for good. */
   readonly reason: string;
@@ -42,7 +46,7 @@ export interface ErasureRequest {
 }
 
 export type ErasureCounts = Readonly<
-  Record<'entries' | 'forks' | 'mentions' | 'claims' | 'refunds' | 'payments' | 'decisions', number>
+  Record<'entries' | 'forks' | 'mentions' | 'claims' | 'refunds' | 'payments' | 'decisions' | 'customers', number>
 >;
 
 /** `held`: somebody still needs it. `nothing`: it is named nowhere. */
@@ -75,8 +79,9 @@ export class ErasureRoom {
   ): Promise<Result<{ readonly counts: ErasureCounts; readonly held: readonly HeldParcel[] }, ErasureRefusal>> {
     return this.#parts.database.as('retention', async (trx) => {
       if (!isReference(reference)) return refuse('reference', 'expected a reference as it stands in events');
-      const found = await findNames(trx, reference);
-      return accept({ counts: countsOf(found), held: await heldParcels(trx, reference) });
+      const found = await findNames(trx, reference, this.#parts.customers);
+      const held = await heldParcels(trx, reference, found.customers.names);
+      return accept({ counts: countsOf(found), held });
     });
   }
 
@@ -99,11 +104,10 @@ export class ErasureRoom {
     const { reference, reason, by } = request;
     await sql`select set_config('statement_timeout', ${ERASE_LIMIT}, true)`.execute(trx);
     await sql`set constraints all deferred`.execute(trx);
-    const held = await heldParcels(trx, reference);
-    const [first] = held;
+    const found = await findNames(trx, reference, this.#parts.customers);
+    const [first] = await heldParcels(trx, reference, found.customers.names);
     if (first !== undefined)
       return refuse('held', `it is needed by ${first.by} ${first.name}; close it first` as string);
-    const found = await findNames(trx, reference);
     const counts = countsOf(found);
     if (Object.values(counts).every((count) => count === 0)) return refuse('nothing', 'no row names this reference');
     const origins = [...new Set(found.entries.map(({ origin }) => origin))].sort();
@@ -171,6 +175,8 @@ export class ErasureRoom {
       await sql`update payments.request set body_hash = 'erased' where decision_id in (
         select decision_id from payments.decision where refund_id = any(${found.refunds}::text[]))`.execute(trx);
     }
+    if (await dropCustomer(trx, found.customers, found.payments))
+      for (const table of CUSTOMER_TABLES) tables.add(table);
     for (const place of PLACES) if (await renamePlace(trx, place, found.names)) tables.add(place.table);
     return [...tables].sort();
   }
@@ -188,6 +194,7 @@ export class ErasureRoom {
         .execute();
       lines.push(...rows.map((row) => `decision ${row.decision_id} ${row.facts} ${row.answer}`));
     }
+    lines.push(...(await customerLines(trx, found.customers)));
     return hex(crypto.hmacSha256(salt, utf8(lines.join('\n'))));
   }
 }
@@ -202,7 +209,17 @@ async function renameClaim(trx: Trx, ref: string, { names }: Found): Promise<voi
     where source = ${ref.slice(0, cut)} and event_id = ${ref.slice(cut + 1)}`.execute(trx);
 }
 
-function countsOf({ entries, forks, mentions, claims, told, refunds, payments, decisions }: Found): ErasureCounts {
+function countsOf({
+  entries,
+  forks,
+  mentions,
+  claims,
+  told,
+  refunds,
+  payments,
+  decisions,
+  customers,
+}: Found): ErasureCounts {
   return {
     entries: entries.length,
     forks: forks.length,
@@ -211,6 +228,7 @@ function countsOf({ entries, forks, mentions, claims, told, refunds, payments, d
     refunds: refunds.length,
     payments: payments.length,
     decisions: decisions.length,
+    customers: customers.payments + customers.relations,
   };
 }
 

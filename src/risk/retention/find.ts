@@ -2,7 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { sql, type Transaction } from 'kysely';
 import { base64url } from '../../base/bytes.ts';
+import type { CustomerNames } from '../customers/customer-names.ts';
 import type { Database } from '../store/schema.ts';
+import { type CustomerRows, findCustomer } from './customers.ts';
 import { decisionsNaming, type Names } from './decisions.ts';
 
 type Trx = Transaction<Database>;
@@ -30,6 +32,8 @@ export interface Found {
   readonly refunds: readonly string[];
   readonly payments: readonly string[];
   readonly decisions: readonly string[];
+  /** What is known of it as a customer, or as who lives with one. */
+  readonly customers: CustomerRows;
   /** What each name becomes. */
   readonly names: Names;
 }
@@ -41,7 +45,7 @@ export function erasedName(): string {
   return `erased-${base64url(Uint8Array.from(randomBytes(NAME_BYTES)))}`;
 }
 
-export async function findNames(trx: Trx, reference: string): Promise<Found> {
+export async function findNames(trx: Trx, reference: string, customers: CustomerNames | undefined): Promise<Found> {
   const spelled = JSON.stringify(reference);
   const entries = await sql<FoundEntry>`
     select origin, n, tableoid::regclass::text as partition from custody.entry
@@ -86,6 +90,7 @@ export async function findNames(trx: Trx, reference: string): Promise<Found> {
     refunds: refundIds,
     payments,
     decisions: await decisionsNaming(trx, [...names.keys()]),
+    customers: await findCustomer(trx, reference, customers),
     names,
   };
 }

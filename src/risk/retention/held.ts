@@ -1,6 +1,7 @@
 /** Parcels that somebody still needs: those of a refund that is held, disputed, looked into, or about to be paid. */
 import { sql, type Transaction } from 'kysely';
 import type { Database } from '../store/schema.ts';
+import type { CustomerRows } from './customers.ts';
 
 type Trx = Transaction<Database>;
 
@@ -13,11 +14,22 @@ export interface HeldParcel {
   readonly name: string;
 }
 
-/** GDPR Art. 17(3)(e) and Art. 18: what a legal claim needs is kept until it is over. All of them unless one is named. */
-export async function heldParcels(trx: Trx, parcel?: string): Promise<readonly HeldParcel[]> {
+/**
+ * GDPR Art. 17(3)(e) and Art. 18: what a legal claim needs is kept until it is over. All of them unless one is named.
+ *
+ * A customer is needed as long as a refund of theirs is open: looked at again, it must find what it was held for.
+ */
+export async function heldParcels(
+  trx: Trx,
+  parcel?: string,
+  names?: CustomerRows['names'],
+): Promise<readonly HeldParcel[]> {
   const asked = parcel ?? null;
   const { rows } = await sql<HeldParcel>`
-    with asked as (select parcel, refund_id from payments.refund_parcel where ${asked}::text is null or parcel = ${asked})
+    with asked as (select parcel, refund_id from payments.refund_parcel where ${asked}::text is null or parcel = ${asked}
+      union select ${asked}, r.refund_id from payments.customer_payment c join payments.refund r using (payment_ref)
+        where c.customer = ${names?.customer ?? null} or c.customer in (
+          select h.customer from payments.household h where h.operator = ${names?.operator ?? null}))
     select a.parcel, 'hold' as by, h.hold_id as name
       from asked a join payments.hold h on h.refund_id = a.refund_id and h.state = 'open'
     union all

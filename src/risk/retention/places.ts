@@ -55,4 +55,8 @@ export const OWN_PLACES: readonly string[] = [
   'payments.decision.facts',
   'payments.decision.answer',
   'payments.request.body_hash',
+  'payments.customer_payment.payment_ref',
+  'payments.customer_payment.customer',
+  'payments.household.operator',
+  'payments.household.customer',
 ];

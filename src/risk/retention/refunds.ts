@@ -37,6 +37,7 @@ export const REFUND_TABLES: readonly string[] = [
   'payments.decision',
   'payments.refund',
   'payments.dispute',
+  'payments.customer_payment',
   'payments.payment',
 ];
 
@@ -86,7 +87,7 @@ async function dropPage(trx: Trx, before: Date): Promise<RefundCounts & { readon
   }
   const decisions = await sql`delete from payments.decision where ${ofRefunds}`.execute(trx);
   const refunds = await sql`delete from payments.refund where ${ofRefunds}`.execute(trx);
-  for (const table of ['payments.dispute', 'payments.payment']) {
+  for (const table of ['payments.dispute', 'payments.customer_payment', 'payments.payment']) {
     await sql`delete from ${sql.table(table)} where payment_ref = any(${gone}::text[])`.execute(trx);
   }
   return {

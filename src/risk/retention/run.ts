@@ -11,6 +11,7 @@ import { hex } from '../../base/bytes.ts';
 import { wallText } from '../../base/clock.ts';
 import { timeOf } from '../../base/wall-time.ts';
 import { type Compacted, compact } from './compact.ts';
+import { dropOldCustomers } from './customers.ts';
 import type { ErasureParts } from './erase.ts';
 import { heldParcels } from './held.ts';
 import { countRefunds, dropRefunds, REFUND_TABLES } from './refunds.ts';
@@ -33,6 +34,8 @@ export interface RetentionCounts {
   readonly source_events: number;
   readonly refunds: number;
   readonly decisions: number;
+  /** Payments without a refund that say no more whose they are. */
+  readonly customers: number;
   /** Entries of days that were dropped. */
   readonly hashes: number;
   readonly days: number;
@@ -58,6 +61,7 @@ const NOTHING: RetentionCounts = {
   source_events: 0,
   refunds: 0,
   decisions: 0,
+  customers: 0,
   hashes: 0,
   days: 0,
 };
@@ -103,6 +107,7 @@ export class RetentionRoom {
       ...NOTHING,
       ...(await dropClaims(trx, dayBefore(settings.claims_days), executes)),
       ...(await dropSourceEvents(trx, dayBefore(settings.source_events_days), executes)),
+      customers: await dropOldCustomers(trx, dayBefore(settings.refunds_days), executes),
     }));
     const ended = dayBefore(settings.refunds_days);
     const refunds = executes ? await dropRefunds(database, ended, signal) : await countRefunds(database, ended);
@@ -116,6 +121,7 @@ export class RetentionRoom {
     if (counts.mentions > 0) tables.add('custody.mention');
     if (counts.claims > 0) tables.add('custody.claim');
     if (counts.source_events > 0) tables.add('custody.source_event').add('payments.source_event');
+    if (counts.customers > 0) tables.add('payments.customer_payment');
     if (counts.refunds > 0) for (const table of REFUND_TABLES) tables.add(table);
     const envelope = await this.#keep(report, by, logsBefore);
     const compacted = await compact(database, [...tables], logger);
@@ -239,6 +245,7 @@ function sum(a: RetentionCounts, b: RetentionCounts): RetentionCounts {
     source_events: a.source_events + b.source_events,
     refunds: a.refunds + b.refunds,
     decisions: a.decisions + b.decisions,
+    customers: a.customers + b.customers,
     hashes: a.hashes + b.hashes,
     days: a.days + b.days,
   };

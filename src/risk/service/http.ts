@@ -11,6 +11,7 @@ import { TokenKeys } from '../api/token-keys.ts';
 import { CaseBook, evidenceName } from '../casework/case-book.ts';
 import { HoldBook } from '../casework/hold-book.ts';
 import type { RefundDesk } from '../casework/refund-desk.ts';
+import type { CustomerNames } from '../customers/customer-names.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { ReceiverMonitor } from '../receive/monitor.ts';
 import { sourceRoutes } from '../sources/http.ts';
@@ -30,6 +31,7 @@ export interface HttpRooms {
   readonly epcis: EpcisMaker;
   readonly monitor: Pick<ReceiverMonitor, 'readiness' | 'text'>;
   readonly crypto: EvidenceCrypto;
+  readonly customers: CustomerNames;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
 }
@@ -85,12 +87,14 @@ async function sourcesRoom({
   database,
   desk,
   crypto,
+  customers,
   scheduler,
   logger,
 }: HttpRooms): Promise<SourcesRoom> {
   return new SourcesRoom({
     database,
     crypto,
+    customers,
     sources: await openSources(sources, crypto),
     ...owner,
     clock: scheduler,

@@ -4,6 +4,7 @@ import type { Logger } from '../../base/logger.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { LegalPolicy } from '../casework/legal-policy.ts';
 import { RefundDesk } from '../casework/refund-desk.ts';
+import type { CustomerNames } from '../customers/customer-names.ts';
 import type { Assumption } from '../decision/facts.ts';
 import type { Ruleset } from '../decision/ruleset.ts';
 import { entryLevel, type LevelWord } from '../ledger/entry-level.ts';
@@ -26,6 +27,7 @@ export interface RoomParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly legal?: LegalPolicy;
+  readonly customers?: CustomerNames;
 }
 
 export interface Rooms {

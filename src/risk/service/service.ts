@@ -19,6 +19,7 @@ import type { HttpServer } from '../../platform/http/server.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import { Caseworker, type CaseworkerParts } from '../casework/caseworker.ts';
 import { WebhookSink } from '../casework/webhook-sink.ts';
+import { openCustomerNames } from '../customers/customer-names.ts';
 import { makeRuleset } from '../decision/ruleset.ts';
 import type { WitnessKey } from '../intake/witness-key.ts';
 import { PatternRounds } from '../patterns/rounds.ts';
@@ -146,11 +147,13 @@ class RiskService {
       this.#pump = new LedgerPump({ ledger, scheduler, logger, everyMs: ledgerEveryMs });
       return this.#pump;
     };
-    const rules = makeRuleset(this.#crypto, ruleset);
-    const shared = { database, crypto: this.#crypto, logger };
+    const { tenant, region } = receive;
+    const crypto = this.#crypto;
+    const rules = makeRuleset(crypto, ruleset);
+    const customers = await openCustomerNames({ crypto, database, path: this.#settings.customersKeyFile, tenant });
+    const shared = { database, crypto, customers, logger };
     const rooms = openRooms({ ...shared, settings: receive, ruleset: rules, clock: scheduler, legal }, pumped);
     this.#pump?.start();
-    const { tenant, region } = receive;
     await this.#openCasework({ ...shared, ledger: rooms.ledger, ruleset: rules, tenant, region, legal, scheduler });
     this.#patterns = new PatternRounds({
       ...{ database, logger, scheduler, tenant, region },

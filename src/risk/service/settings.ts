@@ -55,6 +55,11 @@ export const riskSettingsSchema = receiveShape
     webhooks: webhooksSchema,
     legal: legalPolicySchema,
     patterns: patternsSchema,
+    customers_key_file: absolutePath
+      .optional()
+      .describe(
+        'key of the pseudonyms of customers: data_dir/keys/customers.key unless given; made at the first start, one file for all replicas',
+      ),
     retention: retentionSchema.describe(
       'how long what is kept; "latchkey risk retention run" takes away what is older',
     ),
@@ -78,6 +83,7 @@ export interface RiskSettings {
   readonly legal: Written['legal'];
   readonly patterns: Written['patterns'];
   readonly retention: Written['retention'];
+  readonly customersKeyFile: string;
   readonly api: (Omit<Api, 'token_key_file'> & { readonly token_key_file: string }) | undefined;
 }
 
@@ -86,6 +92,7 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
   if (dataDir === undefined) {
     throw new LatchkeyError('CONFIG_INVALID', 'data_dir: expected an absolute path (or --data-dir), found neither');
   }
+  const { customers_key_file = customersKeyIn(dataDir), ...others } = written;
   const {
     database,
     receipts,
@@ -98,7 +105,7 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
     patterns,
     retention,
     ...shared
-  } = written;
+  } = others;
   const role = receipts.role ?? (database === 'embedded' ? 'off' : 'store');
   return {
     dataDir,
@@ -110,6 +117,11 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
     legal,
     patterns,
     retention,
+    customersKeyFile: customers_key_file,
     api: api && { ...api, token_key_file: api.token_key_file ?? join(dataDir, 'keys', 'token.key') },
   };
+}
+
+export function customersKeyIn(dataDir: string): string {
+  return join(dataDir, 'keys', 'customers.key');
 }

@@ -43,7 +43,13 @@ const CUSTODY = {
 } as const;
 
 const PAYMENTS = {
-  'payment.captured': z.strictObject({ payment_ref: identifier, amount_minor, currency }),
+  'payment.captured': z.strictObject({
+    payment_ref: identifier,
+    amount_minor,
+    currency,
+    /** Turned into a pseudonym before anything of it is kept. */
+    customer_ref: identifier.exactOptional(),
+  }),
   'refund.settled': z.strictObject({ refund_id: identifier, settlement_ref: identifier, amount_minor, currency }),
   'dispute.opened': z.strictObject({ dispute_ref: identifier, payment_ref: identifier, amount_minor, currency }),
   'dispute.closed': z.strictObject({ dispute_ref: identifier, result: z.enum(['won', 'lost']) }),
@@ -94,7 +100,7 @@ export const messageSchema = z.union(
 export function parseBody(kind: SourceKind, bytes: Uint8Array): Result<SourceMessage, SourceRefusal> {
   const value = jsonOf(bytes);
   if (value === undefined) return refusal('not_json');
-  const trace = traceIn(value, 0);
+  const trace = traceIn(value, { depth: 0, kind });
   if (trace !== undefined) return refusal(trace);
   const envelope = envelopeSchema.safeParse(value);
   if (!envelope.success) return unfit(envelope.error);
@@ -147,15 +153,27 @@ function jsonOf(bytes: Uint8Array): object | undefined {
 const PERSONAL_NAME =
   /(?:^|_)(?:name|firstname|lastname|surname|fullname|email|mail|phone|telephone|mobile|address|street|city|zip|postcode|postal|recipient|consignee|customer|person|buyer|otp|tan|pin|code|passcode|password|secret|cvv|cvc|cvv2|pan|card|cardholder|expiry|iban|bic|birth|birthday|dob|note|notes|comment|message|text|description|signature|photo|image|ip|latitude|longitude)(?:_|$)/;
 
-function traceIn(value: unknown, depth: number, of = ''): SourceRefusal | undefined {
+/** The one name of a person's data that may come, and from whom: it names by reference, and its value is looked at. */
+const CUSTOMER_REF = 'customer_ref';
+
+interface Within {
+  readonly depth: number;
+  readonly kind: SourceKind;
+}
+
+function traceIn(value: unknown, { depth, kind }: Within, of = ''): SourceRefusal | undefined {
   if (depth > DEPTH_MAX) return 'schema';
-  if (typeof value === 'string') return of === 'parcel' ? personalTrace(value, 'parcel') : stringTrace(value);
+  if (typeof value === 'string') {
+    if (of === CUSTOMER_REF) return personalTrace(value);
+    return of === 'parcel' ? personalTrace(value, 'parcel') : stringTrace(value);
+  }
   if (typeof value === 'number') return holdsCardNumber(String(value)) ? 'card_number' : undefined;
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, member] of Object.entries(value)) {
     const isListed = Array.isArray(value);
-    if (!isListed && PERSONAL_NAME.test(wordsOf(name))) return 'personal_data';
-    const found = (isListed ? undefined : nameTrace(name)) ?? traceIn(member, depth + 1, name);
+    const isAllowed = name === CUSTOMER_REF && kind === 'payment';
+    if (!isListed && !isAllowed && PERSONAL_NAME.test(wordsOf(name))) return 'personal_data';
+    const found = (isListed ? undefined : nameTrace(name)) ?? traceIn(member, { depth: depth + 1, kind }, name);
     if (found !== undefined) return found;
   }
   return undefined;

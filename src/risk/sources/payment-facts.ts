@@ -3,6 +3,7 @@
  * comes here once, in any order, and the sums do not depend on it.
  */
 import { sql, type Transaction } from 'kysely';
+import { keepCustomer } from '../customers/customer-rows.ts';
 import type { Database } from '../store/schema.ts';
 import type { PaymentFact } from './body.ts';
 
@@ -20,7 +21,7 @@ type Kept = 'kept' | 'differs';
 export async function keepPaymentFact(trx: Trx, context: FactContext, fact: PaymentFact): Promise<Kept> {
   switch (fact.type) {
     case 'payment.captured':
-      return addTo(trx, context, fact, { captured: fact.amount_minor, disputed: 0 });
+      return keepCapture(trx, context, fact);
     case 'dispute.opened':
       return openDispute(trx, context, fact);
     case 'dispute.closed':
@@ -28,6 +29,19 @@ export async function keepPaymentFact(trx: Trx, context: FactContext, fact: Paym
     case 'refund.settled':
       return 'kept';
   }
+}
+
+async function keepCapture(
+  trx: Trx,
+  context: FactContext,
+  fact: Extract<PaymentFact, { type: 'payment.captured' }>,
+): Promise<Kept> {
+  const { payment_ref, amount_minor, customer_ref: customer } = fact;
+  const kept = await addTo(trx, context, fact, { captured: amount_minor, disputed: 0 });
+  if (kept === 'differs' || customer === undefined) return kept;
+  const { tenant, region, atMs } = context;
+  const own = { payment_ref, customer, capturedAt: new Date(atMs) };
+  return (await keepCustomer(trx, own, { tenant, region })) ? 'kept' : 'differs';
 }
 
 interface Sums {

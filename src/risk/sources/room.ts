@@ -11,6 +11,7 @@ import type { Logger } from '../../base/logger.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { personalTrace } from '../../evidence/event/identifier.ts';
+import type { CustomerNames } from '../customers/customer-names.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import { type HeaderReader, type OpenedSource, openSource, refusal } from './authenticate.ts';
@@ -34,6 +35,8 @@ export interface SourcesParts {
   readonly region: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Without it a payment may not say whose it is. */
+  readonly customers?: CustomerNames;
   /** Takes `refund.settled`; the same confirmation again must change nothing. Without it such an event is refused. */
   readonly settle?: (refundId: string, word: SettlementWord) => Promise<Result<unknown, string>>;
   /** Called after the commit; what it throws is logged. */
@@ -124,7 +127,7 @@ export class SourcesRoom {
     const { signedAtMs } = authentic.value;
     if (signedAtMs !== undefined && signedAtMs < nowMs - toleranceMs) return refusal('stale');
     if (signedAtMs !== undefined && signedAtMs > nowMs + toleranceMs) return refusal('early');
-    const message = parseBody(settings.kind, rawBody);
+    const message = this.#named(parseBody(settings.kind, rawBody));
     if (!message.ok) return message;
     const eventId = authentic.value.eventId ?? message.value.eventId;
     if (eventId === undefined || personalTrace(eventId) !== undefined) return refusal('bad_event_id');
@@ -139,10 +142,27 @@ export class SourcesRoom {
         signedAtMs === undefined
           ? undefined
           : {
-              digest: digestOf(eventId, String(signedAtMs), rawBody),
+              digest: this.#digestOf(eventId, String(signedAtMs), rawBody),
               until: new Date(signedAtMs + toleranceMs + 1),
             },
     });
+  }
+
+  /** The customer by pseudonym, from here on: nothing that is kept, told or logged knows another name. */
+  #named(read: Result<SourceMessage, SourceRefusal>): Result<SourceMessage, SourceRefusal> {
+    if (!read.ok || read.value.fact.side !== 'payments') return read;
+    const { fact } = read.value.fact;
+    if (fact.type !== 'payment.captured' || fact.customer_ref === undefined) return read;
+    const { customers } = this.#parts;
+    if (customers === undefined) return refusal('schema');
+    const named = { ...fact, customer_ref: customers.customer(fact.customer_ref) };
+    return accept({ ...read.value, fact: { side: 'payments', fact: named } });
+  }
+
+  /** Under the key of customers: what the body says of one cannot be guessed from it. */
+  #digestOf(eventId: string, signedAt: string, body: Uint8Array): Uint8Array {
+    const digest = digestOf(eventId, signedAt, body);
+    return this.#parts.customers?.digest(digest) ?? digest;
   }
 
   async #keep(incoming: Incoming): Promise<Result<Taken, SourceRefusal>> {
@@ -167,7 +187,9 @@ export class SourcesRoom {
     const { side } = message.fact;
     if (seen !== undefined && !(await remember(trx, side, { source, ...seen, ...owner }, now)))
       throw new Refused('replayed');
-    const digest = crypto.sha256(Buffer.from(JSON.stringify([message.type, message.occurredAtMs, message.fact])));
+    const digest = crypto.sha256(
+      Buffer.from(JSON.stringify([message.type, message.occurredAtMs, withoutCustomer(message.fact)])),
+    );
     const row = { source, event_id: eventId, type: message.type, digest, received_at: now, ...owner };
     const { rows } = await sql<{ readonly digest: Uint8Array }>`
       insert into ${sql.table(`${side}.source_event`)}
@@ -243,6 +265,13 @@ async function remember(
     values (${row.source}, ${row.digest}, ${row.until}, ${row.tenant}, ${row.region})
     on conflict do nothing returning source`.execute(trx);
   return rows.length === 1;
+}
+
+/** Whom it is of can be erased, and nothing else may tell it then. */
+function withoutCustomer(said: SourceFact): SourceFact {
+  if (said.side !== 'payments' || said.fact.type !== 'payment.captured') return said;
+  const { customer_ref: _, ...fact } = said.fact;
+  return { side: 'payments', fact };
 }
 
 function byName(sources: readonly OpenedSource[]): ReadonlyMap<string, OpenedSource> {

@@ -104,6 +104,19 @@ export interface PaymentTable extends Owned {
   readonly ordered_minor: ColumnType<number, never, never>;
 }
 
+/** Whose a payment is (m0021): a pseudonym under the key of the service, as the two below. */
+export interface CustomerPaymentTable extends Owned {
+  readonly payment_ref: string;
+  readonly customer: string;
+  readonly captured_at: Time;
+}
+
+/** That an operator lives with a customer. */
+export interface HouseholdTable extends Owned {
+  readonly operator: string;
+  readonly customer: string;
+}
+
 export interface UsdRateTable extends Owned {
   readonly currency: string;
   readonly day: ColumnType<Date, string, string>;
@@ -335,6 +348,8 @@ export interface Database {
   readonly 'custody.read_to': ReadToTable;
   readonly 'custody.claim': ClaimTable;
   readonly 'payments.payment': PaymentTable;
+  readonly 'payments.customer_payment': CustomerPaymentTable;
+  readonly 'payments.household': HouseholdTable;
   readonly 'payments.usd_rate': UsdRateTable;
   readonly 'payments.refund': RefundTable;
   readonly 'payments.decision': DecisionTable;

@@ -39,6 +39,7 @@ const CHANGED = [
   'payments.finding',
   'payments.fresh_decision',
   'payments.hold',
+  'payments.household',
   'payments.outbox',
   'payments.payment',
   'payments.refund',
