@@ -74,6 +74,9 @@ function deposited(before: Fold, placed: At, around: Surroundings): Fold {
   found.push(...journeyTo(here, before, around));
   // What was inspected goes out again, to whoever it belongs to.
   if (isInspected(before)) return accuse({ ...before, lastSeen: here, return: heard(before.return, ref) }, leg, found);
+  // It arrived: a clock that is ahead put its way there behind. What was seen of it there counts.
+  if (isAtWarehouse(before))
+    return accuse({ ...before, lastSeen: here, return: heard(before.return, ref, read.signals) }, leg, found);
   const fold = accuse({ ...before, places: [here], lastSeen: here }, leg, found);
   return back
     ? { ...fold, return: move(fold.return, 'R_IN_LOCKER', 'locker_operator', placed.atMs, ref, read.signals) }

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseFacts } from '../../../src/risk/decision/facts-schema.ts';
+import { foldLedger } from '../../../src/risk/ledger/fold.ts';
 import type { LedgerEntry, LedgerInput } from '../../../src/risk/ledger/inputs.ts';
 import { facts } from '../decision/support.ts';
 import {
@@ -13,6 +14,7 @@ import {
   found,
   HOUR_MS,
   ledger,
+  PARCEL,
   PUT_IN,
   START_MS,
   TAKEN_OUT,
@@ -170,6 +172,19 @@ describe('the return leg', () => {
     const courier = { event: { actor: { kind: 'courier', ref: 'c-1' } } } as const;
     const of = ledger([...returned(), claim(60, { what: 'warehouse_received' }), collect(61, TAKEN_OUT, courier)]);
     expect(of.facts).toMatchObject({ forward: { state: 'COLLECTED' }, return: { state: 'R_RECEIVED' } });
+  });
+
+  test('put in and taken out by a clock that is ahead of the warehouse: it arrived, and nothing is missed later', () => {
+    const courier = { event: { actor: { kind: 'courier', ref: 'c-1' } } } as const;
+    const out = [declared(), deposit(), collect(), claim(11, { what: 'rma_opened' })];
+    const ahead = [claim(60, { what: 'warehouse_received' }), deposit(61), collect(62, TAKEN_OUT, courier)];
+    const { facts } = foldLedger(PARCEL.ref, [...out, ...ahead], START_MS + 30 * 24 * HOUR_MS);
+    expect(facts).toMatchObject({
+      forward: { state: 'COLLECTED' },
+      return: { state: 'R_RECEIVED', custodian: 'warehouse', certainty: 'confirmed' },
+      contradictions: [],
+    });
+    expect(facts.return.signals.map(({ name }) => name)).toEqual(expect.arrayContaining(['received', 'scan', 'door']));
   });
 
   test('a parcel that a courier took back and puts into another locker is no return', () => {
