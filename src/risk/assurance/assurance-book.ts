@@ -9,7 +9,7 @@ import { sql } from 'kysely';
 import { concatBytes, equalBytes, hex, unhex, utf8, utf8Text } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { CustodyEvent } from '../../evidence/event/event.ts';
-import { formatVkey, type Vkey } from '../../evidence/log/note.ts';
+import type { Vkey } from '../../evidence/log/note.ts';
 import { rootOf } from '../../evidence/log/tree.ts';
 import { anchorTrustOf } from '../../evidence/verify/anchors.ts';
 import { type BelievedLog, believedLogs } from '../../evidence/verify/trust.ts';
@@ -28,6 +28,7 @@ import {
 } from './attestation.ts';
 import { type KeptLog, type Proved, proveLogs, sealing } from './levels.ts';
 import { PolicyByGateway } from './policy-by-gateway.ts';
+import { heldCount, newestCosigned, stretchesOf } from './stretches.ts';
 
 export interface AssuranceParts {
   readonly database: RiskDatabase;
@@ -134,9 +135,15 @@ export class AssuranceBook {
   async refresh(gateway: string): Promise<boolean> {
     const held = await this.#parts.store.load(gateway);
     const believed = this.#believed(gateway, held.trust);
-    const rows = await this.#rowsOf(gateway);
+    // Judged is what was held when it was loaded. Of what came since, and may have filled a gap, the next look hears.
+    const rows = (await this.#rowsOf(gateway)).map((row) => {
+      return { ...row, positions: Math.min(row.positions, heldCount(held.logs, row.origin)) };
+    });
     const looks: Look[] = [];
-    const cosigned = await this.#cosigned(rows.map(({ origin }) => origin));
+    const cosigned = await newestCosigned(
+      this.#parts,
+      rows.map(({ origin }) => origin),
+    );
     for (const row of rows) {
       looks.push(await this.#look(row, believed.get(row.origin), cosigned.get(row.origin) ?? 0));
     }
@@ -194,23 +201,6 @@ export class AssuranceBook {
         .orderBy('l.origin')
         .execute(),
     );
-  }
-
-  /** Newest size of each log that one of the witnesses cosigned. */
-  async #cosigned(origins: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const { witnesses = [], database } = this.#parts;
-    if (witnesses.length === 0 || origins.length === 0) return new Map();
-    const rows = await database.as('custody', (trx) =>
-      trx
-        .selectFrom('custody.cosignature as c')
-        .innerJoin('custody.witness as w', 'w.id', 'c.witness')
-        .select(({ fn }) => ['c.origin', fn.max('c.size').as('size')])
-        .where('c.origin', 'in', [...origins])
-        .where('w.vkey', 'in', witnesses.map(formatVkey))
-        .groupBy('c.origin')
-        .execute(),
-    );
-    return new Map(rows.map(({ origin, size }) => [origin, size]));
   }
 
   async #look(row: LogRow, believed: BelievedLog | undefined, cosignedSize: number): Promise<Look> {
@@ -304,7 +294,8 @@ export class AssuranceBook {
   /** Everything that was ever read of it under these keys. */
   async #keptOf(look: Look, logs: readonly HeldLog[]): Promise<KeptLog> {
     const { origin, trust, believed, heldFirst, revokedSize, cosignedSize } = look;
-    const segment = logs.find((log) => log.origin === origin)?.segments.at(-1);
+    const segments = logs.find((log) => log.origin === origin)?.segments ?? [];
+    const segment = segments.at(-1);
     const end = segment?.end.size ?? 0;
     const first = Math.min(end, Math.max(heldFirst, segment?.first ?? 0));
     const rows = await this.#parts.database.as('custody', (trx) =>
@@ -327,12 +318,14 @@ export class AssuranceBook {
       attested.push({ ...one, anchors });
     }
     const held = { first, end };
-    return { origin, trust, believed, held, attested, cosignedSize, ...(revokedSize !== undefined && { revokedSize }) };
+    const stretches = await stretchesOf(this.#parts, origin, segments, cosignedSize);
+    return { origin, trust, believed, held, attested, stretches, ...(revokedSize !== undefined && { revokedSize }) };
   }
 
   async #note(proved: readonly Proved[], looks: readonly Look[]): Promise<void> {
     await this.#parts.database.as('custody', async (trx) => {
-      for (const { origin, sealed, emulated, anchoredSize, witnessedSize, revokedSize, refuted, why } of proved) {
+      for (const one of proved) {
+        const { origin, sealed, emulated, anchoredSize, witnessedSize, revokedSize, refuted, why } = one;
         const look = looks.find((each) => each.origin === origin);
         if (look === undefined) continue;
         await trx
@@ -343,6 +336,8 @@ export class AssuranceBook {
             trust: look.trust,
             sealed,
             emulated,
+            segment_first: one.segmentFirst,
+            below: one.below.length === 0 ? null : JSON.stringify(one.below),
             anchored_size: anchoredSize,
             witnessed_size: witnessedSize,
             cosigned_size: look.cosignedSize,

@@ -7,6 +7,7 @@ import type { HeldRange, LogHistory } from '../../evidence/anchor/history.ts';
 import { refutedBy } from '../../evidence/verify/anchors.ts';
 import { assuranceOf } from '../../evidence/verify/assurance.ts';
 import type { BelievedLog } from '../../evidence/verify/trust.ts';
+import type { ProvedStretch } from '../store/schema-levels.ts';
 import type { Attested } from './attestation.ts';
 
 /** What is kept of one log. */
@@ -18,9 +19,15 @@ export interface KeptLog {
   readonly held: HeldRange;
   /** See `Proved`. */
   readonly revokedSize?: number;
-  /** Newest checkpoint that an independent witness cosigned; 0 for none. */
-  readonly cosignedSize: number;
+  /** All that is held of it, in stretches without a gap, ascending. */
+  readonly stretches: readonly Stretch[];
   readonly attested: readonly Attested[];
+}
+
+/** Entries [first, end) of one tree. An anchor, or a cosignature, over a size in it is over that tree. */
+export interface Stretch extends HeldRange {
+  /** Newest checkpoint in it that an independent witness cosigned; 0 for none. */
+  readonly cosigned: number;
 }
 
 export interface Proved {
@@ -29,6 +36,10 @@ export interface Proved {
   readonly sealed: boolean;
   /** It is called emulated instead: A0, unless a trial takes it for another. */
   readonly emulated: boolean;
+  /** Where the newest stretch begins, of which both sizes are. */
+  readonly segmentFirst: number;
+  /** What is proved of the stretches before it. */
+  readonly below: readonly ProvedStretch[];
   /** Entries below are inside a verified anchored checkpoint. */
   readonly anchoredSize: number;
   /** Entries below are inside an anchored checkpoint that is inside a cosigned one: the newest such anchor. */
@@ -47,7 +58,20 @@ export function proveLogs(logs: readonly KeptLog[]): readonly Proved[] {
 }
 
 function unanchored(log: KeptLog): Proved {
-  return { origin: log.origin, anchoredSize: 0, witnessedSize: 0, ...revoking(log), ...sealing(log.believed) };
+  return { origin: log.origin, ...sizesOf(log, []), ...revoking(log), ...sealing(log.believed) };
+}
+
+type Sizes = Pick<Proved, 'segmentFirst' | 'below' | 'anchoredSize' | 'witnessedSize'>;
+
+/** Nothing shows that what stands before a gap is in a tree that ends behind it: each stretch has its own anchors. */
+function sizesOf({ stretches }: KeptLog, anchored: readonly number[]): Sizes {
+  const proved = stretches.map(({ first, end, cosigned }): ProvedStretch => {
+    const sizes = anchored.filter((size) => size > first && size <= end);
+    const witnessed = sizes.filter((size) => size <= cosigned);
+    return { first, anchored: Math.max(0, ...sizes), witnessed: Math.max(0, ...witnessed) };
+  });
+  const { first = 0, anchored: anchoredSize = 0, witnessed: witnessedSize = 0 } = proved.at(-1) ?? {};
+  return { segmentFirst: first, below: proved.slice(0, -1), anchoredSize, witnessedSize };
 }
 
 function revoking({ revokedSize }: KeptLog): Pick<Proved, 'revokedSize'> {
@@ -65,9 +89,7 @@ function proveHistory(group: readonly KeptLog[]): readonly Proved[] {
       (anchor) => anchor.origin === origin && anchor.tree === 'same' && anchor.counter < clearedFrom,
     );
     const sizes = counted.map(({ size }) => size);
-    const anchoredSize = Math.max(0, ...sizes);
-    const witnessedSize = Math.max(0, ...sizes.filter((size) => size <= log.cosignedSize));
-    const proved = { origin, anchoredSize, witnessedSize };
+    const proved = { origin, ...sizesOf(log, sizes) };
     return { ...proved, ...(refuted !== undefined && { refuted }), ...revoking(log), ...sealing(believed) };
   });
 }

@@ -16,6 +16,7 @@ import { type BundleSource, bundleLog } from '../../evidence/verify/bundle-sourc
 import type { Database } from '../store/schema.ts';
 import { StoredSubtrees } from '../store/stored-subtrees.ts';
 import { withCosignatures } from './cosigned.ts';
+import { isSound, type StoredStretch, stretchesOf } from './stretches.ts';
 
 type Trx = Transaction<Database>;
 type Noted = BundleSource['checkpoints'][number];
@@ -44,20 +45,63 @@ const SCAN_MAX = 100_000;
 /** Anchors of a log before, or of entries carried over, may stand first. */
 const CANDIDATES = 8;
 
-/** Undefined when nothing that is stored is signed above the entries, or none of them is there. */
+/**
+ * Undefined when nothing that is stored is signed above the entries, or none of them is there. Of a log with a gap, what
+ * stands before it may be of another tree than what was signed behind it: then it has the newest stretch of entries that
+ * is proved alone, and the others are left out.
+ */
 export async function logPart(trx: Trx, parts: LogParts, wish: LogWish): Promise<BundleLog | undefined> {
+  const stretches = await stretchesOf(trx, wish.origin);
+  const [only] = stretches;
+  if (only === undefined) return undefined;
+  if (stretches.length === 1) return partWithin(trx, parts, wish, only);
+  for (const within of [{ first: 0, end: Number.MAX_SAFE_INTEGER }, ...stretches.toReversed()]) {
+    const indices = wish.indices.filter((index) => index >= within.first && index < within.end);
+    if (indices.length === 0) continue;
+    const part = await soundPart(trx, parts, { ...wish, indices }, within);
+    if (part !== undefined) return part;
+  }
+  return undefined;
+}
+
+async function soundPart(
+  trx: Trx,
+  parts: LogParts,
+  wish: LogWish,
+  within: StoredStretch,
+): Promise<BundleLog | undefined> {
+  try {
+    const part = await partWithin(trx, parts, wish, within);
+    return part !== undefined && isSound(parts.crypto, part) ? part : undefined;
+  } catch (error) {
+    // Hashes of what is missing would be needed.
+    if (!(error instanceof LatchkeyError)) throw error;
+    return undefined;
+  }
+}
+
+/** Nothing that stands, or is signed, outside of `within` is in it. */
+async function partWithin(
+  trx: Trx,
+  parts: LogParts,
+  wish: LogWish,
+  within: StoredStretch,
+): Promise<BundleLog | undefined> {
   const { origin } = wish;
   const wanted = await storedEntries(trx, wish);
   const first = wanted[0]?.index;
   const last = wanted.at(-1)?.index;
   if (first === undefined || last === undefined) return undefined;
-  const after = await anchorAfter(trx, origin, last);
-  const before = await anchorBefore(trx, origin, first);
+  const after = within.end > last + 1 ? await anchorAfter(trx, origin, last, within.end) : undefined;
+  const before = await anchorBefore(trx, origin, first, within.first);
   // Of a log that ended, or was not anchored since: what the newest one proves of the earlier entries is said all the same.
   const newest = after ?? (await anchorAmong(trx, origin, first, last));
-  const own = await checkpointsAbove(trx, parts, origin, last, after?.index ?? last);
+  const all = await checkpointsAbove(trx, parts, origin, last, after?.index ?? last);
+  const own = all.filter(({ size }) => size <= within.end);
   const above = { last, covered: after?.tree.size ?? anchoredOn(origin, own) ?? last + 1 };
-  const cosigned = await withCosignatures(trx, parts.crypto, origin, own, above);
+  const cosigned = (await withCosignatures(trx, parts.crypto, origin, own, above)).filter(
+    ({ size }) => size <= within.end,
+  );
   const found = { origin, wanted, anchors: [before, newest].filter((each) => each !== undefined) };
   try {
     return await proved(trx, parts, found, cosigned);
@@ -115,16 +159,16 @@ async function storedEntries(trx: Trx, { origin, indices }: LogWish): Promise<re
 }
 
 /** The first anchor of this log over a tree that holds all of [0, last]. */
-async function anchorAfter(trx: Trx, origin: string, last: number): Promise<AnchorEntry | undefined> {
-  const rows = await candidates(trx, origin, last + 1, last + SCAN_MAX)
+async function anchorAfter(trx: Trx, origin: string, last: number, end: number): Promise<AnchorEntry | undefined> {
+  const rows = await candidates(trx, origin, last + 1, Math.min(end, last + SCAN_MAX))
     .orderBy('n')
     .limit(CANDIDATES)
     .execute();
   return rows.flatMap((row) => anchorOf(origin, row)).find(({ tree }) => tree.size > last);
 }
 
-async function anchorBefore(trx: Trx, origin: string, first: number): Promise<AnchorEntry | undefined> {
-  const rows = await candidates(trx, origin, first - SCAN_MAX, first)
+async function anchorBefore(trx: Trx, origin: string, first: number, from: number): Promise<AnchorEntry | undefined> {
+  const rows = await candidates(trx, origin, Math.max(from, first - SCAN_MAX), first)
     .orderBy('n', 'desc')
     .limit(CANDIDATES)
     .execute();

@@ -21,6 +21,7 @@ import { notedBeforeMigration } from './migrations/m0014-noted-before.ts';
 import { boundedPaymentsMigration } from './migrations/m0015-bounded-payments.ts';
 import { findingsMigration } from './migrations/m0020-findings.ts';
 import { customersMigration } from './migrations/m0021-customers.ts';
+import { segmentsMigration } from './migrations/m0022-segments.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -42,6 +43,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0015_bounded_payments': boundedPaymentsMigration,
   '0020_findings': findingsMigration,
   '0021_customers': customersMigration,
+  '0022_segments': segmentsMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {

@@ -1,4 +1,4 @@
-/** Tables of leases of replicas, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011). */
+/** Tables of leases of replicas, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011, m0022). */
 import type { Generated } from 'kysely';
 import type { Bytes, Json, Owned, Time } from './columns.ts';
 
@@ -19,6 +19,13 @@ export interface LeaseTable extends Owned {
   until: Time;
 }
 
+/** Of a stretch of a log before its newest gap: entries from `first`, anchored and witnessed up to those sizes. */
+export interface ProvedStretch {
+  readonly first: number;
+  readonly anchored: number;
+  readonly witnessed: number;
+}
+
 /** What the anchors of a log prove, as far as it was read. */
 export interface AssuranceTable extends Owned {
   readonly origin: string;
@@ -36,6 +43,9 @@ export interface AssuranceTable extends Owned {
   emulated: boolean;
   /** Entries below are inside an anchored checkpoint that an independent witness cosigned too (m0011). */
   witnessed_size: Generated<number>;
+  /** Where the newest stretch without a gap begins, of which both sizes are; and what is proved of those before (m0022). */
+  segment_first: Generated<number>;
+  below: Json<readonly ProvedStretch[]> | null;
   /** Newest size that counted when `witnessed_size` was judged. */
   cosigned_size: Generated<number>;
   /** Grows with each cosignature that is stored, and what of it was looked at. */

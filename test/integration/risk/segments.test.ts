@@ -1,0 +1,165 @@
+/** Logs with a gap: what an anchor or a cosignature behind it proves of the entries before, in levels, bundles and submissions. */
+import type { PGlite } from '@electric-sql/pglite';
+import { Kysely, sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { formatNote } from '../../../src/evidence/log/note.ts';
+import type { Verdict } from '../../../src/evidence/verify/verdict.ts';
+import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import { AssuranceBook } from '../../../src/risk/assurance/assurance-book.ts';
+import { Bundles } from '../../../src/risk/dossier/bundles.ts';
+import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
+import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
+import { DriverDialect } from '../../../src/risk/store/dialect.ts';
+import { MIGRATIONS, migrate } from '../../../src/risk/store/migrate.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { PgliteDriver } from '../../../src/risk/store/pglite-driver.ts';
+import type { Database } from '../../../src/risk/store/schema.ts';
+import { CosignatureBook } from '../../../src/risk/witnesses/cosignature-book.ts';
+import { AnchoredLog, independent, policyFor, verdict } from '../../support/anchored-log.ts';
+import { EMPTY_CUSTODY } from '../../support/breaking-database.ts';
+import { embeddedInMemory } from '../../support/embedded.ts';
+import { fill } from '../../support/test-events.ts';
+import { PARCEL, PUT_IN } from '../../unit/ledger/support.ts';
+
+const NOW_MS = Date.UTC(2026, 10, 22, 12);
+const owner = { tenant: 'default', region: 'eu' };
+const place = { compartment: 'A01', device: 'board-1', parcel: PARCEL };
+let pglite: PGlite;
+let database: RiskDatabase;
+let store: SqlStore;
+beforeAll(async () => {
+  pglite = await embeddedInMemory();
+  const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(pglite)) });
+  await migrate(kysely);
+  database = RiskDatabase.make(kysely, false, () => undefined);
+});
+afterAll(() => database.close());
+beforeEach(async () => {
+  await pglite.exec(['begin', ...EMPTY_CUSTODY, 'commit'].join('; '));
+  store = new SqlStore({ database, crypto: nodeCrypto, ...owner });
+});
+
+/** Deposited at 2. One seed, so one log; what `fill` adds differs by nothing but its place, so a word tells them apart. */
+function branch(isDeposited: boolean): AnchoredLog {
+  const log = fill(new AnchoredLog('gap').opened(), 2);
+  return isDeposited ? log.add('parcel.deposited', PUT_IN, place) : fill(log, 3);
+}
+
+/** Anchors over 9, and over 3 where asked for. */
+function anchored(log: AnchoredLog, early = false): AnchoredLog {
+  if (early) log.anchor({ line: false });
+  fill(log, 9).anchor({ line: false });
+  return fill(log, 14);
+}
+
+async function keep(of: AnchoredLog, first: number, end: number, opens = first === 0): Promise<void> {
+  const rows = of.leaves.slice(first, end).map((leaf, i) => {
+    return { leaf, leafHash: of.leafHashes[first + i] ?? new Uint8Array(32), use: { status: 'used' } as const };
+  });
+  const trees = { before: of.frontier(first), after: of.frontier(end), note: formatNote(of.note(end)) };
+  expect(await store.append([{ origin: of.origin, opens, rows, ...trees, storedAtMs: NOW_MS }])).toEqual(['stored']);
+}
+
+function bookFor(log: AnchoredLog): AssuranceBook {
+  const policy = policyFor(log);
+  const parts = { database, store, crypto: nodeCrypto, ...owner, policy: () => policy };
+  return new AssuranceBook({ ...parts, witnesses: [independent.vkey] });
+}
+
+const cosignatures = (): CosignatureBook => new CosignatureBook({ database, crypto: nodeCrypto, ...owner });
+
+/** As if the witness had answered. */
+async function cosign(log: AnchoredLog, size: number): Promise<void> {
+  const book = cosignatures();
+  const found = { signature: new Uint8Array(72), timestampS: NOW_MS / 1_000 };
+  const of = { origin: log.origin, gateway: 'gw-0001', size };
+  await book.keep(of, await book.witness(independent.vkey), found, new Date(NOW_MS));
+}
+
+async function levelOfDeposit(): Promise<string | undefined> {
+  const ledger = new LedgerStore({ database, ...owner });
+  await ledger.catchUp();
+  const { facts } = await ledger.ledger(PARCEL.ref, NOW_MS);
+  const levels = new Set(facts.forward.signals.map(({ level }) => level));
+  expect(levels.size).toBe(1);
+  return [...levels][0];
+}
+
+async function bundle(log: AnchoredLog): Promise<Verdict> {
+  const ledger = new LedgerStore({ database, ...owner });
+  await ledger.catchUp();
+  const clock = { wallMs: () => NOW_MS };
+  const bytes = await new Bundles({ database, ledger, crypto: nodeCrypto, clock }).ofParcel(PARCEL.ref);
+  if (bytes === undefined) throw new Error('no bundle');
+  return verdict(log, bytes);
+}
+
+describe('an entry before a gap', () => {
+  test('of another branch than the one anchored and cosigned behind it is A1, in decisions and in its bundle', async () => {
+    const forged = fill(branch(true), 4);
+    const log = anchored(branch(false));
+    expect(forged.origin).toBe(log.origin);
+    await keep(forged, 0, 4);
+    await keep(log, 7, 14, true);
+    await cosign(log, 14);
+    await bookFor(log).catchUp();
+    expect(await levelOfDeposit()).toBe('A1');
+    expect(await bundle(log)).toMatchObject({ outcome: 'verified', logs: [{ level: 'A1' }] });
+    const about = await database.kysely.selectFrom('custody.assurance').selectAll().executeTakeFirst();
+    expect(about).toMatchObject({ segment_first: 7, anchored_size: 9, witnessed_size: 9 });
+  });
+
+  test('no checkpoint is offered to a witness who stands before it on another branch: nothing is said against them', async () => {
+    const log = anchored(branch(false));
+    await keep(fill(branch(true), 4), 0, 4);
+    await keep(log, 7, 14, true);
+    for (const from of [1, 3, 4, 5, 6]) expect(await cosignatures().offer(log.origin, from)).toBe('unprovable');
+    expect(await cosignatures().offer(log.origin, 0)).toMatchObject({ size: 14 });
+  });
+
+  test('is as high as its own anchor and cosignature, and an entry behind it as high as those there', async () => {
+    const log = anchored(branch(true), true);
+    await keep(log, 0, 5);
+    await keep(log, 7, 14, true);
+    await bookFor(log).catchUp();
+    expect(await levelOfDeposit()).toBe('A2');
+    await cosign(log, 14);
+    const book = bookFor(log);
+    await book.catchUp();
+    expect(await levelOfDeposit()).toBe('A2');
+    await cosign(log, 5);
+    expect(await book.catchUp()).toBe(1);
+    expect(await levelOfDeposit()).toBe('A3');
+  });
+
+  test('rises when what is missing is stored and the tree is whole', async () => {
+    const log = anchored(branch(true));
+    const book = bookFor(log);
+    await keep(log, 0, 4);
+    await keep(log, 7, 14, true);
+    await cosign(log, 14);
+    await book.catchUp();
+    expect(await levelOfDeposit()).toBe('A1');
+    await keep(log, 4, 7);
+    expect(await book.catchUp()).toBe(1);
+    expect(await levelOfDeposit()).toBe('A3');
+    expect(await bundle(log)).toMatchObject({ outcome: 'verified', logs: [{ level: 'A2' }] });
+    expect(await book.catchUp()).toBe(0);
+  });
+
+  test('counts as anchored no more once an earlier version had judged it so', async () => {
+    const log = anchored(branch(true));
+    await keep(log, 0, 4);
+    await keep(log, 7, 14, true);
+    const book = bookFor(log);
+    await book.catchUp();
+    await sql`alter table custody.assurance drop column segment_first, drop column below`.execute(database.kysely);
+    expect(await MIGRATIONS['0022_segments']?.up(database.kysely)).toBeUndefined();
+    const before = await database.kysely.selectFrom('custody.assurance').selectAll().executeTakeFirst();
+    expect(before).toMatchObject({ anchored_size: 0, segment_first: 0, below: null });
+    expect(await book.catchUp()).toBe(1);
+    const after = await database.kysely.selectFrom('custody.assurance').selectAll().executeTakeFirst();
+    expect(after).toMatchObject({ anchored_size: 9, segment_first: 7 });
+    expect(after?.below).toEqual([{ first: 0, anchored: 0, witnessed: 0 }]);
+  });
+});
