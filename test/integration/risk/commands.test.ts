@@ -105,7 +105,7 @@ test('a round of work tells what waits for an endpoint', async () => {
 test.for([
   [riskImportCommand, ['payments', 'missing.json'], /cannot read/],
   [riskImportCommand, ['payments', 'wrong.json'], /0\.currency/],
-  [riskImportCommand, ['parcels', 'wrong.json'], /expected payments, rates or claims/],
+  [riskImportCommand, ['parcels', 'wrong.json'], /expected payments, rates, claims or relations/],
   [riskRefundCommand, ['wrong.json'], /refund_id|Invalid input/],
   [riskReplayCommand, ['d-none'], /there is no decision/],
 ] as const)('%# is refused with its reason', async ([command, positionals, why]) => {
@@ -132,7 +132,7 @@ test('a reference is erased when a person says so, and what was decided on it st
   expect(endpoint).toEqual([{ refund_id: 'r-1' }]);
   const plan = await run(riskEraseCommand, [], name);
   expect(plan.out).toMatch(
-    /^found: .*2 claims, 1 refunds, 1 payments, 1 decisions\nnothing was changed; say --yes to erase$/,
+    /^found: .*2 claims, 1 refunds, 1 payments, 1 decisions, 0 customers\nnothing was changed; say --yes to erase$/,
   );
   const { code, out } = await run(riskEraseCommand, [], { ...name, yes: true, json: true });
   expect([code, JSON.parse(out)]).toMatchObject([
@@ -143,7 +143,9 @@ test('a reference is erased when a person says so, and what was decided on it st
   expect(again).toMatchObject({ code: 0, err: 'the same as it was decided' });
   expect(again.out).not.toMatch(/r-1|k1\.parcel|wms:/);
   await expect(run(riskEraseCommand, [], { ...name, yes: true })).rejects.toThrow(/nothing: no row names/);
-  await expect(run(riskEraseCommand, [], { reason: 'x' })).rejects.toThrow(/either --parcel REF or --actor REF/);
+  await expect(run(riskEraseCommand, [], { reason: 'x' })).rejects.toThrow(
+    /expected one of --parcel REF, --actor REF and --customer REF/,
+  );
   const kept = await run(riskRetentionCommand, []);
   expect(kept.out).toMatch(/^due: 0 bodies, 0 mentions, 0 claims, .*\nnothing was changed; say --yes to take it away$/);
 });
