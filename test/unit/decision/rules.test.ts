@@ -84,6 +84,18 @@ describe('the other rules', () => {
     expect(hits(byOperator({ recent: others }, 20_000))).not.toContain('R01b');
   });
 
+  test('R01b: one large refund is never too many, however rare it is; a second one may be', () => {
+    expect(hits(byOperator({ recent: [], usual_per_day_milli: 0 }, 20_000))).not.toContain('R01b');
+    expect(hits(byOperator({ recent: [recent('r-a', 1, 20_000)], usual_per_day_milli: 0 }, 20_000))).toContain('R01b');
+  });
+
+  test('R01b: what is large, and how long a day is, is what R01 says', () => {
+    const two = byOperator({ recent: [recent('r-a', 7_200_000, 20_000)], usual_per_day_milli: 0 }, 20_000);
+    const settings = [{}, { velocity_usd_minor: 20_000 }, { velocity_window_ms: 7_200_000 }];
+    const fired = settings.map((one) => decided(two, one).rules.some(({ code, hit }) => code === 'R01b' && hit));
+    expect(fired).toEqual([true, false, false]);
+  });
+
   test('the tail of the distribution is that of the tables', () => {
     // 1 - e^-0.5 (1 + 0.5 + 0.125) = 0.0143877, 1 - e^-1 (1 + 1 + 0.5) = 0.0803013, 1 - e^-2 * 5 = 0.3233235.
     expect([500, 1_000, 2_000].map((mean) => poissonTailMicro(3, mean))).toEqual([14_387, 80_301, 323_323]);
