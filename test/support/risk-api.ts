@@ -210,9 +210,14 @@ export class ApiBench {
 }
 
 /** Patient, since a machine that is busy may leave a whole request unread for seconds. */
-export function settingsOf(dir: TempDir, more: object = {}, requestTimeoutS = 120): ApiParts['settings'] {
+export function settingsOf(
+  dir: TempDir,
+  more: object = {},
+  requestTimeoutS = 120,
+  http: object = {},
+): ApiParts['settings'] {
   return apiSettingsSchema.parse({
-    http: { port: 0, request_timeout_s: requestTimeoutS },
+    http: { port: 0, request_timeout_s: requestTimeoutS, ...http },
     name: API_NAME,
     token_key_file: join(dir.path, 'keys', 'token.key'),
     ...more,

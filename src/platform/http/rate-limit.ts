@@ -12,12 +12,15 @@ interface Bucket {
 export class RateLimit {
   readonly #clock: Clock;
   readonly #perMinute: number;
+  readonly #atOnce: number;
   /** Least recently seen first. */
   readonly #buckets = new Map<string, Bucket>();
 
-  constructor(clock: Clock, perMinute: number) {
+  /** `atOnce`: as many of a minute as may come together. */
+  constructor(clock: Clock, perMinute: number, atOnce = perMinute) {
     this.#clock = clock;
     this.#perMinute = perMinute;
+    this.#atOnce = atOnce;
   }
 
   allow(name: string): boolean {
@@ -40,9 +43,9 @@ export class RateLimit {
 
   #tokensOf(name: string, nowMs: number): number {
     const bucket = this.#buckets.get(name);
-    if (bucket === undefined) return this.#perMinute;
+    if (bucket === undefined) return this.#atOnce;
     const filled = bucket.tokens + ((nowMs - bucket.atMs) * this.#perMinute) / MINUTE_MS;
-    return Math.min(this.#perMinute, filled);
+    return Math.min(this.#atOnce, filled);
   }
 }
 

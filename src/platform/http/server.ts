@@ -30,8 +30,8 @@ export interface HttpParts {
   readonly settings: HttpSettings;
   /** `address`: of the peer, as one name for each subscriber. */
   readonly handle: (request: Request, address: string) => Response | Promise<Response>;
-  /** What an address that asks too often is told. */
-  readonly tooMany: () => Response;
+  /** What an address that asks too often is told; by nature cheaper than `handle`. */
+  readonly tooMany: (request: Request, address: string) => Response | Promise<Response>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -43,7 +43,7 @@ export async function startHttp(parts: HttpParts): Promise<HttpServer> {
   const fetch = (request: Request, env: unknown): Response | Promise<Response> => {
     const { incoming } = env as HttpBindings;
     const address = neighbourhood(incoming.socket.remoteAddress ?? '');
-    return limit.allow(address) ? parts.handle(request, address) : parts.tooMany();
+    return limit.allow(address) ? parts.handle(request, address) : parts.tooMany(request, address);
   };
   const tls = tlsOf(settings);
   const timeoutMs = settings.request_timeout_s * 1_000;

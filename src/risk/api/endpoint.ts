@@ -13,6 +13,13 @@ export type Answer =
   | { readonly kind: 'bytes'; readonly type: string; readonly bytes: Uint8Array | string }
   | { readonly kind: 'problem'; readonly problem: Problem };
 
+/** Whence something is asked. */
+export interface Origin {
+  readonly address: string;
+  /** The address asks too often: whatever proves nothing waits. */
+  readonly isOver: boolean;
+}
+
 export interface Call<P, Q, B> {
   readonly params: P;
   readonly query: Q;
@@ -22,6 +29,7 @@ export interface Call<P, Q, B> {
   /** Absent where anybody may ask. */
   readonly identity?: Identity;
   readonly authorization: string;
+  readonly origin: Origin;
   /** Aborts when the time for the answer is over. */
   readonly signal: AbortSignal;
 }
@@ -51,9 +59,9 @@ export interface AnswerSpec {
   readonly type?: string;
 }
 
-/** What endpoints ask beyond the rooms: tokens and clients of this service. */
+/** What endpoints ask beyond the rooms: tokens for clients of this service. */
 export interface ApiService extends ApiParts {
-  readonly grant: (authorization: string, form: TokenForm) => Answer;
+  readonly grant: (authorization: string, form: TokenForm, origin: Origin) => Answer;
 }
 
 export interface TokenForm {

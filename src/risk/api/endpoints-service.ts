@@ -25,7 +25,7 @@ export const SERVICE_ENDPOINTS: readonly Endpoint[] = [
     body: { type: 'form', schema: tokenForm, bytesMax: FORM_BYTES_MAX },
     answers: { 200: { text: 'The token', schema: tokenSchema } },
     refusals: ['client_refused', 'unsupported_grant', 'scope_refused'],
-    run: async ({ body, authorization }, { grant }) => grant(authorization, body),
+    run: async ({ body, authorization, origin }, { grant }) => grant(authorization, body, origin),
   }),
   endpoint({
     id: 'isAlive',

@@ -6,31 +6,43 @@ import { type Answer, json, refusal, type TokenForm } from './endpoint.ts';
 import { problem } from './problems.ts';
 import type { ApiSettings } from './settings.ts';
 import type { TokenKeys } from './token-keys.ts';
-import { mintToken } from './tokens.ts';
+import { type Identity, mintToken } from './tokens.ts';
 
-export type Grant = (authorization: string, form: TokenForm) => Answer;
+export interface Granted {
+  readonly answer: Answer;
+  /** Whose secret was right; with a refused secret, who it was said to be of. */
+  readonly client?: string;
+  readonly minted?: { readonly token: string; readonly identity: Identity; readonly expMs: number };
+}
+
+export type Grant = (authorization: string, form: TokenForm) => Granted;
 
 export function makeGrant(settings: ApiSettings, keys: TokenKeys, clock: Clock): Grant {
   const book = new ClientBook(settings.clients);
   return (authorization, form) => {
     if (form.grant_type !== 'client_credentials') {
       const detail = 'expected grant_type=client_credentials; this service gives no other grant';
-      return refusal(problem('unsupported_grant', detail, { oauthError: 'unsupported_grant_type' }));
+      return { answer: refusal(problem('unsupported_grant', detail, { oauthError: 'unsupported_grant_type' })) };
     }
     const given = credentialsOf(authorization, form);
     const roles = given && book.rolesOf(given.id, given.secret);
     if (given === undefined || roles === undefined) {
       const detail = 'expected the id and the secret of a client, once: with HTTP Basic, or in the form';
-      return refusal(problem('client_refused', detail, { oauthError: 'invalid_client' }));
+      const answer = refusal(problem('client_refused', detail, { oauthError: 'invalid_client' }));
+      return { answer, ...(given !== undefined && { client: given.id }) };
     }
+    const client = given.id;
     const role = form.scope === undefined && roles.length === 1 ? roles[0] : roles.find((one) => one === form.scope);
     if (role === undefined) {
       const detail = `expected scope to be one of: ${roles.join(', ')}`;
-      return refusal(problem('scope_refused', detail, { oauthError: 'invalid_scope' }));
+      return { answer: refusal(problem('scope_refused', detail, { oauthError: 'invalid_scope' })), client };
     }
-    const minutes = settings.token_minutes;
-    const access_token = mintToken(keys, { subject: given.id, role }, minutes, clock.wallMs());
-    return json({ access_token, token_type: 'Bearer', expires_in: minutes * 60, scope: role });
+    const expires_in = settings.token_minutes * 60;
+    const identity = { subject: client, role };
+    const nowMs = clock.wallMs();
+    const token = mintToken(keys, identity, settings.token_minutes, nowMs);
+    const answer = json({ access_token: token, token_type: 'Bearer', expires_in, scope: role });
+    return { answer, client, minted: { token, identity, expMs: (Math.floor(nowMs / 1_000) + expires_in) * 1_000 } };
   };
 }
 

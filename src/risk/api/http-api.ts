@@ -7,19 +7,17 @@
 import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { explain, LatchkeyError } from '../../base/errors.ts';
-import { RateLimit } from '../../platform/http/rate-limit.ts';
 import { type HttpServer, startHttp } from '../../platform/http/server.ts';
-import type { Answer, ApiService, Endpoint } from './endpoint.ts';
+import { Admission, tooMany } from './admission.ts';
+import type { Answer, ApiService, Endpoint, Origin } from './endpoint.ts';
 import { refusal } from './endpoint.ts';
 import { ENDPOINTS } from './endpoints.ts';
-import { makeGrant } from './grant.ts';
 import { openApiText } from './openapi.ts';
 import type { ApiParts } from './parts.ts';
 import { type Problem, problem, problemResponse } from './problems.ts';
 import { readCall } from './read-call.ts';
-import { type Identity, TokenCheck } from './tokens.ts';
+import type { Identity } from './tokens.ts';
 
-const MINUTE_S = 60;
 const OPENAPI_PATH = '/openapi.json';
 const HEADERS = {
   'cache-control': 'no-store',
@@ -31,66 +29,74 @@ const HEADERS = {
 const STRICT_TRANSPORT = { 'strict-transport-security': 'max-age=31536000' } as const;
 
 export interface RiskApi {
-  /** `address` names the subscriber that asks. Always resolves with an answer. */
-  handle(request: Request, address: string): Promise<Response>;
-  /** For an address that asks too often. */
+  /**
+   * `address` names the subscriber that asks; `isOver`: it asks too often, so that only tokens and secrets that are right
+   * are answered. Always resolves with an answer.
+   */
+  handle(request: Request, address: string, isOver?: boolean): Promise<Response>;
+  /** For an address that asks too often, of what is beside the endpoints. */
   tooMany(): Response;
 }
 
 /** Nothing of it listens yet: `serveRiskApi` does. */
 export function createRiskApi(parts: ApiParts): RiskApi {
   const api = new Api(parts);
-  return { handle: (request, address) => api.handle(request, address), tooMany: () => api.tooMany() };
+  return {
+    handle: (request, address, isOver = false) => api.handle(request, { address, isOver }),
+    tooMany: () => api.tooMany(),
+  };
 }
 
 /** Rejects as `startHttp` does. */
 export function serveRiskApi(parts: ApiParts): Promise<HttpServer> {
-  const { handle, tooMany } = createRiskApi(parts);
+  const { handle } = createRiskApi(parts);
   const { settings, clock, logger } = parts;
-  return startHttp({ settings: settings.http, handle, tooMany, clock, logger });
+  return startHttp({
+    settings: settings.http,
+    handle: (request, address) => handle(request, address),
+    tooMany: (request, address) => handle(request, address, true),
+    clock,
+    logger,
+  });
 }
-
-type Admitted =
-  | { readonly ok: true; readonly identity?: Identity }
-  | { readonly ok: false; readonly identity?: Identity; readonly problem: Problem };
 
 interface Asked {
   readonly requestId: string;
-  readonly address: string;
+  readonly origin: Origin;
 }
 
 class Api {
   readonly #service: ApiService;
-  readonly #check: TokenCheck;
-  readonly #subjects: RateLimit;
-  readonly #failures: RateLimit;
+  readonly #admission: Admission;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #app: Hono<{ Bindings: Asked }>;
 
   constructor(parts: ApiParts) {
-    const { settings, clock, tokenKeys } = parts;
-    this.#service = { ...parts, grant: makeGrant(settings, tokenKeys, clock) };
-    this.#check = new TokenCheck(tokenKeys, clock);
-    this.#subjects = new RateLimit(clock, settings.subject_requests_per_minute);
-    this.#failures = new RateLimit(clock, settings.failed_logins_per_minute);
+    const { settings } = parts;
+    const admission = new Admission(parts);
+    this.#admission = admission;
+    this.#service = { ...parts, grant: (authorization, form, origin) => admission.grant(authorization, form, origin) };
     this.#headers = settings.http.tls === undefined ? HEADERS : { ...HEADERS, ...STRICT_TRANSPORT };
     this.#app = this.#routes();
   }
 
-  async handle(request: Request, address: string): Promise<Response> {
-    return this.#app.fetch(request, { requestId: randomUUID(), address });
+  async handle(request: Request, origin: Origin): Promise<Response> {
+    const mayBeRight = request.method === 'POST' || request.headers.has('authorization');
+    if (origin.isOver && !mayBeRight) return this.tooMany();
+    return this.#app.fetch(request, { requestId: randomUUID(), origin });
   }
 
   tooMany(): Response {
-    return this.#problem(tooManyProblem('of this address'), randomUUID());
+    return this.#problem(tooMany('of this address'), randomUUID());
   }
 
   #routes(): Hono<{ Bindings: Asked }> {
     const app = new Hono<{ Bindings: Asked }>();
     const document = openApiText(this.#service.beside);
-    app.get(
-      OPENAPI_PATH,
-      () => new Response(document, { headers: { ...this.#headers, 'content-type': 'application/json' } }),
+    app.get(OPENAPI_PATH, ({ env }) =>
+      env.origin.isOver
+        ? this.tooMany()
+        : new Response(document, { headers: { ...this.#headers, 'content-type': 'application/json' } }),
     );
     app.all(OPENAPI_PATH, (c) => this.#wrongMethod(['GET'], c.env.requestId));
     for (const endpoint of ENDPOINTS) {
@@ -129,7 +135,7 @@ class Api {
     c: Context<{ Bindings: Asked }>,
   ): Promise<{ readonly answer: Answer; readonly identity?: Identity }> {
     const authorization = c.req.header('authorization') ?? '';
-    const admitted = await this.#admit(endpoint, authorization, c.env.address);
+    const admitted = await this.#admission.admit(endpoint, authorization, c.env.origin);
     const who = admitted.identity === undefined ? {} : { identity: admitted.identity };
     if (!admitted.ok) return { answer: refusal(admitted.problem), ...who };
     const limit = new Limit();
@@ -140,44 +146,14 @@ class Api {
         ...read.value,
         ...who,
         authorization,
+        origin: c.env.origin,
         get signal() {
           return limit.signal;
         },
       };
       return endpoint.run(call, this.#service);
     })();
-    const answer = await this.#inTime(work, limit);
-    this.#countFailure(answer, c.env.address);
-    return { answer, ...who };
-  }
-
-  /** Who asks, and whether they may: before a byte of the body is read. */
-  async #admit(endpoint: Endpoint, authorization: string, address: string): Promise<Admitted> {
-    const mayFail = this.#failures.hasRoom(address);
-    if (endpoint.access === 'public') {
-      if (endpoint.body !== undefined && !mayFail) return no(tooManyProblem('refused secrets and tokens'));
-      return { ok: true };
-    }
-    const token = /^Bearer +([A-Za-z0-9._-]+)$/i.exec(authorization)?.[1];
-    if (token === undefined) {
-      return no(problem('unauthenticated', 'send "Authorization: Bearer TOKEN"; POST /v1/tokens gives one'));
-    }
-    if (!mayFail) return no(tooManyProblem('refused secrets and tokens'));
-    const checked = await this.#check.check(token);
-    if (!checked.ok) {
-      this.#failures.allow(address);
-      return no(problem(checked.reason, checked.detail));
-    }
-    const identity = checked.value;
-    if (!this.#subjects.allow(identity.subject))
-      return { ok: false, identity, problem: tooManyProblem('of this subject') };
-    if (endpoint.access.includes(identity.role)) return { ok: true, identity };
-    const detail = `this needs the role ${endpoint.access.join(' or ')}; the token has ${identity.role}`;
-    return { ok: false, identity, problem: problem('forbidden', detail) };
-  }
-
-  #countFailure(answer: Answer, address: string): void {
-    if (answer.kind === 'problem' && answer.problem.code === 'client_refused') this.#failures.allow(address);
+    return { answer: await this.#inTime(work, limit), ...who };
   }
 
   /** What goes on after its time is over can no longer answer; the signal tells it so. */
@@ -244,10 +220,6 @@ class Limit {
   }
 }
 
-function tooManyProblem(what: string): Problem {
-  return problem('too_many_requests', `too many requests: ${what}; wait a minute`, { retryAfterS: MINUTE_S });
-}
-
 /** Failures of the database have the five letters and digits of SQLSTATE, those of its connection a word of the system. */
 function isOperational(error: unknown): boolean {
   if (error instanceof LatchkeyError) return error.code !== 'INTERNAL';
@@ -257,8 +229,4 @@ function isOperational(error: unknown): boolean {
 
 function routerPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1');
-}
-
-function no(found: Problem): { readonly ok: false; readonly problem: Problem } {
-  return { ok: false, problem: found };
 }

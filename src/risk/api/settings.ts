@@ -56,7 +56,9 @@ export const apiSettingsSchema = z.strictObject({
     .min(1)
     .max(10_000)
     .default(30)
-    .describe('from one address: refused tokens and refused secrets; after that 429 until a minute is over'),
+    .describe(
+      'refused tokens of one address, and refused secrets of one address and for one client; after that wrong secrets are answered with 429, and signatures of unknown tokens are checked at a slower rate: right ones never wait for wrong ones',
+    ),
   answer_timeout_s: z.int().min(1).max(120).default(10).describe('what takes longer is answered with 503'),
 });
 

@@ -3,7 +3,7 @@
  * 8037). A token cannot be taken back alone: it lives shortly, and a key that is changed ends all of its tokens.
  */
 import { randomBytes } from 'node:crypto';
-import { type JWTPayload, jwtVerify } from 'jose';
+import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose';
 import { JWTExpired } from 'jose/errors';
 import { z } from 'zod';
 import { base64url, hex, utf8 } from '../../base/bytes.ts';
@@ -19,7 +19,8 @@ export interface Identity {
   readonly role: Role;
 }
 
-export type TokenRefusal = 'token_invalid' | 'token_expired';
+/** `unchecked`: it may be sound, but its signature was not looked at. */
+export type TokenRefusal = 'token_invalid' | 'token_expired' | 'unchecked';
 
 const TYPE = 'at+jwt';
 const ALGORITHM = 'EdDSA';
@@ -68,16 +69,31 @@ export class TokenCheck {
     this.#clock = clock;
   }
 
-  async check(token: string): Promise<Result<Identity, TokenRefusal>> {
+  /** `mayVerify` is asked once at most, and only before a signature is checked, which is what costs. */
+  async check(token: string, mayVerify: () => boolean): Promise<Result<Identity, TokenRefusal>> {
     if (token.length > TOKEN_LENGTH_MAX) return invalid();
-    const hash = hex(nodeCrypto.sha256(utf8(token)));
+    const hash = hashOf(token);
     const known = this.#known.get(hash);
     if (known !== undefined) return this.#clock.wallMs() < known.expMs ? accept(known.identity) : this.#over(hash);
+    const glanced = this.#glance(token);
+    if (!glanced.ok) return glanced;
+    if (!mayVerify()) {
+      return refuse('unchecked', 'too many tokens of this address were refused for each to be looked at; try again');
+    }
     const checked = await this.#verify(token);
     if (!checked.ok) return checked;
-    if (this.#known.size >= KNOWN_MAX) this.#forgetOne();
-    this.#known.set(hash, checked.value);
+    this.#keep(hash, checked.value);
     return accept(checked.value.identity);
+  }
+
+  /** One that was made here is sound. */
+  remember(token: string, identity: Identity, expMs: number): void {
+    this.#keep(hashOf(token), { identity, expMs });
+  }
+
+  #keep(hash: string, known: Known): void {
+    if (this.#known.size >= KNOWN_MAX) this.#forgetOne();
+    this.#known.set(hash, known);
   }
 
   #over(hash: string): Result<Identity, TokenRefusal> {
@@ -89,6 +105,18 @@ export class TokenCheck {
     for (const first of this.#known.keys()) {
       this.#known.delete(first);
       return;
+    }
+  }
+
+  /** What it says of itself, before anything is computed: whoever never saw a token of ours names none of our keys. */
+  #glance(token: string): Result<undefined, TokenRefusal> {
+    try {
+      const { kid = '' } = decodeProtectedHeader(token);
+      const { iss, aud, exp } = decodeJwt(token);
+      if (this.#keys.keyOf(kid) === undefined || iss !== this.#keys.name || aud !== this.#keys.name) return invalid();
+      return typeof exp === 'number' && exp * 1_000 <= this.#clock.wallMs() ? expired() : accept(undefined);
+    } catch {
+      return invalid();
     }
   }
 
@@ -113,6 +141,10 @@ export class TokenCheck {
     if (isAhead || exp - iat > LIFE_S_MAX || exp <= iat) return invalid();
     return accept({ identity: { subject, role }, expMs: exp * 1_000 });
   }
+}
+
+function hashOf(token: string): string {
+  return hex(nodeCrypto.sha256(utf8(token)));
 }
 
 function keyFor(keys: TokenKeys, kid: string | undefined) {

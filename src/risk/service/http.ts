@@ -61,11 +61,11 @@ export async function serveHttp(rooms: HttpRooms): Promise<HttpServer> {
     beside: [SOURCES_ROUTE],
   });
   const sources = sourceRoutes(await sourcesRoom(rooms), logger);
+  const isSource = ({ url }: Request): boolean => new URL(url).pathname.startsWith(SOURCES_ROOT);
   return startHttp({
     settings: settings.http,
-    handle: (request, address) =>
-      new URL(request.url).pathname.startsWith(SOURCES_ROOT) ? sources.fetch(request) : api.handle(request, address),
-    tooMany: () => api.tooMany(),
+    handle: (request, address) => (isSource(request) ? sources.fetch(request) : api.handle(request, address)),
+    tooMany: (request, address) => (isSource(request) ? api.tooMany() : api.handle(request, address, true)),
     clock,
     logger,
   });
