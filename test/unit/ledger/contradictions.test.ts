@@ -1,7 +1,8 @@
-/** Each contradiction that the ledger finds: when it is there, when its innocent cause is, and when a fact comes late. */
+/** Contradictions to the last unit, what explains them, and what arrives late. */
 import { describe, expect, test } from 'vitest';
-import { CONTRADICTION_CODES, type ContradictionCode } from '../../../src/risk/decision/contradictions.ts';
-import type { LedgerInput, Surroundings } from '../../../src/risk/ledger/inputs.ts';
+import type { JsonObject } from '../../../src/evidence/event/event.ts';
+import type { ParcelLedger } from '../../../src/risk/ledger/fold.ts';
+import type { LedgerInput } from '../../../src/risk/ledger/inputs.ts';
 import {
   claim,
   collect,
@@ -19,169 +20,12 @@ import {
   without,
 } from './support.ts';
 
-interface Case {
-  readonly code: ContradictionCode;
-  readonly inputs: readonly LedgerInput[];
-  readonly around?: Surroundings;
-  readonly asOfMs?: number;
-  /** The same with its innocent cause: it is excused, or not found at all. */
-  readonly innocent?: { readonly inputs?: readonly LedgerInput[]; readonly around?: Surroundings };
-}
-
-const awaited = { gateway: 'gw-1', since_ms: START_MS };
-const sites = { 'gw-1': { lat_mdeg: 48_117, lon_mdeg: 11_517 }, 'gw-2': { lat_mdeg: 52_520, lon_mdeg: 13_405 } };
-const lone = entry(3, 'exception.reported', { what: 'scan_without_door', count: 1 });
-const empty = entry(3, 'compartment.disturbed', {
-  ...without(PUT_IN, 'item_after', 'weight_before_g', 'weight_after_g'),
-  item_after: false,
-  contradictions: ['shut_but_empty'],
-});
-const light = { ...PUT_IN, weight_after_g: 150 };
-const technician = { actor: { kind: 'technician', ref: 't-1' } } as const;
 const tookReturn = [
   deposit(),
   collect(),
   deposit(20),
   entry(30, 'parcel.collected', TAKEN_OUT, { event: { actor: { kind: 'courier', ref: 'c' } } }),
 ];
-
-const CASES: readonly Case[] = [
-  { code: 'C01', inputs: [lone], innocent: { around: { awaited } } },
-  {
-    code: 'C02',
-    inputs: [deposit(), entry(5, 'door.forced', { reason: 'opened_without_access' })],
-    innocent: {
-      inputs: [
-        deposit(),
-        entry(4, 'maintenance.opened', { compartments: ['A01'] }),
-        entry(5, 'door.forced', { reason: 'opened_without_access' }),
-      ],
-    },
-  },
-  {
-    code: 'C03',
-    inputs: [empty],
-    innocent: { inputs: [entry(2, 'device.faulted', { reason: 'damaged' }), empty] },
-  },
-  {
-    code: 'C04',
-    inputs: [declared(), deposit(1, { ...PUT_IN, weight_after_g: 1_300 })],
-    innocent: { inputs: [declared(), deposit(1, { ...PUT_IN, weight_after_g: 1_050 })] },
-  },
-  {
-    code: 'C05',
-    inputs: [declared(), claim(0, { what: 'rma_opened' }), deposit(1, light)],
-    innocent: { inputs: [claim(0, { what: 'rma_opened' }), deposit(1, light)] },
-  },
-  {
-    code: 'C06',
-    inputs: [
-      deposit(),
-      entry(5, 'compartment.disturbed', { closed_by: 'door_shut', item_before: true, item_after: true }),
-    ],
-    innocent: {
-      inputs: [
-        deposit(),
-        entry(5, 'compartment.disturbed', { closed_by: 'door_shut', item_after: true }, { event: technician }),
-      ],
-    },
-  },
-  {
-    code: 'C07',
-    inputs: [deposit(), entry(5, 'door.forced', { reason: 'lock_engaged' })],
-    innocent: { inputs: [deposit(), entry(5, 'door.forced', { reason: 'lock_engaged' }, { compartment: 'B07' })] },
-  },
-  {
-    code: 'C08',
-    inputs: [deposit(1, { ...PUT_IN, blind_ms: 60_000 })],
-    innocent: { inputs: [entry(0, 'power.lost', { source: 'mains' }), deposit(1, { ...PUT_IN, blind_ms: 60_000 })] },
-  },
-  {
-    code: 'C09',
-    inputs: [deposit(1), collect(2), deposit(1, PUT_IN, { gateway: 'gw-2', minute: 40 })],
-    around: { sites },
-    innocent: {
-      inputs: [deposit(1), collect(2), deposit(1, PUT_IN, { gateway: 'gw-2', minute: 400 })],
-      around: { sites },
-    },
-  },
-  {
-    code: 'C10',
-    inputs: [deposit(1, { ...PUT_IN, contradictions: ['already_occupied'] })],
-    innocent: { around: { severalParcels: true } },
-  },
-  { code: 'C11', inputs: [collect()], innocent: { around: { awaited } } },
-  {
-    code: 'C12',
-    inputs: [deposit(1), deposit(1, PUT_IN, { gateway: 'gw-2', minute: 9 })],
-    innocent: { inputs: [deposit(1), collect(2), deposit(1, PUT_IN, { gateway: 'gw-2', minute: 9 })] },
-  },
-  {
-    code: 'C13',
-    inputs: [entry(1, 'access.granted', { method: 'code', attempts: 4 })],
-    innocent: { inputs: [entry(1, 'access.granted', { method: 'code', attempts: 3 })] },
-  },
-  {
-    code: 'C14',
-    inputs: [entry(1, 'location.fixed', { geofence: 'outside', accuracy_m: 10 })],
-    innocent: { inputs: [entry(1, 'location.fixed', { geofence: 'outside', accuracy_m: 101 })] },
-  },
-  {
-    code: 'C15',
-    inputs: [deposit(1, PUT_IN, { minute: 5 }), collect(2, TAKEN_OUT, { minute: 4 })],
-    innocent: { inputs: [deposit(1, PUT_IN, { minute: 5 }), collect(2, TAKEN_OUT, { minute: 5 })] },
-  },
-  { code: 'C16', inputs: [deposit(1, PUT_IN, { refused: true })], innocent: { inputs: [deposit()] } },
-  {
-    code: 'C17',
-    inputs: [deposit(1, { ...PUT_IN, photo: 'x'.repeat(43) }, { photoSeen: true })],
-    innocent: { inputs: [deposit(1, { ...PUT_IN, photo: 'x'.repeat(43) })] },
-  },
-  {
-    code: 'C19',
-    inputs: [deposit(1, { ...PUT_IN, door: { open_min_ms: 600_001, open_max_ms: 700_000 } })],
-    innocent: { inputs: [deposit(1, { ...PUT_IN, door: { open_min_ms: 600_000, open_max_ms: 700_000 } })] },
-  },
-  {
-    code: 'C20',
-    inputs: tookReturn,
-    asOfMs: START_MS + 30 * MINUTE_MS + 72 * HOUR_MS,
-    innocent: { inputs: [...tookReturn, claim(99, { what: 'warehouse_received' })] },
-  },
-  { code: 'C21', inputs: [deposit(1, PUT_IN, { forked: true })], innocent: { inputs: [deposit()] } },
-  {
-    code: 'C23',
-    inputs: [entry(1, 'seal.recorded', { state: 'broken' })],
-    innocent: { inputs: [entry(1, 'seal.recorded', { state: 'intact', seal: 's-1' })] },
-  },
-];
-
-describe('the ledger finds', () => {
-  test.for(CASES.map((one) => [one.code, one] as const))('%s', ([code, { inputs, around, asOfMs }]) => {
-    expect(found(ledger(inputs, around, asOfMs))).toContain(code);
-  });
-
-  test('all of them but those of the refund itself', () => {
-    const others = CONTRADICTION_CODES.filter((code) => !CASES.some((one) => one.code === code));
-    expect(others).toEqual(['C18', 'C22', 'C24']);
-  });
-});
-
-describe('with its innocent cause', () => {
-  test.for(CASES.flatMap((one) => (one.innocent === undefined ? [] : [[one.code, one] as const])))(
-    '%s is none',
-    ([code, one]) => {
-      const { inputs = one.inputs, around = one.around } = one.innocent ?? {};
-      const of = ledger(inputs, around, one.asOfMs);
-      expect(found(of)).not.toContain(code);
-      for (const { innocent } of excused(of)) expect(innocent).not.toBe('');
-    },
-  );
-
-  test('every contradiction has such a case', () => {
-    expect(CASES.filter(({ innocent }) => innocent === undefined)).toEqual([]);
-  });
-});
 
 describe('to the last unit', () => {
   test.for([
@@ -277,6 +121,81 @@ describe('what the warehouse weighs', () => {
   });
 });
 
+describe('a seal', () => {
+  const recorded = (n: number, seal: string, more: JsonObject = {}): LedgerInput =>
+    entry(n, 'seal.recorded', { state: 'intact', seal, ...more });
+  const sealDeclared = (seal: string, minute = -30): LedgerInput => claim(minute, { what: 'declared', seal });
+  const pseudonymOf = (key: string, letter: string): string => `${key}.${letter.repeat(21)}A`;
+  const mine = pseudonymOf('k1', 'M');
+  const untold = (of: ParcelLedger): readonly string[] => (of.facts.cannot_tell ?? []).map(({ code }) => code);
+  const says = (of: ParcelLedger): readonly string[] => of.facts.forward.signals.map((one) => one.says);
+
+  test.for<[string, readonly LedgerInput[], 'agrees' | 'differs' | 'open' | 'nothing']>([
+    ['in clear text, declared and recorded alike', [sealDeclared('S-1'), recorded(2, 'S-1')], 'agrees'],
+    ['in clear text, with blanks of a label', [sealDeclared(' S-1\t'), recorded(2, 'S-1')], 'agrees'],
+    ['in clear text, of another number', [sealDeclared('S-1'), recorded(2, 'S-2')], 'differs'],
+    ['under one key, of another number', [sealDeclared(mine), recorded(2, pseudonymOf('k1', 'O'))], 'differs'],
+    ['under one key, alike', [sealDeclared(mine), recorded(2, mine)], 'agrees'],
+    ['declared in clear and recorded as a pseudonym', [sealDeclared('S-1'), recorded(2, mine)], 'open'],
+    ['declared as a pseudonym and recorded in clear', [sealDeclared(mine), recorded(2, 'S-1')], 'open'],
+    ['recorded under another key', [recorded(2, mine), recorded(3, pseudonymOf('k2', 'O'))], 'open'],
+    ['recorded for the first time', [recorded(2, mine)], 'nothing'],
+    ['its gateway compared with what it had', [recorded(2, mine, { agrees: false })], 'differs'],
+    [
+      'declared in clear, recorded twice under one key as two',
+      [sealDeclared('S-1'), recorded(2, mine), recorded(3, pseudonymOf('k1', 'O'))],
+      'differs',
+    ],
+    [
+      'declared anew: that of before says nothing of it',
+      [sealDeclared('S-1'), recorded(2, mine), sealDeclared('S-2', 3), recorded(4, pseudonymOf('k1', 'O'))],
+      'open',
+    ],
+  ])('%s', ([, inputs, answer]) => {
+    const of = ledger(inputs);
+    expect(found(of)).toEqual(answer === 'differs' ? ['C23'] : []);
+    if (answer === 'open') expect(untold(of)).toEqual(['C23']);
+    if (answer === 'nothing' || answer === 'agrees') expect(of.facts).not.toHaveProperty('cannot_tell');
+    expect(says(of)).toEqual(answer === 'agrees' ? ['supports'] : answer === 'differs' ? ['contradicts'] : []);
+  });
+
+  test('whose declaration arrives late is judged as if it had come in time, and what was open is settled', () => {
+    const scan = recorded(9, 'S-2');
+    expect(found(ledger([scan]))).toEqual([]);
+    expect(found(ledger([scan, sealDeclared('S-1')]))).toEqual(['C23']);
+    // An entry of the hand-over, under the key of the locker, is told after that of the deposit.
+    const open = [sealDeclared('S-1'), recorded(9, mine)];
+    expect(untold(ledger(open))).toEqual(['C23']);
+    const late = ledger([...open, recorded(2, pseudonymOf('k1', 'O'))]);
+    expect(found(late)).toEqual(['C23']);
+    expect(found(ledger([recorded(2, mine), ...open]))).toEqual([]);
+  });
+
+  test('that cannot be compared moves neither the grade nor the state', () => {
+    const plain = ledger([declared(), deposit()]).facts;
+    const { cannot_tell: open, ...rest } = ledger([
+      declared(),
+      sealDeclared('S-1'),
+      deposit(),
+      recorded(2, mine),
+    ]).facts;
+    expect(open).toMatchObject([{ code: 'C23', leg: 'forward', why: expect.stringContaining('cannot be compared') }]);
+    expect({ ...rest, ledger_version: 0 }).toEqual({ ...plain, ledger_version: 0 });
+    const facts = { parcels: [{ ...rest, cannot_tell: open }] };
+    const { contradictions } = explanationOf({ decision: { reasons: [] }, facts } as never) as {
+      readonly contradictions: readonly object[];
+    };
+    expect(contradictions).toContainEqual({
+      code: 'C23',
+      name: 'seal_mismatch',
+      found: false,
+      parcel: PARCEL.ref,
+      cannot_tell: expect.stringContaining('another key'),
+      events: [expect.stringMatching(/#2$/)],
+    });
+  });
+});
+
 describe('what arrives late', () => {
   test('takes its place: a collection without a deposit is in order once the deposit is here', () => {
     expect(found(ledger([collect()]))).toContain('C11');
@@ -301,11 +220,5 @@ describe('what arrives late', () => {
     const story = [deposit(), entry(5, 'door.forced', { reason: 'opened_without_access' })];
     const late = entry(4, 'maintenance.opened', {});
     expect(found(ledger([...story, late]))).toEqual([]);
-  });
-
-  test('every other contradiction stands whether its entry comes first or last', () => {
-    for (const { code, inputs, around, asOfMs } of CASES) {
-      expect(found(ledger([...inputs].reverse(), around, asOfMs)), code).toContain(code);
-    }
   });
 });
