@@ -36,5 +36,11 @@ function findingsOf(
   if (inLedgers.length > 0) return inLedgers;
   // Found in the request against the ledger, which no ledger alone could know.
   const reason = reasons.find((one) => one.code === code);
-  return [{ code, name, found: reason !== undefined, events: reason?.events ?? [] }];
+  if (reason !== undefined) return [{ code, name, found: true, events: reason.events }];
+  const untold = parcels.flatMap(({ ref, cannot_tell: open = [] }) =>
+    open
+      .filter((one) => one.code === code)
+      .map(({ why, events }) => ({ code, name, found: false, parcel: ref, cannot_tell: why, events })),
+  );
+  return untold.length > 0 ? untold : [{ code, name, found: false, events: [] }];
 }

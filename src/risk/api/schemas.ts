@@ -94,6 +94,7 @@ export const explanationSchema = z
           parcel: z.string().optional(),
           severity: z.enum(['hard', 'soft']).optional(),
           explained_by: z.string().optional(),
+          cannot_tell: z.string().optional().describe('why it could not be judged: nothing is held against anybody'),
           events: z.array(eventRef),
         }),
       )

@@ -85,6 +85,18 @@ const parcel = z.strictObject({
       }),
     )
     .max(LIST_MAX),
+  cannot_tell: z
+    .array(
+      z.strictObject({
+        code: z.enum(CONTRADICTION_CODES),
+        leg: z.enum(['forward', 'return', 'both']),
+        why: name,
+        events: refs,
+      }),
+    )
+    .min(1)
+    .max(LIST_MAX)
+    .exactOptional(),
   exception: exception.exactOptional(),
   exceptions_before: z.array(exception).min(1).max(LIST_MAX).exactOptional(),
   collect_by_ms: ms.exactOptional(),

@@ -81,6 +81,15 @@ export interface Contradiction {
   readonly innocent?: string;
 }
 
+/** A contradiction that was looked for and could not be judged: nothing is held against anybody for it. */
+export interface Untold {
+  readonly code: ContradictionCode;
+  readonly leg: Contradiction['leg'];
+  /** For people. */
+  readonly why: string;
+  readonly events: readonly EventRef[];
+}
+
 export interface DeliveryException {
   readonly at_ms: number;
   readonly operator?: string;
@@ -94,6 +103,7 @@ export interface ParcelFacts {
   readonly forward: Leg<ForwardState>;
   readonly return: Leg<ReturnState>;
   readonly contradictions: readonly Contradiction[];
+  readonly cannot_tell?: readonly Untold[];
   /** The last delivery exception, and the operator who raised it. */
   readonly exception?: DeliveryException;
   /** Those before the last one, the newest first. */

@@ -3,6 +3,7 @@ import type { Contradiction, ReturnState } from '../decision/facts.ts';
 import { judgeWeight, signalOf, weightContradictions } from './episode.ts';
 import type { Claim } from './inputs.ts';
 import type { Placed } from './order.ts';
+import { declareSeal } from './seals.ts';
 import { accuse, type Fold, heard, isInspected, move } from './state.ts';
 
 /** A later one hides none that a refund came right after. */
@@ -27,7 +28,7 @@ export function takeClaim(fold: Fold, placed: Placed<Claim>): Fold {
           ...(body.weight_g !== undefined && { weightG: body.weight_g }),
           ...(body.packaging_g !== undefined && { packagingG: body.packaging_g }),
         },
-        seal: body.seal ?? fold.seal,
+        seals: body.seal === undefined ? fold.seals : declareSeal(fold.seals, body.seal),
         promisedByMs: body.promised_by_ms === undefined ? fold.promisedByMs : Math.max(0, body.promised_by_ms),
       };
     case 'handed_to_courier':

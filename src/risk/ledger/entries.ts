@@ -3,8 +3,9 @@ import type { Contradiction, Custodian } from '../decision/facts.ts';
 import { isObject, list, readEpisode, signalOf } from './episode.ts';
 import type { LedgerEntry, Surroundings } from './inputs.ts';
 import type { Placed } from './order.ts';
+import { compareSeal, recordSeal } from './seals.ts';
 import { isGuessed } from './select.ts';
-import { accuse, type Fold, heard, isAtWarehouse, isInspected, move, type Place } from './state.ts';
+import { accuse, type Fold, heard, isAtWarehouse, isInspected, leaveOpen, move, type Place } from './state.ts';
 import { impossibleJourney } from './travel.ts';
 
 /** Canyons between houses: a position that is no better says nothing. */
@@ -233,20 +234,28 @@ function granted(fold: Fold, placed: At): Fold {
   return accuse(fold, 'both', [{ code: 'C13', severity: 'hard', events: [ref] }]);
 }
 
+const OTHER_NAMES =
+  'the seal was declared, or recorded before, under another key or in clear: the two cannot be compared';
+
 function sealed(fold: Fold, placed: At): Fold {
   const { event, ref } = placed.input;
   const { state, seal } = event.data;
   const known = typeof seal === 'string' ? seal : undefined;
-  const differs = known !== undefined && fold.seal !== undefined && known !== fold.seal;
+  const compared = known === undefined ? 'nothing' : compareSeal(fold.seals, known, event.data);
   const leg = fold.return.state === 'NONE' || fold.return.state === 'RMA_OPEN' ? 'forward' : 'return';
-  const broken = state !== 'intact' || differs;
-  const signal = signalOf(placed, 'seal', broken ? 'contradicts' : 'supports');
+  const broken = state !== 'intact' || compared === 'differs';
+  // That there is a seal says nothing until it is seen to be the one that was put on.
+  const says = broken ? 'contradicts' : compared === 'agrees' ? 'supports' : undefined;
+  const signals = says === undefined ? [] : [signalOf(placed, 'seal', says)];
   const next: Fold =
     leg === 'forward'
-      ? { ...fold, forward: { ...fold.forward, signals: [...fold.forward.signals, signal] } }
-      : { ...fold, return: { ...fold.return, signals: [...fold.return.signals, signal] } };
-  const remembered = { ...next, seal: fold.seal ?? known };
-  return broken ? accuse(remembered, leg, [{ code: 'C23', severity: 'hard', events: [ref] }]) : remembered;
+      ? { ...fold, forward: { ...fold.forward, signals: [...fold.forward.signals, ...signals] } }
+      : { ...fold, return: { ...fold.return, signals: [...fold.return.signals, ...signals] } };
+  const remembered = known === undefined ? next : { ...next, seals: recordSeal(fold.seals, known) };
+  if (broken) return accuse(remembered, leg, [{ code: 'C23', severity: 'hard', events: [ref] }]);
+  return compared === 'cannot_tell'
+    ? leaveOpen(remembered, { code: 'C23', leg, why: OTHER_NAMES, events: [ref] })
+    : remembered;
 }
 
 function located(fold: Fold, placed: At): Fold {

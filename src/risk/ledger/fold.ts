@@ -85,6 +85,7 @@ function factsOf(ref: string, fold: Fold, around: Surroundings): ParcelFacts {
     forward: legOf(fold.forward, 'unconfirmed'),
     return: legOf(fold.return, 'unconfirmed'),
     contradictions: fold.contradictions,
+    ...(fold.untold.length > 0 && { cannot_tell: fold.untold }),
     ...(exception !== undefined && { exception }),
     ...(before.length > 0 && { exceptions_before: before }),
     ...(fold.collectByMs !== undefined && { collect_by_ms: fold.collectByMs }),

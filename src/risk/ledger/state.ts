@@ -6,8 +6,10 @@ import type {
   ForwardState,
   ReturnState,
   Signal,
+  Untold,
 } from '../decision/facts.ts';
 import type { Expected } from './episode.ts';
+import { NO_SEALS, type Seals } from './seals.ts';
 
 export interface LegState<S extends string> {
   readonly state: S;
@@ -29,13 +31,15 @@ export interface Place {
 export interface Fold {
   readonly version: number;
   readonly expected: Expected;
-  readonly seal: string | undefined;
+  readonly seals: Seals;
   readonly forward: LegState<ForwardState>;
   readonly return: LegState<ReturnState>;
   readonly places: readonly Place[];
   /** The last place where it was seen, also after it was taken out. */
   readonly lastSeen: Place | undefined;
   readonly contradictions: readonly Contradiction[];
+  /** What was looked for and could not be judged. */
+  readonly untold: readonly Untold[];
   /** Delivery exceptions, the newest first. */
   readonly exceptions: readonly DeliveryException[];
   readonly collectByMs: number | undefined;
@@ -53,12 +57,13 @@ export interface Fold {
 export const EMPTY_FOLD: Fold = {
   version: 0,
   expected: {},
-  seal: undefined,
+  seals: NO_SEALS,
   forward: { state: 'EXPECTED', custodian: 'merchant', sinceMs: undefined, signals: [], events: [] },
   return: { state: 'NONE', custodian: 'customer', sinceMs: undefined, signals: [], events: [] },
   places: [],
   lastSeen: undefined,
   contradictions: [],
+  untold: [],
   exceptions: [],
   collectByMs: undefined,
   promisedByMs: undefined,
@@ -113,4 +118,13 @@ function join(all: readonly Contradiction[], one: Contradiction): readonly Contr
   if (known === undefined) return [...all, one];
   const events = [...new Set([...known.events, ...one.events])].slice(0, EVENTS_NAMED_MAX);
   return all.with(at, { ...known, events });
+}
+
+/** What cannot be judged accuses nobody: it is said, so that a person may ask. */
+export function leaveOpen(fold: Fold, one: Untold): Fold {
+  const at = fold.untold.findIndex(({ code, leg, why }) => code === one.code && leg === one.leg && why === one.why);
+  const known = fold.untold[at];
+  if (known === undefined) return { ...fold, untold: [...fold.untold, one] };
+  const events = [...new Set([...known.events, ...one.events])].slice(0, EVENTS_NAMED_MAX);
+  return { ...fold, untold: fold.untold.with(at, { ...known, events }) };
 }
