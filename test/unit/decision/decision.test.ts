@@ -78,6 +78,7 @@ describe('a parcel that was not received', () => {
     ['DISTURBED', {}, 'PAY_AND_INVESTIGATE', 'taken_by_somebody'],
     ['EXPIRED', {}, 'PAY', 'never_collected'],
     ['RETRIEVED', {}, 'PAY', 'went_back'],
+    ['RETURN_TO_SENDER', {}, 'PAY', 'went_back'],
     ['IN_LOCKER', { collect_by_ms: NOW_MS }, 'PAY', 'never_collected'],
     ['IN_LOCKER', { collect_by_ms: NOW_MS + 1 }, 'HOLD', 'still_in_locker'],
     ['WITH_COURIER', { promised_by_ms: NOW_MS }, 'PAY_AND_INVESTIGATE', 'overdue'],
@@ -94,6 +95,15 @@ describe('a parcel that was not received', () => {
     expect(decision.next_check_at_ms).toBe(NOW_MS + 3_600_000);
     expect(decision.counterfactuals).toContainEqual({ outcome: 'PAY', text: 'when the time that runs has passed' });
   });
+
+  test('is looked at again when the first of several times is over', () => {
+    const [soon, late] = [NOW_MS + 1_000, NOW_MS + 3_600_000].map((collect_by_ms) =>
+      forward('IN_LOCKER', { collect_by_ms }),
+    );
+    const parcels = [late, soon].flatMap((of) => of?.parcels ?? []);
+    const decision = decided(facts({ refund: { kind: 'not_received' }, parcels }));
+    expect(decision).toMatchObject({ until_ms: NOW_MS + 1_000, next_check_at_ms: NOW_MS + 1_000 });
+  });
 });
 
 describe('other refunds', () => {
@@ -101,6 +111,26 @@ describe('other refunds', () => {
     expect(decided(facts({ refund: { kind: 'recall' }, parcels: [] })).outcome).toBe('PAY');
     const spent = { captured_minor: 8_000, refunded_minor: 1, disputed_minor: 0 };
     expect(decided(facts({ refund: { kind: 'recall' }, parcels: [], payment: spent })).outcome).toBe('HOLD');
+  });
+
+  test('of a recall are so by their kind, and by their member', () => {
+    const nothing = parcel({ return: { ...parcel().return, signals: [] } });
+    const recalled = decided(facts({ refund: { recall: true }, parcels: [nothing] }));
+    expect([recalled.outcome, codes(recalled)]).toEqual(['PAY', ['recalled']]);
+  });
+
+  test.for([
+    ['R_INSPECTED_DAMAGED', 8_000, 'PAY', 'return_inspected'],
+    ['R_INSPECTED_OK', 8_000, 'PAY', 'return_inspected'],
+    ['R_INSPECTED_EMPTY', 8_000, 'REVIEW', 'needs_inspection'],
+    ['R_RECEIVED', 2_501, 'REVIEW', 'needs_inspection'],
+    ['NONE', 2_500, 'PAY', 'small_amount'],
+  ] as const)('of what is damaged, at %s and %d cents: %s, %s', ([state, amount_minor, outcome, code]) => {
+    const parcels = [parcel({ return: { ...parcel().return, state } })];
+    for (const kind of ['damaged', 'empty'] as const) {
+      const decision = decided(facts({ refund: { kind, amount_minor }, parcels }));
+      expect([decision.outcome, codes(decision)]).toEqual([outcome, [code]]);
+    }
   });
 
   test('with no parcel go to a person, large goodwill to a second one', () => {
@@ -130,9 +160,16 @@ describe('contradictions', () => {
     expect(decided(explained).outcome).toBe('PAY');
   });
 
+  test('that would hold, and are only soft, hold nobody', () => {
+    const soft = contradiction('C05', { severity: 'soft' });
+    expect(decided(facts({ parcels: [parcel({ contradictions: [soft] })] })).outcome).toBe('PAY');
+  });
+
   test('of the other leg do not concern this refund', () => {
     const other = contradiction('C07', { leg: 'forward' });
     expect(decided(facts({ parcels: [parcel({ contradictions: [other] })] })).outcome).toBe('PAY');
+    const delivered = contradiction('C12', { leg: 'forward' });
+    expect(decided(facts({ parcels: [parcel({ contradictions: [delivered] })] })).outcome).toBe('PAY');
   });
 
   test('a forced door pays the customer and has somebody look for the parcel', () => {
@@ -148,9 +185,18 @@ describe('what is missing', () => {
     expect(decision.reasons[0]?.text).toContain(name);
   });
 
-  test('what is absent counts as failed', () => {
-    const { payment: _, ...without } = facts();
-    expect(codes(decided(without))).toContain('DEPENDENCY_DOWN');
+  test.for(['payment', 'operator'] as const)('%s: what is absent counts as failed', (name) => {
+    const { [name]: _, ...without } = facts();
+    expect(decided(without)).toMatchObject({ outcome: 'HOLD', pay_now: false });
+    expect(decided(without).reasons[0]).toMatchObject({ code: 'DEPENDENCY_DOWN', text: expect.stringContaining(name) });
+  });
+
+  test('a rate is missed as far back as any rule looks, and no further', () => {
+    const of = (agoMs: number) => {
+      const one = recent('r-a', agoMs, 50, { currency: 'EUR' });
+      return codes(decided(facts({ operator: { recent: [one] } }))).includes('DEPENDENCY_DOWN');
+    };
+    expect([of(7 * DAY_MS - 1), of(7 * DAY_MS)]).toEqual([true, false]);
   });
 });
 

@@ -39,7 +39,7 @@ describe('R01: three refunds over $100 in 24 hours', () => {
     const of = byOperator({ recent: others }, amount);
     expect(hits(of).includes('R01')).toBe(hit);
     if (hit) {
-      expect(decided(of).outcome).toBe('HOLD');
+      expect(decided(of)).toMatchObject({ outcome: 'HOLD', investigate: true, pay_now: false });
       expect(decided(of).reasons.find(({ code }) => code === 'R01')?.refunds).toContain('r-1');
     }
   });
@@ -202,6 +202,8 @@ describe('the other rules', () => {
     const nothing = parcel({ return: { ...parcel().return, state: 'RMA_OPEN', signals: [], events: [] } });
     expect(hits(facts({ refund: small, parcels: [nothing] }))).not.toContain('R05');
     expect(hits(facts({ refund: small, parcels: [claimed] }))).toContain('R05');
+    const against = { ...nothing, contradictions: [contradiction('C12')] };
+    expect(hits(facts({ refund: small, parcels: [against] }))).toContain('R05');
     const waiting = parcel({ waiting_for: { gateway: 'gw-1', since_ms: NOW_MS } });
     expect(hits(facts({ parcels: [waiting] }))).toContain('R15');
     expect(hits(facts())).toEqual([]);
