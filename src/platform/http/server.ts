@@ -10,6 +10,7 @@ import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
+import { ClientAddress } from './client-address.ts';
 import { neighbourhood, RateLimit } from './rate-limit.ts';
 import type { HttpSettings } from './settings.ts';
 
@@ -17,6 +18,8 @@ const HEADER_BYTES_MAX = 8_192;
 const HEADERS_MAX = 64;
 /** How often Node looks for requests that take too long. */
 const LOOK_MS = 500;
+const COMPLAINTS_PER_MINUTE = 1;
+const REFUSED = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' } as const;
 
 export interface HttpServer {
   /** `https://127.0.0.1:8443` */
@@ -28,7 +31,7 @@ export interface HttpServer {
 
 export interface HttpParts {
   readonly settings: HttpSettings;
-  /** `address`: of the peer, as one name for each subscriber. */
+  /** `address`: whose request it is (`ClientAddress`), as one name for each subscriber. */
   readonly handle: (request: Request, address: string) => Response | Promise<Response>;
   /** What an address that asks too often is told; by nature cheaper than `handle`. */
   readonly tooMany: (request: Request, address: string) => Response | Promise<Response>;
@@ -40,9 +43,17 @@ export interface HttpParts {
 export async function startHttp(parts: HttpParts): Promise<HttpServer> {
   const { settings } = parts;
   const limit = new RateLimit(parts.clock, settings.requests_per_minute);
+  const clients = new ClientAddress(settings);
+  const complaints = new RateLimit(parts.clock, COMPLAINTS_PER_MINUTE);
   const fetch = (request: Request, env: unknown): Response | Promise<Response> => {
     const { incoming } = env as HttpBindings;
-    const address = neighbourhood(incoming.socket.remoteAddress ?? '');
+    const client = clients.of(incoming.socket.remoteAddress ?? '', request.headers);
+    if (!client.ok) {
+      if (complaints.allow(''))
+        parts.logger.warn({ reason: client.detail }, 'a request through a trusted proxy is refused');
+      return new Response(`${client.detail}\n`, { status: 400, headers: REFUSED });
+    }
+    const address = neighbourhood(client.value);
     return limit.allow(address) ? parts.handle(request, address) : parts.tooMany(request, address);
   };
   const tls = tlsOf(settings);

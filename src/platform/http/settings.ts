@@ -1,5 +1,6 @@
 /** Where a service listens. Off this machine's own loopback it speaks TLS or not at all. */
 import { z } from 'zod';
+import { FORWARDED_HEADERS, isNetwork } from './client-address.ts';
 
 const absolutePath = z
   .string()
@@ -31,6 +32,19 @@ export const httpSettingsWith = (requestsPerMinute: number) =>
         .max(1_000_000)
         .default(requestsPerMinute)
         .describe('from one address (IPv6: from one /64)'),
+      trusted_proxies: z
+        .array(
+          z.string().max(49).refine(isNetwork, { error: 'an IP address or a network such as 10.0.0.0/8, not all' }),
+        )
+        .max(64)
+        .default([])
+        .describe(
+          'proxies whose header says who asks, by address or network; of others, the connection says it. Name those alone that append to the header',
+        ),
+      forwarded_header: z
+        .enum(FORWARDED_HEADERS)
+        .default('x-forwarded-for')
+        .describe('the one that trusted_proxies append to; the other one is not looked at'),
       connections: z.int().min(1).max(100_000).default(500).describe('at a time'),
       request_timeout_s: z
         .int()

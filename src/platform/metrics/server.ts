@@ -61,6 +61,8 @@ function listen(parts: MonitoringParts): Promise<HttpServer> {
   return startHttp({
     settings: {
       ...at,
+      trusted_proxies: [],
+      forwarded_header: 'x-forwarded-for',
       requests_per_minute: REQUESTS_PER_MINUTE,
       connections: CONNECTIONS_MAX,
       request_timeout_s: REQUEST_TIMEOUT_S,
