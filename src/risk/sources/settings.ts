@@ -29,11 +29,14 @@ const authSchema = z.discriminatedUnion('type', [
       .max(2),
   }),
   z.strictObject({
-    type: z.literal('hmac').describe('HMAC-SHA256 over <before><timestamp><separator><raw body>'),
+    type: z
+      .literal('hmac')
+      .describe(
+        'HMAC-SHA256 over <before><timestamp><separator><raw body>; the event is named by "id" in the body, since a header is not signed',
+      ),
     secret_files: files.describe('each holds the secret as text in its first line, 16 to 512 bytes; mode 0600'),
     signature_header: header,
     timestamp_header: header,
-    event_id_header: header.optional().describe('the member "id" of the body unless given'),
     encoding: z.enum(['hex', 'base64']).default('hex'),
     prefix: z.string().max(16).default('').describe('stands before the signature in its header, such as sha256='),
     before: z.string().max(16).default(''),

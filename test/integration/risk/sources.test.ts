@@ -274,6 +274,24 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       expect(await payment('pay-differs')).toEqual({ captured_minor: 5, disputed_minor: 0 });
     });
 
+    test('which event an HMAC tells of stands in what it signs, and no header makes it another one', async () => {
+      const { source, headers, body } = hmacSigned('warehouse_received', { parcel: PARCEL });
+      const named = (id: string): Webhook => ({
+        source,
+        headers: new Headers([...headers, ['x-event-id', id], ['webhook-id', id]]),
+        body,
+      });
+      expect([await answerTo(named('wms-a')), await answerTo(named('wms-b'))]).toEqual(['accepted', 'replayed']);
+      const [wms] = settings().filter(({ name }) => name === source);
+      const auth = { ...wms?.auth, event_id_header: 'x-event-id' };
+      expect(sourcesSchema.safeParse([{ ...wms, auth }]).success).toBe(false);
+      const unnamed = bodyOf('warehouse_received', { parcel: PARCEL });
+      const mac = createHmac('sha256', TEXT_SECRET).update(`${NOW_S}.`).update(unnamed).digest('hex');
+      const signature = named('wms-c').headers;
+      signature.set('x-signature', `sha256=${mac}`);
+      expect(await answerTo({ source, headers: signature, body: unnamed })).toBe('bad_event_id');
+    });
+
     /** Each word of the table by a webhook that is wrong in this alone. */
     function meant(): Readonly<Record<SourceRefusal, { readonly before?: Webhook; readonly webhook: Webhook }>> {
       const data = { parcel: PARCEL };
