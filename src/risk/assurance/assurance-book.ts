@@ -12,9 +12,10 @@ import type { CustodyEvent } from '../../evidence/event/event.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
 import { rootOf } from '../../evidence/log/tree.ts';
 import { anchorTrustOf } from '../../evidence/verify/anchors.ts';
+import { type TrustedRange, trustedRange } from '../../evidence/verify/entry-levels.ts';
 import { type BelievedLog, believedLogs } from '../../evidence/verify/trust.ts';
 import { type Envelope, parseEnvelopeText } from '../../evidence/wire/envelope.ts';
-import type { HeldLog, IntakeStore, TrustRecord } from '../intake/store.ts';
+import type { HeldLog, HeldSegment, IntakeStore, TrustRecord } from '../intake/store.ts';
 import { asTrustPolicy, type IntakePolicy } from '../intake/trust.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import {
@@ -52,6 +53,7 @@ interface LogRow {
   readonly trust: string | null;
   readonly sealed: boolean | null;
   readonly revoked_size: number | null;
+  readonly revoked_first: number | null;
   readonly why: string | null;
   readonly emulated: boolean | null;
   readonly cosigned_size: number | null;
@@ -75,7 +77,7 @@ interface Look {
   readonly from: number;
   readonly position: number;
   readonly heldFirst: number;
-  readonly revokedSize: number | undefined;
+  readonly trusted: TrustedRange | undefined;
   /** Newest cosignature that counts, and how many there were when it was looked for. */
   readonly cosignedSize: number;
   readonly cosignedDue: number;
@@ -145,13 +147,16 @@ export class AssuranceBook {
       rows.map(({ origin }) => origin),
     );
     for (const row of rows) {
-      looks.push(await this.#look(row, believed.get(row.origin), cosigned.get(row.origin) ?? 0));
+      const segments = held.logs.find(({ origin }) => origin === row.origin)?.segments ?? [];
+      const trusted = await this.#trusted(row.origin, believed.get(row.origin), segments);
+      looks.push({ ...(await this.#look(row, believed.get(row.origin), cosigned.get(row.origin) ?? 0)), trusted });
     }
     const isKnown = (look: Look, i: number): boolean => {
       const row = rows[i];
       const { sealed, emulated, why } = sealing(look.believed);
       const isRead = row?.position === look.position && row.trust === look.trust;
-      const isRevoked = (row?.revoked_size ?? undefined) === look.revokedSize;
+      const { first = 0, end } = look.trusted ?? {};
+      const isRevoked = (row?.revoked_size ?? undefined) === end && row?.revoked_first === first;
       const isCosigned = row?.cosigned_size === look.cosignedSize && row.cosigned_judged === look.cosignedDue;
       return isRead && isRevoked && isCosigned && row.sealed === sealed && row.emulated === emulated && row.why === why;
     };
@@ -191,6 +196,7 @@ export class AssuranceBook {
           'a.trust',
           'a.sealed',
           'a.revoked_size',
+          'a.revoked_first',
           'a.why',
           'a.emulated',
           'a.cosigned_size',
@@ -203,15 +209,14 @@ export class AssuranceBook {
     );
   }
 
-  async #look(row: LogRow, believed: BelievedLog | undefined, cosignedSize: number): Promise<Look> {
+  async #look(row: LogRow, believed: BelievedLog | undefined, cosignedSize: number): Promise<Omit<Look, 'trusted'>> {
     const { origin, positions } = row;
     const trust = this.#trustOf(believed);
     const isSame = row.trust === trust;
     const from = isSame ? (row.position ?? 0) : 0;
     const keys = believed && anchorTrustOf(this.#parts.crypto, believed);
-    const revokedSize = await this.#revokedSize(origin, believed);
     const cosigned = { cosignedSize, cosignedDue: row.cosigned_due ?? 0 };
-    const base = { origin, trust, believed, from, position: positions, revokedSize, ...cosigned, fresh: [] };
+    const base = { origin, trust, believed, from, position: positions, ...cosigned, fresh: [] };
     let heldFirst = isSame ? (row.held_first ?? 0) : 0;
     if (keys === undefined) return { ...base, heldFirst };
     const fresh: { n: number; attested: Attested }[] = [];
@@ -293,7 +298,7 @@ export class AssuranceBook {
 
   /** Everything that was ever read of it under these keys. */
   async #keptOf(look: Look, logs: readonly HeldLog[]): Promise<KeptLog> {
-    const { origin, trust, believed, heldFirst, revokedSize, cosignedSize } = look;
+    const { origin, trust, believed, heldFirst, trusted, cosignedSize } = look;
     const segments = logs.find((log) => log.origin === origin)?.segments ?? [];
     const segment = segments.at(-1);
     const end = segment?.end.size ?? 0;
@@ -319,13 +324,13 @@ export class AssuranceBook {
     }
     const held = { first, end };
     const stretches = await stretchesOf(this.#parts, origin, segments, cosignedSize);
-    return { origin, trust, believed, held, attested, stretches, ...(revokedSize !== undefined && { revokedSize }) };
+    return { origin, trust, believed, held, attested, stretches, ...(trusted !== undefined && { trusted }) };
   }
 
   async #note(proved: readonly Proved[], looks: readonly Look[]): Promise<void> {
     await this.#parts.database.as('custody', async (trx) => {
       for (const one of proved) {
-        const { origin, sealed, emulated, anchoredSize, witnessedSize, revokedSize, refuted, why } = one;
+        const { origin, sealed, emulated, anchoredSize, witnessedSize, trusted, refuted, why } = one;
         const look = looks.find((each) => each.origin === origin);
         if (look === undefined) continue;
         await trx
@@ -342,7 +347,8 @@ export class AssuranceBook {
             witnessed_size: witnessedSize,
             cosigned_size: look.cosignedSize,
             cosigned_judged: look.cosignedDue,
-            revoked_size: revokedSize ?? null,
+            revoked_size: trusted?.end ?? null,
+            revoked_first: trusted?.first ?? 0,
             refuted: refuted ?? null,
             why,
           })
@@ -352,11 +358,21 @@ export class AssuranceBook {
     });
   }
 
-  /** Where the stored tree is not the one that the revocation names, nothing of it counts. */
-  async #revokedSize(origin: string, believed: BelievedLog | undefined): Promise<number | undefined> {
+  /** Where no stored tree is shown to be the one that the revocation names, nothing of it counts. */
+  async #trusted(
+    origin: string,
+    believed: BelievedLog | undefined,
+    segments: readonly HeldSegment[],
+  ): Promise<TrustedRange | undefined> {
     const at = believed?.revokedAt;
-    const root = at && (await this.#rootAt(origin, at.size));
-    return root === undefined || equalBytes(root, at?.root ?? root) ? at?.size : 0;
+    if (at === undefined) return undefined;
+    const root = await this.#rootAt(origin, at.size);
+    const isSame = root !== undefined && equalBytes(root, at.root);
+    return trustedRange(
+      at.size,
+      isSame,
+      segments.map(({ first, end }) => ({ first, end: end.size })),
+    );
   }
 
   async #rootAt(origin: string, size: number): Promise<Uint8Array | undefined> {

@@ -6,8 +6,13 @@ import { judgeContinuity } from '../../evidence/anchor/continuity.ts';
 import type { HeldRange, LogHistory } from '../../evidence/anchor/history.ts';
 import { refutedBy } from '../../evidence/verify/anchors.ts';
 import { assuranceOf } from '../../evidence/verify/assurance.ts';
+import {
+  type ProvedStretch,
+  provedStretch,
+  type Stretch as ReadStretch,
+  type TrustedRange,
+} from '../../evidence/verify/entry-levels.ts';
 import type { BelievedLog } from '../../evidence/verify/trust.ts';
-import type { ProvedStretch } from '../store/schema-levels.ts';
 import type { Attested } from './attestation.ts';
 
 /** What is kept of one log. */
@@ -18,17 +23,14 @@ export interface KeptLog {
   readonly believed: BelievedLog | undefined;
   readonly held: HeldRange;
   /** See `Proved`. */
-  readonly revokedSize?: number;
+  readonly trusted?: TrustedRange;
   /** All that is held of it, in stretches without a gap, ascending. */
   readonly stretches: readonly Stretch[];
   readonly attested: readonly Attested[];
 }
 
-/** Entries [first, end) of one tree. An anchor, or a cosignature, over a size in it is over that tree. */
-export interface Stretch extends HeldRange {
-  /** Newest checkpoint in it that an independent witness cosigned; 0 for none. */
-  readonly cosigned: number;
-}
+/** Its anchors are looked for among all that are known of its log. */
+export type Stretch = Omit<ReadStretch, 'anchors'>;
 
 export interface Proved {
   readonly origin: string;
@@ -44,8 +46,8 @@ export interface Proved {
   readonly anchoredSize: number;
   /** Entries below are inside an anchored checkpoint that is inside a cosigned one: the newest such anchor. */
   readonly witnessedSize: number;
-  /** The policy revoked the key: entries from here on are not known to be the gateway's. */
-  readonly revokedSize?: number;
+  /** The policy revoked the key: other entries than these are not known to be the gateway's. */
+  readonly trusted?: TrustedRange;
   readonly refuted?: string;
   /** Why the level is not higher. */
   readonly why: string;
@@ -58,24 +60,20 @@ export function proveLogs(logs: readonly KeptLog[]): readonly Proved[] {
 }
 
 function unanchored(log: KeptLog): Proved {
-  return { origin: log.origin, ...sizesOf(log, []), ...revoking(log), ...sealing(log.believed) };
+  return { origin: log.origin, ...sizesOf(log, []), ...trusting(log), ...sealing(log.believed) };
 }
 
 type Sizes = Pick<Proved, 'segmentFirst' | 'below' | 'anchoredSize' | 'witnessedSize'>;
 
 /** Nothing shows that what stands before a gap is in a tree that ends behind it: each stretch has its own anchors. */
 function sizesOf({ stretches }: KeptLog, anchored: readonly number[]): Sizes {
-  const proved = stretches.map(({ first, end, cosigned }): ProvedStretch => {
-    const sizes = anchored.filter((size) => size > first && size <= end);
-    const witnessed = sizes.filter((size) => size <= cosigned);
-    return { first, anchored: Math.max(0, ...sizes), witnessed: Math.max(0, ...witnessed) };
-  });
+  const proved = stretches.map((stretch) => provedStretch({ ...stretch, anchors: anchored }));
   const { first = 0, anchored: anchoredSize = 0, witnessed: witnessedSize = 0 } = proved.at(-1) ?? {};
   return { segmentFirst: first, below: proved.slice(0, -1), anchoredSize, witnessedSize };
 }
 
-function revoking({ revokedSize }: KeptLog): Pick<Proved, 'revokedSize'> {
-  return revokedSize === undefined ? {} : { revokedSize };
+function trusting({ trusted }: KeptLog): Pick<Proved, 'trusted'> {
+  return trusted === undefined ? {} : { trusted };
 }
 
 function proveHistory(group: readonly KeptLog[]): readonly Proved[] {
@@ -90,7 +88,7 @@ function proveHistory(group: readonly KeptLog[]): readonly Proved[] {
     );
     const sizes = counted.map(({ size }) => size);
     const proved = { origin, ...sizesOf(log, sizes) };
-    return { ...proved, ...(refuted !== undefined && { refuted }), ...revoking(log), ...sealing(believed) };
+    return { ...proved, ...(refuted !== undefined && { refuted }), ...trusting(log), ...sealing(believed) };
   });
 }
 

@@ -2,8 +2,8 @@
  * How much an entry counts: what the anchors of its log prove of it, and what the operator's settings make of that. A
  * ceiling only ever lowers. Nothing raises what is proved but a trial, which refund decisions name.
  */
+import { isTrusted, levelAt, type ProvedStretch, type TrustedRange } from '../../evidence/verify/entry-levels.ts';
 import type { Assumption } from '../decision/facts.ts';
-import type { ProvedStretch } from '../store/schema-levels.ts';
 import type { LedgerEntry } from './inputs.ts';
 
 export type EntryLevel = Exclude<LedgerEntry['level'], 'unsigned'>;
@@ -19,6 +19,9 @@ export interface LogProof {
   /** Of the anchored, what an independent witness cosigned as well; never more than it. */
   readonly witnessed_size: number | null;
   readonly emulated: boolean | null;
+  /** The key is revoked: entries from `revoked_first` on, and below this, are the gateway's. Null while it is not. */
+  readonly revoked_size: number | null;
+  readonly revoked_first: number | null;
 }
 
 export interface LevelWord {
@@ -26,24 +29,32 @@ export interface LevelWord {
   readonly trial?: Assumption['trial'];
 }
 
-/** Of the entry at `n` (FORMAT.md section 9); nothing while no key is known to be sealed. */
+/** Of the entry at `n`; nothing while no key is known to be sealed. */
 export function provedLevel(n: number, proof: Omit<LogProof, 'emulated'>): EntryLevel {
-  if (proof.sealed !== true) return 'A0';
-  const { anchored, witnessed } = stretchOf(n, proof);
-  if (n < witnessed) return 'A3';
-  return n < anchored ? 'A2' : 'A1';
+  const { sealed, segment_first, below, anchored_size, witnessed_size } = proof;
+  const newest: ProvedStretch = {
+    first: segment_first ?? 0,
+    anchored: anchored_size ?? 0,
+    witnessed: witnessed_size ?? 0,
+  };
+  const trusted = trustedOf(proof);
+  return levelAt(n, {
+    sealed: sealed === true,
+    stretches: [...(below ?? []), newest],
+    ...(trusted !== undefined && { trusted }),
+  });
 }
 
-/** Entries before a gap may be of another tree than the one that was anchored after it. */
-function stretchOf(
-  n: number,
-  { segment_first, below, anchored_size, witnessed_size }: Omit<LogProof, 'emulated' | 'sealed'>,
-): Pick<ProvedStretch, 'anchored' | 'witnessed'> {
-  if (n >= (segment_first ?? 0)) return { anchored: anchored_size ?? 0, witnessed: witnessed_size ?? 0 };
-  return below?.findLast(({ first }) => first <= n) ?? { anchored: 0, witnessed: 0 };
+/** Outside of it a key proves nothing, whatever settings say of the gateway. */
+export function trustedOf({
+  revoked_first,
+  revoked_size,
+}: Pick<LogProof, 'revoked_first' | 'revoked_size'>): TrustedRange | undefined {
+  return revoked_size === null ? undefined : { first: revoked_first ?? 0, end: revoked_size };
 }
 
 export function entryLevel(n: number, proof: LogProof, { ceiling, trial }: LevelWord): EntryLevel {
+  if (!isTrusted(n, trustedOf(proof))) return 'A0';
   const level = isTried(proof, trial) ? triedLevel(n, proof) : provedLevel(n, proof);
   const raised = trial === 'software_keys' && level === 'A0' ? 'A1' : level;
   return ceiling !== undefined && ceiling < raised ? ceiling : raised;

@@ -13,7 +13,6 @@ export interface EntryRow extends LogProof {
   readonly n: number;
   readonly leaf: Uint8Array | null;
   readonly gateway: string;
-  readonly revoked_size: number | null;
   readonly refuted: string | null;
   readonly forked: boolean;
   /** When it was stored. */
@@ -54,7 +53,7 @@ export function inputsOf(
   const keys = hidden(parcels.map((parcel) => `parcel ${parcel}`));
   return sql<EntryRow | ClaimRow | LogRow>`
     (select 'entry' as kind, m.origin, m.n, e.leaf, m.gateway, a.sealed, a.anchored_size, a.witnessed_size, a.emulated, a.revoked_size,
-        a.segment_first, case when m.n < a.segment_first then a.below end as below, a.refuted, exists (select from custody.fork f where f.origin = m.origin) as forked,
+        a.revoked_first, a.segment_first, case when m.n < a.segment_first then a.below end as below, a.refuted, exists (select from custody.fork f where f.origin = m.origin) as forked,
         null as parcel, null as ref, m.stored_at as at, null::jsonb as body, null as level, false as owes
       from (select origin, n, gateway, stored_at from custody.mention where key = any(${keys})
         union select origin, n, gateway, stored_at from custody.mention where key = any(array(
@@ -66,10 +65,10 @@ export function inputsOf(
       left join custody.assurance a on a.origin = m.origin
       limit ${entriesMax}::bigint)
     union all
-    select 'claim', null, null, null, null, null, null, null, null, null, null, null, null, null, parcel, ref, at, body, level, null
+    select 'claim', null, null, null, null, null, null, null, null, null, null, null, null, null, null, parcel, ref, at, body, level, null
       from custody.claim where parcel = any(${hidden(parcels)})
     union all
-    select 'log', origin, null, null, gateway, null, null, null, null, null, null, null, null, null, null, null, silent_since, null, null, owes
+    select 'log', origin, null, null, gateway, null, null, null, null, null, null, null, null, null, null, null, null, silent_since, null, null, owes
       from (${logsOf(keys, silentBeforeMs)}) l`;
 }
 

@@ -8,12 +8,13 @@ import { LatchkeyError } from '../../base/errors.ts';
 import { readTime } from '../../base/wall-time.ts';
 import type { CustodyEvent } from '../../evidence/event/event.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
+import { isTrusted } from '../../evidence/verify/entry-levels.ts';
 import type { Assumption, ParcelFacts } from '../decision/facts.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import { send } from '../store/sending.ts';
 import { awaitedAt } from './awaited.ts';
-import { type EntryLevel, type LogProof, provedLevel } from './entry-level.ts';
+import { type EntryLevel, type LogProof, provedLevel, trustedOf } from './entry-level.ts';
 import { foldParcel, type ParcelLedger } from './fold.ts';
 import type { Claim, LedgerEntry, Surroundings } from './inputs.ts';
 import { type EntryRow, inputsOf, type LogRow } from './ledger-inputs.ts';
@@ -212,7 +213,7 @@ export class LedgerStore {
     const event = leaf === null ? undefined : eventOf(leaf);
     const named = parseOrigin(origin);
     if (event === undefined || !named.ok) return undefined;
-    const level = isRevoked(n, proof) ? 'A0' : this.#levelOf(gateway, n, proof);
+    const level = isTrusted(n, trustedOf(proof)) ? this.#levelOf(gateway, n, proof) : 'A0';
     const clock = this.#parts.assumptionOf?.(gateway)?.clock;
     const ref = `${origin}#${n}`;
     const entry = {
@@ -235,11 +236,6 @@ interface Inputs {
   readonly claims: ReadonlyMap<string, readonly Claim[]>;
   readonly logs: readonly LogRow[];
   readonly photos: PhotosNamed;
-}
-
-/** Above its revocation a key proves nothing, whatever settings say of the gateway. */
-function isRevoked(n: number, { revoked_size }: Pick<EntryRow, 'revoked_size'>): boolean {
-  return revoked_size !== null && n >= revoked_size;
 }
 
 /** Contradictions that entries explain which have not arrived yet: where they would come from. */

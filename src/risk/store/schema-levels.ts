@@ -1,5 +1,6 @@
-/** Tables of leases of replicas, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011, m0022). */
+/** Tables of leases of replicas, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011, m0022, m0027). */
 import type { Generated } from 'kysely';
+import type { ProvedStretch } from '../../evidence/verify/entry-levels.ts';
 import type { Bytes, Json, Owned, Time } from './columns.ts';
 
 /** A receiver that lives, by the database's clock. */
@@ -19,13 +20,6 @@ export interface LeaseTable extends Owned {
   until: Time;
 }
 
-/** Of a stretch of a log before its newest gap: entries from `first`, anchored and witnessed up to those sizes. */
-export interface ProvedStretch {
-  readonly first: number;
-  readonly anchored: number;
-  readonly witnessed: number;
-}
-
 /** What the anchors of a log prove, as far as it was read. */
 export interface AssuranceTable extends Owned {
   readonly origin: string;
@@ -37,6 +31,8 @@ export interface AssuranceTable extends Owned {
   anchored_size: number;
   /** Entries from here on count for nothing more than a software key's; null while the key is not revoked. */
   revoked_size: number | null;
+  /** Nor do those before: behind a gap stands the tree that the revocation names (m0027). */
+  revoked_first: Generated<number>;
   refuted: string | null;
   why: string;
   /** The policy, or a record of its services, says so of its TPM, and no other statement disputes the log. */

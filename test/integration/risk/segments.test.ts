@@ -60,8 +60,8 @@ async function keep(of: AnchoredLog, first: number, end: number, opens = first =
   expect(await store.append([{ origin: of.origin, opens, rows, ...trees, storedAtMs: NOW_MS }])).toEqual(['stored']);
 }
 
-function bookFor(log: AnchoredLog): AssuranceBook {
-  const policy = policyFor(log);
+function bookFor(log: AnchoredLog, members: object = log.tpm.policy): AssuranceBook {
+  const policy = policyFor(log, members);
   const parts = { database, store, crypto: nodeCrypto, ...owner, policy: () => policy };
   return new AssuranceBook({ ...parts, witnesses: [independent.vkey] });
 }
@@ -145,6 +145,33 @@ describe('an entry before a gap', () => {
     expect(await levelOfDeposit()).toBe('A3');
     expect(await bundle(log)).toMatchObject({ outcome: 'verified', logs: [{ level: 'A2' }] });
     expect(await book.catchUp()).toBe(0);
+  });
+
+  test('is A0 where the revocation of the key names a tree behind it, until it is shown to be in that tree', async () => {
+    const forged = fill(branch(true), 4);
+    const log = anchored(branch(false));
+    await keep(forged, 0, 4);
+    await keep(log, 7, 14, true);
+    const at = { size: 14, root: Buffer.from(log.checkpoint(14).root).toString('base64') };
+    await bookFor(log, { ...log.tpm.policy, revoked: at }).catchUp();
+    expect(await levelOfDeposit()).toBe('A0');
+    const about = await database.kysely.selectFrom('custody.assurance').selectAll().executeTakeFirst();
+    expect(about).toMatchObject({ revoked_size: 14, revoked_first: 7 });
+  });
+
+  test('and one behind it are as the revocation says once the gap is filled', async () => {
+    const log = anchored(branch(true));
+    const at = { size: 12, root: Buffer.from(log.checkpoint(12).root).toString('base64') };
+    const book = bookFor(log, { ...log.tpm.policy, revoked: at });
+    await keep(log, 0, 4);
+    await keep(log, 7, 14, true);
+    await book.catchUp();
+    expect(await levelOfDeposit()).toBe('A0');
+    await keep(log, 4, 7);
+    await book.catchUp();
+    expect(await levelOfDeposit()).toBe('A2');
+    const about = await database.kysely.selectFrom('custody.assurance').selectAll().executeTakeFirst();
+    expect(about).toMatchObject({ revoked_size: 12, revoked_first: 0 });
   });
 
   test('counts as anchored no more once an earlier version had judged it so', async () => {
