@@ -13,7 +13,7 @@ export const retentionSchema = z
       .describe('refunds that ended, with payments, decisions, holds and cases; each payment whole or not at all'),
     source_events_days: days
       .default(540)
-      .describe('that an event of a source was taken: it could come again after that'),
+      .describe('that an event of a source was taken: webhooks that tell of what is older are refused'),
   })
   .refine(({ bodies_days, hashes_days }) => hashes_days >= bodies_days, {
     error: 'hashes_days of at least bodies_days',

@@ -23,6 +23,7 @@ import type { RiskDatabase } from '../store/open-database.ts';
 export interface HttpRooms {
   readonly settings: ApiSettings;
   readonly sources: readonly SourceSettings[];
+  readonly rememberedMs: number;
   readonly owner: { readonly tenant: string; readonly region: string };
   readonly database: RiskDatabase;
   readonly desk: RefundDesk;
@@ -83,6 +84,7 @@ function evidenceKeeper({ database, owner, crypto, scheduler }: HttpRooms): Evid
 
 async function sourcesRoom({
   sources,
+  rememberedMs,
   owner,
   database,
   desk,
@@ -95,6 +97,7 @@ async function sourcesRoom({
     database,
     crypto,
     customers,
+    rememberedMs,
     sources: await openSources(sources, crypto),
     ...owner,
     clock: scheduler,

@@ -34,6 +34,8 @@ import { LedgerPump } from './ledger-pump.ts';
 import { openRooms } from './rooms.ts';
 import type { RiskSettings } from './settings.ts';
 
+const DAY_MS = 86_400_000;
+
 export interface RiskDeps {
   readonly logger: Logger;
   /** Called once, when the API listens and the subscriptions stand. */
@@ -168,6 +170,7 @@ class RiskService {
       ledger: this.#pump ?? rooms.ledger,
       settings: api,
       sources,
+      rememberedMs: this.#settings.retention.source_events_days * DAY_MS,
       owner: { tenant, region },
       ...(await dossier({ ...shared, ledger: this.#pump ?? rooms.ledger, clock: scheduler }, this.#settings, key)),
       monitor: receiver.monitor,

@@ -18,6 +18,7 @@ export const SOURCE_REFUSALS = {
   schema: [422, 'the body is not what a source of this kind sends'],
   bad_event_id: [422, 'the event has no identifier of 1 to 120 printable characters without spaces'],
   occurs_later: [422, 'what the event tells of lies in the future'],
+  occurred_before: [422, 'what the event tells of is older than events are remembered: import it'],
   event_reused: [409, 'another event came under this identifier before'],
   currency_differs: [409, 'the payment or dispute is kept in another currency, or with other particulars'],
   settlement_refused: [409, 'the settlement does not fit what is kept of the refund'],

@@ -35,6 +35,8 @@ export interface SourcesParts {
   readonly region: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How long it is known that an event was taken (`retention.source_events_days`); for good without it. */
+  readonly rememberedMs?: number;
   /** Without it a payment may not say whose it is. */
   readonly customers?: CustomerNames;
   /** Takes `refund.settled`; the same confirmation again must change nothing. Without it such an event is refused. */
@@ -133,6 +135,9 @@ export class SourcesRoom {
     if (eventId === undefined || personalTrace(eventId) !== undefined) return refusal('bad_event_id');
     if ((message.value.eventId ?? eventId) !== eventId) return refusal('bad_event_id');
     if (message.value.occurredAtMs > nowMs + toleranceMs) return refusal('occurs_later');
+    // Whether it was taken before may be forgotten: taken again, what it says would count twice.
+    const { rememberedMs = Number.POSITIVE_INFINITY } = this.#parts;
+    if (message.value.occurredAtMs <= nowMs - rememberedMs + toleranceMs) return refusal('occurred_before');
     return accept({
       source,
       eventId,

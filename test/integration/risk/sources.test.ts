@@ -20,6 +20,7 @@ import { TextLogger } from '../../unit/intake/harness.ts';
 
 const engines = bothEngines('sources', 8);
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
+const DAY_MS = 86_400_000;
 const NOW_S = NOW_MS / 1_000;
 const OWNER = { tenant: 'default', region: 'eu' };
 const PARCEL = 'k1.AAAAAAAAAAAAAAAAAAAAAA';
@@ -143,6 +144,7 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
         clock,
         logger,
         settle: async (refundId) => (refundId === 'r-none' ? refuse('unknown_refund', 'none') : accept('paid')),
+        rememberedMs: 540 * DAY_MS,
         onTaken: (taken) => void told.push(taken),
       });
     }
@@ -272,6 +274,7 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       // A flipped bit is no accident that is believed: whatever was changed under a signature is refused for it.
       expect(seen.get('bad_signature') ?? 0).toBeGreaterThan(100);
       expect(await payment('pay-differs')).toEqual({ captured_minor: 5, disputed_minor: 0 });
+      expect(await payment('pay-old')).toEqual({ captured_minor: 5, disputed_minor: 0 });
     });
 
     test('which event an HMAC tells of stands in what it signs, and no header makes it another one', async () => {
@@ -322,6 +325,27 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
             occurred: new Date(NOW_MS + 301_000).toISOString(),
           }),
         },
+        occurred_before: {
+          before: signed(
+            'psp-1',
+            'payment.captured',
+            { ...captured, payment_ref: 'pay-old' },
+            {
+              id: 'evt_old',
+              occurred: new Date(NOW_MS - 540 * DAY_MS + 300_001).toISOString(),
+            },
+          ),
+          // Forgotten since, it comes signed anew: of an honest sender, after very long.
+          webhook: signed(
+            'psp-1',
+            'payment.captured',
+            { ...captured, payment_ref: 'pay-old' },
+            {
+              id: 'evt_forgotten',
+              occurred: new Date(NOW_MS - 540 * DAY_MS + 300_000).toISOString(),
+            },
+          ),
+        },
         event_reused: {
           before: signed('carrier-1', 'handed_to_courier', data, { id: 'evt_reused' }),
           webhook: signed('carrier-1', 'handed_to_courier', { parcel: 'k1.OTHER' }, { id: 'evt_reused' }),
@@ -351,6 +375,21 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       });
       expect(await unkept.take(source, headers, body)).toMatchObject({ reason: 'settlement_refused' });
       expect(await take({ source, headers, body })).toMatchObject({ ok: true, value: { duplicate: false } });
+    });
+
+    test('what one replica took, another one and the one after a restart refuse', async () => {
+      const captured = (ref: string, sent: Sent) =>
+        signed('psp-1', 'payment.captured', { payment_ref: ref, amount_minor: 5, currency: 'EUR' }, sent);
+      const one = captured('pay-replica', {});
+      expect(await answerTo(one)).toBe('accepted');
+      const other = await roomOf();
+      expect(await other.take(...sentBy(one))).toMatchObject({ reason: 'replayed' });
+      // Whose clock is ahead forgets it too early; that the event was taken is still known, and nothing counts twice.
+      clock.stepWall(301_000);
+      expect(await answerTo(captured('pay-ahead', { atS: NOW_S + 301 }))).toBe('accepted');
+      clock.stepWall(-301_000);
+      expect(await other.take(...sentBy(one))).toMatchObject({ ok: true, value: { duplicate: true } });
+      expect(await payment('pay-replica')).toEqual({ captured_minor: 5, disputed_minor: 0 });
     });
 
     test('the replay cache holds no more than what could come again', async () => {
