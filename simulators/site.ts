@@ -13,7 +13,7 @@ import { LatchkeyError } from '../src/base/errors.ts';
 import { systemScheduler } from '../src/base/system-scheduler.ts';
 import { type Cell, type CellListener, LockerBank, type Sensor } from './boards/bank.ts';
 import { type Camera, startCamera } from './camera/camera.ts';
-import type { FaultKind, LineFault } from './faults/kinds.ts';
+import type { FaultKind, FaultTally, LineFault } from './faults/kinds.ts';
 import type { Keypad } from './keypad/keypad.ts';
 import { Receiver } from './position/receiver.ts';
 import { Scale } from './scales/scale.ts';
@@ -88,7 +88,7 @@ export interface SiteReport {
     readonly grams?: number;
     readonly requests: number;
     readonly emissions: number;
-    readonly faults: Readonly<Record<string, number>>;
+    readonly faults: FaultTally;
   }[];
 }
 

@@ -43,8 +43,31 @@ export type LineFault = (typeof LINE_FAULTS)[number];
 export type SiteFault = (typeof SITE_FAULTS)[number];
 export type FaultKind = LineFault | SiteFault;
 
+/** For whoever reads, and types none of them. */
+export const FAULT_WORDS: Readonly<Record<FaultKind, string>> = {
+  split: 'it arrives in pieces, with pauses between them',
+  merge: 'it is held back, and arrives with the next',
+  noise: 'bytes that nobody sent',
+  lost_bytes: 'bytes get lost',
+  bit_flip: 'a bit is turned over',
+  no_reply: 'no answer',
+  late_reply: 'an answer that comes too late',
+  echo: 'the question comes back before the answer',
+  glued_scans: 'two scans with nothing between them',
+  missing_suffix: 'a scan without its end',
+  unplug: 'the cable goes out in the middle, and comes back',
+  same_address: 'two boards with one address answered',
+  end_in_data: 'the byte that ends a frame stood inside of one',
+  talked_over: 'a question came while a board still spoke',
+  busy: 'a board was busy after an unlock, and said nothing',
+  retransmitted: 'a scanner was not heard, and said it again',
+};
+
+/** How often each happened. Kinds that never happened are absent. */
+export type FaultTally = Readonly<Partial<Record<FaultKind, number>>>;
+
 /** Counts of what a person would call a fault: a byte that a driver must not cut at is none, and stands in many sound replies. */
-export function mishaps({ end_in_data: _, ...counts }: Readonly<Record<string, number>>): typeof counts {
+export function mishaps({ end_in_data: _, ...counts }: FaultTally): FaultTally {
   return counts;
 }
 
@@ -60,7 +83,7 @@ export class FaultCounts {
     return this.#counts.get(kind) ?? 0;
   }
 
-  snapshot(): Readonly<Record<string, number>> {
+  snapshot(): FaultTally {
     return Object.fromEntries(this.#counts);
   }
 }

@@ -4,6 +4,7 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { explain } from '../../src/base/errors.ts';
+import { mishaps } from '../faults/kinds.ts';
 import { type Site, startSite } from '../site.ts';
 import type { SiteSettings } from './settings.ts';
 import { parseStep, STEP_HELP } from './steps.ts';
@@ -102,7 +103,7 @@ async function obey(site: Site, text: string, io: PlayIo, signal: AbortSignal): 
 
 function reportText(site: Site): string {
   const lines = site.report().lines.map(({ line, plugged, requests, emissions, faults }) => {
-    const happened = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
+    const happened = Object.entries(mishaps(faults)).map(([kind, count]) => `${kind} ${count}`);
     const state = plugged ? '' : ', unplugged';
     return `${line}: ${requests} requests, ${emissions} sent${state}; ${happened.join(', ') || 'no faults'}`;
   });

@@ -3,7 +3,7 @@
  *
  * Plain data, with no types of other rooms but the words of faults, since the page is compiled without Node.
  */
-import type { LineFault } from '../faults/kinds.ts';
+import type { FaultTally, LineFault } from '../faults/kinds.ts';
 
 export type SensorName = 'door' | 'item';
 
@@ -43,7 +43,7 @@ export interface LineView {
   /** What its devices said so far. */
   readonly said: number;
   /** How often each fault happened. */
-  readonly faults: Readonly<Record<string, number>>;
+  readonly faults: FaultTally;
   /** Faults that the next thing said will have. */
   readonly armed: readonly LineFault[];
   /** What lies on a scale. */

@@ -1,6 +1,6 @@
 /** The cables: where each is found, what goes wrong on it, and what somebody else could say on it. */
 import { useState } from 'preact/hooks';
-import { LINE_FAULTS, type LineFault } from '../../../simulators/faults/kinds.ts';
+import { FAULT_WORDS, type FaultKind, LINE_FAULTS, type LineFault } from '../../../simulators/faults/kinds.ts';
 import { ACTIONS, type LineView, type ProgramView } from '../../../simulators/ui/view.ts';
 import { KINDS } from './desk.tsx';
 import type { Act } from './link.ts';
@@ -83,13 +83,13 @@ function NextFault({ line, act }: { readonly line: LineView; readonly act: Act }
         <select value={kind} onChange={(event) => setKind(event.currentTarget.value as LineFault)}>
           {LINE_FAULTS.map((each) => (
             <option key={each} value={each}>
-              {each}
+              {FAULT_WORDS[each]}
             </option>
           ))}
         </select>
       </label>
       <button type="button" class="button quiet" onClick={() => act({ do: 'fault', name: line.name, kind })}>
-        {line.armed.length === 0 ? 'Let it happen' : `waits: ${line.armed.join(', ')}`}
+        {line.armed.length === 0 ? 'Let it happen' : `waits: ${line.armed.map((each) => FAULT_WORDS[each]).join(', ')}`}
       </button>
     </div>
   );
@@ -109,6 +109,7 @@ function Frame({ name, act }: { readonly name: string; readonly act: Act }) {
         A frame of nobody, in hex
         <input
           type="text"
+          class="mono"
           value={frame}
           placeholder="02 00 35 FE FF 00 00 03 37"
           autocomplete="off"
@@ -123,8 +124,9 @@ function Frame({ name, act }: { readonly name: string; readonly act: Act }) {
   );
 }
 
-function Counts({ faults }: { readonly faults: Readonly<Record<string, number>> }) {
-  const happened = Object.entries(faults);
+function Counts({ faults }: { readonly faults: LineView['faults'] }) {
+  const happened = Object.entries(faults) as readonly (readonly [FaultKind, number])[];
   if (happened.length === 0) return null;
-  return <p class="hint counts">Happened: {happened.map(([kind, count]) => `${kind} ${count}`).join(', ')}</p>;
+  const texts = happened.map(([kind, count]) => `${FAULT_WORDS[kind]} (${count})`);
+  return <p class="hint counts">Happened: {texts.join('; ')}</p>;
 }

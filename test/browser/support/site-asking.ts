@@ -1,6 +1,8 @@
 /** How tests ask the page of a simulated site what no button asks, and how they measure what a click leads to. */
 import { request } from 'node:http';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { FAULT_WORDS, LINE_FAULTS, type LineFault } from '../../../simulators/faults/kinds.ts';
 import type { GatewayStatus } from '../../../src/edge/gateway/status.ts';
 
 export interface Answer {
@@ -34,6 +36,22 @@ export function asked(url: string, headers: Readonly<Record<string, string>>): P
       .on('error', reject)
       .end();
   });
+}
+
+/**
+ * A fault of what is said next on a line, chosen by its words from the list of all, in words. What is given back waits until
+ * the line says that it happened once.
+ */
+export async function letHappen(line: Locator, fault: LineFault): Promise<() => Promise<void>> {
+  const more = line.getByText('More faults');
+  await more.click();
+  const next = line.getByLabel('What is said next suffers');
+  expect(await next.locator('option').allTextContents()).toEqual(LINE_FAULTS.map((kind) => FAULT_WORDS[kind]));
+  await next.selectOption({ label: FAULT_WORDS[fault] });
+  await line.getByRole('button', { name: /^Let it happen/ }).click();
+  await line.getByRole('button', { name: `waits: ${FAULT_WORDS[fault]}` }).waitFor();
+  await more.click();
+  return () => line.locator('.counts', { hasText: `${FAULT_WORDS[fault]} (1)` }).waitFor();
 }
 
 /**

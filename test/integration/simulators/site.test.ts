@@ -126,10 +126,16 @@ describe('a simulated site', () => {
     await expect.poll(() => err, LIMIT).toContain('story visit is told');
     expect(out[0]).toBe(`bus: pty ${join(dir, 'bus')}`);
     expect(existsSync(join(dir, 'scanner'))).toBe(true);
-    typed.write('open left.2\nbreak left.3\ntake left.1\nstatus\n');
+    typed.write('open left.2\nput left.2\nbreak left.3\ntake left.1\nstatus\n');
     await expect.poll(() => out.join('\n'), LIMIT).toContain('open doors: left.2');
     await expect.poll(() => err.join('\n'), LIMIT).toContain('open it first');
     expect(err.join('\n')).toContain('expected open|shut');
+    // Items in the first two compartments: the byte that ends frames stands inside of the reply, which is no fault.
+    const bus = await serial(join(dir, 'bus'));
+    bus.write(Uint8Array.of(0x02, 0x00, 0x30, 0x03, 0x35));
+    await expect.poll(() => bus.read(), LIMIT).toBe('020035fdff03000339');
+    typed.write('status\n');
+    await expect.poll(() => out.join('\n'), LIMIT).toContain('bus: 1 requests, 1 sent; no faults');
     stop.abort();
     await played;
     expect(existsSync(join(dir, 'scanner'))).toBe(false);
