@@ -60,6 +60,7 @@ function Scanner({ name, nextSerial, act }: ScannerProps) {
           Type or paste a code
           <input
             type="text"
+            class="mono"
             value={text}
             maxLength={SCAN_TEXT_MAX}
             autocomplete="off"
@@ -127,6 +128,7 @@ function Keypad({ line, act }: { readonly line: LineView; readonly act: Act }) {
         Keys
         <input
           type="text"
+          class="mono"
           inputMode="numeric"
           value={keys}
           maxLength={KEYS_MAX}

@@ -45,6 +45,7 @@ export function Given({ inputs, give }: GivenProps) {
           <input
             id="vkey"
             type="text"
+            class="mono"
             autocomplete="off"
             spellcheck={false}
             aria-describedby="vkey-hint"

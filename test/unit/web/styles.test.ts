@@ -21,3 +21,10 @@ test('no rule stands in the styles of two folders', () => {
   const twice = all.filter(([rule, name]) => all.some(([other, where]) => other === rule && where !== name));
   expect(twice).toEqual([]);
 });
+
+test('fields that are typed into or chosen from are drawn by one rule, which is in the kit', () => {
+  const drawn = /^(?:[^{]*[\s,])?(?:input|select|textarea)\b[^{]*\{.*\b(?:border|background):/;
+  const folders = readdirSync(WEB, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const found = folders.flatMap(({ name }) => [...rulesOf(name)].filter((rule) => drawn.test(rule)).map(() => name));
+  expect(found).toEqual(['kit']);
+});
