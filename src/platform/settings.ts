@@ -18,6 +18,8 @@ const PROBLEMS_SHOWN_MAX = 100;
 const ALIASES_MAX = 100;
 
 const SECRET_NAME = /passw|secret|token|credential|pin$/i;
+/** What zod says of a union whose schema says nothing itself: a form that is a mapping does not name its members. */
+const UNSAID = 'Invalid input';
 const NOT_SHOWN = 'a value that is not shown here';
 
 export interface InvalidSettings extends Refused<'invalid'> {
@@ -91,12 +93,13 @@ function problemsOf(root: unknown, issue: z.core.$ZodIssue, above: readonly Prop
     }));
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const values = valuesOf(issue.errors);
-    const nearest = [...issue.errors].sort((a, b) => a.length - b.length)[0] ?? [];
-    if (values === undefined && nearest.length > 0) return nearest.flatMap((inner) => problemsOf(root, inner, path));
-    if (values !== undefined) {
-      return [{ path: pathText(path), found: foundText(valueAt(root, path), path), expected: orText(values) }];
-    }
+    // What was written has the form of one of them: then it is that one that was meant.
+    const meant = issue.errors.filter((issues) => !issues.some(isOfAnotherForm));
+    const [nearest] = [...meant].sort((a, b) => a.length - b.length);
+    if (nearest !== undefined) return nearest.flatMap((inner) => problemsOf(root, inner, path));
+    const forms = issue.errors.map((issues) => formText(issues.filter(isOfAnotherForm))).join(' or ');
+    const expected = issue.message === UNSAID ? forms : issue.message;
+    return [{ path: pathText(path), found: foundText(valueAt(root, path), path), expected }];
   }
   const written = valueAt(root, path);
   // A check over several settings says what it looked at; otherwise what it names is not there.
@@ -104,12 +107,13 @@ function problemsOf(root: unknown, issue: z.core.$ZodIssue, above: readonly Prop
   return [{ path: pathText(path), found: foundText(found, path), expected: expectedText(issue) }];
 }
 
-/** All values of a union of plain values; undefined when it is one of something else, too. */
-function valuesOf(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly unknown[] | undefined {
-  const values = branches.map(([first, ...more]) =>
-    first?.code === 'invalid_value' && first.path.length === 0 && more.length === 0 ? first.values : undefined,
-  );
-  return values.every((each) => each !== undefined) ? values.flat() : undefined;
+/** Of one of several that may stand at a place: it is about the whole of what stands there, and not about its members. */
+function isOfAnotherForm({ code, path }: z.core.$ZodIssue): boolean {
+  return path.length === 0 && (code === 'invalid_type' || code === 'invalid_value');
+}
+
+function formText(issues: readonly z.core.$ZodIssue[]): string {
+  return issues.map(expectedText).join(' and ');
 }
 
 /** What the person wrote at that place: an issue of a check over several settings carries all of them. */

@@ -75,7 +75,7 @@ const tpmSchema = z
   });
 
 export const keySettingsSchema = z
-  .union([z.literal('software'), z.strictObject({ tpm: tpmSchema })])
+  .union([z.literal('software'), z.strictObject({ tpm: tpmSchema })], { error: '"software" or {tpm: {device: ...}}' })
   .describe('where log keys live: "software" is assurance level A0; a TPM seals them and anchors the log');
 
 export type TpmSettings = z.output<typeof tpmSchema>;

@@ -49,11 +49,13 @@ const postgresSchema = z.strictObject({
 });
 
 const storeSchema = z
-  .union([z.literal('files'), z.literal('embedded'), postgresSchema])
+  .union([z.literal('files'), z.literal('embedded'), postgresSchema], {
+    error: '"files", "embedded" or {postgres: {url_file: ...}}',
+  })
   .describe('files in data_dir; embedded: PGlite there, for advisory receipts; or PostgreSQL 15 and later');
 
 export const databaseSchema = z
-  .union([z.literal('embedded'), postgresSchema])
+  .union([z.literal('embedded'), postgresSchema], { error: '"embedded" or {postgres: {url_file: ...}}' })
   .describe('embedded: PGlite in data_dir, which survives the process and no power cut; or PostgreSQL 15 and later');
 
 const label = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'letters, digits and hyphens, at most 63' });

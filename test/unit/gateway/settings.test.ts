@@ -47,6 +47,9 @@ describe('names in gateway.yaml', () => {
   test('are told too when other parts are wrong in themselves', () => {
     const found = problems({ ...BASE, keys: 'tpm', mqtt: {}, colour: 'red' });
     expect(found).toEqual(expect.arrayContaining([...NAMES, 'keys', 'mqtt.url', 'colour']));
+    const parsed = parseSettings(JSON.stringify({ ...BASE, keys: 'tpm' }), gatewaySettingsSchema);
+    const keys = parsed.ok ? undefined : parsed.problems.find(({ path }) => path === 'keys');
+    expect(keys?.expected).toBe('"software" or {tpm: {device: ...}}');
   });
 
   test.for([

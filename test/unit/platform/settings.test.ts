@@ -70,6 +70,31 @@ describe('settings', () => {
     });
   });
 
+  test('where a value or a mapping may stand, both are told, and of a mapping what is wrong in it', () => {
+    const keys = z.strictObject({ tpm: z.strictObject({ device: z.string().startsWith('/', 'an absolute path') }) });
+    const said = z.union([z.literal('software'), keys], { error: '"software" or {tpm: {device: ...}}' });
+    const either = z.strictObject({ keys: said, store: z.union([z.literal('files'), keys, z.array(z.string())]) });
+    const found = (text: string): readonly string[] => {
+      const parsed = parseSettings(text, either);
+      return parsed.ok ? [] : parsed.problems.map(({ path, expected }) => `${path} | ${expected}`);
+    };
+    expect(found('keys: {tpm: {device: /dev/tpmrm0}}\nstore: files\n')).toEqual([]);
+    expect(found('keys: tpm\nstore: 7\n')).toEqual([
+      'keys | "software" or {tpm: {device: ...}}',
+      'store | "files" or a mapping or a list',
+    ]);
+    expect(found('keys: {tmp: {device: /dev/tpmrm0}}\nstore: {tpm: {device: tpmrm0}}\n')).toEqual([
+      'keys.tpm | a mapping',
+      'keys.tmp | no such setting (is it misspelt?)',
+      'store.tpm.device | an absolute path',
+    ]);
+    expect(found('keys: {tpm: {device: tpmrm0, colour: red}}\nstore: [1]\n')).toEqual([
+      'keys.tpm.device | an absolute path',
+      'keys.tpm.colour | no such setting (is it misspelt?)',
+      'store[0] | a string',
+    ]);
+  });
+
   test('text that is not YAML, and a doubled key, name their line', () => {
     expect(problems('a: [1,\nb: }')[0]).toMatch(/^line \d+ \| YAML 1.2 \|/);
     expect(problems('mode: a\nmode: b\n')[0]).toMatch(/^line 2 \| YAML 1.2 \| .*unique/i);
