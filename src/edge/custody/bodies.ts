@@ -9,6 +9,7 @@ import type { BoardCounts, BoardReading, DeviceReading, LineReading, ScanReading
 import type { Compartment, CompartmentOutput, Episode, EpisodeAccess } from './compartment.ts';
 import { UNNAMED_BOOT } from './debounce.ts';
 import { type Measured, NOTHING_MEASURED } from './instruments.ts';
+import type { LoneDoors } from './lone-scans.ts';
 import type { ClosedBy, Outcome } from './outcome.ts';
 import type { WaitingScan } from './scans.ts';
 import type { CompartmentSettings } from './settings.ts';
@@ -23,6 +24,11 @@ const TROUBLED_WRITTEN_MAX = 16;
 const TEXT_LENGTH_MAX = 256;
 const RAW_BYTES_MAX = 256;
 const COUNT_MAX = 999_999_999_999;
+/** Why a scan without a door does not prove that nobody came. */
+const LONE_DOORS: Readonly<Record<Exclude<LoneDoors, 'watched'>, string>> = {
+  unwatched: 'not all doors were watched',
+  forced: 'a door was forced meanwhile',
+};
 
 type Mutable = Record<string, Json>;
 
@@ -151,14 +157,9 @@ export function episodeBody(
 }
 
 /** Scans for which no door was seen to open in time; `more` of them were not kept. */
-export function loneScansBody(
-  scans: readonly WaitingScan[],
-  more: number,
-  doors: 'watched' | 'unwatched',
-  boot: number,
-): EventBody {
+export function loneScansBody(scans: readonly WaitingScan[], more: number, doors: LoneDoors, boot: number): EventBody {
   const data: Mutable = { count: count(scans.length + more) };
-  if (doors === 'unwatched') data['detail'] = 'not all doors were watched';
+  if (doors !== 'watched') data['detail'] = LONE_DOORS[doors];
   putScans(data, scans, more, boot);
   data['what'] = 'scan_without_door';
   const [only] = scans;

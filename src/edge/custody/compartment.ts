@@ -145,11 +145,14 @@ export type CompartmentOutput =
   | { readonly kind: 'door'; readonly open: boolean; readonly seen: Seen | undefined; readonly unwatched: boolean }
   | { readonly kind: 'item'; readonly occupied: boolean; readonly seen: Seen | undefined };
 
-/** One sound read. A door that opens starts an episode; `arrive` says who was expected and what waited for it, once. */
+/**
+ * One sound read. A door that opens starts an episode; `arrive` says who was expected and what waited for it, once, and is
+ * told whether the door was watched until it opened.
+ */
 export function readCompartment(
   before: Compartment,
   read: CompartmentRead,
-  arrive: () => Arrival,
+  arrive: (isWatched: boolean) => Arrival,
 ): { readonly state: Compartment; readonly outputs: readonly CompartmentOutput[] } {
   const outputs: CompartmentOutput[] = [];
   let state = unblind(before, read.atMs);
@@ -165,7 +168,8 @@ export function readCompartment(
         seen: door.change.seen,
         unwatched: door.change.unwatched,
       });
-    state = door.change.value ? shut(state, door.change, read) : opened(state, door.change, read, arrive());
+    if (door.change.value) state = shut(state, door.change, read);
+    else state = opened(state, door.change, read, arrive(isWatched(door.change)));
   }
   if (read.item !== undefined) state = readItem(state, read, read.item, outputs);
   const isShut = read.shut && state.door.value === true;

@@ -17,7 +17,6 @@ import type {
 } from '../contracts/reading.ts';
 import type { Visit } from '../contracts/visit.ts';
 import { deviceBody, episodeBody, holdsCard, lineBody, scanBody } from './bodies.ts';
-import { claimantOf } from './claim.ts';
 import {
   addScan,
   type Compartment,
@@ -251,8 +250,7 @@ class CustodyRoom implements Custody {
 
   /** Gives a scan to the door that stands open; of several, to the one that opened last. */
   #claim(scan: WaitingScan, observed: Observed): boolean {
-    const visited = [...this.#visited].filter((name) => this.#scans.serves(name, scan));
-    const claimant = claimantOf(visited, (name) => this.#state(name));
+    const claimant = this.#scans.claimant(scan, this.#visited, (name) => this.#state(name), this.visits);
     if (claimant === undefined) return false;
     const latest = claimant.name;
     const before = this.#state(latest);
@@ -281,8 +279,9 @@ class CustodyRoom implements Custody {
     const before = this.#state(settings.name);
     const read = readOf(settings, channel, reading, this.#options.boot);
     const sealed: WaitingScan[] = [];
-    const { state, outputs } = readCompartment(before, read, () => {
-      const arrival = this.visits.arrival(settings, observed, this.#scans.takeFor(settings.name, observed));
+    const { state, outputs } = readCompartment(before, read, (isWatched) => {
+      const waiting = this.#scans.before(settings.name, observed, isWatched);
+      const arrival = this.visits.arrival(settings, observed, waiting);
       sealed.push(...arrival.scans.filter(({ seal }) => seal !== undefined));
       return arrival;
     });

@@ -3,20 +3,31 @@ import { type Compartment, isWatchedSince } from './compartment.ts';
 import type { WaitingScan } from './scans.ts';
 import type { CustodySettings } from './settings.ts';
 
+export interface KnownDoors {
+  stateOf(name: string): Compartment;
+  /** It was forced since then, and had no scan. */
+  isForced(name: string, sinceMs: number): boolean;
+}
+
+/** What can be said of the doors that scans may have been for. */
+export type LoneDoors = 'watched' | 'unwatched' | 'forced';
+
 /**
  * The doors that a scan may have been for. `none`: no commissioned one, of which anything could be claimed. `unwatched`:
- * one of them is not commissioned, or could not be read all the time since the scan.
+ * one of them is not commissioned, or could not be read all the time since the scan. `forced`: all were watched, and one
+ * was seen to open without having been let open.
  */
 function doorsFor(
   scan: WaitingScan,
   start: { readonly settings: CustodySettings; readonly boot: number },
-  stateOf: (name: string) => Compartment,
-): 'none' | 'watched' | 'unwatched' {
+  { stateOf, isForced }: KnownDoors,
+): 'none' | LoneDoors {
   const doors = start.settings.compartments.filter(({ scanners }) => scanners?.includes(scan.device) ?? true);
   const known = doors.filter(({ polarity }) => polarity !== undefined);
   if (known.length === 0) return 'none';
   if (known.length < doors.length || scan.boot !== start.boot) return 'unwatched';
-  return known.every(({ name }) => isWatchedSince(stateOf(name), scan.upMs)) ? 'watched' : 'unwatched';
+  if (!known.every(({ name }) => isWatchedSince(stateOf(name), scan.upMs))) return 'unwatched';
+  return known.some(({ name }) => isForced(name, scan.upMs)) ? 'forced' : 'watched';
 }
 
 /** What is told of scans that waited in vain: those that name a parcel. Undefined when there is nothing to tell. */
@@ -24,10 +35,11 @@ export function reportOf(
   expired: readonly WaitingScan[],
   more: number,
   start: { readonly settings: CustodySettings; readonly boot: number },
-  stateOf: (name: string) => Compartment,
-): { readonly scans: readonly WaitingScan[]; readonly doors: 'watched' | 'unwatched' } | undefined {
-  const doors = (scan: WaitingScan) => doorsFor(scan, start, stateOf);
+  known: KnownDoors,
+): { readonly scans: readonly WaitingScan[]; readonly doors: LoneDoors } | undefined {
+  const doors = (scan: WaitingScan) => doorsFor(scan, start, known);
   const scans = expired.filter((scan) => scan.parcel !== undefined && doors(scan) !== 'none');
   if (scans.length + more === 0) return undefined;
-  return { scans, doors: scans.every((scan) => doors(scan) === 'watched') ? 'watched' : 'unwatched' };
+  const seen = new Set(scans.map(doors));
+  return { scans, doors: seen.has('unwatched') ? 'unwatched' : seen.has('forced') ? 'forced' : 'watched' };
 }

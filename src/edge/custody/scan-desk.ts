@@ -2,6 +2,7 @@
 import type { EventBody } from '../../evidence/event/event.ts';
 import type { Observed } from '../contracts/observed.ts';
 import { loneScansBody } from './bodies.ts';
+import { type Claimant, claimantOf } from './claim.ts';
 import type { Compartment } from './compartment.ts';
 import { reportOf } from './lone-scans.ts';
 import { ScanRow, type WaitingScan } from './scans.ts';
@@ -12,12 +13,24 @@ export interface ScanDeskOptions {
   readonly boot: number;
 }
 
+/** What was scanned before a door opened. */
+export interface WaitingScans {
+  /** The door was watched until it opened. */
+  readonly isWatched: boolean;
+  /** Takes out those that it may have been opened for. */
+  take(): readonly WaitingScan[];
+  /** It was forced: leaves them to others. */
+  leave(): readonly [];
+}
+
 export class ScanDesk {
   readonly #options: ScanDeskOptions;
   /** Commissioned compartments. */
   readonly #doors: ReadonlyMap<string, CompartmentSettings>;
   readonly #windowMs: number;
   readonly #row = new ScanRow();
+  /** When a door last had no scan because it was forced: it did open, for whatever scan. */
+  readonly #forcedUpMs = new Map<string, number>();
 
   constructor(options: ScanDeskOptions, doors: ReadonlyMap<string, CompartmentSettings>) {
     this.#options = options;
@@ -37,9 +50,31 @@ export class ScanDesk {
     return this.#doors.get(name)?.scanners?.includes(scan.device) ?? true;
   }
 
-  /** Those that the door of this name may have been opened for. */
-  takeFor(name: string, observed: Observed): readonly WaitingScan[] {
-    return this.#row.take((scan) => this.#waitedMs(scan, observed) <= this.#windowMs && this.serves(name, scan));
+  /** For the door of this name, which opens now. */
+  before(name: string, observed: Observed, isWatched: boolean): WaitingScans {
+    return {
+      isWatched,
+      take: () => this.#row.take((scan) => this.#waitedMs(scan, observed) <= this.#windowMs && this.serves(name, scan)),
+      leave: () => {
+        this.#forcedUpMs.set(name, observed.upMs);
+        return [];
+      },
+    };
+  }
+
+  /** The visited compartment that has this scan; undefined when it waits for its door. */
+  claimant(
+    scan: WaitingScan,
+    visited: ReadonlySet<string>,
+    stateOf: (name: string) => Compartment,
+    visits: { isExpected(where: (compartment: string) => boolean): boolean },
+  ): Claimant | undefined {
+    const served = [...visited].filter((name) => this.serves(name, scan));
+    const isExpected = (beside: readonly string[]): boolean =>
+      visits.isExpected((name) => this.serves(name, scan) && !beside.includes(name));
+    const claimant = claimantOf(served, stateOf, isExpected);
+    if (claimant === undefined) for (const name of served) this.#forcedUpMs.set(name, scan.upMs);
+    return claimant;
   }
 
   /** From when on a scan may be of a door that opens now. */
@@ -52,7 +87,8 @@ export class ScanDesk {
     if (this.#row.size === 0) return undefined;
     const expired = this.#row.take((scan) => this.#waitedMs(scan, observed) > this.#windowMs);
     const more = this.#row.takePushedOut(observed.upMs, this.#windowMs);
-    const report = reportOf(expired, more, this.#options, stateOf);
+    const isForced = (name: string, sinceMs: number): boolean => (this.#forcedUpMs.get(name) ?? -1) >= sinceMs;
+    const report = reportOf(expired, more, this.#options, { stateOf, isForced });
     // Without a commissioned door there is nothing that a scan could have opened.
     if (this.#doors.size === 0 || report === undefined) return undefined;
     return loneScansBody(report.scans, more, report.doors, this.#options.boot);

@@ -11,7 +11,7 @@ import type { Observed, Observer } from '../contracts/observed.ts';
 import type { Visit } from '../contracts/visit.ts';
 import type { Arrival, Compartment, Episode } from './compartment.ts';
 import type { Outcome } from './outcome.ts';
-import type { WaitingScan } from './scans.ts';
+import type { WaitingScans } from './scan-desk.ts';
 import type { CompartmentSettings } from './settings.ts';
 import { windowBody } from './visit-bodies.ts';
 import {
@@ -89,20 +89,29 @@ export class VisitKeeper implements VisitDesk {
     this.#outlet.changed();
   }
 
-  /** A door opens: whoever was expected came; otherwise a technician may be at work there. */
-  arrival({ name, controlled }: CompartmentSettings, observed: Observed, scans: readonly WaitingScan[]): Arrival {
+  /** Somebody is expected where this holds. */
+  isExpected(where: (compartment: string) => boolean): boolean {
+    return this.#book.visits.some(({ visit }) => where(visit.compartment));
+  }
+
+  /**
+   * A door opens: whoever was expected came; otherwise a technician may be at work there. One that only this gateway lets
+   * open, and that was seen to open without either, takes no scan: those that wait were made for doors that are let open.
+   */
+  arrival({ name, controlled }: CompartmentSettings, observed: Observed, waiting: WaitingScans): Arrival {
     const { boot } = this.#parts;
     const now = momentOf(observed);
     const expected = this.#book.arrive(name, observed.upMs, boot);
     if (expected !== undefined) {
       const { visit } = expected;
       const access = { method: visit.method, upMs: visit.observedUpMs, boot: expected.boot };
-      return { scans, access, actor: visit.actor, errand: this.#errandOf(visit, now), controlled };
+      return { scans: waiting.take(), access, actor: visit.actor, errand: this.#errandOf(visit, now), controlled };
     }
     const window = this.#book.windowOver(name, now);
-    if (window === undefined) return { scans, controlled };
+    if (window === undefined)
+      return { scans: controlled && waiting.isWatched ? waiting.leave() : waiting.take(), controlled };
     const access = { method: 'maintenance', upMs: observed.upMs, boot };
-    return { scans, access, actor: window.actor, controlled };
+    return { scans: waiting.take(), access, actor: window.actor, controlled };
   }
 
   /** A read of this start: a door that is known and did not open was not for the visit of an earlier start. */
