@@ -107,7 +107,7 @@ export function factsOf(
   const found = patternsOf(findings, { operator, requestedMs, asOfMs });
   return {
     v: 1,
-    wording: 2,
+    wording: 3,
     as_of_ms: asOfMs,
     refund: {
       refund_id,

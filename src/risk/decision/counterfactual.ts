@@ -1,84 +1,59 @@
 /**
- * What would change the answer: single changes of the facts, each tried by deciding again. Only changes that could
- * happen are tried: evidence that arrives, a contradiction that is explained, time that passes.
+ * What would change the answer: changes of the facts, each tried by deciding again. Single ones that bring evidence first;
+ * where none of them is enough, the fewest that are enough together. So none is left that does not pay and does not say what
+ * would: only what is blocked for good has none.
  */
-import { CONTRADICTIONS } from './contradictions.ts';
+import { type Change, singleChanges, wideChanges } from './changes.ts';
 import { outcomeUnder, type Verdict } from './decide.ts';
-import type { Facts, ParcelFacts, Signal } from './facts.ts';
-import { legOf } from './leg-of.ts';
+import type { Facts } from './facts.ts';
 import { OUTCOMES, type Outcome } from './outcome.ts';
 import type { Parameters } from './ruleset.ts';
-import { SIGNAL_NAMES, SIGNALS } from './signals.ts';
 
 export interface Counterfactual {
   readonly outcome: Outcome;
   readonly text: string;
 }
 
-interface Change {
-  readonly text: string;
-  readonly facts: Facts;
-}
-
 const COUNTERFACTUALS_MAX = 5;
-const DAY_MS = 86_400_000;
 
 /** The changes that make the answer milder, the mildest answers first. */
 export function counterfactuals(facts: Facts, parameters: Parameters, verdict: Verdict): readonly Counterfactual[] {
-  const rank = (outcome: Outcome): number => OUTCOMES.indexOf(outcome);
   if (verdict.outcome === 'PAY') return [];
-  const changed = changesOf(facts, verdict)
-    .map(({ text, facts: other }) => ({ text, outcome: outcomeUnder(other, parameters) }))
+  const single = singleChanges(facts, verdict.until_ms)
+    .map(({ text, apply }) => ({ text, outcome: outcomeUnder(apply(facts), parameters) }))
     .filter(({ outcome }) => rank(outcome) < rank(verdict.outcome));
-  return changed.sort((a, b) => rank(a.outcome) - rank(b.outcome)).slice(0, COUNTERFACTUALS_MAX);
+  if (facts.wording !== 3) return mildest(single);
+  if (single.length === 0) return together(facts, parameters, verdict);
+  // Of two parcels, the same change may be enough in either.
+  return mildest([...new Map(single.map((one) => [`${one.outcome} ${one.text}`, one])).values()]);
 }
 
-function changesOf(facts: Facts, verdict: Verdict): readonly Change[] {
-  return [
-    ...facts.parcels.flatMap((parcel, at) => evidenceFor(facts, parcel, at)),
-    ...facts.parcels.flatMap((parcel, at) => explained(facts, parcel, at)),
-    ...(verdict.until_ms === undefined
-      ? []
-      : [{ text: 'when the time that runs has passed', facts: { ...facts, as_of_ms: verdict.until_ms } }]),
-    { text: 'if it were asked for a day later', facts: later(facts) },
-    {
-      text: 'if it went to the original instrument',
-      facts: { ...facts, refund: { ...facts.refund, destination: 'original' } },
-    },
-  ];
+function mildest(all: readonly Counterfactual[]): readonly Counterfactual[] {
+  return [...all].sort((a, b) => rank(a.outcome) - rank(b.outcome)).slice(0, COUNTERFACTUALS_MAX);
 }
 
-function evidenceFor(facts: Facts, parcel: ParcelFacts, at: number): readonly Change[] {
-  const leg = legOf(facts.refund.kind);
-  const arrivals = SIGNAL_NAMES.map((name): Change => {
-    const signal: Signal = { name, says: 'supports', level: 'A2', clock: 'synced', event: 'if:it came' };
-    const changed = { ...parcel, [leg]: { ...parcel[leg], signals: [...parcel[leg].signals, signal] } };
-    return { text: `if ${SIGNALS[name].text} confirmed it`, facts: replace(facts, at, changed) };
-  });
-  if (facts.refund.kind !== 'return') return arrivals;
-  const inspected = { ...parcel, return: { ...parcel.return, state: 'R_INSPECTED_OK' as const } };
-  return [
-    { text: 'if the warehouse inspected it and found it sound', facts: replace(facts, at, inspected) },
-    ...arrivals,
-  ];
+/** All of them that could happen at once, but for those without which the answer is as mild. */
+function together(facts: Facts, parameters: Parameters, verdict: Verdict): readonly Counterfactual[] {
+  const wide = wideChanges(facts, verdict.until_ms);
+  const under = (changes: readonly Change[]): Outcome =>
+    outcomeUnder(
+      changes.reduce((of, { apply }) => apply(of), facts),
+      parameters,
+    );
+  const outcome = under(wide);
+  if (rank(outcome) >= rank(verdict.outcome)) return [];
+  const needed = wide.reduce((kept: readonly Change[], one) => {
+    const without = kept.filter((other) => other !== one);
+    return rank(under(without)) <= rank(outcome) ? without : kept;
+  }, wide);
+  return [{ outcome: under(needed), text: needed.map(({ text }, i) => (i === 0 ? text : bare(text))).join(' and ') }];
 }
 
-function explained(facts: Facts, parcel: ParcelFacts, at: number): readonly Change[] {
-  return parcel.contradictions.flatMap((one, index) => {
-    const { innocent, name } = CONTRADICTIONS[one.code];
-    const [cause] = innocent;
-    if (cause === undefined || one.innocent !== undefined) return [];
-    const contradictions = parcel.contradictions.with(index, { ...one, innocent: cause });
-    const changed = replace(facts, at, { ...parcel, contradictions });
-    return [{ text: `if ${one.code} (${name}) were explained: ${cause}`, facts: changed }];
-  });
+/** Behind the first one, without its `if`. */
+function bare(text: string): string {
+  return text.replace(/^if /, '');
 }
 
-function later(facts: Facts): Facts {
-  const refund = { ...facts.refund, requested_at_ms: facts.refund.requested_at_ms + DAY_MS };
-  return { ...facts, as_of_ms: facts.as_of_ms + DAY_MS, refund };
-}
-
-function replace(facts: Facts, at: number, parcel: ParcelFacts): Facts {
-  return { ...facts, parcels: facts.parcels.with(at, parcel) };
+function rank(outcome: Outcome): number {
+  return OUTCOMES.indexOf(outcome);
 }

@@ -148,7 +148,7 @@ const patterns = z.strictObject({
 
 export const factsSchema: z.ZodType<Facts> = z.strictObject({
   v: z.literal(1),
-  wording: z.literal(2).exactOptional(),
+  wording: z.literal([2, 3]).exactOptional(),
   as_of_ms: ms,
   refund,
   rate: rate.exactOptional(),

@@ -193,10 +193,10 @@ export type Dependency = 'ledger' | 'payment' | 'operator' | 'usd_rate';
 export interface Facts {
   readonly v: 1;
   /**
-   * How reasons are worded: absent in what was decided before they said whether there is a record, and which rate is missing,
-   * so that those decisions are made again to the byte.
+   * How answers are worded: absent in what was decided before reasons said whether there is a record, and which rate is
+   * missing; 2 before counterfactuals told of more than one change. So those decisions are made again to the byte.
    */
-  readonly wording?: 2;
+  readonly wording?: 2 | 3;
   readonly as_of_ms: number;
   readonly refund: RefundFacts;
   readonly rate?: UsdRate;

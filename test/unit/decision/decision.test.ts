@@ -1,12 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { CONTRADICTION_CODES, CONTRADICTIONS } from '../../../src/risk/decision/contradictions.ts';
-import { outcomeUnder } from '../../../src/risk/decision/decide.ts';
 import type { Facts, ForwardState, ParcelFacts } from '../../../src/risk/decision/facts.ts';
 import { parseFacts } from '../../../src/risk/decision/facts-schema.ts';
-import { OUTCOMES } from '../../../src/risk/decision/outcome.ts';
-import { makeRuleset, rulesetSchema } from '../../../src/risk/decision/ruleset.ts';
+import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import {
   codes,
   contradiction,
@@ -201,58 +198,6 @@ describe('what is missing', () => {
 });
 
 describe('the answer', () => {
-  const anyFacts = fc
-    .record({
-      amount_minor: fc.integer({ min: 1, max: 200_000 }),
-      kind: fc.constantFrom('return', 'not_received', 'empty', 'damaged', 'recall', 'goodwill'),
-      destination: fc.constantFrom('original', 'other'),
-      state: fc.constantFrom('EXPECTED', 'IN_LOCKER', 'COLLECTED', 'MISSING', 'EXPIRED'),
-      found: fc.subarray([...CONTRADICTION_CODES], { maxLength: 3 }),
-      recents: fc.array(fc.tuple(fc.integer({ min: 0, max: 2 * DAY_MS }), fc.integer({ min: 1, max: 60_000 })), {
-        maxLength: 5,
-      }),
-    })
-    .map(({ amount_minor, kind, destination, state, found, recents }) => {
-      const leg = { ...parcel().forward, state } as ParcelFacts['forward'];
-      return facts({
-        refund: { amount_minor, kind, destination } as Partial<Facts['refund']>,
-        operator: { recent: recents.map(([ago, amount], i) => recent(`r-${i + 10}`, ago, amount)) },
-        parcels: [
-          parcel({
-            forward: leg,
-            contradictions: found.map((code) => contradiction(code, { severity: CONTRADICTIONS[code].severity })),
-          }),
-        ],
-      });
-    });
-
-  test('is the same for the same facts, also when they were stored and read back', () => {
-    const outcomes = new Set<string>();
-    fc.assert(
-      fc.property(anyFacts, (of) => {
-        const first = decided(of);
-        const read = parseFacts(JSON.parse(JSON.stringify(of)));
-        expect(read.ok && decided(read.value)).toEqual(first);
-        outcomes.add(first.outcome);
-      }),
-      { numRuns: 300 },
-    );
-    expect([...outcomes].sort()).toEqual([...OUTCOMES].sort());
-  });
-
-  test('has reasons with three wordings, and none of them milder than a payment when it does not pay', () => {
-    fc.assert(
-      fc.property(anyFacts, (of) => {
-        const { reasons, pay_now, outcome, deadline_at_ms, approvals } = decided(of);
-        expect(reasons.length).toBeGreaterThan(0);
-        for (const { wording } of reasons)
-          expect(Object.values(wording).every((words) => words.length > 10)).toBe(true);
-        expect(pay_now).toBe((outcome === 'PAY' || outcome === 'PAY_AND_INVESTIGATE') && approvals === 0);
-        expect(deadline_at_ms === undefined).toBe(pay_now);
-      }),
-    );
-  });
-
   test('tells the customer no threshold, and no other person', () => {
     const of = facts({
       operator: { recent: [recent('r-a', 5, 20_000), recent('r-b', 6, 20_000)] },
@@ -274,12 +219,20 @@ describe('the answer', () => {
     expect(makeRuleset(nodeCrypto, {}).version).toMatch(/^v1-[0-9a-f]{12}$/);
   });
 
-  test('is what it would be without its words', () => {
-    fc.assert(
-      fc.property(anyFacts, (of) => {
-        expect(outcomeUnder(of, rulesetSchema.parse({}))).toBe(decided(of).outcome);
-      }),
-    );
+  test('that no single change makes milder says which are enough together', () => {
+    const against = CONTRADICTION_CODES.slice(0, 10).map((code) => contradiction(code));
+    const parcels = ['p-1', 'p-2'].map((ref) => parcel({ ref, contradictions: against }));
+    expect(decided(facts({ parcels, wording: 2 })).counterfactuals).toEqual([]);
+    expect(decided(facts({ parcels, wording: 3 })).counterfactuals).toEqual([
+      { outcome: 'PAY', text: 'if C01, C02, C03, C04, C05, C06, C07, C08, C09, C10 were explained' },
+    ]);
+    const { payment: _, ...blind } = facts({ wording: 3, refund: { destination: 'other', self_dealing: true } });
+    expect(decided(blind).counterfactuals).toEqual([
+      {
+        outcome: 'PAY',
+        text: 'if another operator asked for it and it went to the original instrument and what is missing were there, and nothing in it spoke against it',
+      },
+    ]);
   });
 
   test('about as many parcels as a refund may have, each with much against it, has its counterfactuals too', () => {
@@ -287,16 +240,6 @@ describe('the answer', () => {
     const parcels = Array.from({ length: 64 }, (_, i) => parcel({ ref: `p-${i}`, contradictions: against }));
     const { outcome, counterfactuals } = decided(facts({ parcels }));
     expect([outcome, counterfactuals]).toEqual(['HOLD', []]);
-  });
-
-  test('every counterfactual is a milder answer', () => {
-    fc.assert(
-      fc.property(anyFacts, (of) => {
-        const { outcome, counterfactuals } = decided(of);
-        for (const one of counterfactuals)
-          expect(OUTCOMES.indexOf(one.outcome)).toBeLessThan(OUTCOMES.indexOf(outcome));
-      }),
-    );
   });
 });
 

@@ -68,6 +68,26 @@ describe('the grade', () => {
     expect(gradeOf([], [])).toEqual({ grade: 'NONE', mdb: 0, groups: [] });
   });
 
+  test('what speaks against counts from the cap down, once in a group, and one event by its best word', () => {
+    const of = (...signals: readonly Signal[]) => gradeOf(signals, []).mdb;
+    const scans = [1, 2, 3].map(() => signal('scan'));
+    expect(of(...scans)).toBe(6_000);
+    const against = signal('scan', { says: 'contradicts' });
+    expect(of(...scans, against)).toBe(3_000);
+    expect(of(against, signal('scan', { says: 'contradicts' }))).toBe(-3_000);
+    const twice = signal('weight');
+    expect(of({ ...twice, level: 'A0' }, twice)).toBe(10_000);
+  });
+
+  test('a hard contradiction makes it contradicted; a soft one, or one that is explained, leaves it', () => {
+    const grade = (more: Partial<Contradiction>) => gradeOf(wholeDeposit(), [contradiction('C04', more)]).grade;
+    expect([grade({}), grade({ severity: 'soft' }), grade({ innocent: 'a wrong declared weight' })]).toEqual([
+      'CONTRADICTED',
+      'STRONG',
+      'STRONG',
+    ]);
+  });
+
   test('every grade is reached by somebody, in the order of what is seen', () => {
     const grades = [
       gradeOf([], [contradiction('C07')]).grade,

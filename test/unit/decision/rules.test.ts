@@ -206,6 +206,11 @@ describe('the other rules', () => {
     expect(hits(facts({ refund: small, parcels: [against] }))).toContain('R05');
     const waiting = parcel({ waiting_for: { gateway: 'gw-1', since_ms: NOW_MS } });
     expect(hits(facts({ parcels: [waiting] }))).toContain('R15');
+    const outside = parcel({ contradictions: [contradiction('C14', { events: ['e#14'] })] });
+    const late = { ...outside, exception: { at_ms: NOW_MS, event: 'wms:3' } };
+    const reasons = decided(facts({ parcels: [late] })).reasons.filter(({ code }) => code === 'R02' || code === 'R03');
+    expect(reasons.map(({ events }) => events)).toEqual([['e#14'], ['wms:3']]);
+    for (const { wording } of reasons) expect(wording.regulator).toContain('which a person can change');
     expect(hits(facts())).toEqual([]);
   });
 });
