@@ -8,7 +8,7 @@ import { ACTION_NAMES } from '../../src/risk/casework/actions.ts';
 import { Caseworker } from '../../src/risk/casework/caseworker.ts';
 import { importPayments } from '../../src/risk/casework/imports.ts';
 import type { ActionSink, Delivery } from '../../src/risk/casework/outbox-worker.ts';
-import { RefundDesk } from '../../src/risk/casework/refund-desk.ts';
+import { RefundDesk, type RefundDeskParts } from '../../src/risk/casework/refund-desk.ts';
 import type { RefundRequest } from '../../src/risk/casework/refund-request.ts';
 import type { Decision } from '../../src/risk/decision/decision.ts';
 import { makeRuleset } from '../../src/risk/decision/ruleset.ts';
@@ -50,13 +50,16 @@ export class CaseworkBench {
   readonly ledger: LedgerStore;
   readonly worker: Caseworker;
   readonly logger = new TextLogger();
+  readonly parts: RefundDeskParts & { readonly ledger: LedgerStore };
 
-  constructor(database: RiskDatabase, clock: ManualScheduler, side: ActionSink) {
+  /** Entries are A2 where it is not asked what is proved of them. */
+  constructor(database: RiskDatabase, clock: ManualScheduler, side: ActionSink, levels: 'A2' | 'proved' = 'A2') {
     this.clock = clock;
-    this.ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2' });
+    this.ledger = new LedgerStore({ database, ...owner, ...(levels === 'A2' && { levelOf: () => levels }) });
     const ruleset = makeRuleset(nodeCrypto, {});
     const parts = { database, ledger: this.ledger, crypto: nodeCrypto, ruleset, ...owner, logger: this.logger };
-    this.desk = new RefundDesk({ ...parts, clock });
+    this.parts = { ...parts, clock };
+    this.desk = new RefundDesk(this.parts);
     // Whoever comes next finds no lease that still runs: the hand that turns the clock does not wait for it.
     this.worker = new Caseworker({ ...parts, scheduler: clock, sink: side, leaseMs: 0 });
   }

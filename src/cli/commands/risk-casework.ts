@@ -109,7 +109,8 @@ export const riskWorkCommand: CommandRun = async (args, io) => {
     if (args.flag('json')) io.out(JSON.stringify({ ...round, ...status, dead }));
     else {
       const { late, swept, sent } = round;
-      io.out(`${late.looked} decisions looked at again, ${late.opened} cases opened by late facts`);
+      const rest = late.more ? '; there is more: run it again' : '';
+      io.out(`${late.looked} decisions looked at again, ${late.opened} cases opened by late facts${rest}`);
       io.out(`${swept.holds} holds and ${swept.cases} cases were due, ${swept.failed} failed`);
       io.out(
         `${sent.taken} commands taken, ${sent.failed} refused; ${status.outbox.waiting} wait, ${dead.length} dead`,

@@ -96,7 +96,8 @@ export class Caseworker {
     while (!signal.aborted) {
       let waitMs = everyMs;
       try {
-        await this.#late.look(signal);
+        const { more } = await this.#late.look(signal);
+        if (more) logger.warn({}, 'late facts are more than one round takes: the next goes on');
         await this.#sweep.due(signal);
         this.#latest = await this.status();
         pause.reset();

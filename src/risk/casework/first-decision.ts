@@ -59,7 +59,7 @@ function rowsOf(
         answer, tenant, region)
       select decision_id, refund_id, ${at}, outcome, facts, ${ruleset.version}::text,
         ${canonicalJson(ruleset.parameters)}::text, answer, ${owned} from one),
-    fresh as (insert into payments.fresh_decision (decision_id) select decision_id from one),
+    fresh as (insert into payments.fresh_decision (decision_id, tenant, region) select decision_id, ${owned} from one),
     answer as (insert into payments.request (idempotency_key, body_hash, decision_id, tenant, region)
       select key, body_hash, decision_id, ${owned} from one order by key),
     action as (insert into payments.outbox (key, action, lane, refund_id, decision_id, body, created_at, due_at, attempts,

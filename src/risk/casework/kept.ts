@@ -89,6 +89,7 @@ export async function keepDecision(
   facts: Facts,
   decision: Decision,
 ): Promise<boolean> {
+  const { tenant, region } = owner;
   const { decision_id, refund_id, outcome, as_of_ms } = decision;
   const made = await trx
     .insertInto('payments.decision')
@@ -101,15 +102,15 @@ export async function keepDecision(
       ruleset: ruleset.version,
       parameters: canonicalJson(ruleset.parameters),
       answer: JSON.stringify(decision),
-      tenant: owner.tenant,
-      region: owner.region,
+      tenant,
+      region,
     })
     .onConflict((conflict) => conflict.doNothing())
     .returning('decision_id')
     .executeTakeFirst();
   if (made === undefined) return false;
   // Entries that came between the reading of the ledger and this commit are looked for afterwards.
-  await trx.insertInto('payments.fresh_decision').values({ decision_id }).execute();
+  await trx.insertInto('payments.fresh_decision').values({ decision_id, tenant, region }).execute();
   return true;
 }
 

@@ -1,11 +1,9 @@
 /**
- * Entries and claims that come after a decision, and would have changed it: each opens a case, once for each decision and
- * state of its parcels' ledgers. The decision itself stays as it was.
+ * What becomes known after a decision, and would have changed it, opens a case: once for each decision and state of its
+ * parcels' ledgers. The decision itself stays as it was.
  *
- * Looked at are the parcels of what is new: entries by a place in each log, moved on in the order in which the ledger read
- * them; claims and decisions by queues, whose rows go once they were looked at. A decision is in the queue because an entry
- * may be stored between the reading of its ledger and its commit. Whatever is looked at twice, after a crash or by two
- * services at once, opens the same case.
+ * Known later are entries, claims, and what entries count for once an anchor, a cosignature, a revocation or a fork came
+ * (`late-news.ts`). Whatever is looked at twice, after a crash or by two services at once, opens the same case.
  */
 import { hex, utf8 } from '../../base/bytes.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
@@ -17,6 +15,7 @@ import { openCase } from './case-book.ts';
 import type { KeptDecision } from './explain.ts';
 import type { FollowUp } from './follow-up.ts';
 import { keptDecision, keptRefund } from './kept.ts';
+import { LateNews, type NewsPage } from './late-news.ts';
 import { followUpOf, type RefundDeskParts } from './refund-desk.ts';
 import { asCases, type Trx } from './rights.ts';
 
@@ -25,136 +24,68 @@ export interface LateReport {
   readonly looked: number;
   /** Cases that were opened by it. */
   readonly opened: number;
+  /** There is more: the next look goes on with it. */
+  readonly more: boolean;
 }
 
-/** New facts of one page, and how to have done with them. */
-interface Page {
-  readonly parcels: readonly string[];
-  readonly decisions: readonly string[];
-  done(): Promise<void>;
-}
-
-const ENTRIES_MAX = 500;
-const QUEUE_MAX = 500;
-/** What happens to a whole gateway, or to a compartment, concerns the parcels that came there last. */
-const PARCELS_AROUND_MAX = 2_000;
 const PARCELS_MAX = 200;
-const PAGES_MAX = 10_000;
+/** Of each source in one look: the other work of a round waits meanwhile. */
+const PAGES_MAX = 1_000;
+/** Decisions of one page that are not looked at twice in it. */
+const KNOWN_MAX = 10_000;
 
 export class LateFacts {
   readonly #parts: RefundDeskParts;
   readonly #followUp: FollowUp;
+  readonly #news: LateNews;
+  readonly #pagesMax: number;
 
-  constructor(parts: RefundDeskParts) {
+  constructor(parts: RefundDeskParts, pagesMax = PAGES_MAX) {
     this.#parts = parts;
     this.#followUp = followUpOf(parts);
+    this.#news = new LateNews(parts);
+    this.#pagesMax = pagesMax;
   }
 
   /** All that is new since the last time, page by page. Ends when nothing is. Rejects where the database does. */
   async look(signal?: AbortSignal): Promise<LateReport> {
     let looked = 0;
     let opened = 0;
-    const sources = [() => this.#entries(), () => this.#claims(), () => this.#decided()];
-    for (const source of sources) {
-      for (let page = 0; page < PAGES_MAX; page += 1) {
+    let more = false;
+    for (const source of this.#news.sources) {
+      for (let pages = 0; ; pages += 1) {
         signal?.throwIfAborted();
-        const found = await source();
-        if (found === undefined) break;
-        const decisions = new Set([...found.decisions, ...(await this.#concerned(found.parcels))]);
-        for (const decisionId of decisions) {
+        const page = await source();
+        if (page === undefined) break;
+        if (pages === this.#pagesMax) {
+          more = true;
+          break;
+        }
+        for await (const decisionId of this.#concerned(page)) {
           signal?.throwIfAborted();
           looked += 1;
           if (await this.#compare(decisionId)) opened += 1;
         }
-        await found.done();
+        await page.done();
       }
     }
-    return { looked, opened };
+    return { looked, opened, more };
   }
 
-  /** The next entries of the first log that has some, as far as the ledger has read it. */
-  #entries(): Promise<Page | undefined> {
-    return this.#parts.database.as('custody', async (trx) => {
-      const log = await trx
-        .selectFrom('custody.read_to as r')
-        .leftJoin('custody.looked_to as l', 'l.origin', 'r.origin')
-        .select(({ fn, val }) => ['r.origin', 'r.position as end', fn.coalesce('l.position', val(0)).as('position')])
-        .where(({ eb, fn, val }) => eb('r.position', '>', fn.coalesce('l.position', val(0))))
-        .orderBy('r.origin')
-        .executeTakeFirst();
-      if (log === undefined) return undefined;
-      const { origin } = log;
-      const from = Number(log.position);
-      const end = Math.min(log.end, from + ENTRIES_MAX);
-      const rows = await trx
-        .selectFrom('custody.entry as e')
-        .innerJoin('custody.mention as m', (join) => join.onRef('m.origin', '=', 'e.origin').onRef('m.n', '=', 'e.n'))
-        .select(['m.key', 'm.gateway'])
-        .distinct()
-        .where('e.origin', '=', origin)
-        .where('e.position', '>=', from)
-        .where('e.position', '<', end)
-        .execute();
-      const parcels = new Set(rows.flatMap(({ key }) => parcelOf(key)));
-      const gateways = new Set(rows.flatMap(({ key, gateway }) => (key.startsWith('around ') ? [gateway] : [])));
-      for (const gateway of gateways) for (const ref of await parcelsAround(trx, gateway)) parcels.add(ref);
-      return { parcels: [...parcels], decisions: [], done: () => this.#lookedTo(origin, from, end) };
-    });
-  }
-
-  /** Nobody else moved it meanwhile, or they looked at the same. */
-  async #lookedTo(origin: string, from: number, end: number): Promise<void> {
-    await this.#parts.database.as('custody', async (trx) => {
-      await trx
-        .insertInto('custody.looked_to')
-        .values({ origin, position: 0 })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-      await trx
-        .updateTable('custody.looked_to')
-        .set({ position: end })
-        .where('origin', '=', origin)
-        .where('position', '=', from)
-        .execute();
-    });
-  }
-
-  async #claims(): Promise<Page | undefined> {
-    const rows = await this.#parts.database.as('custody', (trx) =>
-      trx.selectFrom('custody.fresh_claim').selectAll().orderBy('id').limit(QUEUE_MAX).execute(),
-    );
-    if (rows.length === 0) return undefined;
-    const ids = rows.map(({ id }) => id);
-    return {
-      parcels: [...new Set(rows.map(({ parcel }) => parcel))],
-      decisions: [],
-      done: async () => {
-        await this.#parts.database.as('custody', (trx) =>
-          trx.deleteFrom('custody.fresh_claim').where('id', 'in', ids).execute(),
-        );
-      },
+  async *#concerned(page: NewsPage): AsyncIterable<string> {
+    const known = new Set<string>();
+    const isNew = (decisionId: string): boolean => {
+      if (known.has(decisionId)) return false;
+      if (known.size >= KNOWN_MAX) known.clear();
+      known.add(decisionId);
+      return true;
     };
-  }
-
-  async #decided(): Promise<Page | undefined> {
-    const rows = await this.#parts.database.as('payments', (trx) =>
-      trx.selectFrom('payments.fresh_decision').selectAll().orderBy('decision_id').limit(QUEUE_MAX).execute(),
-    );
-    if (rows.length === 0) return undefined;
-    const decisions = rows.map(({ decision_id }) => decision_id);
-    return {
-      parcels: [],
-      decisions,
-      done: async () => {
-        await this.#parts.database.as('payments', (trx) =>
-          trx.deleteFrom('payments.fresh_decision').where('decision_id', 'in', decisions).execute(),
-        );
-      },
-    };
+    yield* page.decisions.filter(isNew);
+    for await (const parcels of page.parcels()) yield* (await this.#about(parcels)).filter(isNew);
   }
 
   /** The newest decision of each refund that names one of these parcels. */
-  async #concerned(parcels: readonly string[]): Promise<readonly string[]> {
+  async #about(parcels: readonly string[]): Promise<readonly string[]> {
     const found: string[] = [];
     for (let at = 0; at < parcels.length; at += PARCELS_MAX) {
       const some = parcels.slice(at, at + PARCELS_MAX);
@@ -254,19 +185,4 @@ export class LateFacts {
       .where('state', '=', 'open')
       .execute();
   }
-}
-
-function parcelOf(key: string): readonly string[] {
-  return key.startsWith('parcel ') ? [key.slice('parcel '.length)] : [];
-}
-
-async function parcelsAround(trx: Trx, gateway: string): Promise<readonly string[]> {
-  const rows = await trx
-    .selectFrom('custody.mention')
-    .select('key')
-    .where('gateway', '=', gateway)
-    .orderBy('n', 'desc')
-    .limit(PARCELS_AROUND_MAX)
-    .execute();
-  return [...new Set(rows.flatMap(({ key }) => parcelOf(key)))];
 }

@@ -22,6 +22,7 @@ import { boundedPaymentsMigration } from './migrations/m0015-bounded-payments.ts
 import { findingsMigration } from './migrations/m0020-findings.ts';
 import { customersMigration } from './migrations/m0021-customers.ts';
 import { segmentsMigration } from './migrations/m0022-segments.ts';
+import { lookedAgainMigration } from './migrations/m0023-looked-again.ts';
 import { revokedStretchMigration } from './migrations/m0027-revoked-stretch.ts';
 import type { Database } from './schema.ts';
 
@@ -45,6 +46,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0020_findings': findingsMigration,
   '0021_customers': customersMigration,
   '0022_segments': segmentsMigration,
+  '0023_looked_again': lookedAgainMigration,
   '0027_revoked_stretch': revokedStretchMigration,
 };
 

@@ -1,4 +1,4 @@
-/** Tables of leases of replicas, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011, m0022, m0027). */
+/** Tables of leases of replicas, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011, m0022, m0023, m0027). */
 import type { Generated } from 'kysely';
 import type { ProvedStretch } from '../../evidence/verify/entry-levels.ts';
 import type { Bytes, Json, Owned, Time } from './columns.ts';
@@ -73,4 +73,16 @@ export interface AttestationTable extends Owned {
   readonly n: number;
   readonly trust: string;
   readonly body: Json<unknown>;
+}
+
+/** Entries of a log that count for more, or less, than when they were stored (m0023): written by triggers alone. */
+export interface FreshLevelTable extends Owned {
+  readonly origin: string;
+  readonly first: number;
+  /** Up to the end of the log when null. */
+  readonly end_n: number | null;
+  /** Also parcels that no entry of this log names. */
+  readonly whole_gateway: boolean;
+  /** Grows with each change: what was looked at is taken away only where nothing came since. */
+  readonly changes: number;
 }

@@ -8,6 +8,7 @@ import type {
   AssuranceTable,
   AttestationTable,
   CosignatureTable,
+  FreshLevelTable,
   LeaseTable,
   ReplicaTable,
   WitnessTable,
@@ -267,17 +268,19 @@ export interface VerdictTable extends Owned {
   readonly at: Time;
 }
 
-export interface LookedToTable {
+/* What decisions are looked at again for, until it was done: each log's entries up to a position, and the rest by queues. */
+
+export interface LookedToTable extends Owned {
   readonly origin: string;
   position: number;
 }
 
-export interface FreshClaimTable {
+export interface FreshClaimTable extends Owned {
   readonly id: Generated<number>;
   readonly parcel: string;
 }
 
-export interface FreshDecisionTable {
+export interface FreshDecisionTable extends Owned {
   readonly decision_id: string;
 }
 
@@ -366,6 +369,7 @@ export interface Database {
   readonly 'cases.verdict': VerdictTable;
   readonly 'custody.looked_to': LookedToTable;
   readonly 'custody.fresh_claim': FreshClaimTable;
+  readonly 'custody.fresh_level': FreshLevelTable;
   readonly 'custody.log': LogTable;
   readonly 'custody.range': RangeTable;
   readonly 'custody.entry': EntryTable;

@@ -118,7 +118,7 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     const before = await count();
     await bench.claim('k1.phantom', `${_}:wms:2`, { what: 'inspected', result: 'empty' });
     expect((await bench.round()).late).toMatchObject({ opened: 1 });
-    expect((await bench.round()).late).toEqual({ looked: 0, opened: 0 });
+    expect((await bench.round()).late).toEqual({ looked: 0, opened: 0, more: false });
     expect(await count()).toBe(before + 1);
     const replayed = await sql<{
       n: number;

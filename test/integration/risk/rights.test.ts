@@ -29,6 +29,7 @@ const CHANGED = [
   'cases.case',
   'custody.assurance',
   'custody.fresh_claim',
+  'custody.fresh_level',
   'custody.lease',
   'custody.log',
   'custody.looked_to',
@@ -45,6 +46,12 @@ const CHANGED = [
   'payments.refund',
   'payments.source_seen',
 ];
+
+/** Tables of the database that are nobody's rows, and why. */
+const OF_NOBODY: Readonly<Record<string, string>> = {
+  'public.kysely_migration': 'which migrations were done: of the database itself',
+  'public.kysely_migration_lock': 'that one migrates at a time: of the database itself',
+};
 
 describe.each(Object.entries(ENGINES))('%s', (_, settingsOf) => {
   let database: RiskDatabase;
@@ -111,6 +118,18 @@ describe.each(Object.entries(ENGINES))('%s', (_, settingsOf) => {
     );
     const guarded = new Set(rows.map(({ name }) => name));
     expect(tables.filter((table) => !guarded.has(table) && !CHANGED.includes(table))).toEqual([]);
+  });
+
+  test('every table names the tenant and the region of each of its rows', async () => {
+    const { rows } = await sql<{ name: string; owned: number }>`
+      select n.nspname || '.' || c.relname as name, (select count(*)::int from pg_attribute a where a.attrelid = c.oid
+          and a.attname in ('tenant', 'region') and a.attnotnull and a.atttypid = 'text'::regtype) as owned
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1`.execute(
+      database.kysely,
+    );
+    expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining([...tables, ...Object.keys(OF_NOBODY)]));
+    expect(rows.filter(({ name, owned }) => owned !== 2 && !(name in OF_NOBODY))).toEqual([]);
   });
 
   test('no role of a room logs in, nor can become another', async () => {
