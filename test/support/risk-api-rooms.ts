@@ -114,6 +114,13 @@ export function fakeRooms(asked: RefundRequest[] = []): MakeRooms {
         dispute_loss: NOTHING,
         disputed: [],
       }),
+      ratesBy: async (by, fromMs, untilMs) => ({
+        from: new Date(fromMs).toISOString(),
+        until: new Date(untilMs).toISOString(),
+        by,
+        groups: [],
+        groups_total: 0,
+      }),
     },
     close: async () => undefined,
   });

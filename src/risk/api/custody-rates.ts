@@ -1,29 +1,20 @@
 /**
  * Rates over the refunds that were decided in a window, each counted once by its last decision there: how many stand
  * against a contradiction, how many deliveries are proved, how many of their payments are disputed, and how many of the
- * disputes that ended were lost.
+ * disputes that ended were lost; together, or by operator, locker or courier.
  *
  * But for disputes they are read from what decisions keep, so they say what was known when it was decided: contradictions
  * of the ledgers from its facts, and those of the request with the ledgers (C18, C22, C24) from its reasons.
  */
-import { sql } from 'kysely';
+import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { RiskDatabase } from '../store/open-database.ts';
+import type { Database } from '../store/schema.ts';
 import type { RatesOf } from './parts.ts';
+import { type ParcelRow, type RateGroup, type Rates, RateTally, type RefundRow } from './rate-tally.ts';
 
-export interface Share {
-  readonly part: number;
-  readonly whole: number;
-  readonly rate?: number;
-}
-
-export interface CustodyRates {
+export interface CustodyRates extends Rates {
   readonly from: string;
   readonly until: string;
-  readonly refunds: number;
-  readonly discrepancy: Share;
-  readonly delivery_proof: Share;
-  readonly dispute: Share;
-  readonly dispute_loss: Share;
   readonly disputed: readonly {
     readonly currency: string;
     readonly captured_minor: number;
@@ -31,82 +22,115 @@ export interface CustodyRates {
   }[];
 }
 
-const DIGITS = 1e6;
-/** Forward states in which somebody said that the parcel reached a locker. */
-const DELIVERED = ['IN_LOCKER', 'PICKUP_OPEN', 'COLLECTED', 'EXPIRED', 'RETRIEVED', 'DISTURBED', 'MISSING'];
-
-interface Counts {
-  readonly refunds: number;
-  readonly discrepant: number;
-  readonly delivered: number;
-  readonly proved: number;
+export interface RatesByGroup {
+  readonly from: string;
+  readonly until: string;
+  readonly by: RateGroup;
+  readonly groups: readonly ({ readonly name: string } & Rates)[];
+  /** Also of those that are not listed. */
+  readonly groups_total: number;
 }
 
-export function custodyRates(database: RiskDatabase): RatesOf {
+type Trx = Transaction<Database>;
+
+/** Forward states in which somebody said that the parcel reached a locker. */
+const DELIVERED = ['IN_LOCKER', 'PICKUP_OPEN', 'COLLECTED', 'EXPIRED', 'RETRIEVED', 'DISTURBED', 'MISSING'];
+const GROUPS_MAX = 200;
+/** Of a million refunds no more than these are in memory at a time. */
+const ROWS_AT_ONCE = 500;
+
+/** `carriers`: names of the sources of the kind carrier, each of which speaks for a courier. */
+export function custodyRates(database: RiskDatabase, carriers: ReadonlySet<string> = new Set()): RatesOf {
   return {
     rates: (fromMs, untilMs) =>
       database.as('payments', async (trx) => {
-        const last = sql`last as (
-          select distinct on (refund_id) refund_id, facts::jsonb as facts, answer::jsonb as answer from payments.decision
-          where decided_at >= ${new Date(fromMs)} and decided_at < ${new Date(untilMs)}
-          order by refund_id, decided_at desc, decision_id)`;
-        const counted = await sql<Counts>`with ${last},
-          parcels as (
-            select distinct on (parcel ->> 'ref') parcel -> 'forward' as forward
-            from last, jsonb_array_elements(facts -> 'parcels') as parcel
-            order by parcel ->> 'ref', (parcel ->> 'ledger_version')::bigint desc)
-          select
-            (select count(*) from last) as refunds,
-            (select count(*) from last where exists (
-              select from jsonb_array_elements(facts -> 'parcels') as parcel,
-                jsonb_array_elements(parcel -> 'contradictions') as one
-              where not one ? 'innocent')
-              or exists (select from jsonb_array_elements(answer -> 'reasons') as reason
-                where reason ->> 'code' ~ '^C[0-9][0-9]$')) as discrepant,
-            (select count(*) from parcels where forward ->> 'state' = any(${DELIVERED})) as delivered,
-            (select count(*) from parcels where forward ->> 'state' = any(${DELIVERED})
-              and forward ->> 'certainty' = 'confirmed') as proved`.execute(trx);
-        const paid = await sql<{
-          currency: string;
-          payments: number;
-          disputed_payments: number;
-          captured: number;
-          disputed: number;
-        }>`
-          with ${last},
-          of as (select distinct refund.payment_ref from last join payments.refund as refund using (refund_id))
-          select currency, count(*) as payments, count(*) filter (where disputed_minor > 0) as disputed_payments,
-            sum(captured_minor)::bigint as captured, sum(disputed_minor)::bigint as disputed
-          from payments.payment join of using (payment_ref) group by currency order by currency`.execute(trx);
-        const ended = await sql<{ disputes: number; lost: number }>`
-          with ${last},
-          of as (select distinct refund.payment_ref from last join payments.refund as refund using (refund_id))
-          select count(*) as disputes, count(*) filter (where result = 'lost') as lost
-          from payments.dispute join of using (payment_ref) where result is not null`.execute(trx);
-        const { refunds = 0, discrepant = 0, delivered = 0, proved = 0 } = counted.rows[0] ?? {};
-        const sum = (of: (row: (typeof paid.rows)[number]) => number): number =>
-          paid.rows.reduce((all, row) => all + of(row), 0);
+        const tally = new RateTally(undefined, carriers);
+        await count(trx, lastOf(fromMs, untilMs), tally);
         return {
-          from: new Date(fromMs).toISOString(),
-          until: new Date(untilMs).toISOString(),
-          refunds,
-          discrepancy: shareOf(discrepant, refunds),
-          delivery_proof: shareOf(proved, delivered),
-          dispute: shareOf(
-            sum(({ disputed_payments }) => disputed_payments),
-            sum(({ payments }) => payments),
-          ),
-          dispute_loss: shareOf(ended.rows[0]?.lost ?? 0, ended.rows[0]?.disputes ?? 0),
-          disputed: paid.rows.map(({ currency, captured, disputed }) => ({
-            currency,
-            captured_minor: captured,
-            disputed_minor: disputed,
-          })),
+          ...windowOf(fromMs, untilMs),
+          ...tally.together(),
+          disputed: await disputedOf(trx, lastOf(fromMs, untilMs)),
         };
+      }),
+    ratesBy: (by, fromMs, untilMs) =>
+      database.as('payments', async (trx) => {
+        const tally = new RateTally(by, carriers);
+        await count(trx, lastOf(fromMs, untilMs), tally);
+        return { ...windowOf(fromMs, untilMs), by, groups: tally.groups(GROUPS_MAX), groups_total: tally.size };
       }),
   };
 }
 
-function shareOf(part: number, whole: number): Share {
-  return { part, whole, ...(whole > 0 && { rate: Math.round((part / whole) * DIGITS) / DIGITS }) };
+function windowOf(fromMs: number, untilMs: number): { readonly from: string; readonly until: string } {
+  return { from: new Date(fromMs).toISOString(), until: new Date(untilMs).toISOString() };
+}
+
+/** A cursor takes no parameters everywhere: times stand in it as they are written here. */
+function lastOf(fromMs: number, untilMs: number): RawBuilder<unknown> {
+  const { from, until } = windowOf(fromMs, untilMs);
+  return sql`last as (
+    select distinct on (refund_id) refund_id, facts::jsonb as facts, answer::jsonb as answer from payments.decision
+    where decided_at >= ${sql.lit(from)}::timestamptz and decided_at < ${sql.lit(until)}::timestamptz
+    order by refund_id, decided_at desc, decision_id)`;
+}
+
+async function count(trx: Trx, last: RawBuilder<unknown>, tally: RateTally): Promise<void> {
+  await each<RefundLine>(trx, refundLines(last), (line) => tally.refund(refundRow(line)));
+  await each<ParcelRow>(trx, parcelLines(last), (line) => tally.parcel(line));
+}
+
+interface RefundLine extends Pick<RefundRow, 'operator' | 'discrepant' | 'events'> {
+  readonly payment_ref: string | null;
+  readonly is_disputed: boolean | null;
+  readonly ended: number;
+  readonly lost: number;
+}
+
+function refundRow({ payment_ref: ref, is_disputed, ended, lost, ...line }: RefundLine): RefundRow {
+  if (ref === null || is_disputed === null) return line;
+  return { ...line, payment: { ref, isDisputed: is_disputed, disputesEnded: ended, disputesLost: lost } };
+}
+
+function refundLines(last: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`with ${last},
+    ended as (select payment_ref, count(*)::int as ended, (count(*) filter (where result = 'lost'))::int as lost
+      from payments.dispute where result is not null and payment_ref is not null group by payment_ref)
+    select facts -> 'refund' ->> 'operator' as operator,
+      (exists (select from jsonb_array_elements(facts -> 'parcels') as parcel,
+          jsonb_array_elements(parcel -> 'contradictions') as one where not one ? 'innocent')
+        or exists (select from jsonb_array_elements(answer -> 'reasons') as reason
+          where reason ->> 'code' ~ '^C[0-9][0-9]$')) as discrepant,
+      (select coalesce(jsonb_agg(event), '[]') from jsonb_array_elements(facts -> 'parcels') as parcel,
+        jsonb_array_elements((parcel -> 'forward' -> 'events') || (parcel -> 'return' -> 'events')) as event) as events,
+      payment_ref, disputed_minor > 0 as is_disputed, coalesce(ended, 0) as ended, coalesce(lost, 0) as lost
+    from last left join payments.refund as refund using (refund_id) left join payments.payment using (payment_ref)
+      left join ended using (payment_ref)
+    order by payment_ref, refund_id`;
+}
+
+/** Of a parcel in several decisions, what the latest ledger says. */
+function parcelLines(last: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`with ${last},
+    parcels as (select distinct on (parcel ->> 'ref') facts -> 'refund' ->> 'operator' as operator, parcel
+      from last, jsonb_array_elements(facts -> 'parcels') as parcel
+      order by parcel ->> 'ref', (parcel ->> 'ledger_version')::bigint desc, refund_id)
+    select operator, parcel from parcels where parcel -> 'forward' ->> 'state' in (${sql.join(DELIVERED.map((state) => sql.lit(state)))})`;
+}
+
+async function each<T>(trx: Trx, query: RawBuilder<unknown>, take: (row: T) => void): Promise<void> {
+  await sql`declare rates_rows no scroll cursor for ${query}`.execute(trx);
+  for (;;) {
+    const { rows } = await sql<T>`fetch ${sql.lit(ROWS_AT_ONCE)} from rates_rows`.execute(trx);
+    for (const row of rows) take(row);
+    if (rows.length < ROWS_AT_ONCE) break;
+  }
+  await sql`close rates_rows`.execute(trx);
+}
+
+async function disputedOf(trx: Trx, last: RawBuilder<unknown>): Promise<CustodyRates['disputed']> {
+  const { rows } = await sql<CustodyRates['disputed'][number]>`with ${last},
+    of as (select distinct refund.payment_ref from last join payments.refund as refund using (refund_id))
+    select currency, sum(captured_minor)::bigint as captured_minor, sum(disputed_minor)::bigint as disputed_minor
+    from payments.payment join of using (payment_ref) group by currency order by currency`.execute(trx);
+  return rows;
 }

@@ -6,7 +6,8 @@ import { identifierSchema } from '../store/identifier-schema.ts';
 import { type Endpoint, endpoint, json, refusal } from './endpoint.ts';
 import { referenceSchema, refundParams } from './endpoints-decisions.ts';
 import { problem } from './problems.ts';
-import { ledgerSchema, ratesSchema } from './schemas.ts';
+import { RATE_GROUPS } from './rate-tally.ts';
+import { ledgerSchema, ratesByGroupSchema, ratesSchema } from './schemas.ts';
 
 const LINES_DEFAULT = 200;
 const LINES_MAX = 1_000;
@@ -33,6 +34,9 @@ const windowQuery = z.strictObject({
   from: time.optional().describe('inclusive; a day before "until" unless given'),
   until: time.optional().describe('exclusive; now unless given'),
 });
+
+const WINDOW = `"from" before "until", and at most ${WINDOW_DAYS_MAX} days between them`;
+const badWindow = refusal(problem('invalid_query', WINDOW, { errors: [{ at: 'from', expected: WINDOW }] }));
 
 const KEEP_BYTES_MAX = 1_024;
 const keepBody = z
@@ -137,13 +141,34 @@ export const CUSTODY_ENDPOINTS: readonly Endpoint[] = [
     query: windowQuery,
     answers: { 200: { text: 'The rates', schema: ratesSchema } },
     async run({ query }, { rates, clock }) {
-      const untilMs = query.until === undefined ? clock.wallMs() : timeOf(query.until);
-      const fromMs = query.from === undefined ? untilMs - DAY_MS : timeOf(query.from);
-      if (fromMs >= untilMs || untilMs - fromMs > WINDOW_DAYS_MAX * DAY_MS) {
-        const expected = `"from" before "until", and at most ${WINDOW_DAYS_MAX} days between them`;
-        return refusal(problem('invalid_query', expected, { errors: [{ at: 'from', expected }] }));
-      }
-      return json(await rates.rates(fromMs, untilMs));
+      const asked = windowOf(query, clock.wallMs());
+      return asked === undefined ? badWindow : json(await rates.rates(asked.fromMs, asked.untilMs));
+    },
+  }),
+  endpoint({
+    id: 'getCustodyRatesBy',
+    method: 'GET',
+    path: '/v1/metrics/custody/{by}',
+    summary: 'The same rates by operator, by locker or by courier',
+    description:
+      'Lockers go by the name of their gateway, couriers by that of the source of the kind carrier that speaks of their ' +
+      'parcels. A group may be of one refund alone.',
+    access: ['analyst', 'auditor'],
+    params: z.strictObject({ by: z.enum(RATE_GROUPS) }),
+    query: windowQuery,
+    answers: { 200: { text: 'The rates of each, those with the most refunds first', schema: ratesByGroupSchema } },
+    async run({ params, query }, { rates, clock }) {
+      const asked = windowOf(query, clock.wallMs());
+      return asked === undefined ? badWindow : json(await rates.ratesBy(params.by, asked.fromMs, asked.untilMs));
     },
   }),
 ];
+
+function windowOf(
+  { from, until }: z.output<typeof windowQuery>,
+  nowMs: number,
+): { readonly fromMs: number; readonly untilMs: number } | undefined {
+  const untilMs = until === undefined ? nowMs : timeOf(until);
+  const fromMs = from === undefined ? untilMs - DAY_MS : timeOf(from);
+  return fromMs >= untilMs || untilMs - fromMs > WINDOW_DAYS_MAX * DAY_MS ? undefined : { fromMs, untilMs };
+}

@@ -7,7 +7,8 @@ import type { Logger } from '../../base/logger.ts';
 import type { HoldBook } from '../casework/hold-book.ts';
 import type { RefundDesk } from '../casework/refund-desk.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
-import type { CustodyRates } from './custody-rates.ts';
+import type { CustodyRates, RatesByGroup } from './custody-rates.ts';
+import type { RateGroup } from './rate-tally.ts';
 import type { ApiSettings } from './settings.ts';
 import type { TokenKeys } from './token-keys.ts';
 
@@ -49,6 +50,8 @@ export interface EvidenceKeeper {
 export interface RatesOf {
   /** Of refunds decided from `fromMs` (inclusive) until `untilMs` (exclusive). */
   rates(fromMs: number, untilMs: number): Promise<CustodyRates>;
+  /** The same by who asked, by the gateway of the locker, or by the source that speaks for the courier. */
+  ratesBy(by: RateGroup, fromMs: number, untilMs: number): Promise<RatesByGroup>;
 }
 
 export interface HealthCheck {

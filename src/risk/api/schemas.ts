@@ -6,6 +6,7 @@ import { factsSchema } from '../decision/facts-schema.ts';
 import { GRADES } from '../decision/grade.ts';
 import { OUTCOMES } from '../decision/outcome.ts';
 import { PROBLEM_CODES } from './problems.ts';
+import { RATE_GROUPS } from './rate-tally.ts';
 import { ROLES } from './roles.ts';
 
 const ms = z.int().min(0).describe('milliseconds since 1970 UTC');
@@ -217,24 +218,40 @@ const share = z
   })
   .meta({ id: 'Share' });
 
+const rateMembers = {
+  refunds: z.int().min(0).describe('decided in the window, each counted once by its last decision'),
+  discrepancy: share.describe(
+    'refunds with a contradiction that nothing innocent explains, in a ledger or between the request and the ledgers',
+  ),
+  delivery_proof: share.describe(
+    'parcels of these refunds that reached a locker, the evidence of whose delivery is MODERATE or STRONG',
+  ),
+  dispute: share.describe('payments of these refunds with a disputed amount, open or lost'),
+  dispute_loss: share.describe('disputes about these payments that ended, and were lost'),
+};
+
 export const ratesSchema = z
   .strictObject({
     from: z.string(),
     until: z.string(),
-    refunds: z.int().min(0).describe('decided in the window, each counted once by its last decision'),
-    discrepancy: share.describe(
-      'refunds with a contradiction that nothing innocent explains, in a ledger or between the request and the ledgers',
-    ),
-    delivery_proof: share.describe(
-      'parcels that reached a locker, whose delivery is confirmed by two kinds of evidence',
-    ),
-    dispute: share.describe('payments of these refunds with a disputed amount, open or lost'),
-    dispute_loss: share.describe('disputes about these payments that ended, and were lost'),
+    ...rateMembers,
     disputed: z.array(
       z.strictObject({ currency: z.string(), captured_minor: z.int().min(0), disputed_minor: z.int().min(0) }),
     ),
   })
   .meta({ id: 'CustodyRates' });
+
+export const ratesByGroupSchema = z
+  .strictObject({
+    from: z.string(),
+    until: z.string(),
+    by: z.enum(RATE_GROUPS),
+    groups: z
+      .array(z.strictObject({ name: z.string(), ...rateMembers }))
+      .describe('those with the most refunds first; a refund counts for each locker and courier of its parcels'),
+    groups_total: z.int().min(0).describe('also of those that are not listed'),
+  })
+  .meta({ id: 'CustodyRatesByGroup' });
 
 export const tokenSchema = z
   .strictObject({

@@ -57,8 +57,8 @@ test('its lines give what they say', async () => {
   };
   const answers: string[] = [];
   for (const line of reads) answers.push(await shell(line, env));
-  expect(reads).toHaveLength(9);
-  const [again, told, replay, ledger, bundle, kept, holds, rates, ready] = answers;
+  expect(reads).toHaveLength(10);
+  const [again, told, replay, ledger, bundle, kept, holds, rates, byOperator, ready] = answers;
   expect(JSON.parse(again ?? '')).toEqual(decided);
   expect(JSON.parse(told ?? '').rules.length).toBeGreaterThan(10);
   expect(JSON.parse(replay ?? '')).toEqual({ same: true, decision: decided });
@@ -69,5 +69,6 @@ test('its lines give what they say', async () => {
   expect(new Uint8Array(readFileSync(bench.dir.file('r-7f3c.ndjson')))).toEqual(BUNDLE);
   expect(JSON.parse(holds ?? '')).toEqual({ holds: [] });
   expect(JSON.parse(rates ?? '')).toMatchObject({ refunds: 1 });
+  expect(JSON.parse(byOperator ?? '')).toMatchObject({ groups: [{ name: 'desk-7', refunds: 1 }], groups_total: 1 });
   expect(JSON.parse(ready ?? '')).toMatchObject({ status: 'pass' });
 }, 120_000);

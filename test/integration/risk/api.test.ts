@@ -64,6 +64,7 @@ const EXAMPLES: Readonly<Record<string, () => Example>> = {
   keepRefundBundle: () => ({ names: { id: 'r-held' }, headers: JSON_TYPE, body: '{"kept_as":"vault/r-held"}' }),
   getParcelEpcis: () => ({ names: { ref: PARCEL.ref } }),
   getCustodyRates: () => ({}),
+  getCustodyRatesBy: () => ({ names: { by: 'locker' } }),
   listHolds: () => ({}),
   getHold: () => ({ names: { id: holdId } }),
   getToken: () => ({
