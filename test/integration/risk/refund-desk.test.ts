@@ -13,9 +13,11 @@ import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { openDatabase } from '../../../src/risk/receive/open-store.ts';
-import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { refuseOtherTenant } from '../../../src/risk/store/tenant.ts';
 import { bothEngines } from '../../support/engines.ts';
+import { ApiBench, type Reply } from '../../support/risk-api.ts';
+import { fakeRooms } from '../../support/risk-api-rooms.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
@@ -74,11 +76,13 @@ function request(id: string, more: Partial<RefundRequest> = {}): RefundRequest {
 
 for (const [engine, settingsOf] of Object.entries(engines.settings)) {
   describe(engine, () => {
+    let settings: DatabaseSettings;
     let database: RiskDatabase;
     let ledger: LedgerStore;
     const log = story();
     beforeAll(async () => {
-      database = await RiskDatabase.open(await settingsOf());
+      settings = await settingsOf();
+      database = await RiskDatabase.open(settings);
       ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2' });
       await keep(database, log, 0, 4);
       expect(await ledger.catchUp()).toBe(4);
@@ -186,6 +190,31 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       const held = decisions.filter(({ reasons }) => reasons.some(({ code }) => code === 'R01'));
       expect(held).toHaveLength(14);
       expect(held.every(({ outcome }) => outcome === 'HOLD')).toBe(true);
+    });
+
+    test('of sixteen third refunds at once over HTTP, at two services, all but two are held', async () => {
+      const ids = Array.from({ length: 16 }, (_, i) => `http-${i}`);
+      await pay(...ids);
+      // A database in a directory belongs to one service: there the second one shares it.
+      const second = engine === 'PGlite' ? database : await RiskDatabase.open(settings);
+      const benches = await Promise.all(
+        [database, second].map((own) => {
+          const desk = deskOf({
+            database: own,
+            ledger: new LedgerStore({ database: own, ...owner, levelOf: () => 'A2' }),
+          });
+          return ApiBench.start({ rooms: async (...given) => ({ ...(await fakeRooms()(...given)), desk }) });
+        }),
+      );
+      const more = { kind: 'goodwill', parcel_refs: [], operator: 'op-http', amount_minor: 10_001 } as const;
+      const answers = await Promise.all(
+        ids.map((id, i) => benches[i % 2]?.decide(`k-${id}`, request(id, more)) as Promise<Reply>),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(ids.map(() => 200));
+      const held = answers.filter(({ body }) => body.reasons.some(({ code }: { code: string }) => code === 'R01'));
+      expect(held.map(({ body }) => [body.outcome, body.pay_now])).toEqual(Array(14).fill(['HOLD', false]));
+      for (const bench of benches) await bench.stop();
+      if (second !== database) await second.close();
     });
 
     test('what is asked for one payment by several refunds counts together', async () => {
