@@ -48,7 +48,7 @@ export class Admission {
   readonly #known: ReadonlySet<string>;
 
   constructor({ settings, tokenKeys, clock, logger }: AdmissionParts) {
-    this.#check = new TokenCheck(tokenKeys, clock);
+    this.#check = new TokenCheck(tokenKeys, clock, new Map(settings.clients.map(({ id, roles }) => [id, roles])));
     this.#grant = makeGrant(settings, tokenKeys, clock);
     this.#logger = logger;
     this.#subjects = new RateLimit(clock, settings.subject_requests_per_minute);

@@ -40,7 +40,7 @@ export function makeGrant(settings: ApiSettings, keys: TokenKeys, clock: Clock):
     const expires_in = settings.token_minutes * 60;
     const identity = { subject: client, role };
     const nowMs = clock.wallMs();
-    const token = mintToken(keys, identity, settings.token_minutes, nowMs);
+    const token = mintToken(keys, identity, settings.token_minutes, nowMs, client);
     const answer = json({ access_token: token, token_type: 'Bearer', expires_in, scope: role });
     return { answer, client, minted: { token, identity, expMs: (Math.floor(nowMs / 1_000) + expires_in) * 1_000 } };
   };

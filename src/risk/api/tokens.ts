@@ -1,6 +1,7 @@
 /**
  * Service tokens: JWTs (RFC 7519, profile of RFC 9068) of at most 15 minutes with one role, signed with Ed25519 (RFC
- * 8037). A token cannot be taken back alone: it lives shortly, and a key that is changed ends all of its tokens.
+ * 8037). A token cannot be taken back alone: it lives shortly, a key that is changed ends all of its tokens, and so does
+ * the client they were given to when it loses its place in the settings, or the role.
  */
 import { randomBytes } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose';
@@ -36,19 +37,30 @@ const claimsSchema = z.strictObject({
   iss: z.string(),
   aud: z.string(),
   sub: subjectSchema,
+  /** Whose secret it was given for; absent in those that `latchkey risk token` makes. */
+  client_id: subjectSchema.exactOptional(),
   role: z.enum(ROLES),
   iat: z.int().min(0),
   exp: z.int().min(0),
   jti: z.string().regex(/^[A-Za-z0-9_-]{16}$/),
 });
 
-/** Throws nothing for whole minutes from 1 to 15, which the caller has checked. */
-export function mintToken(keys: TokenKeys, { subject, role }: Identity, minutes: number, nowMs: number): string {
+/**
+ * `clientId`: whose secret it is given for. Throws nothing for whole minutes from 1 to 15, which the caller has checked.
+ */
+export function mintToken(
+  keys: TokenKeys,
+  { subject, role }: Identity,
+  minutes: number,
+  nowMs: number,
+  clientId?: string,
+): string {
   const iat = Math.floor(nowMs / 1_000);
   const exp = iat + Math.min(minutes, TOKEN_MINUTES_MAX) * 60;
   const jti = base64url(randomBytes(JTI_BYTES));
+  const client = clientId === undefined ? {} : { client_id: clientId };
   const header = jsonPart({ alg: ALGORITHM, typ: TYPE, kid: keys.kid });
-  const claims = jsonPart({ iss: keys.name, aud: keys.name, sub: subject, role, iat, exp, jti });
+  const claims = jsonPart({ iss: keys.name, aud: keys.name, sub: subject, role, iat, exp, jti, ...client });
   const signed = `${header}.${claims}`;
   return `${signed}.${base64url(keys.sign(utf8(signed)))}`;
 }
@@ -62,11 +74,14 @@ interface Known {
 export class TokenCheck {
   readonly #keys: TokenKeys;
   readonly #clock: Clock;
+  readonly #clients: ReadonlyMap<string, readonly Role[]>;
   readonly #known = new Map<string, Known>();
 
-  constructor(keys: TokenKeys, clock: Clock) {
+  /** `clients`: those that there are now, with their roles. */
+  constructor(keys: TokenKeys, clock: Clock, clients: ReadonlyMap<string, readonly Role[]>) {
     this.#keys = keys;
     this.#clock = clock;
+    this.#clients = clients;
   }
 
   /** `mayVerify` is asked once at most, and only before a signature is checked, which is what costs. */
@@ -136,7 +151,8 @@ export class TokenCheck {
     }
     const claims = claimsSchema.safeParse(payload);
     if (!claims.success) return invalid();
-    const { sub: subject, role, iat, exp } = claims.data;
+    const { sub: subject, client_id: client, role, iat, exp } = claims.data;
+    if (client !== undefined && this.#clients.get(client)?.includes(role) !== true) return invalid();
     const isAhead = iat * 1_000 > this.#clock.wallMs() + AHEAD_S * 1_000;
     if (isAhead || exp - iat > LIFE_S_MAX || exp <= iat) return invalid();
     return accept({ identity: { subject, role }, expMs: exp * 1_000 });

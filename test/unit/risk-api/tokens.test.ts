@@ -1,10 +1,11 @@
 /** Which tokens count: whole ones of this service, of a key that counts, for as long as they say. */
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeClientSecret } from '../../../src/risk/api/clients.ts';
 import { createRiskApi, type RiskApi } from '../../../src/risk/api/http-api.ts';
 import { forgetPreviousKey, rotateTokenKey, TokenKeys } from '../../../src/risk/api/token-keys.ts';
 import { mintToken } from '../../../src/risk/api/tokens.ts';
-import { API_NAME, ApiBench, expectMet } from '../../support/risk-api.ts';
+import { API_NAME, ApiBench, expectMet, settingsOf } from '../../support/risk-api.ts';
 import { fakeRooms } from '../../support/risk-api-rooms.ts';
 
 let bench: ApiBench;
@@ -127,6 +128,28 @@ test('a key that is changed still counts until the next change, or until it is t
   await forgetPreviousKey(path);
   await readAgain(await TokenKeys.open(path, API_NAME));
   expect(await statuses()).toEqual([401, 401, 200, 200]);
+});
+
+test('tokens of a client end with its place in the settings, and with the role that it had there', async () => {
+  const { secret, sha256 } = makeClientSecret();
+  const started = (clients: object[]): RiskApi =>
+    createRiskApi({ ...bench.parts, settings: settingsOf(bench.dir, { clients }) });
+  const shop = { id: 'shop', secret_sha256: sha256, roles: ['auditor', 'merchant'] };
+  const form = { grant_type: 'client_credentials', scope: 'auditor', client_id: 'shop', client_secret: secret };
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  const body = new URLSearchParams(form).toString();
+  const asked = new Request('http://127.0.0.1/v1/tokens', { method: 'POST', headers, body });
+  const granted = await started([shop]).handle(asked, 'x');
+  const { access_token } = (await granted.json()) as { readonly access_token: string };
+  const statusOf = async ({ handle }: RiskApi, token: string): Promise<number> => {
+    const asking = { headers: { authorization: `Bearer ${token}` } };
+    return (await handle(new Request('http://127.0.0.1/v1/holds', asking), 'x')).status;
+  };
+  expect(await statusOf(started([shop]), access_token)).toBe(200);
+  expect(await statusOf(started([{ ...shop, roles: ['merchant'] }]), access_token)).toBe(401);
+  expect(await statusOf(started([]), access_token)).toBe(401);
+  // Whoever may read the key makes tokens for whom he likes.
+  expect(await statusOf(started([]), bench.token('auditor', 'shop'))).toBe(200);
 });
 
 test('every problem of tokens was met', () => {
