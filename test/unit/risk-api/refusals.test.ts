@@ -215,6 +215,22 @@ describe('what may not come', () => {
     expect((await bench.ask('/healthz')).status).toBe(200);
   });
 
+  const hidden = '0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n';
+  test.for<[string, readonly string[]]>([
+    ['two lengths of one request', ['content-length: 4', 'content-length: 60']],
+    ['a length and pieces', ['content-length: 4', 'transfer-encoding: chunked']],
+    ['pieces written in another way', ['transfer-encoding: xchunked']],
+    ['a length that is none', ['content-length: +4']],
+    ['a name of a header with a space', ['content-length : 4']],
+    ['a header over two lines', ['x-one: a', ' b', 'content-length: 4']],
+    ['a line that ends without its return', ['x-one: a\nx-two: b', 'content-length: 4']],
+  ])('%s, by which another request could be hidden, is no request', async ([, headers]) => {
+    const type = 'content-type: application/x-www-form-urlencoded';
+    const text = await raw('POST /v1/tokens HTTP/1.1', [type, ...headers], hidden);
+    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+    expect(text.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+  });
+
   test('a client that sends no end of its request is cut off', async () => {
     const settings = settingsOf(bench.dir, {}, 1);
     const server = await serveRiskApi({ ...bench.parts, settings });
