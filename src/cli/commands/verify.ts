@@ -169,13 +169,32 @@ export function describeVerdict(file: string, verdict: Verdict): readonly string
   if (verdict.question !== undefined) lines.push(`  question, as its maker put it: ${verdict.question}`);
   const { sealed, decisions = [] } = verdict;
   if (sealed !== undefined) lines.push(`  sealed by ${sealed.maker} at ${sealed.issued}: nothing was taken out since`);
-  for (const { decisionId, refundId, outcome, entries, again } of decisions) {
+  for (const { decisionId, refundId, outcome, entries, again, above = [] } of decisions) {
     lines.push(
       `  decision ${decisionId} on refund ${refundId}, as its maker says: ${outcome}, resting on ${entries.length} of these entries`,
     );
     if (again !== undefined) lines.push(`    ${AGAIN[again.result](again.outcome ?? '')}`);
+    lines.push(
+      ...firstOf(above.map((one) => `    ${one.entry} counted as ${one.counted}; proved here: ${one.proved}`)),
+    );
   }
   return [...lines, ...verdict.logs.flatMap(describeLog)];
+}
+
+const LISTED_MAX = 16;
+
+function firstOf(lines: readonly string[]): readonly string[] {
+  if (lines.length <= LISTED_MAX) return lines;
+  return [...lines.slice(0, LISTED_MAX), `    and ${lines.length - LISTED_MAX} more`];
+}
+
+/** Said where the entries of a bundle differ. */
+function describeLevels({ levels = [] }: LogFinding): readonly string[] {
+  if (levels.length < 2) return [];
+  return levels.map(({ level, entries }) => {
+    const more = entries.length > LISTED_MAX ? `, and ${entries.length - LISTED_MAX} more` : '';
+    return `  of these   ${level}: ${entries.slice(0, LISTED_MAX).join(', ')}${more}`;
+  });
 }
 
 function describeLog(log: LogFinding): readonly string[] {
@@ -190,6 +209,7 @@ function describeLog(log: LogFinding): readonly string[] {
     `  stored     ${stored}`,
     `  level      ${log.level}; not higher because`,
     ...log.whyNotHigher.map((why) => `               ${why}`),
+    ...describeLevels(log),
     `  believed   ${describeBelieved(log)}`,
     ...describeAnchors(log),
     `  tail       ${log.tail} entries after the last anchor`,

@@ -162,11 +162,14 @@ export class LogAnchors {
     };
   }
 
+  /** Sizes of those that count. */
+  sizes(): readonly number[] {
+    return this.#collector === undefined ? [] : this.#counted(this.#collector).counted.map(({ size }) => size);
+  }
+
   /** Size of the smallest anchor that counts and covers all of [0, end), when there is one. */
   covering(end: number): number | undefined {
-    if (this.#collector === undefined) return undefined;
-    const sizes = this.#counted(this.#collector).counted.map(({ size }) => size);
-    const above = sizes.filter((size) => size >= end);
+    const above = this.sizes().filter((size) => size >= end);
     return above.length === 0 ? undefined : Math.min(...above);
   }
 

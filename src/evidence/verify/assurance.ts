@@ -43,7 +43,12 @@ export function assuranceOf(asked: Assured): Assurance {
   return { level, whyNotHigher, tail, ...(isTailLower && { tailLevel: 'A1' }) };
 }
 
-function whyNotSealed({ log }: Assured): string | undefined {
+/** A1 at least, by whoever the policy believes. */
+export function isSealed(log: BelievedLog): boolean {
+  return whyNotSealed({ log }) === undefined;
+}
+
+function whyNotSealed({ log }: Pick<Assured, 'log'>): string | undefined {
   if (log.tpmClass === 'emulated') {
     return `A1: ${sourceOf(log)} calls this TPM emulated, and whoever copies its state has the same one`;
   }

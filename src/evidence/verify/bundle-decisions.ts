@@ -8,6 +8,7 @@ import type { EvidenceCrypto } from '../crypto.ts';
 import { canonicalJson } from '../event/json.ts';
 import { parseOrigin } from '../log/origin.ts';
 import type { BundleDecision } from './bundle.ts';
+import { LEVELS, type Level } from './policy.ts';
 
 /** One decision of a verified bundle: its maker's word about the entries. */
 export interface DecisionFinding {
@@ -16,8 +17,17 @@ export interface DecisionFinding {
   readonly outcome: string;
   /** Entries of the bundle that it names: `<origin>#<n>`. */
   readonly entries: readonly string[];
+  /** Those that count for more in its facts than the bundle proves of them, in their order. */
+  readonly above?: readonly AboveProof[];
   /** Absent where the verifier has no ruleset to decide with. */
   readonly again?: DecidedAgain;
+}
+
+/** By the verifier's policy. It is no lie where the maker trusts a trial, or another policy: a person should ask. */
+export interface AboveProof {
+  readonly entry: string;
+  readonly counted: Level;
+  readonly proved: Level;
 }
 
 /**
@@ -40,11 +50,11 @@ const RULESET = /^v[0-9]{1,4}-([0-9a-f]{12})$/;
 /** `<origin>#<n>`; other references are of claims. */
 const REF = /^(.{1,120})#(0|[1-9][0-9]{0,15})$/;
 
-/** `held`: the references of all entries in the bundle. */
+/** `held`: all entries in the bundle, and the level of each. */
 export function verifyDecisions(
   crypto: EvidenceCrypto,
   decisions: readonly BundleDecision[],
-  held: ReadonlySet<string>,
+  held: ReadonlyMap<string, Level>,
   decideAgain?: DecideAgain,
 ): Result<readonly DecisionFinding[], 'bundle_decision'> {
   const findings: DecisionFinding[] = [];
@@ -59,7 +69,7 @@ export function verifyDecisions(
 function verifyOne(
   crypto: EvidenceCrypto,
   { answer: answerText, facts: factsText, parameters: parametersText }: BundleDecision,
-  held: ReadonlySet<string>,
+  held: ReadonlyMap<string, Level>,
 ): Result<DecisionFinding, 'bundle_decision'> {
   const answer = membersOf(answerText);
   const facts = membersOf(factsText);
@@ -83,7 +93,28 @@ function verifyOne(
   for (const ref of entries) {
     if (!held.has(ref)) return refuse('bundle_decision', `${id} rests on ${ref}, which is not in the bundle`);
   }
-  return accept({ decisionId: id, refundId: refund, outcome, entries });
+  const above = aboveProof(facts, held);
+  return accept({ decisionId: id, refundId: refund, outcome, entries, ...(above.length > 0 && { above }) });
+}
+
+/** Each entry once, with the highest level at which it counts. */
+function aboveProof(facts: unknown, held: ReadonlyMap<string, Level>): readonly AboveProof[] {
+  const counted = new Map<string, Level>();
+  collectLevels(facts, counted, 0);
+  return [...counted]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([entry, level]) => {
+      const proved = held.get(entry);
+      return proved !== undefined && level > proved ? [{ entry, counted: level, proved }] : [];
+    });
+}
+
+function collectLevels(value: unknown, counted: Map<string, Level>, depth: number): void {
+  if (depth > DEPTH_MAX || typeof value !== 'object' || value === null) return;
+  const { event, level } = value as { readonly event?: unknown; readonly level?: unknown };
+  const known = LEVELS.find((each) => each === level);
+  if (typeof event === 'string' && known !== undefined && known > (counted.get(event) ?? '')) counted.set(event, known);
+  for (const inner of Object.values(value)) collectLevels(inner, counted, depth + 1);
 }
 
 /** The entries that a decision names, `<origin>#<n>`, sorted; claims of other sources are not among them. */

@@ -54,9 +54,10 @@ export interface BundleDecision {
   readonly parameters: string;
 }
 
+/** A log; or of one of which entries are missing, a stretch that one tree holds. */
 export interface BundleLog {
   readonly log: string;
-  /** The range in which the maker looked for entries: his word, not proved. */
+  /** The range in which the maker looked for entries, and had all that it holds: his word, not proved. */
   readonly searched: { readonly first: number; readonly end: number };
   /** Ascending by size. */
   readonly checkpoints: readonly BundleCheckpoint[];
@@ -111,7 +112,7 @@ export function parseBundle(bytes: Uint8Array): Result<Bundle, 'too_long' | 'bun
     return refuse('bundle', 'expected `question`');
   const logs = listOf(value['logs'], BUNDLE_LOGS_MAX, parseLog);
   if (logs === undefined || logs.length === 0) return refuse('bundle', 'expected 1 to 16 `logs`');
-  if (new Set(logs.map((each) => each.log)).size < logs.length) return refuse('bundle', 'a log stands twice');
+  if (!isInParts(logs)) return refuse('bundle', 'a log stands twice, and not as parts one behind the other');
   const successors = someOf(value['successors'], BUNDLE_ENVELOPES_MAX, parseEnvelopeMember);
   if (successors === undefined) return refuse('bundle', '`successors` are 1 to 16 envelopes, or absent');
   const enrolments = someOf(value['enrolments'], BUNDLE_ENVELOPES_MAX, parseEnvelopeMember);
@@ -121,6 +122,16 @@ export function parseBundle(bytes: Uint8Array): Result<Bundle, 'too_long' | 'bun
   const seal = value['seal'] === undefined ? undefined : parseEnvelopeMember(value['seal']);
   if (value['seal'] !== undefined && seal === undefined) return refuse('bundle', '`seal` is not an envelope');
   return accept({ question, logs, successors, enrolments, decisions, ...(seal !== undefined && { seal }) });
+}
+
+/** Each log once, or in parts of which each was searched behind the one before. */
+function isInParts(logs: readonly BundleLog[]): boolean {
+  const searchedTo = new Map<string, number>();
+  return logs.every(({ log, searched }) => {
+    const before = searchedTo.get(log);
+    searchedTo.set(log, searched.end);
+    return before === undefined || searched.first >= before;
+  });
 }
 
 function spell(bundle: Bundle): JsonObject {

@@ -6,6 +6,7 @@ import type { AnchorsFinding } from './anchors.ts';
 import type { DecisionFinding } from './bundle-decisions.ts';
 import type { SealedBy } from './bundle-seal.ts';
 import type { TrustSource } from './enrolled.ts';
+import type { EntriesAt } from './entry-levels.ts';
 import { LEVELS, type Level, type TrustPolicy, type WitnessRole } from './policy.ts';
 import { EXIT_CODES, type Outcome, VERIFY_REASONS, type VerifyReason } from './reasons.ts';
 import type { BelievedLog, ClosedLog } from './trust.ts';
@@ -60,6 +61,8 @@ export interface LogFinding {
   /** The first 16 entries that are not plainly usable. */
   readonly noted: readonly NotedEntry[];
   readonly level: Level;
+  /** Of a bundle: the level of each entry that is asked about, the highest first. */
+  readonly levels?: readonly EntriesAt[];
   /** Why the level is not higher, in words. */
   readonly whyNotHigher: readonly string[];
   readonly receipts: readonly SeenReceipt[];

@@ -7,13 +7,15 @@ import { verifyLogNote } from '../log/note.ts';
 import { verifyConsistency, verifyInclusion } from '../log/proofs.ts';
 import { leafHash } from '../log/tree.ts';
 import { AnchorsTogether, glancedType, LogAnchors, refutedBy } from './anchors.ts';
-import { assuranceOf } from './assurance.ts';
+import { assuranceOf, isSealed } from './assurance.ts';
 import { type Bundle, type BundleLog, parseBundle } from './bundle.ts';
 import { verifyDecisions } from './bundle-decisions.ts';
 import { needsSeal, verifySeal } from './bundle-seal.ts';
-import { ExpectedCheckpoints } from './checkpoints.ts';
+import { ExpectedCheckpoints, type OtherCheckpoint } from './checkpoints.ts';
 import { isRecord } from './enrolled.ts';
+import { byLevel, type EntriesAt, provedStretch } from './entry-levels.ts';
 import { EntryTally } from './entry-tally.ts';
+import type { Level } from './policy.ts';
 import { VERIFY_REASONS } from './reasons.ts';
 import { parseTlogProof } from './tlog-proof.ts';
 import { type BelievedLog, believedLogs, mentionsBelieved } from './trust.ts';
@@ -25,6 +27,7 @@ import {
   type LogFinding,
   newestReceipts,
   receiptedSizeOf,
+  type SeenReceipt,
   type Verdict,
 } from './verdict.ts';
 import type { VerifyContext } from './verify-export.ts';
@@ -42,17 +45,25 @@ export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict
   if (seal !== undefined && 'reason' in seal) return failed(seal, [], 'bundle');
   const believed = trustWith(context, bundle);
   if ('reason' in believed) return failed(believed, [], 'bundle');
-  const isSealed = seal !== undefined;
+  const isMade = seal !== undefined;
   const findings: LogFinding[] = [];
   const failures: Failure[] = [];
   const together = new AnchorsTogether();
-  const held = new Set<string>();
+  const held = new Map<string, Level>();
+  const parts: OtherCheckpoint[] = [];
   bundle.logs.forEach((section, at) => {
-    const result = verifySection(context, believed, section, together, isSealed);
+    const result = verifySection(context, believed, section, { together, isSealed: isMade, parts });
     if ('reason' in result) failures.push({ ...result, at });
     else {
-      for (const index of result.indices) held.add(`${section.log}#${index}`);
-      findings.push(result.finding);
+      const twice = result.indices.find((index) => held.has(`${section.log}#${index}`));
+      if (twice !== undefined) {
+        failures.push({ reason: 'bundle', detail: `entry ${twice} stands in two parts of ${section.log}`, at });
+      }
+      for (const index of result.indices) held.set(`${section.log}#${index}`, result.finding.level);
+      for (const { level, entries } of result.finding.levels ?? []) {
+        for (const index of entries) held.set(`${section.log}#${index}`, level);
+      }
+      findings.push(withParts(result.finding, bundle));
       const open = refutedBy(result.finding.anchors.continuity) ?? result.open;
       if (open !== undefined) failures.push({ ...open, at });
     }
@@ -63,7 +74,7 @@ export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict
   const decisions = verifyDecisions(context.crypto, bundle.decisions, held, context.decideAgain);
   // What a decision names cannot be looked for in a log that did not verify.
   if (!decisions.ok && failures.length === 0) failures.push(decisions);
-  if (!isSealed && needsSeal(bundle, makers)) {
+  if (!isMade && needsSeal(bundle, makers)) {
     failures.push({ reason: 'bundle_unsealed', detail: 'expected the seal of a maker whom the policy names' });
   }
   // A refutation weighs more than what cannot be told of another log.
@@ -92,6 +103,14 @@ function trustWith(context: VerifyContext, bundle: Bundle): ReadonlyMap<string, 
   return { reason: 'bundle_statement', detail: `${badStatements} statements of believed logs do not verify` };
 }
 
+/** What the sections of a bundle have in common. */
+interface Around {
+  readonly together: AnchorsTogether;
+  readonly isSealed: boolean;
+  /** Checkpoints of the sections before. */
+  readonly parts: OtherCheckpoint[];
+}
+
 interface SectionResult {
   readonly finding: LogFinding;
   /** Of the entries that were proved. */
@@ -104,8 +123,7 @@ function verifySection(
   context: VerifyContext,
   logs: ReadonlyMap<string, BelievedLog>,
   section: BundleLog,
-  together: AnchorsTogether,
-  isSealed: boolean,
+  { together, isSealed: isMade, parts }: Around,
 ): SectionResult | Failure {
   const log = logs.get(section.log);
   if (log === undefined || (context.single !== undefined && log !== context.single)) {
@@ -114,7 +132,7 @@ function verifySection(
   }
   const expected = new ExpectedCheckpoints(context.crypto, log, context.policy.witnesses);
   const roots = new Map<number, Uint8Array>();
-  for (const other of context.others) expected.addOther(other);
+  for (const other of [...context.others, ...parts]) expected.addOther(other);
   const anchors = new LogAnchors(context.crypto, log, (size) => roots.get(size));
   for (const receipt of context.receipts) {
     expected.addReceipt(receipt);
@@ -122,7 +140,10 @@ function verifySection(
   }
   const checkpoints = verifyCheckpoints(context, log, section, expected, anchors);
   if ('reason' in checkpoints) return checkpoints;
-  for (const { size, root } of checkpoints) roots.set(size, root);
+  for (const { size, root } of checkpoints) {
+    roots.set(size, root);
+    parts.push({ origin: section.log, size, root });
+  }
   const joined = verifyTrees(context, section, checkpoints, expected, anchors);
   if (joined !== undefined) return joined;
   for (const { size, root } of section.trees) roots.set(size, root);
@@ -138,6 +159,7 @@ function verifySection(
   const askedEnd = entries.askedEnd || anchored.size || newest.size;
   const asked = { first: 0, end: askedEnd, tailAllowed: false, covering: anchors.covering(askedEnd) };
   const { first, end } = section.searched;
+  const levels = levelsOf({ log, anchors, receipts, end: newest.size }, entries.asked);
   const finding: LogFinding = {
     origin: section.log,
     first: 0,
@@ -145,13 +167,14 @@ function verifySection(
     root: base64(newest.root),
     ...tally.finding(),
     ...assuranceOf({ log, anchors: anchored, receipts, ...asked }),
+    ...(levels.length > 0 && { levels }),
     anchors: anchored,
     receipts,
     receiptedSize: receiptedSizeOf(receipts),
     tail: newest.size - anchored.size,
     missing: [
       `entries other than those in the bundle; its maker says that he searched ${first} to ${end}`,
-      ...(isSealed ? [] : ['nobody whom the policy names sealed this bundle: entries may have been taken out of it']),
+      ...(isMade ? [] : ['nobody whom the policy names sealed this bundle: entries may have been taken out of it']),
       ...(expected.receiptsRefused > 0
         ? [`${expected.receiptsRefused} receipts do not verify and count for nothing`]
         : []),
@@ -163,6 +186,28 @@ function verifySection(
   };
   const open = expected.conclude(newest.size);
   return { finding, indices: entries.indices, ...(open !== undefined && { open }) };
+}
+
+interface Section {
+  readonly log: BelievedLog;
+  readonly anchors: LogAnchors;
+  readonly receipts: readonly SeenReceipt[];
+  readonly end: number;
+}
+
+/** Of each by itself: what one bundle says of an entry does not hang on which others are in it. */
+function levelsOf({ log, anchors, receipts, end }: Section, asked: readonly number[]): readonly EntriesAt[] {
+  const independent = receipts.filter(({ roles }) => roles.includes('independent'));
+  const cosigned = Math.max(0, ...independent.map(({ size }) => size));
+  const stretch = provedStretch({ first: 0, end, anchors: anchors.sizes(), cosigned });
+  return byLevel(asked, { sealed: isSealed(log), stretches: [stretch] });
+}
+
+function withParts(finding: LogFinding, { logs }: Bundle): LogFinding {
+  const parts = logs.filter(({ log }) => log === finding.origin).length;
+  if (parts === 1) return finding;
+  const apart = `entries between ${parts} parts of this log: nothing shows that they are of one tree`;
+  return { ...finding, missing: [...finding.missing, apart] };
 }
 
 function verifyCheckpoints(
@@ -222,7 +267,9 @@ function verifyTrees(
 
 interface ProvedEntries {
   readonly indices: readonly number[];
-  /** Behind the last entry that is asked about; 0 when there is none. */
+  /** Those that are asked about. */
+  readonly asked: readonly number[];
+  /** Behind the last of them; 0 when there is none. */
   readonly askedEnd: number;
 }
 
@@ -234,7 +281,7 @@ function verifyEntries(
   anchors: LogAnchors,
 ): ProvedEntries | Failure {
   const indices: number[] = [];
-  let askedEnd = 0;
+  const asked: number[] = [];
   let next = 0;
   for (const entry of section.entries) {
     const proof = parseTlogProof(entry.proof);
@@ -254,7 +301,7 @@ function verifyEntries(
     }
     indices.push(index);
     // An anchor proves what is below it, and is in no question itself.
-    if (leaf === undefined || glancedType(leaf) !== 'anchor.made') askedEnd = next;
+    if (leaf === undefined || glancedType(leaf) !== 'anchor.made') asked.push(index);
     if (leaf === undefined) {
       tally.erased(index);
       anchors.erased(index);
@@ -267,5 +314,5 @@ function verifyEntries(
     }
     anchors.entry(index, leaf, checked.value.use);
   }
-  return { indices, askedEnd };
+  return { indices, asked, askedEnd: (asked.at(-1) ?? -1) + 1 };
 }

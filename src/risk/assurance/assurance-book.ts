@@ -6,9 +6,8 @@
  * and kept; with other keys it is read anew. A log is judged again when anything was read, with all logs of its gateway.
  */
 import { sql } from 'kysely';
-import { concatBytes, equalBytes, hex, unhex, utf8, utf8Text } from '../../base/bytes.ts';
+import { concatBytes, equalBytes, hex, unhex, utf8 } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
-import type { CustodyEvent } from '../../evidence/event/event.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
 import { rootOf } from '../../evidence/log/tree.ts';
 import { anchorTrustOf } from '../../evidence/verify/anchors.ts';
@@ -21,6 +20,7 @@ import type { RiskDatabase } from '../store/open-database.ts';
 import {
   type Attested,
   anchoredTree,
+  eventOf,
   formatAttested,
   isEmpty,
   joined,
@@ -28,6 +28,7 @@ import {
   readAttested,
 } from './attestation.ts';
 import { type KeptLog, type Proved, proveLogs, sealing } from './levels.ts';
+import { noteAnchors } from './note-anchors.ts';
 import { PolicyByGateway } from './policy-by-gateway.ts';
 import { heldCount, newestCosigned, stretchesOf } from './stretches.ts';
 
@@ -324,6 +325,10 @@ export class AssuranceBook {
     }
     const held = { first, end };
     const stretches = await stretchesOf(this.#parts, origin, segments, cosignedSize);
+    const inEntries = attested.flatMap(({ anchors }) => anchors).filter((one) => one.origin === origin);
+    const sizes = inEntries.filter(({ tree }) => tree === 'same').map(({ size }) => size);
+    const anchors = await noteAnchors(this.#parts, believed, stretches, sizes);
+    attested.push({ anchors, starts: [], times: [] });
     return { origin, trust, believed, held, attested, stretches, ...(trusted !== undefined && { trusted }) };
   }
 
@@ -386,13 +391,5 @@ export class AssuranceBook {
     if (log?.ak === undefined || log.counter === undefined) return '';
     const counter = unhex(log.counter) ?? new Uint8Array();
     return hex(crypto.sha256(concatBytes(log.ak, counter))).slice(0, 32);
-  }
-}
-
-function eventOf(leaf: Uint8Array): CustodyEvent | undefined {
-  try {
-    return JSON.parse(utf8Text(Uint8Array.from(leaf)) ?? '') as CustodyEvent;
-  } catch {
-    return undefined;
   }
 }

@@ -3,7 +3,7 @@
  * every anchor, and no signature is checked twice.
  */
 import { z } from 'zod';
-import { base64, unbase64 } from '../../base/bytes.ts';
+import { base64, unbase64, utf8Text } from '../../base/bytes.ts';
 import type { AnchorTrust } from '../../evidence/anchor/anchor.ts';
 import { HistoryCollector } from '../../evidence/anchor/collect.ts';
 import type { LogHistory, SeenAnchor } from '../../evidence/anchor/history.ts';
@@ -25,6 +25,15 @@ export function readAttested(
   const collector = new HistoryCollector(crypto, trust, place.origin, rootAt);
   collector.entry(place.n, place.event);
   return collector.history();
+}
+
+/** Undefined for what cannot be read. */
+export function eventOf(leaf: Uint8Array): CustodyEvent | undefined {
+  try {
+    return JSON.parse(utf8Text(Uint8Array.from(leaf)) ?? '') as CustodyEvent;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The tree that an `anchor.made` is over, by its own word. */

@@ -25,7 +25,7 @@ import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import { distinctEnvelopes, storedEnrolments } from './enrolments.ts';
-import { type LogParts, logPart } from './log-part.ts';
+import { type LogParts, logParts } from './log-part.ts';
 import type { SealKey } from './seal-key.ts';
 import { gatewayOf, statementsOf } from './statements.ts';
 
@@ -85,15 +85,16 @@ export class Bundles {
     const { statements, kept } = await database.as('custody', async (trx) => {
       for (const wish of wishes.slice(0, BUNDLE_LOGS_MAX)) {
         signal?.throwIfAborted();
-        const part = await logPart(trx, this.#parts, wish);
-        if (part !== undefined) logs.push(part);
+        logs.push(...(await logParts(trx, this.#parts, wish)).slice(0, BUNDLE_LOGS_MAX - logs.length));
       }
       const origins = logs.map(({ log }) => log);
       const gateways = [...new Set(origins.map(gatewayOf))];
       return { statements: await statementsOf(trx, origins), kept: await storedEnrolments(trx, gateways) };
     });
     if (logs.length === 0) return undefined;
-    const held = new Set(logs.flatMap(({ log, entries }) => entries.map(({ proof }) => `${log}#${indexOf(proof)}`)));
+    const inside = logs.flatMap(({ log, entries }) => entries.map(({ proof }) => `${log}#${indexOf(proof)}`));
+    // Which level each has is the reader's to judge: here it is asked whether they are there.
+    const held = new Map(inside.map((ref) => [ref, 'A3'] as const));
     const sound = decisions.filter((each) => verifyDecisions(this.#parts.crypto, [each], held).ok);
     const gateways = [...new Set(logs.map(({ log }) => gatewayOf(log)))];
     const bundle: Bundle = {
@@ -172,7 +173,7 @@ function wishesOf(
     });
 }
 
-function leftOut(refs: ReadonlySet<string>, held: ReadonlySet<string>, decisions: number): readonly string[] {
+function leftOut(refs: ReadonlySet<string>, held: ReadonlyMap<string, unknown>, decisions: number): readonly string[] {
   const entries = [...refs].filter((ref) => !held.has(ref)).length;
   return [
     ...(entries > 0 ? [`(${entries} entries are not in it: nothing that is stored proves them.)`] : []),

@@ -1,6 +1,6 @@
 /**
  * Cosignatures of independent witnesses that stand in a bundle: of each witness the smallest that covers what the anchor
- * does, since it has the earliest time; without one, the newest above the entries. Each is verified once more: a line of a
+ * does, since it has the earliest time; without one, the newest, which may cover an earlier anchor of some of the entries. Each is verified once more: a line of a
  * named witness that fails would refute the whole bundle.
  */
 import { sql, type Transaction } from 'kysely';
@@ -22,9 +22,12 @@ import type { Database } from '../store/schema.ts';
 
 type Noted = BundleSource['checkpoints'][number];
 
-/** Above these must the checkpoint be: the last entry that is asked about, and the tree whose anchor covers it. */
+/** The entries that are asked about, and the tree whose anchor covers them. */
 export interface Above {
+  readonly first: number;
   readonly last: number;
+  /** Where the stretch ends: nothing behind it is in its tree. */
+  readonly end: number;
   readonly covered: number;
 }
 
@@ -45,30 +48,34 @@ export async function withCosignatures(
   origin: string,
   checkpoints: readonly Noted[],
   above: Above,
-): Promise<readonly Noted[]> {
+): Promise<{ readonly checkpoints: readonly Noted[]; readonly sizes: readonly number[] }> {
   const noted = new Map(checkpoints.map(({ size, note }) => [size, note]));
+  const sizes = new Set<number>();
   for (const row of await cosignedRows(trx, origin, above)) {
     const base = parseNote(noted.has(row.size) ? utf8(noted.get(row.size) ?? '') : Uint8Array.from(row.note));
     const line = base.ok ? lineOf(crypto, base.value, row) : undefined;
     const note = base.ok && line !== undefined ? noteWith(base.value, line) : undefined;
-    if (note !== undefined) noted.set(row.size, note);
+    if (note === undefined) continue;
+    noted.set(row.size, note);
+    sizes.add(row.size);
   }
-  return [...noted].map(([size, note]) => ({ size, note })).sort((a, b) => a.size - b.size);
+  const ascending = [...noted].map(([size, note]) => ({ size, note })).sort((a, b) => a.size - b.size);
+  return { checkpoints: ascending, sizes: [...sizes] };
 }
 
 async function cosignedRows(
   trx: Transaction<Database>,
   origin: string,
-  { last, covered }: Above,
+  { first, end, covered }: Above,
 ): Promise<readonly CosignedRow[]> {
   const { rows } = await sql<CosignedRow>`
     select w.vkey, c.size, c.signature, r.note from custody.witness w
       cross join lateral (select size, signature from (
           (select 0 as choice, size, signature from custody.cosignature
-            where origin = ${origin} and witness = w.id and size >= ${covered} order by size limit 1)
+            where origin = ${origin} and witness = w.id and size >= ${covered} and size <= ${end} order by size limit 1)
           union all
           (select 1, size, signature from custody.cosignature
-            where origin = ${origin} and witness = w.id and size > ${last} order by size desc limit 1)) e
+            where origin = ${origin} and witness = w.id and size > ${first} and size <= ${end} order by size desc limit 1)) e
         order by choice limit 1) c
       join custody.range r on r.origin = ${origin} and r.end_size = c.size and r.note is not null
       order by w.id desc limit ${WITNESSES_MAX}`.execute(trx);

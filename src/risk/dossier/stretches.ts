@@ -1,5 +1,5 @@
 /**
- * Which entries of a log with a gap one tree holds, as far as it is stored. What stands before the gap may be of another
+ * The stretches of a log without a gap, as far as it is stored, each of one tree. What stands before the gap may be of another
  * tree than what stands behind it, and a proof that does not hold would refute a whole bundle.
  */
 import { sql, type Transaction } from 'kysely';
@@ -35,6 +35,26 @@ export async function stretchesOf(trx: Transaction<Database>, origin: string): P
           from custody.range where origin = ${origin}) r) s
       group by stretch order by 1`.execute(trx);
   return found.rows.map(({ first, end }) => ({ first: Number(first), end: Number(end) }));
+}
+
+/**
+ * What of a stretch was looked through for mentions: from the first entry that retention left, to the first that nobody
+ * has read yet.
+ */
+export async function searchedIn(
+  trx: Transaction<Database>,
+  origin: string,
+  { first, end }: StoredStretch,
+): Promise<StoredStretch> {
+  const { rows } = await sql<{ readonly first: number | null; readonly unread: number | null }>`
+    select (select e.n from custody.entry e where e.origin = ${origin} and e.n >= ${first} and e.n < ${end} order by e.n limit 1) as first,
+      (select min(e.n) from custody.entry e where e.origin = ${origin} and e.n >= ${first} and e.n < ${end}
+        and e.position >= coalesce((select r.position from custody.read_to r where r.origin = ${origin}), 0)) as unread`.execute(
+    trx,
+  );
+  const [row] = rows;
+  const from = Number(row?.first ?? end);
+  return { first: from, end: Math.max(from, Number(row?.unread ?? end)) };
 }
 
 /** Whether every proof in it leads to its checkpoint, and each checkpoint goes on from the one before. */

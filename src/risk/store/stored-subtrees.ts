@@ -19,10 +19,16 @@ export class StoredSubtrees {
   readonly #trx: Transaction<Database>;
   readonly #crypto: EvidenceCrypto;
   readonly #origin: string;
+  readonly #first: number;
   readonly #known = new Map<string, Uint8Array>();
   readonly #blocks = new Map<number, ReadonlyMap<number, Uint8Array>>();
 
-  constructor(trx: Transaction<Database>, crypto: EvidenceCrypto, origin: string) {
+  /**
+   * `first`: where the stretch without a gap begins whose tree it is. What stands before the gap may be of another tree: of
+   * that this tree has the roots alone that came with its first entry.
+   */
+  constructor(trx: Transaction<Database>, crypto: EvidenceCrypto, origin: string, first = 0) {
+    this.#first = first;
     this.#trx = trx;
     this.#crypto = crypto;
     this.#origin = origin;
@@ -48,6 +54,7 @@ export class StoredSubtrees {
     const name = `${level} ${index}`;
     const known = this.#known.get(name);
     if (known !== undefined) return known;
+    if ((index + 1) * 2 ** level <= this.#first) return this.#before(name, level, index);
     const isLarge = level > BLOCK_LEVEL;
     // Where retention dropped the leaf hashes of old days, the roots of ranges still have the left siblings.
     const found = isLarge
@@ -55,6 +62,22 @@ export class StoredSubtrees {
       : ((await this.#fromHalves(level, index)) ?? (await this.#fromRange(level, index)));
     if (found !== undefined) this.#known.set(name, found);
     return found;
+  }
+
+  /** One of the roots before the stretch; others below it are in no proof of its entries. */
+  async #before(name: string, level: number, index: number): Promise<Uint8Array | undefined> {
+    const width = 2 ** level;
+    const isRoot = index % 2 === 0 && Math.floor(this.#first / width) === index + 1;
+    if (!isRoot) return undefined;
+    const row = await this.#trx
+      .selectFrom('custody.range')
+      .select('before_roots')
+      .where('origin', '=', this.#origin)
+      .where('first', '=', this.#first)
+      .executeTakeFirst();
+    const root = row && rootAmong(row.before_roots, this.#first, width);
+    if (root !== undefined) this.#known.set(name, root);
+    return root;
   }
 
   async #fromHalves(level: number, index: number): Promise<Uint8Array | undefined> {
@@ -106,10 +129,15 @@ export class StoredSubtrees {
         .limit(1)
         .executeTakeFirst());
     if (found === undefined) return undefined;
-    const at = bitsOf(Math.floor(found.size / (2 * width)));
-    const root = Uint8Array.from(found.roots.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES));
-    return root.length === HASH_BYTES ? root : undefined;
+    return rootAmong(found.roots, found.size, width);
   }
+}
+
+/** That of the subtree of `width` leaves, of a tree that has one. */
+function rootAmong(roots: Uint8Array, size: number, width: number): Uint8Array | undefined {
+  const at = bitsOf(Math.floor(size / (2 * width)));
+  const root = Uint8Array.from(roots.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES));
+  return root.length === HASH_BYTES ? root : undefined;
 }
 
 /** Ones in its binary form: so many larger subtrees stand before. Sizes go to 2^53 - 1, so no bit operators. */

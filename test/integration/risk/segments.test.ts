@@ -19,7 +19,7 @@ import { AnchoredLog, independent, policyFor, verdict } from '../../support/anch
 import { EMPTY_CUSTODY } from '../../support/breaking-database.ts';
 import { embeddedInMemory } from '../../support/embedded.ts';
 import { fill } from '../../support/test-events.ts';
-import { PARCEL, PUT_IN } from '../../unit/ledger/support.ts';
+import { PARCEL, PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
 const owner = { tenant: 'default', region: 'eu' };
@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 beforeEach(async () => {
-  await pglite.exec(['begin', ...EMPTY_CUSTODY, 'commit'].join('; '));
+  await pglite.exec(['begin', ...EMPTY_CUSTODY, 'truncate custody.read_to, custody.mention', 'commit'].join('; '));
   store = new SqlStore({ database, crypto: nodeCrypto, ...owner });
 });
 
@@ -104,7 +104,13 @@ describe('an entry before a gap', () => {
     await cosign(log, 14);
     await bookFor(log).catchUp();
     expect(await levelOfDeposit()).toBe('A1');
-    expect(await bundle(log)).toMatchObject({ outcome: 'verified', logs: [{ level: 'A1' }] });
+    const given = await bundle(log);
+    expect(given).toMatchObject({
+      outcome: 'verified',
+      logs: [{ level: 'A1', levels: [{ level: 'A1', entries: [2] }] }],
+    });
+    // What was looked through is the stretch alone.
+    expect(given.logs[0]?.missing[0]).toContain('he searched 0 to 4');
     const about = await database.kysely.selectFrom('custody.assurance').selectAll().executeTakeFirst();
     expect(about).toMatchObject({ segment_first: 7, anchored_size: 9, witnessed_size: 9 });
   });
@@ -130,6 +136,40 @@ describe('an entry before a gap', () => {
     await cosign(log, 5);
     expect(await book.catchUp()).toBe(1);
     expect(await levelOfDeposit()).toBe('A3');
+  });
+
+  test('is in a part of its own beside what stands behind the gap, each at the level of its own tree', async () => {
+    const forged = fill(branch(true), 4);
+    const log = branch(false);
+    fill(log, 8).add('parcel.collected', TAKEN_OUT, place).anchor({ line: false });
+    fill(log, 14);
+    await keep(forged, 0, 4);
+    await keep(log, 7, 14, true);
+    await cosign(log, 14);
+    await bookFor(log).catchUp();
+    expect(await levelOfDeposit()).toBe('A3');
+    const given = await bundle(log);
+    expect(given).toMatchObject({
+      outcome: 'verified',
+      logs: [
+        { end: 4, level: 'A1', levels: [{ level: 'A1', entries: [2] }] },
+        { end: 14, level: 'A2', levels: [{ level: 'A2', entries: [8] }] },
+      ],
+    });
+    const said = given.logs.map(({ missing }) => missing.join('; '));
+    expect(said[0]).toContain('he searched 0 to 4');
+    expect(said[1]).toContain('he searched 7 to 14');
+    for (const each of said) expect(each).toContain('nothing shows that they are of one tree');
+  });
+
+  test('is anchored where a note in its stretch bears the line, though the entry that says so is in the gap', async () => {
+    const log = fill(branch(true), 5).anchor();
+    fill(log, 14);
+    await keep(log, 0, 5);
+    await keep(log, 7, 14, true);
+    await bookFor(log).catchUp();
+    expect(await levelOfDeposit()).toBe('A2');
+    expect(await bundle(log)).toMatchObject({ outcome: 'verified', logs: [{ level: 'A2' }] });
   });
 
   test('rises when what is missing is stored and the tree is whole', async () => {

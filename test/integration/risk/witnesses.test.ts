@@ -18,7 +18,7 @@ import { RefundDesk } from '../../../src/risk/casework/refund-desk.ts';
 import type { RefundRequest } from '../../../src/risk/casework/refund-request.ts';
 import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { Bundles } from '../../../src/risk/dossier/bundles.ts';
-import { logPart } from '../../../src/risk/dossier/log-part.ts';
+import { logParts } from '../../../src/risk/dossier/log-part.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
@@ -227,7 +227,7 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
 
     test('it has the smallest size that the witness cosigned above the entries and their anchor', async () => {
       const wish = { origin: log.origin, indices: [2] };
-      const early = await database.as('custody', (trx) => logPart(trx, { crypto: nodeCrypto }, wish));
+      const [early] = await database.as('custody', (trx) => logParts(trx, { crypto: nodeCrypto }, wish));
       const sizes = early?.checkpoints.map(({ note }) => [Number(note.split('\n')[1]), note.includes(peer.name)]);
       expect(sizes).toEqual([[7, true]]);
     });

@@ -1,0 +1,95 @@
+/** Signed notes out of the database: the first above an entry, and those that look as if they bore an anchor. */
+import { sql, type Transaction } from 'kysely';
+import { utf8, utf8Text } from '../../base/bytes.ts';
+import { parseNote } from '../../evidence/log/note.ts';
+import type { BundleSource } from '../../evidence/verify/bundle-source.ts';
+import type { Database } from '../store/schema.ts';
+
+type Trx = Transaction<Database>;
+export type Noted = BundleSource['checkpoints'][number];
+export type Cosign = (note: Uint8Array) => Uint8Array;
+
+export interface AboveWish {
+  readonly origin: string;
+  readonly last: number;
+  /** Index of the anchor's entry, or `last` where there is none. */
+  readonly anchor: number;
+  /** Where the stretch ends: no note behind it. */
+  readonly end: number;
+}
+
+/** A note with the log's own line alone is no longer than this and twice its origin. */
+const ONE_LINE_BYTES_MAX = 200;
+const CANDIDATES = 8;
+
+/**
+ * The first note above the anchor (or, when there is none so high, above the entries), and the tree that was cosigned last
+ * where it says more than nothing of them.
+ */
+export async function checkpointsAbove(
+  trx: Trx,
+  cosign: Cosign | undefined,
+  { origin, last, anchor, end }: AboveWish,
+): Promise<readonly Noted[]> {
+  const noted = (await noteAbove(trx, origin, anchor, end)) ?? (await noteAbove(trx, origin, last, end));
+  const row = await trx
+    .selectFrom('custody.log')
+    .select(['cosigned_size', 'cosigned_note'])
+    .where('origin', '=', origin)
+    .executeTakeFirst();
+  const found = new Map<number, string>();
+  if (noted !== undefined) found.set(noted.size, noted.note);
+  const { cosigned_size: size, cosigned_note: note } = row ?? {};
+  if (
+    typeof size === 'number' &&
+    note instanceof Uint8Array &&
+    size > last &&
+    size <= end &&
+    (cosign || noted === undefined)
+  ) {
+    const bytes = Uint8Array.from(note);
+    found.set(size, utf8Text(cosign === undefined ? bytes : cosign(bytes)) ?? '');
+  }
+  return [...found].map(([at, text]) => ({ size: at, note: text })).sort((a, b) => a.size - b.size);
+}
+
+async function noteAbove(trx: Trx, origin: string, index: number, end: number): Promise<Noted | undefined> {
+  const row = await trx
+    .selectFrom('custody.range')
+    .select(['end_size', 'note'])
+    .where('origin', '=', origin)
+    .where('end_size', '>', index)
+    .where('end_size', '<=', end)
+    .where('note', 'is not', null)
+    .orderBy('end_size')
+    .limit(1)
+    .executeTakeFirst();
+  const note = row?.note === undefined || row.note === null ? undefined : utf8Text(Uint8Array.from(row.note));
+  return row === undefined || note === undefined ? undefined : { size: row.end_size, note };
+}
+
+/** The first above `index` on which the log has more lines than its signature, with or without an entry that says so. */
+export async function anchoredNote(trx: Trx, origin: string, index: number, end: number): Promise<Noted | undefined> {
+  const rows = await trx
+    .selectFrom('custody.range')
+    .select(['end_size', 'note'])
+    .where('origin', '=', origin)
+    .where('end_size', '>', index)
+    .where('end_size', '<=', end)
+    .where(sql<boolean>`octet_length(note) > ${ONE_LINE_BYTES_MAX} + 2 * octet_length(origin)`)
+    .orderBy('end_size')
+    .limit(CANDIDATES)
+    .execute();
+  const noted = rows.map(({ end_size: size, note }) => ({ size, note: utf8Text(Uint8Array.from(note ?? [])) ?? '' }));
+  return noted.find(({ note }) => hasOwnLines(origin, note));
+}
+
+/** The smallest size on whose note the log has more lines than its signature: an anchor, as far as can be seen here. */
+export function anchoredOn(origin: string, checkpoints: readonly Noted[]): number | undefined {
+  return checkpoints.find(({ note }) => hasOwnLines(origin, note))?.size;
+}
+
+function hasOwnLines(origin: string, note: string): boolean {
+  const parsed = parseNote(utf8(note));
+  return parsed.ok && parsed.value.signatures.filter(({ name }) => name === origin).length > 1;
+}
