@@ -147,6 +147,10 @@ describe('what may not come', () => {
     ['a list', '[]', 422, 'invalid_body'],
     ['null', 'null', 422, 'invalid_body'],
     ['depth without end', `${'['.repeat(16_000)}${']'.repeat(16_000)}`, 422, 'invalid_body'],
+    ['a level more than any body has', `${'['.repeat(17)}4111111111111111${']'.repeat(17)}`, 422, 'invalid_body'],
+    ['the deepest that is looked through', `${'['.repeat(16)}4111111111111111${']'.repeat(16)}`, 422, 'card_number'],
+    ['a text longer than any', `{"a":"${'x'.repeat(1_025)}"}`, 422, 'invalid_body'],
+    ['a long text with a card number', `{"a":"${'x '.repeat(500)}4111111111111111"}`, 422, 'card_number'],
     ['too much', `"${'x'.repeat(32_768)}"`, 413, 'too_large'],
   ] as const)('%s', async ([, body, status, code]) => {
     const headers = { ...JSON_TYPE, 'idempotency-key': 'k-body' };
