@@ -18,6 +18,7 @@ import { type HeaderReader, type OpenedSource, openSource, refusal } from './aut
 import { parseBody, type SourceFact, type SourceMessage } from './body.ts';
 import { keepPaymentFact } from './payment-facts.ts';
 import { SOURCE_REFUSALS, type SourceRefusal } from './reasons.ts';
+import { RefusalLog } from './refusal-log.ts';
 import type { SourceSettings } from './settings.ts';
 
 export interface SettlementWord {
@@ -86,10 +87,12 @@ export function openSources(
 
 export class SourcesRoom {
   readonly #parts: SourcesParts;
+  readonly #refusals: RefusalLog;
   #sources: ReadonlyMap<string, OpenedSource>;
 
   constructor(parts: SourcesParts) {
     this.#parts = parts;
+    this.#refusals = new RefusalLog(parts.logger, parts.clock);
     this.#sources = byName(parts.sources);
   }
 
@@ -108,9 +111,7 @@ export class SourcesRoom {
     const incoming = this.#read(source, headers, rawBody);
     const taken = incoming.ok ? await this.#keep(incoming.value) : incoming;
     if (!taken.ok) {
-      // The name is the caller's word until it is one that is declared.
-      const named = this.#sources.has(source) ? { source } : {};
-      this.#parts.logger.warn({ ...named, reason: taken.reason }, 'a webhook was refused');
+      this.#refusals.refused(this.#sources.has(source) ? source : undefined, taken.reason);
       return taken;
     }
     this.#tell(taken.value);
