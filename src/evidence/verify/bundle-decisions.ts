@@ -86,6 +86,10 @@ function verifyOne(
   if (id !== `d-${digest(canonicalJson({ facts: factsHash, ruleset })).slice(0, 32)}`) {
     return refuse('bundle_decision', `${id} is not the name of this decision`);
   }
+  const asked = refundIn(facts);
+  if (asked !== undefined && asked !== refund) {
+    return refuse('bundle_decision', `${id} was made about refund ${asked}, and says ${refund}`);
+  }
   if (isTooDeep(answer, 0) || isTooDeep(facts, 0)) {
     return refuse('bundle_decision', `${id} nests deeper than ${DEPTH_MAX}: what it names cannot be looked for`);
   }
@@ -95,6 +99,12 @@ function verifyOne(
   }
   const above = aboveProof(facts, held);
   return accept({ decisionId: id, refundId: refund, outcome, entries, ...(above.length > 0 && { above }) });
+}
+
+/** About which refund the facts are; undefined where they do not say. */
+function refundIn({ refund }: Readonly<Record<string, unknown>>): string | undefined {
+  const { refund_id: id } = (refund ?? {}) as { readonly refund_id?: unknown };
+  return typeof id === 'string' ? id.slice(0, 200) : undefined;
 }
 
 /** Each entry once, with the highest level at which it counts. */
