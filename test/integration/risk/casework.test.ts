@@ -6,6 +6,7 @@ import { CaseBook } from '../../../src/risk/casework/case-book.ts';
 import { HoldBook, type HoldDetail } from '../../../src/risk/casework/hold-book.ts';
 import { Outbox } from '../../../src/risk/casework/outbox.ts';
 import { OutboxWorker } from '../../../src/risk/casework/outbox-worker.ts';
+import { OUTCOMES, type Outcome } from '../../../src/risk/decision/outcome.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import {
   CaseworkBench,
@@ -257,6 +258,23 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     await at(90 * DAY_MS).round();
     expect(side.paid()).toContain('fenced');
     expect(await outbox.status()).toMatchObject({ waiting: 0, dead: 0 });
+  });
+
+  test('whatever clocks, late facts and deadlines did here, what was denied is what a person denied', async () => {
+    const of = (statement: string) =>
+      sql
+        .raw<{ refund_id: string }>(statement)
+        .execute(database.kysely)
+        .then(({ rows }) => rows.map(({ refund_id }) => refund_id).sort());
+    const said = await of("select refund_id from cases.verdict where verdict = 'deny' and actor <> ''");
+    expect(said).toEqual(['denied']);
+    expect(await of("select refund_id from payments.refund where state = 'denied'")).toEqual(said);
+    expect(await of("select refund_id from payments.hold where state = 'denied'")).toEqual(said);
+    expect(await of("select refund_id from payments.outbox where action = 'deny'")).toEqual(said);
+    const { rows } = await sql<{ outcome: Outcome }>`
+      select distinct answer::jsonb->>'outcome' as outcome from payments.decision`.execute(database.kysely);
+    expect(rows.length).toBeGreaterThan(2);
+    for (const { outcome } of rows) expect(OUTCOMES).toContain(outcome);
   });
 
   test.for([
