@@ -20,6 +20,9 @@ export function showDecision(decision: Decision, io: Pick<CommandIo, 'out'>): vo
     io.out(`  on the operator's word: ${gateway} has ${words.join(' and ')}`);
   }
   for (const { outcome: other, text } of decision.counterfactuals) io.out(`  ${other} ${text}`);
+  for (const { parcel, version, digest } of decision.ledgers ?? []) {
+    io.out(`  on version ${version} of the ledger of ${parcel}, ${digest.slice(0, 12)}`);
+  }
   if (deadline_at_ms !== undefined) io.out(`  to be answered by ${new Date(deadline_at_ms).toISOString()}`);
   io.out(`  ${decision_id}, ruleset ${ruleset}`);
 }

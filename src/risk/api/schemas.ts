@@ -54,7 +54,20 @@ export const decisionSchema = z
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .describe('SHA-256 of the facts (RFC 8785)'),
-    ledger_version: z.int().min(0),
+    ledger_version: z.int().min(0).describe('the highest version of the ledgers it saw'),
+    ledgers: z
+      .array(
+        z.strictObject({
+          parcel: z.string(),
+          version: z.int().min(0).describe('entries and claims that were folded'),
+          digest: z
+            .string()
+            .regex(/^[0-9a-f]{64}$/)
+            .describe("SHA-256 of the parcel's facts (RFC 8785), also of how much each entry counts"),
+        }),
+      )
+      .optional()
+      .describe('which state of the ledger of each parcel it stands on; absent in what was decided before it was said'),
     assumptions: z
       .array(
         z.strictObject({

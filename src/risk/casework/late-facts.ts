@@ -9,6 +9,7 @@ import { hex, utf8 } from '../../base/bytes.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import { judge } from '../decision/decide.ts';
+import { ledgerPin } from '../decision/decision.ts';
 import type { Facts, ParcelFacts } from '../decision/facts.ts';
 import { rulesetSchema } from '../decision/ruleset.ts';
 import { openCase } from './case-book.ts';
@@ -29,6 +30,8 @@ export interface LateReport {
 }
 
 const PARCELS_MAX = 200;
+/** Named in a case; the others are counted. */
+const NAMED_MAX = 8;
 /** Of each source in one look: the other work of a round waits meanwhile. */
 const PAGES_MAX = 1_000;
 /** Decisions of one page that are not looked at twice in it. */
@@ -132,7 +135,7 @@ export class LateFacts {
     if (ledger === this.#digest(kept.facts.parcels)) return false;
     const again = judge({ ...kept.facts, parcels }, rulesetSchema.parse(kept.parameters));
     if (again.outcome === kept.decision.outcome) return false;
-    return this.#report(kept, ledger, again.outcome);
+    return this.#report(kept, { ledger, outcome: again.outcome, moved: this.#moved(kept.facts.parcels, parcels) });
   }
 
   /** As of the decision: what time alone changes is no late fact. */
@@ -146,7 +149,25 @@ export class LateFacts {
     return hex(this.#parts.crypto.sha256(utf8(canonicalJson({ parcels } as unknown as JsonObject))));
   }
 
-  #report({ decision, facts }: KeptDecision, ledger: string, outcome: string): Promise<boolean> {
+  /** Of which parcels another state of the ledger is known now. */
+  #moved(then: readonly ParcelFacts[], now: readonly ParcelFacts[]): readonly string[] {
+    const pins = now.map((parcel) => ledgerPin(this.#parts.crypto, parcel));
+    return then.flatMap((parcel, i) => {
+      const [before, after] = [ledgerPin(this.#parts.crypto, parcel), pins[i]];
+      if (after === undefined || before.digest === after.digest) return [];
+      const { version } = after;
+      return [`${before.parcel} (version ${before.version}${version === before.version ? '' : ` to ${version}`})`];
+    });
+  }
+
+  #report(
+    { decision }: KeptDecision,
+    {
+      ledger,
+      outcome,
+      moved,
+    }: { readonly ledger: string; readonly outcome: string; readonly moved: readonly string[] },
+  ): Promise<boolean> {
     const { database, crypto, clock, ruleset } = this.#parts;
     const atMs = clock.wallMs();
     const { decision_id: decisionId, refund_id: refundId } = decision;
@@ -163,7 +184,7 @@ export class LateFacts {
           atMs,
           containmentMs: ruleset.parameters.containment_ms,
           what: 'late_fact',
-          detail: `${decision.outcome} would be ${outcome} on what is known now of ${facts.parcels.length} parcels`,
+          detail: `${decision.outcome} would be ${outcome} on what is known now of ${listed(moved)}`,
         }),
       );
       if (!made) return false;
@@ -185,4 +206,9 @@ export class LateFacts {
       .where('state', '=', 'open')
       .execute();
   }
+}
+
+function listed(moved: readonly string[]): string {
+  const more = moved.length > NAMED_MAX ? ` and ${moved.length - NAMED_MAX} more` : '';
+  return `${moved.slice(0, NAMED_MAX).join(', ')}${more}`;
 }

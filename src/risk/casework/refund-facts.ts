@@ -108,6 +108,7 @@ export function factsOf(
   return {
     v: 1,
     wording: 3,
+    pinned: true,
     as_of_ms: asOfMs,
     refund: {
       refund_id,

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import { type Counterfactual, counterfactuals } from './counterfactual.ts';
 import { judge, sha256Json, type Verdict } from './decide.ts';
-import type { Assumption, Facts } from './facts.ts';
+import type { Assumption, Facts, ParcelFacts } from './facts.ts';
 import { type Outcome, pays } from './outcome.ts';
 import type { Parameters, Ruleset } from './ruleset.ts';
 
@@ -27,8 +27,19 @@ export interface Decision extends Verdict {
   readonly facts_hash: string;
   /** Highest version of the ledgers it saw. */
   readonly ledger_version: number;
+  /** What it saw of each parcel, in the order of the request. Absent in what was decided before it was said. */
+  readonly ledgers?: readonly LedgerPin[];
   readonly ruleset: string;
   readonly as_of_ms: number;
+}
+
+/** One state of a parcel's ledger: the same entries and claims, each counting as much, fold into it as of the same time. */
+export interface LedgerPin {
+  readonly parcel: string;
+  /** Entries and claims that were folded. */
+  readonly version: number;
+  /** SHA-256 of the parcel's facts (RFC 8785), hex: also how much each entry counts is in it. */
+  readonly digest: string;
 }
 
 /** As they are kept and hashed. */
@@ -58,9 +69,14 @@ export function decide(
     ...deadlines(facts, parameters, verdict),
     facts_hash,
     ledger_version: Math.max(0, ...facts.parcels.map(({ ledger_version }) => ledger_version)),
+    ...(facts.pinned === true && { ledgers: facts.parcels.map((parcel) => ledgerPin(crypto, parcel)) }),
     ruleset: version,
     as_of_ms: facts.as_of_ms,
   };
+}
+
+export function ledgerPin(crypto: Pick<EvidenceCrypto, 'sha256'>, parcel: ParcelFacts): LedgerPin {
+  return { parcel: parcel.ref, version: parcel.ledger_version, digest: sha256Json(crypto, parcel) };
 }
 
 function assumptionsOf({ parcels }: Facts): Pick<Decision, 'assumptions'> {

@@ -197,6 +197,8 @@ export interface Facts {
    * missing; 2 before counterfactuals told of more than one change. So those decisions are made again to the byte.
    */
   readonly wording?: 2 | 3;
+  /** The answer says of each parcel what its ledger was (`ledgers`); absent in what was decided before it did, and does not. */
+  readonly pinned?: true;
   readonly as_of_ms: number;
   readonly refund: RefundFacts;
   readonly rate?: UsdRate;

@@ -136,6 +136,8 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     const asked = requestOf('levels', { parcel_refs: [parcel.ref], amount_minor: 20_000 });
     const held = await proved().decided(asked);
     expect(held.outcome).not.toBe('PAY');
+    expect(held.ledgers).toMatchObject([{ parcel: parcel.ref, version: 3 }]);
+    expect(await proved().desk.replay(held.decision_id)).toEqual(held);
     expect(await round()).toMatchObject({ looked: 1, opened: 0 });
     expect(await waiting()).toEqual([]);
     // A1 to A2: the anchor is an entry that names no parcel.
@@ -155,6 +157,12 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     expect(await round()).toMatchObject({ opened: 1 });
     expect(await round()).toEqual({ looked: 0, opened: 0, more: false });
     expect(await late('levels')).toBe(2);
+    const { rows: told } = await sql<{
+      detail: string;
+    }>`select e.detail from cases.case_event e join cases.case c using (case_id)
+      where c.refund_id = 'levels' and e.what = 'late_fact' order by e.id`.execute(database.kysely);
+    expect(told[0]?.detail).toBe(`${held.outcome} would be PAY on what is known now of ${parcel.ref} (version 3)`);
+    expect(told[1]?.detail).toMatch(/^PAY would be [A-Z_]+ on what is known now of k1\.levels-\w+ \(version 3\)$/);
     // Two roots for one size accuse all that the log says, also where no entry comes any more.
     for (const theirs of [1, 2]) {
       await store.keepFork(log.origin, { kind: 'checkpoint', theirs: Uint8Array.of(theirs), ours: Uint8Array.of(9) });

@@ -393,7 +393,7 @@ for (const [engine, open] of Object.entries(ENGINES)) {
 /** A decision but for what its names make: hashes and identifiers. */
 function withoutNames(decision: unknown): unknown {
   const text = JSON.stringify(decision, (name, value) =>
-    ['decision_id', 'facts_hash', 'refund_id', 'parcel', 'events'].includes(name) ? undefined : value,
+    ['decision_id', 'facts_hash', 'digest', 'refund_id', 'parcel', 'events'].includes(name) ? undefined : value,
   );
   return JSON.parse(text);
 }
