@@ -1,6 +1,6 @@
 /** Webhooks of declared sources on both engines: taken once, refused by a word of the table, weak as evidence. */
 import { createHmac } from 'node:crypto';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.ts';
@@ -15,108 +15,30 @@ import { openSources, SourcesRoom, type Taken } from '../../../src/risk/sources/
 import { type SourceSettings, sourcesSchema } from '../../../src/risk/sources/settings.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { bothEngines } from '../../support/engines.ts';
-import { mutate, Random } from '../../support/mutate.ts';
+import { Random } from '../../support/mutate.ts';
+import {
+  bodyOf,
+  borne,
+  damaged,
+  hmacSigned,
+  NOW_MS,
+  NOW_S,
+  type Sent,
+  sentBy,
+  signed,
+  signedRaw,
+  sourceSettings,
+  TEXT_SECRET,
+  type Webhook,
+} from '../../support/source-webhooks.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 
 const engines = bothEngines('sources', 8);
-const NOW_MS = Date.UTC(2026, 10, 22, 12);
 const DAY_MS = 86_400_000;
-const NOW_S = NOW_MS / 1_000;
 const OWNER = { tenant: 'default', region: 'eu' };
 const PARCEL = 'k1.AAAAAAAAAAAAAAAAAAAAAA';
-const SECRET = Buffer.alloc(32, 7);
-const TEXT_SECRET = 'a secret of thirty-two characters';
 
-function secretFile(name: string, text: string): string {
-  const path = engines.dir.file(name);
-  writeFileSync(path, `${text}\n`);
-  chmodSync(path, 0o600);
-  return path;
-}
-
-function settings(): readonly SourceSettings[] {
-  const standard = {
-    type: 'standard',
-    secret_files: [
-      secretFile('next', `whsec_${Buffer.alloc(32, 8).toString('base64')}`),
-      secretFile('now', `whsec_${SECRET.toString('base64')}`),
-    ],
-  };
-  const hmac = {
-    type: 'hmac',
-    secret_files: [secretFile('text', TEXT_SECRET)],
-    signature_header: 'x-signature',
-    timestamp_header: 'x-timestamp',
-    prefix: 'sha256=',
-  };
-  return sourcesSchema.parse([
-    { name: 'carrier-1', kind: 'carrier', auth: standard },
-    { name: 'merchant-1', kind: 'merchant', auth: standard },
-    { name: 'psp-1', kind: 'payment', auth: standard },
-    { name: 'bank-1', kind: 'chargeback', auth: standard },
-    { name: 'wms-1', kind: 'warehouse', auth: hmac },
-    { name: 'wms-2', kind: 'warehouse', auth: { type: 'bearer', token_files: [secretFile('token', TEXT_SECRET)] } },
-  ]);
-}
-
-interface Webhook {
-  readonly source: string;
-  readonly headers: Headers;
-  readonly body: Uint8Array;
-}
-
-interface Sent {
-  readonly id?: string;
-  readonly atS?: number;
-  readonly occurred?: string;
-}
-
-function sentBy({ source, headers, body }: Webhook): readonly [string, Headers, Uint8Array] {
-  return [source, headers, body];
-}
-
-let ids = 0;
-function bodyOf(type: string, data: object, { occurred = new Date(NOW_MS).toISOString() }: Sent = {}, id?: string) {
-  return utf8(JSON.stringify({ ...(id !== undefined && { id }), type, timestamp: occurred, data }));
-}
-
-function signedRaw(source: string, body: Uint8Array, { id, atS = NOW_S }: Sent = {}): Webhook {
-  ids += 1;
-  const eventId = id ?? `evt_${ids}`;
-  const mac = createHmac('sha256', SECRET).update(`${eventId}.${atS}.`).update(body).digest('base64');
-  const headers = new Headers({
-    'webhook-id': eventId,
-    'webhook-timestamp': String(atS),
-    'webhook-signature': `v1a,${'A'.repeat(86)}== v1,${mac}`,
-  });
-  return { source, headers, body };
-}
-
-function signed(source: string, type: string, data: object, sent: Sent = {}): Webhook {
-  return signedRaw(source, bodyOf(type, data, sent), sent);
-}
-
-function hmacSigned(type: string, data: object, sent: Sent = {}): Webhook {
-  ids += 1;
-  const body = bodyOf(type, data, sent, sent.id ?? `wms_${ids}`);
-  const atS = sent.atS ?? NOW_S;
-  const mac = createHmac('sha256', TEXT_SECRET).update(`${atS}.`).update(body).digest('hex');
-  return {
-    source: 'wms-1',
-    headers: new Headers({ 'x-signature': `sha256=${mac}`, 'x-timestamp': String(atS) }),
-    body,
-  };
-}
-
-function borne(type: string, data: object): Webhook {
-  ids += 1;
-  const body = bodyOf(type, data, {}, `wms_${ids}`);
-  return {
-    source: 'wms-2',
-    headers: new Headers({ authorization: `Bearer ${TEXT_SECRET.replaceAll(' ', '_')}` }),
-    body,
-  };
-}
+const settings = (): readonly SourceSettings[] => sourceSettings(engines.dir);
 
 for (const [engine, settingsOf] of Object.entries(engines.settings)) {
   describe(engine, () => {
@@ -421,32 +343,4 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       expect([waits.status, await waits.json()]).toMatchObject([503, { error: { reason: 'unavailable' } }]);
     });
   });
-}
-
-/** Flip, cut, splice, repeat in the body; headers taken away, changed, put in another order. */
-function damaged(random: Random, { source, headers, body }: Webhook): Webhook {
-  const others = [utf8('{"type":"delivered","data":{}}'), body];
-  const entries = [...headers.entries()];
-  switch (random.below(6)) {
-    case 0:
-      return { source, body, headers: new Headers(entries.reverse()) };
-    case 1: {
-      entries.splice(random.below(entries.length), 1);
-      return { source, body, headers: new Headers(entries) };
-    }
-    case 2: {
-      const at = random.below(entries.length);
-      const [name, value] = entries[at] ?? ['x', ''];
-      const text = Buffer.from(mutate(random, utf8(value), [utf8('v1,AAAA 17 ')])).toString('latin1');
-      const sound = text.replace(/[^\x21-\x7e ]/g, '~').trim();
-      entries[at] = [name, sound];
-      return { source, body, headers: new Headers(entries) };
-    }
-    case 3: {
-      const name = ['carrier-1', 'psp-1', 'wms-1', 'nobody'][random.below(4)] ?? source;
-      return { source: name, body, headers };
-    }
-    default:
-      return { source, headers, body: mutate(random, body, others) };
-  }
 }
