@@ -15,7 +15,7 @@ import type { Database } from '../store/schema.ts';
 import { StoredSubtrees } from '../store/stored-subtrees.ts';
 import { type AnchorEntry, anchorAfter, anchorAmong, anchorBefore, witnessedAnchors } from './anchor-entries.ts';
 import { withCosignatures } from './cosigned.ts';
-import { anchoredNote, anchoredOn, type Cosign, checkpointsAbove, type Noted } from './notes-above.ts';
+import { anchoredNote, anchoredOn, type Cosign, checkpointsAbove, type Noted, revokedNote } from './notes-above.ts';
 import { isSound, type StoredStretch, searchedIn, stretchesOf } from './stretches.ts';
 
 type Trx = Transaction<Database>;
@@ -46,7 +46,9 @@ export async function logParts(trx: Trx, parts: LogParts, wish: LogWish): Promis
     if (indices.length === 0) continue;
     // Without a gap there is one tree: what cannot be proved of it is a fault of the store.
     const make = stretches.length === 1 ? partWithin : soundPart;
-    const part = await make(trx, parts, { ...wish, indices }, within);
+    const ending = await revokedNote(trx, wish.origin, wish.indices, within);
+    const inside = ending === undefined ? within : { first: within.first, end: ending.size };
+    const part = await make(trx, parts, { ...wish, indices }, inside, ending);
     if (part !== undefined) found.push(part);
   }
   return found;
@@ -57,9 +59,10 @@ async function soundPart(
   parts: LogParts,
   wish: LogWish,
   within: StoredStretch,
+  ending: Noted | undefined,
 ): Promise<BundleLog | undefined> {
   try {
-    const part = await partWithin(trx, parts, wish, within);
+    const part = await partWithin(trx, parts, wish, within, ending);
     return part !== undefined && isSound(parts.crypto, part) ? part : undefined;
   } catch (error) {
     // Hashes of what is missing would be needed.
@@ -68,12 +71,13 @@ async function soundPart(
   }
 }
 
-/** Nothing that stands, or is signed, outside of `within` is in it. */
+/** Nothing that stands, or is signed, outside of `within` is in it; `ending`, a note at its end, is. */
 async function partWithin(
   trx: Trx,
   parts: LogParts,
   wish: LogWish,
   within: StoredStretch,
+  ending: Noted | undefined,
 ): Promise<BundleLog | undefined> {
   const { origin } = wish;
   const wanted = await storedEntries(trx, wish);
@@ -91,7 +95,7 @@ async function partWithin(
     end: within.end,
   });
   const noted = after === undefined ? await anchoredNote(trx, origin, last, within.end) : undefined;
-  const own = merge(all, noted).filter(({ size }) => size <= within.end);
+  const own = merge(merge(all, noted), ending).filter(({ size }) => size <= within.end);
   const above = { first, last, end: within.end, covered: after?.tree.size ?? anchoredOn(origin, own) ?? last + 1 };
   const cosigned = await withCosignatures(trx, parts.crypto, origin, own, above);
   const witnessed = await witnessedAnchors(trx, origin, above, cosigned.sizes);

@@ -68,6 +68,30 @@ async function noteAbove(trx: Trx, origin: string, index: number, end: number): 
   return row === undefined || note === undefined ? undefined : { size: row.end_size, note };
 }
 
+/**
+ * Of a log whose key is revoked, the note that the revocation names, where all of the entries are below it: a verifier
+ * counts on a tree that ends there, and on none that goes further.
+ */
+export async function revokedNote(
+  trx: Trx,
+  origin: string,
+  indices: readonly number[],
+  { first, end }: { readonly first: number; readonly end: number },
+): Promise<Noted | undefined> {
+  const row = await trx
+    .selectFrom('custody.assurance as a')
+    .innerJoin('custody.range as r', (join) =>
+      join.onRef('r.origin', '=', 'a.origin').onRef('r.end_size', '=', 'a.revoked_size'),
+    )
+    .select(['r.end_size', 'r.note'])
+    .where('a.origin', '=', origin)
+    .where('r.note', 'is not', null)
+    .executeTakeFirst();
+  const size = row?.end_size;
+  if (size === undefined || size <= first || size > end || indices.some((index) => index >= size)) return undefined;
+  return { size, note: utf8Text(Uint8Array.from(row?.note ?? [])) ?? '' };
+}
+
 /** The first above `index` on which the log has more lines than its signature, with or without an entry that says so. */
 export async function anchoredNote(trx: Trx, origin: string, index: number, end: number): Promise<Noted | undefined> {
   const rows = await trx

@@ -85,14 +85,41 @@ async function levelOfDeposit(): Promise<string | undefined> {
   return [...levels][0];
 }
 
-async function bundle(log: AnchoredLog): Promise<Verdict> {
+async function bundle(log: AnchoredLog, members: object = log.tpm.policy): Promise<Verdict> {
   const ledger = new LedgerStore({ database, ...owner });
   await ledger.catchUp();
   const clock = { wallMs: () => NOW_MS };
   const bytes = await new Bundles({ database, ledger, crypto: nodeCrypto, clock }).ofParcel(PARCEL.ref);
   if (bytes === undefined) throw new Error('no bundle');
-  return verdict(log, bytes);
+  return verdict(log, bytes, { policy: policyFor(log, members) });
 }
+
+describe('an entry of a log whose key was revoked', () => {
+  test('below the revocation is what it was, in decisions and in a bundle that verifies, though the log went on', async () => {
+    const log = anchored(branch(true), true);
+    await keep(log, 0, 5);
+    await keep(log, 5, 7, false);
+    await keep(log, 7, 14, false);
+    const at = { size: 7, root: Buffer.from(log.checkpoint(7).root).toString('base64') };
+    const members = { ...log.tpm.policy, revoked: at };
+    await bookFor(log, members).catchUp();
+    expect(await levelOfDeposit()).toBe('A2');
+    const given = await bundle(log, members);
+    expect(given).toMatchObject({ outcome: 'verified', logs: [{ end: 7, level: 'A2' }] });
+    expect(given.logs[0]?.missing[0]).toContain('he searched 0 to 7');
+  });
+
+  test('above it is A0 in decisions, and its bundle tells nothing to whoever knows of the revocation', async () => {
+    const log = anchored(branch(true), true);
+    await keep(log, 0, 2);
+    await keep(log, 2, 14, false);
+    const at = { size: 2, root: Buffer.from(log.checkpoint(2).root).toString('base64') };
+    const members = { ...log.tpm.policy, revoked: at };
+    await bookFor(log, members).catchUp();
+    expect(await levelOfDeposit()).toBe('A0');
+    expect(await bundle(log, members)).toMatchObject({ outcome: 'cannot_tell', reason: 'revoked' });
+  });
+});
 
 describe('an entry before a gap', () => {
   test('of another branch than the one anchored and cosigned behind it is A1, in decisions and in its bundle', async () => {
