@@ -206,7 +206,12 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
           return ApiBench.start({ rooms: async (...given) => ({ ...(await fakeRooms()(...given)), desk }) });
         }),
       );
-      const more = { kind: 'goodwill', parcel_refs: [], operator: 'op-http', amount_minor: 10_001 } as const;
+      const more: Partial<RefundRequest> = {
+        kind: 'goodwill',
+        parcel_refs: [],
+        operator: 'op-http',
+        amount_minor: 10_001,
+      };
       const answers = await Promise.all(
         ids.map((id, i) => benches[i % 2]?.decide(`k-${id}`, request(id, more)) as Promise<Reply>),
       );
