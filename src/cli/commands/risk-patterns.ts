@@ -12,7 +12,7 @@ export const riskPatternsCommand: CommandRun = async (args, io) =>
       const at = new Date(report.as_of_ms).toISOString();
       io.out(
         report.kept
-          ? `found as of ${at}: ${report.operators} operators, ${report.lockers} lockers`
+          ? `found as of ${at}: ${report.operators} operators, ${report.lockers} lockers, ${report.couriers} couriers`
           : `nothing was kept: what is there is newer than ${at}`,
       );
     }

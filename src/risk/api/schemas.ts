@@ -28,6 +28,10 @@ const evidence = z
   .strictObject({
     parcel: z.string(),
     grade: z.enum(GRADES),
+    before_doubt: z
+      .enum(GRADES)
+      .optional()
+      .describe('what it would be without doubt about a courier (R10), where that is another'),
     mdb: z.int().describe('thousandths of a deciban'),
     groups: z.array(z.strictObject({ group: z.string(), mdb: z.int(), events: z.array(eventRef) })),
   })

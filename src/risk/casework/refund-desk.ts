@@ -130,7 +130,8 @@ export class RefundDesk {
     const looked = asked.map(({ key, request, read }, i) => {
       const from = counted[i];
       const refund = refundOf(request, from?.ok === true ? from.value : asOfMs);
-      return { key, refund, findings: findingIds(request.operator, read.parcels), ...householdOf(customers, refund) };
+      const findings = findingIds(request.operator, read.parcels, read.hands);
+      return { key, refund, findings, ...householdOf(customers, refund) };
     });
     const sides = await lookAtPayments(trx, ruleset.parameters, looked);
     const answers: (Answer | undefined)[] = [];

@@ -10,7 +10,7 @@ import type { Dependency, Facts, ParcelFacts, RefundKind } from '../decision/fac
 import type { Ruleset } from '../decision/ruleset.ts';
 import type { ParcelLedger } from '../ledger/fold.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
-import { findingIds, patternsOf } from '../patterns/findings.ts';
+import { findingIds, type HandFact, patternsOf } from '../patterns/findings.ts';
 import { type CustomerSide, type Looked, lookAtPayments, NO_KEY, type PaymentSide } from './payment-side.ts';
 import type { Trx } from './rights.ts';
 
@@ -31,6 +31,8 @@ export interface Refund {
 
 export interface ParcelsRead {
   readonly parcels: readonly ParcelFacts[];
+  /** Couriers who had them in hands. */
+  readonly hands: readonly HandFact[];
   readonly failed: readonly Dependency[];
 }
 
@@ -50,7 +52,7 @@ export async function readParcels(
     return found(await parts.ledger.ledgers(parcel_refs, asOfMs));
   } catch (error) {
     parts.logger.error({ error: messageOf(error), refund: refund_id }, 'the ledger cannot be read');
-    return { parcels: [], failed: ['ledger'] };
+    return { parcels: [], hands: [], failed: ['ledger'] };
   }
 }
 
@@ -67,7 +69,8 @@ export async function readParcelsOf(
 }
 
 function found(ledgers: readonly ParcelLedger[]): ParcelsRead {
-  return { parcels: ledgers.map(({ facts }) => facts), failed: [] };
+  const hands = ledgers.flatMap(({ hands: own = [] }) => own.map(({ courier, event }) => ({ courier, event })));
+  return { parcels: ledgers.map(({ facts }) => facts), hands, failed: [] };
 }
 
 /** What facts are read with. */
@@ -90,7 +93,7 @@ export async function readFacts(
   asOfMs: number,
   read: ParcelsRead,
 ): Promise<Facts> {
-  const findings = findingIds(refund.operator, read.parcels);
+  const findings = findingIds(refund.operator, read.parcels, read.hands);
   const [side] = await lookAtPayments(trx, ruleset.parameters, [
     { refund, key: NO_KEY, findings, ...householdOf(customers, refund) },
   ]);
@@ -100,11 +103,11 @@ export async function readFacts(
 export function factsOf(
   refund: Refund,
   asOfMs: number,
-  { parcels, failed }: ParcelsRead,
+  { parcels, hands, failed }: ParcelsRead,
   { rate, payment, promised, recent, findings, customer }: PaymentSide,
 ): Facts {
   const { refund_id, kind, amount_minor, currency, operator, destination, recall, requestedMs } = refund;
-  const found = patternsOf(findings, { operator, requestedMs, asOfMs });
+  const found = patternsOf(findings, { operator, hands, requestedMs, asOfMs });
   return {
     v: 1,
     wording: 3,

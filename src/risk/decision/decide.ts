@@ -10,9 +10,10 @@ import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import { CONTRADICTIONS } from './contradictions.ts';
+import { withDoubt } from './courier-lift.ts';
 import { type Entitlement, entitlements, legEvidence } from './eligibility.ts';
 import type { Contradiction, Dependency, Facts } from './facts.ts';
-import { type Evidence, isHard } from './grade.ts';
+import { type Evidence, type Grade, isHard } from './grade.ts';
 import { legOf } from './leg-of.ts';
 import { type Outcome, pays, stricter } from './outcome.ts';
 import {
@@ -51,7 +52,13 @@ export interface Verdict {
   readonly blocked: boolean;
   readonly until_ms?: number;
   readonly release_when: readonly string[];
-  readonly evidence: readonly (Evidence & { readonly parcel: string })[];
+  readonly evidence: readonly ParcelEvidence[];
+}
+
+export interface ParcelEvidence extends Evidence {
+  readonly parcel: string;
+  /** What it would be without doubt about a courier (R10), where that is another: what is counted, lest doubt feed itself. */
+  readonly before_doubt?: Grade;
 }
 
 export interface JudgeOptions {
@@ -73,7 +80,8 @@ export function outcomeUnder(facts: Facts, parameters: Parameters): Outcome {
   return weigh(facts, parameters, RULES).outcome;
 }
 
-function weigh(facts: Facts, parameters: Parameters, rules: readonly Rule[]): Weighed {
+function weigh(asked: Facts, parameters: Parameters, rules: readonly Rule[]): Weighed {
+  const facts = withDoubt(asked, parameters);
   const missing = missingOf(facts, parameters);
   const looked = rules.map((rule) => lookAt(rule, facts, parameters));
   const claims = missing.includes('ledger') || missing.includes('usd_rate') ? [] : entitlements(facts, parameters);
@@ -91,10 +99,6 @@ function weigh(facts: Facts, parameters: Parameters, rules: readonly Rule[]): We
 
 /** Everything but the identity of the answer and what would change it. */
 export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: JudgeOptions = {}): Verdict {
-  const evidence = facts.parcels.map((parcel) => ({
-    parcel: parcel.ref,
-    ...legEvidence(parcel, legOf(facts.refund.kind)),
-  }));
   const { missing, looked, findings, claims, outcome } = weigh(facts, parameters, rules);
   const fired = looked.filter((one) => one.fired);
   const reasons = [
@@ -117,8 +121,18 @@ export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: J
     blocked: looked.some(({ finding }) => finding?.blocks === true),
     ...untilOf(claims),
     release_when: [...new Set(claims.flatMap(({ release_when }) => release_when ?? []))],
-    evidence,
+    evidence: evidenceOf(facts, parameters),
   };
+}
+
+function evidenceOf(facts: Facts, parameters: Parameters): readonly ParcelEvidence[] {
+  const leg = legOf(facts.refund.kind);
+  const seen = withDoubt(facts, parameters);
+  return facts.parcels.map((parcel, i) => {
+    const { grade } = legEvidence(parcel, leg);
+    const evidence = legEvidence(seen.parcels[i] ?? parcel, leg);
+    return { parcel: parcel.ref, ...evidence, ...(grade !== evidence.grade && { before_doubt: grade }) };
+  });
 }
 
 export function sha256Json(crypto: Pick<EvidenceCrypto, 'sha256'>, value: object): string {

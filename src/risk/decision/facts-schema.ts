@@ -137,12 +137,25 @@ const operator = z.strictObject({
   weak_share: z.strictObject({ refunds: count, own_milli: count, peers_milli: count }).exactOptional(),
 });
 
+const lift = z.strictObject({
+  refunds: count,
+  lift_milli: count,
+  p_micro: count,
+  expected_milli: count.exactOptional(),
+  together: count.exactOptional(),
+  courier: name.exactOptional(),
+  events: refs.exactOptional(),
+});
+
 const patterns = z.strictObject({
   as_of_ms: ms,
-  courier_lift: z.strictObject({ refunds: count, lift_milli: count, p_micro: count }).exactOptional(),
+  courier_lift: lift.exactOptional(),
+  courier_lifts: z.array(lift).min(1).max(PARCELS_MAX).exactOptional(),
   customer: z.strictObject({ orders: count, refunded_milli: count }).exactOptional(),
   locker_loss: z.strictObject({ upper_milli: count, fleet_milli: count }).exactOptional(),
-  chargebacks: z.strictObject({ count, shared: name }).exactOptional(),
+  chargebacks: z
+    .strictObject({ count, shared: name, courier: name.exactOptional(), events: refs.exactOptional() })
+    .exactOptional(),
   promotion: z.boolean().exactOptional(),
 });
 

@@ -167,13 +167,38 @@ export interface OperatorFacts {
   readonly weak_share?: { readonly refunds: number; readonly own_milli: number; readonly peers_milli: number };
 }
 
+/** How much more often than expected a courier and an operator meet in refunds with little evidence, in 30 days. */
+export interface CourierLift {
+  /** Those with little evidence; none where both met in too few refunds of any kind to be counted. */
+  readonly refunds: number;
+  readonly lift_milli: number;
+  /** Adjusted for how many pairs were looked at (Benjamini-Hochberg). */
+  readonly p_micro: number;
+  /** What was expected of `refunds`, and how many refunds of any evidence there were. */
+  readonly expected_milli?: number;
+  readonly together?: number;
+  /** A pseudonym, as it stands in the entries. */
+  readonly courier?: string;
+  /** Entries that say that this courier had the parcels in hands. */
+  readonly events?: readonly EventRef[];
+}
+
 /** Findings of the batch analysis, each as of its own time. */
 export interface PatternFacts {
   readonly as_of_ms: number;
-  readonly courier_lift?: { readonly refunds: number; readonly lift_milli: number; readonly p_micro: number };
+  /** One alone, without its courier: in facts that are written by hand. */
+  readonly courier_lift?: CourierLift;
+  /** Of the couriers who had the parcels in hands, each with this operator. */
+  readonly courier_lifts?: readonly CourierLift[];
   readonly customer?: { readonly orders: number; readonly refunded_milli: number };
   readonly locker_loss?: { readonly upper_milli: number; readonly fleet_milli: number };
-  readonly chargebacks?: { readonly count: number; readonly shared: string };
+  /** `courier` and its entries about these parcels, where it is a courier that they share. */
+  readonly chargebacks?: {
+    readonly count: number;
+    readonly shared: string;
+    readonly courier?: string;
+    readonly events?: readonly EventRef[];
+  };
   readonly promotion?: boolean;
 }
 

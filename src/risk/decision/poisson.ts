@@ -1,12 +1,17 @@
 /**
- * The upper tail of a Poisson distribution in whole millionths, in integers alone: the same on every machine.
+ * The upper tail of a Poisson distribution in whole parts, in integers alone: the same on every machine.
  */
 const SCALE = 10n ** 30n;
 const TERMS_MAX = 10_000;
 
 /** P(N >= count) for a mean of `meanMilli` thousandths, in millionths, rounded down. */
 export function poissonTailMicro(count: number, meanMilli: number): number {
-  if (count <= 0) return 1_000_000;
+  return Number(poissonTail(count, meanMilli, 1_000_000n));
+}
+
+/** The same in `parts` of one. */
+export function poissonTail(count: number, meanMilli: number, parts: bigint): bigint {
+  if (count <= 0) return parts;
   const mean = BigInt(meanMilli);
   let term = SCALE;
   let all = 0n;
@@ -16,5 +21,5 @@ export function poissonTailMicro(count: number, meanMilli: number): number {
     if (k < count) below += term;
     term = (term * mean) / (1_000n * BigInt(k + 1));
   }
-  return Number(((all - below) * 1_000_000n) / all);
+  return ((all - below) * parts) / all;
 }

@@ -2,6 +2,7 @@
  * Rules about this refund, its parcels and its payment.
  */
 
+import { courierLift } from './courier-lift.ts';
 import { legEvidence } from './eligibility.ts';
 import type { Contradiction, EventRef, Facts, ParcelFacts } from './facts.ts';
 import { atLeast } from './grade.ts';
@@ -88,18 +89,6 @@ function largeAmount(facts: Facts, { step_up_usd_minor }: Parameters): Finding {
   return order === undefined ? unseen(threshold) : seen(order >= 0, order >= 0 ? 'as much' : 'less', threshold);
 }
 
-function courierLift(facts: Facts, { lift_milli, lift_refunds, lift_p_micro }: Parameters): Finding {
-  const lift = facts.patterns?.courier_lift;
-  const threshold = `${lift_milli} thousandths as many as expected, in at least ${lift_refunds}, p below ${lift_p_micro} in a million`;
-  if (lift === undefined) return unseen(threshold);
-  const hit = lift.refunds >= lift_refunds && lift.lift_milli >= lift_milli && lift.p_micro < lift_p_micro;
-  return seen(
-    hit,
-    `${lift.refunds} refunds, ${lift.lift_milli} thousandths, p ${lift.p_micro} in a million`,
-    threshold,
-  );
-}
-
 function customerRate(facts: Facts, { customer_orders, customer_refunded_milli }: Parameters): Finding {
   const customer = facts.patterns?.customer;
   const threshold = `more than ${customer_refunded_milli} in a thousand of the value of at least ${customer_orders} orders`;
@@ -120,7 +109,9 @@ function chargebackCluster(facts: Facts, { chargebacks }: Parameters): Finding {
   const cluster = facts.patterns?.chargebacks;
   const threshold = `${chargebacks} chargebacks in 14 days that share a courier, locker or operator`;
   if (cluster === undefined) return unseen(threshold);
-  return seen(cluster.count >= chargebacks, `${cluster.count} that share ${cluster.shared}`, threshold);
+  const { count, shared, courier, events } = cluster;
+  const whom = courier === undefined ? shared : `${shared}, ${courier}`;
+  return seen(count >= chargebacks, `${count} that share ${whom}`, threshold, events);
 }
 
 function awaitedGateway(facts: Facts): Finding {
@@ -185,7 +176,7 @@ export const PARCEL_RULES: readonly Rule[] = [
       'R10',
       'courier and operator meet too often',
       'PAY_AND_INVESTIGATE',
-      'Your refund is not affected.',
+      'We are checking our own records as well.',
       courierLift,
     ),
     investigate: true,

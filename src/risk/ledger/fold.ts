@@ -9,6 +9,7 @@ import type { Certainty, Leg, ParcelFacts, Signal } from '../decision/facts.ts';
 import { CLOCK_WEIGHT, gradeOf, isHard, LEVEL_WEIGHT } from '../decision/grade.ts';
 import { takeClaim } from './claims.ts';
 import { takeEntry } from './entries.ts';
+import type { ParcelHand } from './hands.ts';
 import type { Claim, LedgerEntry, LedgerInput, Surroundings } from './inputs.ts';
 import { inOrder, type Placed } from './order.ts';
 import { accuse, EMPTY_FOLD, type Fold, type LegState, type Place } from './state.ts';
@@ -32,6 +33,8 @@ export interface TimelineLine {
 export interface ParcelLedger {
   readonly facts: ParcelFacts;
   readonly timeline: readonly TimelineLine[];
+  /** Couriers who had it in hands, as far as entries say; only where it was read from a store. */
+  readonly hands?: readonly ParcelHand[];
 }
 
 /** `parcelRef` names the parcel; the inputs are those about it, in any order, repeated or not. */

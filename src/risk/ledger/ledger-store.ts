@@ -16,6 +16,7 @@ import { send } from '../store/sending.ts';
 import { awaitedAt } from './awaited.ts';
 import { type EntryLevel, type LogProof, provedLevel, trustedOf } from './entry-level.ts';
 import { foldParcel, type ParcelLedger } from './fold.ts';
+import { handsIn, handsOn } from './hands.ts';
 import type { Claim, LedgerEntry, Surroundings } from './inputs.ts';
 import { type EntryRow, inputsOf, type LogRow } from './ledger-inputs.ts';
 import { type PhotosNamed, photoKeyOf, photosNamed, reusedIn } from './photos.ts';
@@ -121,7 +122,7 @@ export class LedgerStore {
       ...(awaited !== undefined && { waiting_for: awaited }),
       ...(assumptions.length > 0 && { assumptions }),
     };
-    return { facts, timeline: judged.timeline };
+    return { facts, timeline: judged.timeline, hands: handsOn(facts, about) };
   }
 
   #levelOf(gateway: string, n: number, proof: LogProof): EntryLevel {
@@ -156,19 +157,31 @@ export class LedgerStore {
       .orderBy('position')
       .limit(PAGE_ROWS)
       .execute();
-    const mentions = rows.flatMap(({ n, leaf, status, stored_at }) => {
+    const read = rows.flatMap(({ n, leaf, status, stored_at }) => {
       const event = status === 'used' && leaf !== null ? eventOf(leaf) : undefined;
-      if (event === undefined) return [];
+      return event === undefined ? [] : [{ event, row: { origin, n, gateway, stored_at, tenant, region } }];
+    });
+    const mentions = read.flatMap(({ event, row }) => {
       const keys = parcelsOf(event).map((ref) => `parcel ${ref}`);
       if (isAround(event)) keys.push(`around ${gateway}`);
       const photo = photoKeyOf(event);
       if (photo !== undefined) keys.push(photo);
-      return keys.map((key) => ({ key, origin, n, gateway, stored_at, tenant, region }));
+      return keys.map((key) => ({ key, ...row }));
     });
-    if (mentions.length > 0) {
+    for (const some of pagesOf(mentions)) {
       await trx
         .insertInto('custody.mention')
-        .values(mentions)
+        .values(some)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    }
+    const hands = read.flatMap(({ event, row }) =>
+      handsIn(event).flatMap((hand) => parcelsOf(event).map((parcel) => ({ ...hand, parcel, ...row }))),
+    );
+    for (const some of pagesOf(hands)) {
+      await trx
+        .insertInto('custody.hand')
+        .values(some)
         .onConflict((conflict) => conflict.doNothing())
         .execute();
     }
@@ -236,6 +249,12 @@ interface Inputs {
   readonly claims: ReadonlyMap<string, readonly Claim[]>;
   readonly logs: readonly LogRow[];
   readonly photos: PhotosNamed;
+}
+
+/** A statement has 65 535 parameters at most, and an entry may name many parcels. */
+function pagesOf<T>(rows: readonly T[]): readonly (readonly T[])[] {
+  const pages = Math.ceil(rows.length / PAGE_ROWS);
+  return Array.from({ length: pages }, (_, i) => rows.slice(i * PAGE_ROWS, (i + 1) * PAGE_ROWS));
 }
 
 /** Contradictions that entries explain which have not arrived yet: where they would come from. */

@@ -9,28 +9,33 @@ import type { RiskDatabase } from '../store/open-database.ts';
 import { textsOf } from '../store/texts.ts';
 import { lossRates, usualPerDayMilli, weakShares } from './arithmetic.ts';
 import {
+  type CourierFinding,
+  courierId,
   type LockerFinding,
   lockerId,
   type OperatorFinding,
   operatorId,
+  type PairFinding,
   PROMOTIONS,
   type PromotionWindow,
+  pairId,
   TENANT,
   type TenantFinding,
 } from './findings.ts';
+import { countGraded, type Graded } from './graded.ts';
 import {
   type ChargebackCount,
   countApprovals,
   countChargebacks,
   countLosses,
   countOperators,
-  countWeak,
   type OperatorCount,
   percentile95,
+  SUBJECTS_MAX,
+  type Trx,
   USUAL_MS,
 } from './measure.ts';
-
-type Trx = Parameters<typeof countWeak>[0];
+import { pairLifts } from './pairs.ts';
 
 export interface AnalysisParts {
   readonly database: RiskDatabase;
@@ -45,6 +50,7 @@ export interface AnalysisReport {
   readonly as_of_ms: number;
   readonly operators: number;
   readonly lockers: number;
+  readonly couriers: number;
   /** False when a newer analysis was kept meanwhile. */
   readonly kept: boolean;
 }
@@ -54,6 +60,8 @@ const STATEMENT_LIMIT_MS = 30_000;
 const P95_REFUNDS_MIN = 20;
 const DAY_MS = 86_400_000;
 const PAGE_ROWS = 2_000;
+/** Of pairs those that are least likely: the others are far from any rule. */
+const PAIRS_KEPT_MAX = 10_000;
 
 /** Durable when it resolves. Rejects where the database does, or with the abort reason between two statements. */
 export async function analyse(parts: AnalysisParts, asOfMs: number, signal?: AbortSignal): Promise<AnalysisReport> {
@@ -66,11 +74,11 @@ export async function analyse(parts: AnalysisParts, asOfMs: number, signal?: Abo
   };
   const counted = await ask((trx) => countOperators(trx, asOfMs, parts.largeUsdMinor));
   const amounts = await ask(percentile95);
-  const weak = await ask(countWeak);
+  const graded = await ask(countGraded);
   const approvals = await ask(countApprovals);
   const losses = await ask(countLosses);
   const disputes = await ask(countChargebacks);
-  const operators = operatorFindings(asOfMs, { counted, weak, approvals, disputes });
+  const operators = operatorFindings(asOfMs, { counted, graded, approvals, disputes });
   const rates = lossRates(losses);
   const disputed = byName(disputes, 'locker');
   const lockers = losses.map(({ gateway }, i): readonly [string, LockerFinding] => {
@@ -78,16 +86,29 @@ export async function analyse(parts: AnalysisParts, asOfMs: number, signal?: Abo
     return [lockerId(gateway), { chargebacks: disputed.get(gateway) ?? 0, ...(loss && { loss }) }];
   });
   const enough = amounts.usd_minor !== null && amounts.refunds >= P95_REFUNDS_MIN;
-  const tenant: TenantFinding = enough ? { p95_usd_minor: Number(amounts.usd_minor) } : {};
-  const rows = [[TENANT, tenant] as const, [PROMOTIONS, parts.promotions] as const, ...operators, ...lockers];
+  const couriers = courierFindings(graded, disputes);
+  const { pairs, cut } = pairFindings(graded);
+  const tenant: TenantFinding = {
+    ...(enough && { p95_usd_minor: Number(amounts.usd_minor) }),
+    ...(cut && { pairs_cut: true }),
+  };
+  const rows = [
+    [TENANT, tenant] as const,
+    [PROMOTIONS, parts.promotions] as const,
+    ...operators,
+    ...lockers,
+    ...couriers,
+    ...pairs,
+  ];
   signal?.throwIfAborted();
   const kept = await keep(parts, asOfMs, rows);
-  return { as_of_ms: asOfMs, operators: operators.length, lockers: lockers.length, kept };
+  const report = { as_of_ms: asOfMs, operators: operators.length, lockers: lockers.length, couriers: couriers.length };
+  return { ...report, kept };
 }
 
 interface OfOperators {
   readonly counted: readonly OperatorCount[];
-  readonly weak: Awaited<ReturnType<typeof countWeak>>;
+  readonly graded: Graded;
   readonly approvals: Awaited<ReturnType<typeof countApprovals>>;
   readonly disputes: readonly ChargebackCount[];
 }
@@ -95,12 +116,13 @@ interface OfOperators {
 /** Of each that made a refund in 28 days. */
 function operatorFindings(
   asOfMs: number,
-  { counted, weak, approvals, disputes }: OfOperators,
+  { counted, graded, approvals, disputes }: OfOperators,
 ): readonly (readonly [string, OperatorFinding])[] {
   // A service that is new to its tenant has not seen 28 days of anybody.
   const spanOf = ({ first_ms }: OperatorCount): number => Math.min(USUAL_MS, Math.max(DAY_MS, asOfMs - first_ms));
   const large = counted.reduce((sum, one) => sum + one.large, 0);
   const spanMs = counted.reduce((sum, one) => sum + spanOf(one), 0);
+  const weak = graded.operators;
   const shares = new Map(weakShares(weak).map((share, i) => [weak[i]?.operator, share]));
   const approved = new Map(approvals.map(({ operator, total, top_pair }) => [operator, { total, top_pair }]));
   const disputed = byName(disputes, 'operator');
@@ -118,6 +140,31 @@ function operatorFindings(
       },
     ];
   });
+}
+
+/** Of each that had a parcel of a refund in hands, or of a payment that is disputed: those with the most of both. */
+function courierFindings(
+  { pairs }: Graded,
+  disputes: readonly ChargebackCount[],
+): readonly (readonly [string, CourierFinding])[] {
+  const disputed = byName(disputes, 'courier');
+  const names = new Set([...disputed.keys(), ...pairs.map(({ courier }) => courier)]);
+  return [...names].slice(0, SUBJECTS_MAX).map((name) => [courierId(name), { chargebacks: disputed.get(name) ?? 0 }]);
+}
+
+function pairFindings({ pairs, cut }: Graded): {
+  readonly pairs: readonly (readonly [string, PairFinding])[];
+  readonly cut: boolean;
+} {
+  const lifts = pairLifts(pairs);
+  const kept = lifts.slice(0, PAIRS_KEPT_MAX);
+  return {
+    pairs: kept.map(({ operator, courier, weak, refunds, expected_milli, lift_milli, p_micro }) => [
+      pairId(operator, courier),
+      { refunds: weak, together: refunds, expected_milli, lift_milli, p_micro },
+    ]),
+    cut: cut || kept.length < lifts.length,
+  };
 }
 
 function byName(all: readonly ChargebackCount[], kind: ChargebackCount['kind']): ReadonlyMap<string, number> {

@@ -7,16 +7,14 @@ import { DECIMALS } from '../decision/money.ts';
 import type { Database } from '../store/schema.ts';
 import { rateOf } from '../store/usd-rate.ts';
 
-type Trx = Transaction<Database>;
+export type Trx = Transaction<Database>;
 
 const DAY_MS = 86_400_000;
 export const USUAL_MS = 28 * DAY_MS;
 export const MONTH_MS = 30 * DAY_MS;
 export const CHARGEBACK_MS = 14 * DAY_MS;
-/** Of operators and of lockers those with the most; nobody has as many. */
-const SUBJECTS_MAX = 10_000;
-/** Grades stand in the texts of decisions: as many of the newest are read. */
-const GRADED_MAX = 50_000;
+/** Of operators, lockers and couriers those with the most; nobody has as many. */
+export const SUBJECTS_MAX = 10_000;
 
 export interface OperatorCount {
   readonly operator: string;
@@ -54,35 +52,6 @@ function inDollars(asOfMs: number, windowMs: number): RawBuilder<unknown> {
       r.amount_minor::numeric * case when r.currency = 'USD' then 1000000000 else (${rate} ->> 'usd_e9')::bigint end as value,
       power(10::numeric, 7 + coalesce((${JSON.stringify(DECIMALS)}::jsonb ->> r.currency)::int, 2)) as per
     from payments.refund r where r.state <> 'cancelled' and ${within(sql`r.requested_at`, asOfMs, windowMs)}`;
-}
-
-export interface WeakCount {
-  readonly operator: string;
-  readonly refunds: number;
-  readonly weak: number;
-}
-
-/**
- * Refunds that ask for evidence, in 30 days, and those of them whose newest decision saw none better than WEAK for one of
- * their parcels, or no parcel at all.
- */
-export async function countWeak(trx: Trx, asOfMs: number): Promise<readonly WeakCount[]> {
-  const { rows } = await sql<WeakCount>`
-    with asked as (
-      select refund_id, operator from payments.refund r
-        where state <> 'cancelled' and kind not in ('goodwill', 'recall') and recall is not true
-          and ${within(sql`r.requested_at`, asOfMs, MONTH_MS)}
-        order by requested_at desc, refund_id limit ${sql.lit(GRADED_MAX)}),
-    graded as (
-      select operator, (select d.answer::jsonb -> 'evidence' from payments.decision d
-          where d.refund_id = asked.refund_id and d.decided_at <= ${new Date(asOfMs)}
-          order by d.decided_at desc, d.decision_id limit 1) as evidence
-        from asked)
-    select operator, count(*)::int as refunds, count(*) filter (where jsonb_array_length(evidence) = 0 or exists (
-        select from jsonb_array_elements(evidence) one where one ->> 'grade' in ('CONTRADICTED', 'NONE', 'WEAK')))::int as weak
-      from graded where evidence is not null
-      group by operator order by refunds desc, operator collate "C" limit ${sql.lit(SUBJECTS_MAX)}`.execute(trx);
-  return rows;
 }
 
 export interface ApprovalCount {
@@ -127,12 +96,15 @@ export async function countLosses(trx: Trx, asOfMs: number): Promise<readonly Lo
 }
 
 export interface ChargebackCount {
-  readonly kind: 'operator' | 'locker';
+  readonly kind: 'operator' | 'locker' | 'courier';
   readonly name: string;
   readonly disputes: number;
 }
 
-/** Disputes that were opened in 14 days, by who asked for refunds of their payments and where parcels of those lay. */
+/**
+ * Disputes that were opened in 14 days, by who asked for refunds of their payments, where parcels of those lay, and which
+ * couriers had them in hands.
+ */
 export async function countChargebacks(trx: Trx, asOfMs: number): Promise<readonly ChargebackCount[]> {
   const { rows } = await sql<ChargebackCount>`
     with opened as (
@@ -143,14 +115,17 @@ export async function countChargebacks(trx: Trx, asOfMs: number): Promise<readon
       select 'operator' as kind, operator as name, source, dispute_ref from opened
       union
       select 'locker', m.gateway, o.source, o.dispute_ref
-        from opened o join payments.refund_parcel p using (refund_id) join custody.mention m on m.key = 'parcel ' || p.parcel)
+        from opened o join payments.refund_parcel p using (refund_id) join custody.mention m on m.key = 'parcel ' || p.parcel
+      union
+      select 'courier', h.courier, o.source, o.dispute_ref
+        from opened o join payments.refund_parcel p using (refund_id) join custody.hand h on h.parcel = p.parcel)
     select kind, name, count(*)::int as disputes from shared
-      group by kind, name order by disputes desc, kind, name collate "C" limit ${sql.lit(2 * SUBJECTS_MAX)}`.execute(
+      group by kind, name order by disputes desc, kind, name collate "C" limit ${sql.lit(3 * SUBJECTS_MAX)}`.execute(
     trx,
   );
   return rows;
 }
 
-function within(at: RawBuilder<unknown>, asOfMs: number, windowMs: number): RawBuilder<unknown> {
+export function within(at: RawBuilder<unknown>, asOfMs: number, windowMs: number): RawBuilder<unknown> {
   return sql`${at} > ${new Date(asOfMs - windowMs)} and ${at} <= ${new Date(asOfMs)}`;
 }

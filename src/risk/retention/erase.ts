@@ -46,7 +46,10 @@ export interface ErasureRequest {
 }
 
 export type ErasureCounts = Readonly<
-  Record<'entries' | 'forks' | 'mentions' | 'claims' | 'refunds' | 'payments' | 'decisions' | 'customers', number>
+  Record<
+    'entries' | 'forks' | 'mentions' | 'hands' | 'claims' | 'refunds' | 'payments' | 'decisions' | 'customers',
+    number
+  >
 >;
 
 /** `held`: somebody still needs it. `nothing`: it is named nowhere. */
@@ -156,8 +159,11 @@ export class ErasureRoom {
       // Whoever has the picture could find its place by it.
       await sql`delete from custody.mention
         where origin = ${origin} and n = ${n} and key like 'photo %'`.execute(trx);
+      await sql`delete from custody.hand where origin = ${origin} and n = ${n}`.execute(trx);
       tables.add(partition);
     }
+    await sql`delete from custody.hand where parcel = ${found.reference} or courier = ${found.reference}`.execute(trx);
+    if (found.hands > 0) tables.add('custody.hand');
     for (const { origin, digest, theirs, ours } of found.forks) {
       const [left, right] = [theirs, ours].map((bytes) => reduceFork(crypto, bytes, found.reference));
       await sql`update custody.fork set theirs = ${left}, ours = ${right}
@@ -213,6 +219,7 @@ function countsOf({
   entries,
   forks,
   mentions,
+  hands,
   claims,
   told,
   refunds,
@@ -224,6 +231,7 @@ function countsOf({
     entries: entries.length,
     forks: forks.length,
     mentions,
+    hands,
     claims: claims.length + told,
     refunds: refunds.length,
     payments: payments.length,

@@ -26,6 +26,8 @@ export interface Found {
     readonly ours: Uint8Array;
   }[];
   readonly mentions: number;
+  /** Notes of who had which parcel in hands. */
+  readonly hands: number;
   readonly claims: readonly { readonly ref: string }[];
   /** Claims about other parcels that name it as who said so. */
   readonly told: number;
@@ -56,6 +58,12 @@ export async function findNames(trx: Trx, reference: string, customers: Customer
       or position(convert_to(${spelled}, 'UTF8') in ours) > 0`.execute(trx);
   const mentions = await sql<{ readonly count: number }>`
     select count(*) as count from custody.mention where key = ${`parcel ${reference}`}`.execute(trx);
+  const hands = await sql<{ readonly count: number }>`
+    select count(*) as count from (
+      select parcel, origin, n, courier, deed from custody.hand where parcel = ${reference} or courier = ${reference}
+      union select h.parcel, h.origin, h.n, h.courier, h.deed from custody.hand h join unnest(
+        ${entries.rows.map(({ origin }) => origin)}::text[], ${entries.rows.map(({ n }) => n)}::bigint[])
+        as e (origin, n) on e.origin = h.origin and e.n = h.n) named`.execute(trx);
   const claims = await sql<{ readonly ref: string }>`
     select ref from custody.claim where parcel = ${reference} order by ref`.execute(trx);
   const others = await sql<{ readonly count: number }>`
@@ -85,6 +93,7 @@ export async function findNames(trx: Trx, reference: string, customers: Customer
     entries: entries.rows.map((row) => ({ ...row, n: Number(row.n) })),
     forks: forks.rows,
     mentions: Number(mentions.rows[0]?.count ?? 0),
+    hands: Number(hands.rows[0]?.count ?? 0),
     claims: claims.rows,
     told: Number(others.rows[0]?.count ?? 0),
     refunds: refundIds,

@@ -47,6 +47,8 @@ export const OWN_PLACES: readonly string[] = [
   'custody.fork.theirs',
   'custody.fork.ours',
   'custody.mention.key',
+  'custody.hand.parcel',
+  'custody.hand.courier',
   'custody.claim.ref',
   'custody.claim.parcel',
   'custody.claim.body',

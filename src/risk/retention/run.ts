@@ -30,6 +30,7 @@ export interface RetentionCounts {
   /** Bodies of entries. */
   readonly bodies: number;
   readonly mentions: number;
+  readonly hands: number;
   readonly claims: number;
   readonly source_events: number;
   readonly refunds: number;
@@ -57,6 +58,7 @@ const ID_BYTES = 16;
 const NOTHING: RetentionCounts = {
   bodies: 0,
   mentions: 0,
+  hands: 0,
   claims: 0,
   source_events: 0,
   refunds: 0,
@@ -119,6 +121,7 @@ export class RetentionRoom {
     const report = { counts, held: held.size, before: wallText(before.getTime()) };
     if (!executes || Object.values(counts).every((count) => count === 0)) return report;
     if (counts.mentions > 0) tables.add('custody.mention');
+    if (counts.hands > 0) tables.add('custody.hand');
     if (counts.claims > 0) tables.add('custody.claim');
     if (counts.source_events > 0) tables.add('custody.source_event').add('payments.source_event');
     if (counts.customers > 0) tables.add('payments.customer_payment');
@@ -178,21 +181,25 @@ async function reduceDay(trx: Trx, day: string, { executes, isDropped }: DayOpti
     const { rows } = await sql<{
       readonly bodies: number;
       readonly mentions: number;
+      readonly hands: number;
       readonly kept: number;
       readonly rows: number;
     }>`
       select (select count(*) from custody.entry e where ${free})::int as bodies,
         (select count(*) from custody.mention x join custody.entry e on e.origin = x.origin and e.n = x.n where ${free})::int as mentions,
+        (select count(*) from custody.hand x join custody.entry e on e.origin = x.origin and e.n = x.n where ${free})::int as hands,
         (select count(leaf) from custody.entry e where ${inDay(day)})::int as kept,
         (select count(*) from custody.entry e where ${inDay(day)})::int as rows`.execute(trx);
-    const { bodies = 0, mentions = 0, kept = 0, rows: all = 0 } = rows[0] ?? {};
+    const { bodies = 0, mentions = 0, hands = 0, kept = 0, rows: all = 0 } = rows[0] ?? {};
     const goes = isDropped && kept === bodies;
-    return { ...NOTHING, bodies, mentions, hashes: goes ? all : 0, days: goes ? 1 : 0 };
+    return { ...NOTHING, bodies, mentions, hands, hashes: goes ? all : 0, days: goes ? 1 : 0 };
   }
   const mentions = await sql`delete from custody.mention x using custody.entry e
     where e.origin = x.origin and e.n = x.n and ${free}`.execute(trx);
+  const hands = await sql`delete from custody.hand x using custody.entry e
+    where e.origin = x.origin and e.n = x.n and ${free}`.execute(trx);
   const bodies = await sql`update custody.entry e set leaf = null where ${free}`.execute(trx);
-  const counts = { ...NOTHING, bodies: numberOf(bodies), mentions: numberOf(mentions) };
+  const counts = { ...NOTHING, bodies: numberOf(bodies), mentions: numberOf(mentions), hands: numberOf(hands) };
   if (!isDropped) return counts;
   const { rows } = await sql<{ readonly kept: number }>`
     select count(leaf)::int as kept from custody.entry e where ${inDay(day)}`.execute(trx);
@@ -241,6 +248,7 @@ function sum(a: RetentionCounts, b: RetentionCounts): RetentionCounts {
   return {
     bodies: a.bodies + b.bodies,
     mentions: a.mentions + b.mentions,
+    hands: a.hands + b.hands,
     claims: a.claims + b.claims,
     source_events: a.source_events + b.source_events,
     refunds: a.refunds + b.refunds,

@@ -23,6 +23,7 @@ import { findingsMigration } from './migrations/m0020-findings.ts';
 import { customersMigration } from './migrations/m0021-customers.ts';
 import { segmentsMigration } from './migrations/m0022-segments.ts';
 import { lookedAgainMigration } from './migrations/m0023-looked-again.ts';
+import { handsMigration } from './migrations/m0024-hands.ts';
 import { revokedStretchMigration } from './migrations/m0027-revoked-stretch.ts';
 import type { Database } from './schema.ts';
 
@@ -47,6 +48,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0021_customers': customersMigration,
   '0022_segments': segmentsMigration,
   '0023_looked_again': lookedAgainMigration,
+  '0024_hands': handsMigration,
   '0027_revoked_stretch': revokedStretchMigration,
 };
 

@@ -79,6 +79,17 @@ export interface MentionTable extends Owned {
   readonly stored_at: ColumnType<Date | null, string, never>; // of the entry, to the microsecond: names its partition
 }
 
+/** That a courier had a parcel in hands, as an entry says (m0024). */
+export interface HandTable extends Owned {
+  readonly parcel: string;
+  readonly origin: string;
+  readonly n: number;
+  readonly courier: string;
+  readonly deed: string;
+  readonly gateway: string;
+  readonly stored_at: ColumnType<Date, string, never>; // of the entry
+}
+
 /** How far the use stream of a log was read. */
 export interface ReadToTable extends Owned {
   readonly origin: string;
@@ -348,6 +359,7 @@ export interface Database {
   readonly 'custody.witness': WitnessTable;
   readonly 'custody.cosignature': CosignatureTable;
   readonly 'custody.mention': MentionTable;
+  readonly 'custody.hand': HandTable;
   readonly 'custody.read_to': ReadToTable;
   readonly 'custody.claim': ClaimTable;
   readonly 'payments.payment': PaymentTable;

@@ -14,6 +14,8 @@ import { PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 
 /** Of sixteen bytes and more, so that no other bytes are taken for them. */
 export const PERSON = { ref: 'k1.UGVyc29uVG9CZUVyYXNlZA', scheme: 'sscc' };
+/** Who had parcels of both in hands. */
+const COURIER = 'k1.Q291cmllclRvQmVFcmFzZA';
 export const OTHER = { ref: 'k1.T3RoZXJQZXJzb25TdGF5cw', scheme: 'sscc' };
 
 /** Of a picture of the person's parcel. */
@@ -22,11 +24,12 @@ export const PHOTO = `${'PhotoOfTheParcelOfThePerson'.padEnd(42, 'x')}A`;
 export function story(): TestLog {
   const log = new TestLog('retention');
   const at = (parcel: object) => ({ compartment: 'A01', device: 'board-1', parcel });
+  const by = (parcel: object) => ({ ...at(parcel), actor: { kind: 'courier', ref: COURIER } });
   const events = [
     eventOf(log, 0, 'journal.opened', { version: '0.1.0' }),
-    eventOf(log, 1, 'parcel.deposited', { ...PUT_IN, photo: PHOTO }, at(PERSON)),
+    eventOf(log, 1, 'parcel.deposited', { ...PUT_IN, photo: PHOTO }, by(PERSON)),
     eventOf(log, 2, 'parcel.collected', TAKEN_OUT, at(PERSON)),
-    eventOf(log, 3, 'parcel.deposited', PUT_IN, at(OTHER)),
+    eventOf(log, 3, 'parcel.deposited', PUT_IN, by(OTHER)),
     eventOf(log, 4, 'parcel.deposited', PUT_IN, at(PERSON)),
     eventOf(log, 5, 'parcel.collected', TAKEN_OUT, at(OTHER)),
   ];
@@ -91,7 +94,7 @@ export function filesWith({ directory, sinceMs }: Where, text: string): readonly
  * and the staff that answers for a deed (its accountability outlives an erasure).
  */
 export const NOBODY: readonly RegExp[] = [
-  /\.(tenant|region|state|status|kind|outcome|currency|type|level|why|result|destination|basis|on_deadline|what|verdict|lane|action)$/,
+  /\.(tenant|region|state|status|kind|outcome|currency|type|level|why|result|destination|basis|on_deadline|what|verdict|lane|action|deed)$/,
   /\.(origin|of_origin|gateway|source|fleet|holder|replica|partition|cosigned_root|cosigned_note|note|before_roots|after_roots)$/,
   /\.(leaf_hash|carries|paths|withheld_why|record|trust|refuted|digest)$/,
   /\.(decision_id|hold_id|case_id|key|ruleset|parameters|codes|release_when|steps|ledger)$/,

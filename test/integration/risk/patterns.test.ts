@@ -15,106 +15,21 @@ import { PatternRounds } from '../../../src/risk/patterns/rounds.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { captured, DAY_MS, NOW_MS, owner, requestOf } from '../../support/casework-bench.ts';
 import { bothEngines } from '../../support/engines.ts';
+import {
+  approved,
+  disputed,
+  empty,
+  findings,
+  many,
+  mentioned,
+  originOf,
+  stored,
+} from '../../support/patterns-bench.ts';
 import { until } from '../../support/until.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 
 const engines = bothEngines('patterns');
 const HOUR_MS = 3_600_000;
-
-interface Stored {
-  readonly id: string;
-  readonly operator: string;
-  readonly atMs?: number;
-  readonly amount?: number;
-  readonly currency?: string;
-  readonly state?: string;
-  readonly kind?: string;
-  /** Of its newest decision; none was made without it. */
-  readonly grade?: string;
-  readonly parcel?: string;
-}
-
-/** Refunds as they lie there once they were decided. */
-async function stored({ kysely }: RiskDatabase, refunds: readonly Stored[]): Promise<void> {
-  const rows = refunds.map(
-    ({ id, operator, atMs = NOW_MS - DAY_MS * 2, amount = 5_000, currency = 'USD', ...more }) => {
-      const { state = 'open', kind = 'return', grade = null, parcel = null } = more;
-      return { id, operator, at: new Date(atMs).toISOString(), amount, currency, state, kind, grade, parcel };
-    },
-  );
-  await sql`with one as (select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-      as x (id text, operator text, at timestamptz, amount bigint, currency text, state text, kind text, grade text, parcel text)),
-    refund as (insert into payments.refund (refund_id, payment_ref, operator, kind, amount_minor, currency, destination,
-        requested_at, parcel_refs, state, tenant, region)
-      select id, 'pay-' || id, operator, kind, amount, currency, 'original', at, '[]', state, 'default', 'eu' from one),
-    parcel as (insert into payments.refund_parcel (parcel, refund_id, tenant, region)
-      select parcel, id, 'default', 'eu' from one where parcel is not null)
-    insert into payments.decision (decision_id, refund_id, decided_at, outcome, facts, ruleset, parameters, answer, tenant, region)
-      select 'd-' || id, id, at, 'PAY', '{}', 'v1', '{}',
-        jsonb_build_object('evidence', jsonb_build_array(jsonb_build_object('grade', grade)))::text, 'default', 'eu'
-      from one where grade is not null`.execute(kysely);
-}
-
-async function approved({ kysely }: RiskDatabase, id: string, actor: string, atMs: number): Promise<void> {
-  await kysely
-    .insertInto('cases.verdict')
-    .values({
-      decision_id: `d-${id}`,
-      actor,
-      refund_id: id,
-      hold_id: `h-${id}`,
-      verdict: 'release',
-      reason: 'seen',
-      at: new Date(atMs),
-      ...owner,
-    })
-    .execute();
-}
-
-async function disputed({ kysely }: RiskDatabase, id: string, atMs: number): Promise<void> {
-  await kysely
-    .insertInto('payments.dispute')
-    .values({
-      source: 'bank',
-      dispute_ref: `x-${id}`,
-      payment_ref: `pay-${id}`,
-      amount_minor: 100,
-      currency: 'USD',
-      result: null,
-      opened_at: new Date(atMs),
-      closed_at: null,
-      ...owner,
-    })
-    .execute();
-}
-
-async function mentioned(
-  { kysely }: RiskDatabase,
-  gateway: string,
-  parcels: readonly string[],
-  atMs: number,
-): Promise<void> {
-  await sql`insert into custody.mention (key, origin, n, gateway, stored_at, tenant, region)
-    select 'parcel ' || parcel, ${originOf(gateway)}, n, ${gateway}, ${new Date(atMs)}::timestamptz, 'default', 'eu'
-      from unnest(${parcels}::text[]) with ordinality as x (parcel, n)`.execute(kysely);
-}
-
-const originOf = (gateway: string): string => `lockers.example/${gateway}/1-0a1b2c3d`;
-const many = <T>(count: number, of: (i: number) => T): readonly T[] => Array.from({ length: count }, (_, i) => of(i));
-
-async function empty({ kysely }: RiskDatabase): Promise<void> {
-  await kysely.transaction().execute(async (trx) => {
-    await sql.raw("set local session_replication_role = 'replica'").execute(trx);
-    const tables =
-      'payments.refund, payments.dispute, payments.payment, payments.finding, cases.verdict, custody.mention';
-    await sql.raw(`truncate ${tables} cascade`).execute(trx);
-  });
-}
-
-async function findings({ kysely }: RiskDatabase): Promise<Readonly<Record<string, unknown>>> {
-  const rows = await kysely.selectFrom('payments.finding').select(['id', 'body']).execute();
-  return Object.fromEntries(rows.map(({ id, body }) => [id, body]));
-}
 
 for (const [engine, settingsOf] of Object.entries(engines.settings)) {
   describe(engine, () => {
@@ -151,7 +66,13 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
 
     test('without refunds nothing is found, and whoever is alone has no peers', async () => {
       await empty(database);
-      expect(await analyse(partsOf(), NOW_MS)).toEqual({ as_of_ms: NOW_MS, operators: 0, lockers: 0, kept: true });
+      expect(await analyse(partsOf(), NOW_MS)).toEqual({
+        as_of_ms: NOW_MS,
+        operators: 0,
+        lockers: 0,
+        couriers: 0,
+        kept: true,
+      });
       expect(await findings(database)).toEqual({ tenant: {}, promotions: [] });
       await stored(
         database,

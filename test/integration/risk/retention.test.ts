@@ -265,6 +265,7 @@ for (const [engine, open] of Object.entries(ENGINES)) {
         entries: 3,
         forks: 1,
         mentions: 3,
+        hands: 1,
         claims: 1,
         refunds: 2,
         decisions: 3,
