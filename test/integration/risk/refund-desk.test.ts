@@ -25,6 +25,7 @@ import { PARCEL, PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 
 const engines = bothEngines('desk', 8);
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
+const DAY_MS = 86_400_000;
 const owner = { tenant: 'default', region: 'eu' };
 
 const place = { compartment: 'A01', device: 'board-1', parcel: PARCEL };
@@ -190,6 +191,27 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       const held = decisions.filter(({ reasons }) => reasons.some(({ code }) => code === 'R01'));
       expect(held).toHaveLength(14);
       expect(held.every(({ outcome }) => outcome === 'HOLD')).toBe(true);
+    });
+
+    test('a third refund counts the others for 24 h to the millisecond, and none that was cancelled', async () => {
+      const third = async (operator: string, afterMs: number, cancels: boolean): Promise<readonly string[]> => {
+        const ids = [1, 2, 3].map((n) => `${operator}-${n}`);
+        await pay(...ids);
+        const decisions: Decision[] = [];
+        for (const [i, id] of ids.entries()) {
+          const clock = new ManualScheduler(NOW_MS + (i === 2 ? afterMs : 0));
+          const requested_at = new Date(clock.wallMs()).toISOString();
+          const more = { kind: 'return', operator, amount_minor: 10_001, requested_at } as const;
+          const desk = deskOf({ clock });
+          decisions.push(await decided(desk, `k-${id}`, request(id, { ...more, parcel_refs: [`k1.none-of-${id}`] })));
+          if (cancels && i === 0) await desk.cancel(id, { actor: 'ann', reason: 'withdrawn' });
+        }
+        return decisions[2]?.rules.flatMap(({ code, hit }) => (hit ? [code] : [])) ?? [];
+      };
+      expect(await third('op-in-time', DAY_MS - 1, false)).toContain('R01');
+      expect(await third('op-too-late', DAY_MS, false)).not.toContain('R01');
+      expect(await third('op-at-once', 0, false)).toContain('R01');
+      expect(await third('op-cancelled', 0, true)).not.toContain('R01');
     });
 
     test('of sixteen third refunds at once over HTTP, at two services, all but two are held', async () => {
