@@ -310,6 +310,8 @@ export class AssuranceBook {
         .select('body')
         .where('origin', '=', origin)
         .where('trust', '=', trust)
+        // Nothing that stands above a revocation counts, whatever it is about.
+        .$if(trusted !== undefined, (rest) => rest.where('n', '<', trusted?.end ?? 0))
         .orderBy('n')
         .execute(),
     );
@@ -323,8 +325,8 @@ export class AssuranceBook {
       }
       attested.push({ ...one, anchors });
     }
-    const held = { first, end };
-    const stretches = await stretchesOf(this.#parts, origin, segments, cosignedSize);
+    const held = { first: Math.min(first, trusted?.end ?? first), end: Math.min(end, trusted?.end ?? end) };
+    const stretches = await stretchesOf(this.#parts, origin, segments, cosignedSize, trusted?.end);
     const inEntries = attested.flatMap(({ anchors }) => anchors).filter((one) => one.origin === origin);
     const sizes = inEntries.filter(({ tree }) => tree === 'same').map(({ size }) => size);
     const anchors = await noteAnchors(this.#parts, believed, stretches, sizes);

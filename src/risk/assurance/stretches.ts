@@ -28,18 +28,23 @@ export async function newestCosigned(
   return new Map(rows.map(({ origin, size }) => [origin, size]));
 }
 
-/** `newest`: as above. A cosignature over a size behind a gap says nothing of what stands before it. */
+/**
+ * `newest`: as above. A cosignature over a size behind a gap says nothing of what stands before it. `most`: where the
+ * stretch ends that a revocation names; what somebody signed above that counts for nothing.
+ */
 export async function stretchesOf(
   parts: CosignedParts,
   origin: string,
   segments: readonly HeldSegment[],
   newest: number,
+  most = Number.POSITIVE_INFINITY,
 ): Promise<readonly Stretch[]> {
   const stretches: Stretch[] = [];
-  for (const { first, end } of segments) {
-    const isOver = newest === 0 || (newest > first && newest <= end.size);
-    const cosigned = isOver ? newest : await cosignedIn(parts, origin, first, end.size);
-    stretches.push({ first, end: end.size, cosigned });
+  for (const { first, end: held } of segments) {
+    const end = Math.max(first, Math.min(held.size, most));
+    const isOver = newest === 0 || (newest > first && newest <= end);
+    const cosigned = isOver ? newest : await cosignedIn(parts, origin, first, end);
+    stretches.push({ first, end, cosigned });
   }
   return stretches;
 }

@@ -174,7 +174,9 @@ describe('the level of an entry', () => {
     const at = (size: number) => ({ size, root: Buffer.from(log.checkpoint(size).root).toString('base64') });
     for (const [revoked, level] of [
       [at(7), 'A0'],
-      [at(8), 'A2'],
+      // An anchor that stands above the revocation counts no more than the other entries there.
+      [at(8), 'A1'],
+      [at(10), 'A2'],
       [{ size: 8, root: empty }, 'A0'],
       [{ size: 0, root: empty }, 'A0'],
       // No stored tree is shown to be that one: neither would a verdict over these entries count on them.
