@@ -17,6 +17,8 @@ export const EPCIS_CONTEXT = 'https://ref.gs1.org/standards/epcis/2.0.0/epcis-co
 export interface EpcisEntry {
   readonly event: CustodyEvent;
   readonly leafHash: Uint8Array;
+  /** When whoever writes the document stored it, 24 characters as in events: what came late is seen by it. */
+  readonly storedAt?: string;
   /** Assurance level of a verdict, when there was one. */
   readonly level?: string;
 }
@@ -63,6 +65,7 @@ export function epcisEvent(entry: EpcisEntry): EpcisEvent | undefined {
     eventTime: event.at,
     // What a box has is UTC; where it stands is not known here.
     eventTimeZoneOffset: '+00:00',
+    ...(entry.storedAt !== undefined && { recordTime: entry.storedAt }),
     ...(row.bizStep !== undefined && { bizStep: row.bizStep }),
     ...(disposition !== undefined && { disposition }),
     readPoint: { id: place },

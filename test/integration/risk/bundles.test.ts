@@ -327,6 +327,8 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       const document = await new EpcisExport({ database, clock: { wallMs: () => NOW_MS } }).ofParcel(PARCEL.ref);
       const ids = document?.epcisBody.eventList.map((event) => event['latchkey:entry']);
       expect(ids).toEqual([`${old.origin}#20`, `${old.origin}#21`, `${log.origin}#301`]);
+      const times = document?.epcisBody.eventList.map((event) => event['recordTime']);
+      expect(new Set(times)).toEqual(new Set([new Date(NOW_MS).toISOString()]));
       expect(
         await new EpcisExport({ database, clock: { wallMs: () => NOW_MS } }).ofParcel('k1.BBBBBBBBBBBBBBBBBBBBBB'),
       ).toBeUndefined();

@@ -219,6 +219,14 @@ describe('an event', () => {
     expect(epcisEvent({ ...entry, level: 'A2' })).toMatchObject({ 'latchkey:level': 'A2' });
   });
 
+  test('says when it was stored, which is no part of its name: what came late keeps its own time', () => {
+    const entry = entryOf(eventOf(log, 4, 'parcel.deposited', PUT_IN, { ...here, parcel: PARCEL }));
+    const late = { ...entry, storedAt: AT };
+    expect(problems(epcisDocument([late], AT))).toEqual([]);
+    expect(epcisEvent(late)).toEqual({ ...epcisEvent(entry), recordTime: AT });
+    expect(epcisEvent(late)?.['eventTime']).not.toBe(AT);
+  });
+
   test('escapes what is no URI in a clear-text reference', () => {
     const parcel = { ref: 'ÄB 1/2?#', scheme: 'unknown' };
     const entry = entryOf(eventOf(log, 4, 'parcel.deposited', PUT_IN, { ...here, parcel }));
