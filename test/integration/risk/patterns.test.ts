@@ -11,6 +11,8 @@ import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { type AnalysisParts, analyse, latestAnalysis } from '../../../src/risk/patterns/analysis.ts';
 import { type PromotionWindow, STALE_MS } from '../../../src/risk/patterns/findings.ts';
+import { countGraded } from '../../../src/risk/patterns/graded.ts';
+import { countLosses, percentile95, type Trx } from '../../../src/risk/patterns/measure.ts';
 import { PatternRounds } from '../../../src/risk/patterns/rounds.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { captured, DAY_MS, NOW_MS, owner, requestOf } from '../../support/casework-bench.ts';
@@ -105,7 +107,8 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
         { id: 'out30', operator: 'old', atMs: NOW_MS - 30 * DAY_MS, grade: 'NONE' },
         { id: 'in30', operator: 'old', atMs: NOW_MS - 30 * DAY_MS + 1, grade: 'NONE' },
         { id: 'shown', operator: 'old' },
-        { id: 'lost-out', operator: 'old', atMs: NOW_MS - 30 * DAY_MS, kind: 'empty', state: 'open', parcel: 'p-1' },
+        { id: 'lost-out', operator: 'old', atMs: NOW_MS - 30 * DAY_MS, kind: 'empty', parcel: 'p-1' },
+        { id: 'lost-in', operator: 'old', atMs: NOW_MS - 30 * DAY_MS + 1, kind: 'empty', parcel: 'p-2' },
       ]);
       for (const [id, actor, ageMs] of [
         ['shown', 'ann', 30 * DAY_MS],
@@ -115,6 +118,20 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
         await approved(database, id, actor, NOW_MS - ageMs);
       await disputed(database, 'shown', NOW_MS - 14 * DAY_MS);
       await disputed(database, 'in30', NOW_MS - 14 * DAY_MS + 1);
+      await database.kysely.transaction().execute(async (trx) => {
+        await sql.raw("set local session_replication_role = 'replica'").execute(trx);
+        await sql`update payments.refund set state = 'paid' where refund_id in ('lost-out', 'lost-in')`.execute(trx);
+      });
+      await mentioned(database, 'gw-edge', ['p-1', 'p-2'], NOW_MS - 30 * DAY_MS + 1);
+      await mentioned(database, 'gw-old', ['p-1', 'p-2'], NOW_MS - 30 * DAY_MS);
+      const counted = <T>(count: (trx: Trx, asOfMs: number) => Promise<T>): Promise<T> =>
+        database.as('patterns', (trx) => count(trx, NOW_MS));
+      // R04: all with a rate but what is cancelled, later, or as old as the window.
+      expect(await counted(percentile95)).toMatchObject({ refunds: 9 });
+      // R11: of those that were decided, the one within the window.
+      expect((await counted(countGraded)).operators).toEqual([{ operator: 'old', refunds: 1, weak: 1 }]);
+      // R13: what was lost, and what was seen of a locker, within the window.
+      expect(await counted(countLosses)).toEqual([{ gateway: 'gw-edge', parcels: 2, lost: 1 }]);
       await analyse(partsOf(), NOW_MS);
       const found = await findings(database);
       // Three large ones (in28, now, eur) and a half, over 28 days less a millisecond and 14 of the peers, who made none.

@@ -1,19 +1,34 @@
-/** What counts say, against figures of another hand: tables of chi-squared (half of its 95 % at 2k degrees), and arithmetic on paper. */
+/**
+ * What counts say, against figures of another hand: the 95 % of chi-squared at 2k degrees of freedom, twice that of a Gamma
+ * distribution of shape k, as printed tables have it (5.99146, 9.48773, 18.30704: NIST/SEMATECH e-Handbook 1.3.6.7.4 and its
+ * like) and scipy 1.17.1 has all of them (`chi2.ppf(0.95, 2 * k)`); and arithmetic on paper.
+ */
 import { expect, test } from 'vitest';
 import { lossRates, upperMeanMilli, usualPerDayMilli, weakShares } from '../../../src/risk/patterns/arithmetic.ts';
 
 const DAY_MS = 86_400_000;
 
 test.each([
-  [1, 2.9957],
-  [2, 4.7439],
-  [4, 7.7537],
-  [5, 9.1535],
-  [10, 15.7052],
-  [15, 21.8865],
-  [50, 62.1711],
-])('the upper 95 %% of a Gamma distribution of shape %i is that of the tables', (shape, upper) => {
-  expect(Math.abs(upperMeanMilli(shape) - upper * 1_000)).toBeLessThanOrEqual(1);
+  [1, 5.99146],
+  [2, 9.48773],
+  [4, 15.50731],
+  [5, 18.30704],
+  [10, 31.41043],
+  [15, 43.77297],
+  [50, 124.34211],
+  [100, 233.99427],
+  [300, 658.09357],
+])('the upper 95 %% of a Gamma distribution of shape %i is that of the tables', (shape, chiSquared) => {
+  expect(Math.abs(upperMeanMilli(shape) - chiSquared * 500)).toBeLessThanOrEqual(1);
+});
+
+test.each([
+  [301, 660.1885],
+  [1_000, 2105.15424],
+  [10_000, 20330.10382],
+])('beyond, of shape %i, it is less by a hundredth at most, and never more', (shape, chiSquared) => {
+  expect(upperMeanMilli(shape)).toBeLessThanOrEqual(chiSquared * 500);
+  expect(upperMeanMilli(shape)).toBeGreaterThan(chiSquared * 495);
 });
 
 test('what is usual is the own rate where there are no peers, and near theirs where the own is short', () => {
