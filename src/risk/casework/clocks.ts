@@ -4,9 +4,10 @@
  * A hold has two ends. By `answer_by` somebody, or another look, must have answered; passing it tells people and pays
  * nothing. `deadline_at` is where the law or the policy ends the waiting: there, a refund that may not be withheld any
  * longer is paid without a person's word and says so (`deadline_paid`); one that may be withheld, that can never be paid as
- * it stands, or about which facts are missing, is told to people instead and stays held.
+ * it stands, that only a person may answer, or about which facts are missing, is told to people instead and stays held.
  */
 import type { Decision } from '../decision/decision.ts';
+import { OTHER_PAYMENT } from '../decision/eligibility.ts';
 import type { RefundKind } from '../decision/facts.ts';
 import { type LegalPolicy, type LegalTerm, termOf } from './legal-policy.ts';
 
@@ -43,7 +44,7 @@ export function holdClocks(
     next_check_at: new Date(nextCheck(decision)),
     answer_by: new Date(deadline_at_ms),
     deadline_at: new Date(startedMs + term.days * DAY_MS),
-    on_deadline: term.on_deadline,
+    on_deadline: personOnly(decision) === undefined ? term.on_deadline : 'escalate',
     basis: term.basis,
   };
 }
@@ -86,13 +87,28 @@ export function nextHoldStep(hold: HoldTimes): Date {
 
 export type DeadlineEffect =
   | { readonly pays: true }
-  | { readonly pays: false; readonly why: 'blocked' | 'facts_missing' | 'policy' | 'goods_awaited' };
+  | {
+      readonly pays: false;
+      readonly why: 'blocked' | 'facts_missing' | 'self_dealing' | 'refunded_before' | 'policy' | 'goods_awaited';
+    };
+
+/**
+ * Whose answer no time gives. What an operator asks for the own household is denied by control: the law's end finds people
+ * told, and another person answers. And what is refunded out of another payment is not owed twice by the passing of time.
+ */
+function personOnly(decision: Decision): 'self_dealing' | 'refunded_before' | undefined {
+  const codes = new Set(decision.reasons.map(({ code }) => code));
+  if (codes.has('C24')) return 'self_dealing';
+  return codes.has(OTHER_PAYMENT) ? 'refunded_before' : undefined;
+}
 
 /** What the deadline does to a refund that another look, at that moment, still does not pay. */
 export function deadlineEffect(decision: Decision, onDeadline: LegalTerm['on_deadline']): DeadlineEffect {
   const codes = new Set(decision.reasons.map(({ code }) => code));
   if (decision.blocked) return { pays: false, why: 'blocked' };
   if (codes.has('DEPENDENCY_DOWN')) return { pays: false, why: 'facts_missing' };
+  const why = personOnly(decision);
+  if (why !== undefined) return { pays: false, why };
   if (onDeadline === 'escalate') return { pays: false, why: 'policy' };
   // Directive 2011/83/EU Art. 13(3): withheld until the goods are back, or evidence of having sent them is there.
   if (codes.has('return_awaited')) return { pays: false, why: 'goods_awaited' };

@@ -1,13 +1,10 @@
 /** Refunds and decisions as rows: how they are kept, and read again. */
-import { type RawBuilder, sql } from 'kysely';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import type { Decision } from '../decision/decision.ts';
 import type { Facts, RefundKind } from '../decision/facts.ts';
 import { parseFacts } from '../decision/facts-schema.ts';
 import type { Ruleset, RulesetSettings } from '../decision/ruleset.ts';
-import { send } from '../store/sending.ts';
-import { textsOf } from '../store/texts.ts';
 import type { KeptDecision } from './explain.ts';
 import type { Refund } from './refund-facts.ts';
 import type { RefundRequest } from './refund-request.ts';
@@ -15,34 +12,6 @@ import type { Owner, Trx } from './rights.ts';
 
 export interface KeptRefund extends Refund {
   readonly state: 'open' | 'paid' | 'denied' | 'cancelled';
-}
-
-interface Locked {
-  readonly operator: string;
-  readonly payment_ref: string;
-}
-
-/** SQLSTATE 55P03 after that: whoever waits for many does not wait for one that stands still. */
-const GROUP_WAIT_MS = 500;
-
-/**
- * Whatever changes a refund, or counts those of its operator or of its payment, does so alone: until the transaction ends.
- * All in the order of their names, which is operators before payments, so that no two wait for each other.
- */
-export async function lockRefunds(trx: Trx, refunds: readonly Locked[]): Promise<void> {
-  const lock = sql`select pg_advisory_xact_lock(hashtextextended(name, 0))
-    from (select set_config('lock_timeout', ${`${GROUP_WAIT_MS}ms`}, true)) as wait, unnest(${lockNames(refunds)}) as name`;
-  await send(trx, lock, { name: 'lock_refunds', when: 'later' });
-}
-
-export async function lockRefund(trx: Trx, refund: Locked): Promise<void> {
-  const lock = sql`select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(${lockNames([refund])}) as name`;
-  await send(trx, lock, { name: 'lock_refund', when: 'later' });
-}
-
-function lockNames(refunds: readonly Locked[]): RawBuilder<readonly string[]> {
-  const names = refunds.flatMap(({ operator, payment_ref }) => [`operator ${operator}`, `payment ${payment_ref}`]);
-  return textsOf([...new Set(names)].sort());
 }
 
 export async function keptRefund(trx: Trx, refundId: string): Promise<KeptRefund | undefined> {

@@ -6,7 +6,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { assert } from '../../base/assert.ts';
-import type { RecentRefund, UsdRate } from '../decision/facts.ts';
+import type { AlikeRefund, RecentRefund, UsdRate } from '../decision/facts.ts';
 import type { Parameters } from '../decision/ruleset.ts';
 import type { StoredFinding } from '../patterns/findings.ts';
 import { send } from '../store/sending.ts';
@@ -27,8 +27,10 @@ export interface PaymentSide {
   readonly recent: readonly RecentRefund[];
   /** What the batch analysis found of what was asked for, stale or not. */
   readonly findings: readonly StoredFinding[];
-  /** Whose payment it is, and what else is known of the customer; in the refund's currency. */
+  /** Whose payment it is, and what else is known of the customer. */
   readonly customer?: CustomerSide;
+  /** Refunds of the same goods that stand before this one, each once. */
+  readonly alike: readonly AlikeRefund[];
 }
 
 export interface CustomerSide {
@@ -39,9 +41,17 @@ export interface CustomerSide {
   readonly own_household: boolean;
   /** Payments of the window, the newest of them where there are many. */
   readonly orders: number;
+  /** What they are worth, by currency. */
+  readonly values: readonly OrderValue[];
+}
+
+export interface OrderValue {
+  readonly currency: string;
   readonly captured_minor: number;
   /** Of these payments, open or paid, this refund apart. */
   readonly refunded_minor: number;
+  /** Of the day on which the refund was asked for. */
+  readonly rate?: UsdRate;
 }
 
 interface Row {
@@ -52,17 +62,20 @@ interface Row {
   readonly promised: number | string;
   readonly recent: readonly RecentRow[];
   readonly findings: readonly StoredFinding[];
-  readonly customer: CustomerSide | null;
+  readonly customer: (Omit<CustomerSide, 'values'> & { readonly values: readonly ValueRow[] }) | null;
+  readonly alike: readonly (readonly [id: string, samePayment: boolean])[];
 }
 
+type ValueRow = readonly [currency: string, capturedMinor: number, refundedMinor: number, rate: UsdRate | null];
 type RecentRow = readonly [id: string, atMs: number, amountMinor: number, currency: string, rate: UsdRate | null];
 
 const RECENT_MAX = 10_000;
 /** INFORMATION SEPARATOR TWO: no name holds it. */
-const FINDINGS_SEPARATOR = '\u001e';
+const LIST_SEPARATOR = '\u001e';
 /** R12 counts a customer's orders over 90 days, and no more of them than this: the newest. */
 const CUSTOMER_WINDOW_MS = 90 * 86_400_000;
 const ORDERS_MAX = 200;
+const ALIKE_MAX = 100;
 
 export interface Looked {
   readonly refund: Refund;
@@ -88,47 +101,81 @@ export async function lookAtPayments(
   return rows.map(sideOf);
 }
 
+/** Refunds of the same goods out of other payments, as of now. */
+export async function otherPaymentsOf(trx: Trx, refund: Refund): Promise<readonly string[]> {
+  const { rows } = await sql<Pick<Row, 'alike'>>`select ${alikeRefunds()} as alike
+    from (select ${refund.refund_id}::text as refund_id, ${refund.payment_ref}::text as payment_ref,
+      ${goodsOf(refund)}::text as goods, ${new Date(refund.requestedMs)}::timestamptz as at) as w`.execute(trx);
+  return rows.flatMap(({ alike }) => alike.flatMap(([refund_id, isSame]) => (isSame ? [] : [refund_id])));
+}
+
 /** Whose refunds count for each other. */
 export interface Earlier {
   readonly refund: Refund;
   readonly side: PaymentSide;
+  /** Its payment is ordered. */
+  readonly isOrdered: boolean;
 }
 
 /** As it would have been read once these were written; none is the refund itself. */
 export function withEarlier(
   side: PaymentSide,
-  { operator, payment_ref, currency, requestedMs }: Refund,
+  refund: Refund,
   parameters: Parameters,
   earlier: readonly Earlier[],
 ): PaymentSide {
-  const ofPayment = earlier.filter(({ refund }) => refund.payment_ref === payment_ref);
+  const { operator, payment_ref, requestedMs } = refund;
+  const ofPayment = earlier.filter((one) => one.refund.payment_ref === payment_ref);
   const windowMs = windowOf(parameters);
   const near = earlier.filter(
-    ({ refund }) => refund.operator === operator && Math.abs(refund.requestedMs - requestedMs) < windowMs,
+    (one) => one.refund.operator === operator && Math.abs(one.refund.requestedMs - requestedMs) < windowMs,
   );
   const recent = [...side.recent, ...near.map(recentOf)].sort(newestFirst).slice(0, RECENT_MAX);
-  const promised = ofPayment.reduce((sum, { refund }) => sum + refund.amount_minor, side.promised);
-  const customer = side.customer && withEarlierOf(side.customer, currency, earlier, requestedMs);
-  return { ...side, promised, recent, ...(customer && { customer }) };
+  const promised = ofPayment.reduce((sum, one) => sum + one.refund.amount_minor, side.promised);
+  const customer = side.customer && withEarlierOf(side.customer, earlier, requestedMs);
+  const before = earlier.filter((one) => isAlike(refund, one)).map((one) => alikeOf(refund, one));
+  const alike = [...side.alike, ...before];
+  return { ...side, promised, recent, alike: alike.sort(byId).slice(0, ALIKE_MAX), ...(customer && { customer }) };
 }
 
-function withEarlierOf(
-  customer: CustomerSide,
-  currency: string,
-  earlier: readonly Earlier[],
-  requestedMs: number,
-): CustomerSide {
+function withEarlierOf(customer: CustomerSide, earlier: readonly Earlier[], requestedMs: number): CustomerSide {
   const more = earlier.filter(
     ({ refund, side }) =>
       side.customer?.name === customer.name &&
-      side.payment?.currency === currency &&
-      refund.currency === currency &&
+      side.payment?.currency === refund.currency &&
       side.customer.captured_ms > requestedMs - CUSTOMER_WINDOW_MS,
   );
-  return {
-    ...customer,
-    refunded_minor: more.reduce((sum, { refund }) => sum + refund.amount_minor, customer.refunded_minor),
-  };
+  const values = customer.values.map((value) => {
+    const own = more.filter(({ refund }) => refund.currency === value.currency);
+    return {
+      ...value,
+      refunded_minor: own.reduce((sum, { refund }) => sum + refund.amount_minor, value.refunded_minor),
+    };
+  });
+  return { ...customer, values };
+}
+
+/**
+ * Of refunds that wait, the one that was asked for first goes before the others, so that no two wait for each other; what
+ * is paid, or ordered to be, goes before all.
+ */
+function isAlike(refund: Refund, { refund: other, isOrdered }: Earlier): boolean {
+  const isBefore =
+    other.requestedMs < refund.requestedMs ||
+    (other.requestedMs === refund.requestedMs && other.refund_id < refund.refund_id);
+  return (
+    (isOrdered || isBefore) &&
+    other.kind !== 'goodwill' &&
+    other.parcel_refs.some((parcel) => refund.parcel_refs.includes(parcel))
+  );
+}
+
+function alikeOf({ payment_ref }: Refund, { refund }: Earlier): AlikeRefund {
+  return { refund_id: refund.refund_id, payment: refund.payment_ref === payment_ref ? 'same' : 'other' };
+}
+
+function byId(a: AlikeRefund, b: AlikeRefund): number {
+  return a.refund_id < b.refund_id ? -1 : 1;
 }
 
 function recentOf({ refund, side }: Earlier): RecentRefund {
@@ -144,10 +191,11 @@ function windowOf({ velocity_window_ms, consecutive_window_ms }: Parameters): nu
   return Math.max(velocity_window_ms, consecutive_window_ms);
 }
 
-function sideOf({ answered, known, rate, payment, promised, recent, findings, customer }: Row): PaymentSide {
+function sideOf({ answered, known, rate, payment, promised, recent, findings, customer, alike }: Row): PaymentSide {
   return {
     known,
     findings,
+    alike: alike.map(([refund_id, isSame]) => ({ refund_id, payment: isSame ? 'same' : 'other' })),
     promised: Number(promised),
     recent: recent.map(([refund_id, at_ms, amount_minor, currency, own]) => {
       return { refund_id, at_ms, amount_minor, currency, ...(own !== null && { rate: own }) };
@@ -155,8 +203,12 @@ function sideOf({ answered, known, rate, payment, promised, recent, findings, cu
     ...(answered !== null && { answered }),
     ...(rate !== null && { rate }),
     ...(payment !== null && { payment }),
-    ...(customer !== null && { customer }),
+    ...(customer !== null && { customer: { ...customer, values: customer.values.map(worthOf) } }),
   };
+}
+
+function worthOf([currency, captured_minor, refunded_minor, rate]: ValueRow): OrderValue {
+  return { currency, captured_minor, refunded_minor, ...(rate !== null && { rate }) };
 }
 
 /** Texts are compared by their bytes, as programs do, whatever the collation of the database. */
@@ -180,13 +232,15 @@ function sidesOf(looked: readonly Looked[], windowMs: number): RawBuilder<Row> {
         order by requested_at desc, refund_id collate "C" limit ${sql.lit(RECENT_MAX)}) r) as recent,
     (select coalesce(json_agg(json_build_array(f.id, f.as_of_ms, f.body)), '[]') from payments.finding f
       where f.id = any(string_to_array(w.findings, chr(30)))) as findings,
-    ${customerOf()} as customer
+    ${customerOf()} as customer,
+    ${alikeRefunds()} as alike
     from unnest(${textsOf(looked.map(({ key }) => key))}, ${textsOf(looked.map(({ refund }) => refund.refund_id))},
       ${textsOf(looked.map(({ refund }) => refund.payment_ref))}, ${textsOf(looked.map(({ refund }) => refund.operator))},
       ${textsOf(looked.map(({ refund }) => refund.currency))}, ${times((ms) => ms)}, ${times((ms) => ms - windowMs)},
-      ${times((ms) => ms + windowMs)}, ${textsOf(looked.map(({ findings }) => findings.join(FINDINGS_SEPARATOR)))},
-      ${textsOf(looked.map(({ household }) => household ?? NO_KEY))}, ${times((ms) => ms - CUSTOMER_WINDOW_MS)})
-      with ordinality as w (key, refund_id, payment_ref, operator, currency, at, after, before, findings, household, since, i)
+      ${times((ms) => ms + windowMs)}, ${textsOf(looked.map(({ findings }) => findings.join(LIST_SEPARATOR)))},
+      ${textsOf(looked.map(({ household }) => household ?? NO_KEY))}, ${times((ms) => ms - CUSTOMER_WINDOW_MS)},
+      ${textsOf(looked.map(({ refund }) => goodsOf(refund)))}) with ordinality
+      as w (key, refund_id, payment_ref, operator, currency, at, after, before, findings, household, since, goods, i)
     order by w.i`;
 }
 
@@ -196,15 +250,35 @@ function customerOf(): RawBuilder<unknown> {
       'captured_ms', (date_part('epoch', c.captured_at) * 1000)::bigint,
       'own_household', exists (select from payments.household h
         where h.operator = w.household and h.customer = c.customer),
-      'orders', o.orders, 'captured_minor', o.captured, 'refunded_minor', o.refunded)
+      'orders', o.orders, 'values', o.worth)
     from payments.customer_payment c, lateral (
-      select count(*) as orders, coalesce(sum(p.captured_minor), 0) as captured,
-        coalesce(sum((select sum(r.amount_minor) from payments.refund r
-          where r.payment_ref = x.payment_ref and r.refund_id <> w.refund_id and r.currency = w.currency
-            and r.state in ('open', 'paid'))), 0) as refunded
-      from (select payment_ref from payments.customer_payment
-          where customer = c.customer and captured_at > w.since
-          order by captured_at desc limit ${sql.lit(ORDERS_MAX)}) x
-        join payments.payment p on p.payment_ref = x.payment_ref and p.currency = w.currency) o
+      select coalesce(sum(v.orders), 0) as orders, coalesce(json_agg(json_build_array(v.currency, v.captured, v.refunded,
+          ${rateOf(sql`v.currency`, sql`w.at`)}) order by v.currency collate "C"), '[]') as worth
+      from (select p.currency, count(*) as orders, sum(p.captured_minor) as captured,
+          coalesce(sum((select sum(r.amount_minor) from payments.refund r
+            where r.payment_ref = x.payment_ref and r.refund_id <> w.refund_id and r.currency = p.currency
+              and r.state in ('open', 'paid'))), 0) as refunded
+        from (select payment_ref from payments.customer_payment
+            where customer = c.customer and captured_at > w.since
+            order by captured_at desc, payment_ref collate "C" limit ${sql.lit(ORDERS_MAX)}) x
+          join payments.payment p on p.payment_ref = x.payment_ref group by p.currency) v) o
     where c.payment_ref = w.payment_ref)`;
+}
+
+/** Parcels whose goods it gives money back for; goodwill gives it beside that. No parcel is named by `NO_KEY`. */
+function goodsOf({ kind, parcel_refs }: Refund): string {
+  return kind === 'goodwill' || parcel_refs.length === 0 ? NO_KEY : parcel_refs.join(LIST_SEPARATOR);
+}
+
+/** As `isAlike` has it. */
+function alikeRefunds(): RawBuilder<unknown> {
+  return sql`(select coalesce(json_agg(json_build_array(a.refund_id, a.payment_ref = w.payment_ref)), '[]')
+    from (select r.refund_id, r.payment_ref from payments.refund r
+      where r.refund_id in (select p.refund_id from payments.refund_parcel p
+          where p.parcel = any(string_to_array(w.goods, chr(30))))
+        and r.refund_id <> w.refund_id and r.kind <> 'goodwill'
+        and (r.state = 'paid' or (r.state = 'open' and (
+          (r.requested_at, r.refund_id collate "C") < (w.at, w.refund_id collate "C")
+          or exists (select from payments.outbox o where o.refund_id = r.refund_id and o.action = 'pay'))))
+      order by r.refund_id collate "C" limit ${sql.lit(ALIKE_MAX)}) a)`;
 }

@@ -2,8 +2,8 @@
  * Decides about refunds, once for each idempotency key, keeps what each decision was made of, and has done what follows.
  *
  * Those that come at once are decided in one transaction, one after the other, each on what those before it have done.
- * Refunds of one operator wait for each other (an advisory lock in the transaction), whoever decides them, so that of many
- * each sees the ones before it. The ledger is read before that, under the rights of custody alone: whoever pays never
+ * Refunds of one operator, payment, parcel or customer wait for each other (`locks.ts`), whoever decides them, so that of
+ * many each sees the ones before it. The ledger is read before that, under the rights of custody alone: whoever pays never
  * touches evidence. What cannot be read makes a hold with a short deadline, never a payment. Holds, cases and
  * the commands to the payment side are written in the transaction of the decision: there is none without the other.
  */
@@ -24,8 +24,9 @@ import { type Explanation, explainDecision, type KeptDecision } from './explain.
 import { type First, keepFirsts } from './first-decision.ts';
 import { FollowUp, orderedOf } from './follow-up.ts';
 import { Groups } from './groups.ts';
-import { isSameRefund, keepDecision, keptDecision, keptRefund, lockRefund, lockRefunds, refundOf } from './kept.ts';
+import { isSameRefund, keepDecision, keptDecision, keptRefund, refundOf } from './kept.ts';
 import type { LegalPolicy } from './legal-policy.ts';
+import { lockRefund, lockRefunds } from './locks.ts';
 import { type Earlier, lookAtPayments, type PaymentSide, withEarlier } from './payment-side.ts';
 import { factsOf, householdOf, type ParcelsRead, readFacts, readParcels, readParcelsOf } from './refund-facts.ts';
 import { countedFrom, type RefundRequest } from './refund-request.ts';
@@ -153,13 +154,18 @@ export class RefundDesk {
     return answers;
   }
 
-  #first({ key, bodyHash, request, read }: Read, { refund, side }: Earlier, asOfMs: number): First & Earlier {
+  #first(
+    { key, bodyHash, request, read }: Read,
+    { refund, side }: Omit<Earlier, 'isOrdered'>,
+    asOfMs: number,
+  ): First & Earlier {
     const { crypto, ruleset } = this.#parts;
     const facts = factsOf(refund, asOfMs, read, side);
     const text = factsText(facts);
     const decision = decide(crypto, facts, ruleset, text);
     const effects = this.#followUp.first(refund, decision);
-    return { key, bodyHash, request, refund, side, factsText: text, decision, effects };
+    const isOrdered = decision.pay_now;
+    return { key, bodyHash, request, refund, side, isOrdered, factsText: text, decision, effects };
   }
 
   async #keep(trx: Trx, firsts: readonly First[], atMs: number): Promise<void> {

@@ -7,11 +7,19 @@ import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { CustomerNames } from '../customers/customer-names.ts';
 import type { Dependency, Facts, ParcelFacts, RefundKind } from '../decision/facts.ts';
+import { usdWeight } from '../decision/money.ts';
 import type { Ruleset } from '../decision/ruleset.ts';
 import type { ParcelLedger } from '../ledger/fold.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import { findingIds, type HandFact, patternsOf } from '../patterns/findings.ts';
-import { type CustomerSide, type Looked, lookAtPayments, NO_KEY, type PaymentSide } from './payment-side.ts';
+import {
+  type CustomerSide,
+  type Looked,
+  lookAtPayments,
+  NO_KEY,
+  type OrderValue,
+  type PaymentSide,
+} from './payment-side.ts';
 import type { Trx } from './rights.ts';
 
 /** What a refund is, whoever asks about it, now or again. */
@@ -104,7 +112,7 @@ export function factsOf(
   refund: Refund,
   asOfMs: number,
   { parcels, hands, failed }: ParcelsRead,
-  { rate, payment, promised, recent, findings, customer }: PaymentSide,
+  { rate, payment, promised, recent, findings, customer, alike }: PaymentSide,
 ): Facts {
   const { refund_id, kind, amount_minor, currency, operator, destination, recall, requestedMs } = refund;
   const found = patternsOf(findings, { operator, hands, requestedMs, asOfMs });
@@ -123,6 +131,7 @@ export function factsOf(
       destination,
       ...(recall !== undefined && { recall }),
       ...(customer?.own_household === true && { self_dealing: true }),
+      ...(alike.length > 0 && { alike }),
     },
     ...(rate !== undefined && { rate }),
     ...(payment !== undefined &&
@@ -140,14 +149,35 @@ export function factsOf(
   };
 }
 
-/** R12: what of the value of the customer's orders was refunded, or is about to be, but for this refund. */
+/**
+ * R12: what of the value of the customer's orders was refunded, or is about to be, but for this refund. Orders in several
+ * currencies are weighed in dollars, at the rates of the day on which it was asked for; a share of one currency needs none.
+ */
 function withCustomer(
   patterns: Facts['patterns'],
   customer: CustomerSide | undefined,
   asOfMs: number,
 ): Pick<Facts, 'patterns'> {
-  if (customer === undefined || customer.captured_minor === 0) return patterns === undefined ? {} : { patterns };
-  const { orders, captured_minor, refunded_minor } = customer;
-  const refunded_milli = Math.floor((refunded_minor * 1_000) / captured_minor);
-  return { patterns: { as_of_ms: asOfMs, ...patterns, customer: { orders, refunded_milli } } };
+  const values = (customer?.values ?? []).filter(({ captured_minor }) => captured_minor > 0);
+  if (customer === undefined || values.length === 0) return patterns === undefined ? {} : { patterns };
+  const { orders } = customer;
+  return { patterns: { as_of_ms: asOfMs, ...patterns, customer: { orders, ...refundedShare(values) } } };
+}
+
+function refundedShare(
+  values: readonly OrderValue[],
+): { readonly refunded_milli: number } | { readonly unrated: readonly string[] } {
+  const [first] = values;
+  if (values.length === 1 && first !== undefined)
+    return { refunded_milli: milliOf(BigInt(first.refunded_minor), BigInt(first.captured_minor)) };
+  const unrated = values.flatMap(({ currency, rate }) => (currency === 'USD' || rate !== undefined ? [] : [currency]));
+  if (unrated.length > 0) return { unrated };
+  const worth = (of: 'captured_minor' | 'refunded_minor') =>
+    values.reduce((sum, { [of]: amount_minor, ...money }) => sum + usdWeight({ amount_minor, ...money }), 0n);
+  return { refunded_milli: milliOf(worth('refunded_minor'), worth('captured_minor')) };
+}
+
+/** Rounded up: more than so many thousandths is then more, however little. */
+function milliOf(part: bigint, whole: bigint): number {
+  return Number((part * 1_000n + whole - 1n) / whole);
 }

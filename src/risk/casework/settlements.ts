@@ -12,7 +12,8 @@ import type { Parameters, Ruleset } from '../decision/ruleset.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { openCase } from './case-book.ts';
 import { type FollowUp, orderedOf } from './follow-up.ts';
-import { type KeptRefund, keptRefund, lockRefund } from './kept.ts';
+import { type KeptRefund, keptRefund } from './kept.ts';
+import { lockRefund } from './locks.ts';
 import { asCases, type Owner, type Trx } from './rights.ts';
 
 export interface Settlement {
@@ -43,7 +44,9 @@ export interface SettlementParts extends Owner {
   readonly ruleset: Ruleset;
 }
 
+/** SQLSTATE (PostgreSQL, appendix A). */
 const CHECK_VIOLATION = '23514';
+const UNIQUE_VIOLATION = '23505';
 
 export class Settlements {
   readonly #parts: SettlementParts;
@@ -55,12 +58,19 @@ export class Settlements {
   }
 
   async settle(refundId: string, settlement: Settlement): Promise<Result<'paid', SettlementRefusal>> {
-    const answer = await this.#record(refundId, settlement);
+    const answer = (await this.#record(refundId, settlement)) ?? (await this.#recordAgain(refundId, settlement));
     if (!answer.ok && answer.reason !== 'refund_unknown') await this.#report(refundId, settlement, answer.reason);
     return answer;
   }
 
-  async #record(refundId: string, settlement: Settlement): Promise<Result<'paid', SettlementRefusal>> {
+  async #recordAgain(refundId: string, settlement: Settlement): Promise<Result<'paid', SettlementRefusal>> {
+    return (
+      (await this.#record(refundId, settlement)) ?? refuse('reference_known', 'this reference settles another refund')
+    );
+  }
+
+  /** Undefined when another refund took the reference between our look and our word: then it is seen. */
+  async #record(refundId: string, settlement: Settlement): Promise<Result<'paid', SettlementRefusal> | undefined> {
     try {
       return await this.#parts.database.as('payments', async (trx) => {
         const refund = await keptRefund(trx, refundId);
@@ -72,7 +82,9 @@ export class Settlements {
         return accept('paid');
       });
     } catch (error) {
-      if ((error as { readonly code?: unknown }).code !== CHECK_VIOLATION) throw error;
+      const { code } = error as { readonly code?: unknown };
+      if (code === UNIQUE_VIOLATION) return undefined;
+      if (code !== CHECK_VIOLATION) throw error;
       return refuse('exceeds_captured', 'the payments confirmed together exceed what was captured');
     }
   }

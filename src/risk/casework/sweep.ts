@@ -5,13 +5,15 @@
  * after leaves nothing to do, and of two services that sweep at once the second finds it moved. What is looked at again is
  * decided anew from the facts of now; an answer that differs is kept as another decision, and the hold goes over to it.
  */
+import { sql } from 'kysely';
 import { messageOf } from '../../base/errors.ts';
 import { type Decision, decide } from '../decision/decision.ts';
 import type { Facts } from '../decision/facts.ts';
 import { sweepCase } from './case-sweep.ts';
 import { deadlineEffect, type HoldStep, holdStepsDue, nextCheck, nextHoldStep } from './clocks.ts';
 import { codesOf, type FollowUp, type Hold, openHoldOf } from './follow-up.ts';
-import { type KeptRefund, keepDecision, keptRefund, lockRefund } from './kept.ts';
+import { type KeptRefund, keepDecision, keptRefund } from './kept.ts';
+import { lockRefund } from './locks.ts';
 import { followUpOf, type RefundDeskParts } from './refund-desk.ts';
 import { type ParcelsRead, readFacts, readParcels } from './refund-facts.ts';
 import type { Trx } from './rights.ts';
@@ -29,9 +31,11 @@ const ROUNDS_MAX = 100;
 export class Sweep {
   readonly #parts: RefundDeskParts;
   readonly #followUp: FollowUp;
+  readonly #batch: number;
 
-  constructor(parts: RefundDeskParts) {
+  constructor(parts: RefundDeskParts, batch = BATCH) {
     this.#parts = parts;
+    this.#batch = batch;
     this.#followUp = followUpOf(parts);
   }
 
@@ -50,8 +54,7 @@ export class Sweep {
     const failed = new Set<string>();
     let done = 0;
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
-      const found = kind === 'hold' ? await this.#dueHolds(nowMs) : await this.#dueCases(nowMs);
-      const ids = found.filter((id) => !failed.has(id));
+      const ids = kind === 'hold' ? await this.#dueHolds(nowMs, failed) : await this.#dueCases(nowMs, failed);
       if (ids.length === 0) break;
       for (const id of ids) {
         signal?.throwIfAborted();
@@ -68,29 +71,32 @@ export class Sweep {
     return { done, failed: failed.size };
   }
 
-  #dueHolds(nowMs: number): Promise<readonly string[]> {
+  /** What failed in this look stands before the rest, and must not hide it. */
+  #dueHolds(nowMs: number, failed: ReadonlySet<string>): Promise<readonly string[]> {
     return this.#parts.database.as('payments', async (trx) => {
       const rows = await trx
         .selectFrom('payments.hold')
         .select('hold_id')
         .where('state', '=', 'open')
         .where('due_at', '<=', new Date(nowMs))
+        .where(sql<boolean>`hold_id <> all(${[...failed]}::text[])`)
         .orderBy('due_at')
-        .limit(BATCH)
+        .limit(this.#batch)
         .execute();
       return rows.map(({ hold_id }) => hold_id);
     });
   }
 
-  #dueCases(nowMs: number): Promise<readonly string[]> {
+  #dueCases(nowMs: number, failed: ReadonlySet<string>): Promise<readonly string[]> {
     return this.#parts.database.as('cases', async (trx) => {
       const rows = await trx
         .selectFrom('cases.case')
         .select('case_id')
         .where('state', '=', 'open')
         .where('due_at', '<=', new Date(nowMs))
+        .where(sql<boolean>`case_id <> all(${[...failed]}::text[])`)
         .orderBy('due_at')
-        .limit(BATCH)
+        .limit(this.#batch)
         .execute();
       return rows.map(({ case_id }) => case_id);
     });

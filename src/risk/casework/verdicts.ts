@@ -7,10 +7,13 @@ import { accept, type Result, refuse } from '../../base/result.ts';
 import { personalTrace, TRACE_ADVICE, traceInWords } from '../../evidence/event/identifier.ts';
 import type { CustomerNames } from '../customers/customer-names.ts';
 import { isOwnHousehold } from '../customers/customer-rows.ts';
+import { OTHER_PAYMENT } from '../decision/eligibility.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { VerdictTable } from '../store/schema.ts';
 import { type FollowUp, type Hold, openHoldOf, orderedOf } from './follow-up.ts';
-import { type KeptRefund, keptRefund, lockRefund } from './kept.ts';
+import { type KeptRefund, keptRefund } from './kept.ts';
+import { lockRefund } from './locks.ts';
+import { otherPaymentsOf } from './payment-side.ts';
 import { asCases, type Owner, type Trx } from './rights.ts';
 
 export interface Verdict {
@@ -30,8 +33,8 @@ export interface Standing {
 /**
  * `hold_unknown`, `refund_unknown`: there is none of that name. `hold_closed`: it ended before. `refund_closed`: it was
  * answered for good, or its payment is ordered. `own_refund`: who asked for a refund cannot let it be paid. `own_household`:
- * nor can who lives with the customer. `blocked`: it
- * exceeds what is left of the payment. `facts_missing`: what it stands on could not be read yet. `reason`: none was given.
+ * nor can who lives with the customer. `blocked`: it exceeds what is left of the payment. `facts_missing`: what it stands
+ * on could not be read yet, or the same parcel is refunded since out of another payment. `reason`: none was given.
  */
 export type VerdictRefusal =
   | 'hold_unknown'
@@ -78,6 +81,8 @@ export class Verdicts {
           'own_household',
           'whoever lives with the customer cannot let the refund be paid: ask another person',
         );
+      const since = await this.#refundedSince(trx, refund, hold);
+      if (since !== undefined) return since;
       await this.#keep(trx, hold.decision_id, hold.hold_id, refund, 'release', verdict);
       const need = Math.max(1, hold.approvals);
       const have = await this.#releasesOf(trx, hold.decision_id);
@@ -140,6 +145,20 @@ export class Verdicts {
   async #isOwnHousehold(trx: Trx, { payment_ref }: KeptRefund, { actor }: Verdict): Promise<boolean> {
     const { customers } = this.#parts;
     return customers !== undefined && isOwnHousehold(trx, customers, actor, payment_ref);
+  }
+
+  /** What the person looked at did not name the other refund: it is decided again at once, and then they see it. */
+  async #refundedSince(trx: Trx, refund: KeptRefund, hold: Hold) {
+    if (hold.codes.includes(OTHER_PAYMENT)) return undefined;
+    const others = await otherPaymentsOf(trx, refund);
+    if (others.length === 0) return undefined;
+    const at = new Date(this.#parts.clock.wallMs());
+    const change = { next_check_at: at, due_at: at };
+    await trx.updateTable('payments.hold').set(change).where('hold_id', '=', hold.hold_id).execute();
+    return refuse(
+      'facts_missing',
+      `the same parcel is refunded since by ${others.join(', ')}, out of another payment: it is decided again, look at that`,
+    );
   }
 
   #refundOf(holdId: string): Promise<string | undefined> {

@@ -25,6 +25,7 @@ export function singleChanges(facts: Facts, untilMs: number | undefined): readon
     ...facts.parcels.flatMap((parcel, at) => explained(parcel, at)),
     ...inTime(untilMs),
     ORIGINAL,
+    ...withoutOthers(facts),
   ];
 }
 
@@ -41,6 +42,7 @@ export function wideChanges(facts: Facts, untilMs: number | undefined): readonly
     { text: 'if what is missing were there, and nothing in it spoke against it', apply: withNothingMissing },
     ...(facts.parcels.length === 0 ? [{ text: 'if it named a parcel whose custody confirms it', apply: linked }] : []),
     ...ofGoods(kind),
+    ...withoutOthers(facts),
     { text: 'if the gateway that is awaited told what it owes', apply: (of) => everyParcel(of, arrived) },
     ...against(facts),
   ];
@@ -121,6 +123,12 @@ const ORIGINAL: Change = {
   apply: (facts) => asking(facts, { destination: 'original' }),
 };
 
+function withoutOthers({ refund: { alike } }: Facts): readonly Change[] {
+  if (alike === undefined) return [];
+  const apply = ({ refund: { alike: _, ...refund }, ...others }: Facts): Facts => ({ ...others, refund });
+  return [{ text: 'if the other refunds of its parcels were denied or cancelled', apply }];
+}
+
 function later(facts: Facts): Facts {
   const { requested_at_ms } = facts.refund;
   return { ...asking(facts, { requested_at_ms: requested_at_ms + DAY_MS }), as_of_ms: facts.as_of_ms + DAY_MS };
@@ -145,9 +153,12 @@ function withNothingMissing(facts: Facts): Facts {
   const whole = { captured_minor: refund.amount_minor, refunded_minor: 0, disputed_minor: 0 };
   const rate = { usd_e9: 1, day: '1970-01-01' };
   const recent = operator.recent.map((one) => (one.currency === 'USD' ? one : { rate, ...one }));
+  const { customer, ...patterns } = facts.patterns ?? { as_of_ms: facts.as_of_ms };
+  const rated = customer?.unrated === undefined ? {} : { patterns };
   return {
     rate,
     ...facts,
+    ...rated,
     payment: facts.payment ?? whole,
     operator: { ...operator, recent },
     failed: [],

@@ -12,7 +12,7 @@ import { canonicalJson } from '../../evidence/event/json.ts';
 import { CONTRADICTIONS } from './contradictions.ts';
 import { withDoubt } from './courier-lift.ts';
 import { type Entitlement, entitlements, legEvidence } from './eligibility.ts';
-import type { Contradiction, Dependency, Facts } from './facts.ts';
+import type { Contradiction, Dependency, Facts, UsdRate } from './facts.ts';
 import { type Evidence, type Grade, isHard } from './grade.ts';
 import { legOf } from './leg-of.ts';
 import { type Outcome, pays, stricter } from './outcome.ts';
@@ -105,7 +105,7 @@ export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: J
     ...(missing.length > 0 ? [dependencyReason(missingNames(missing, facts, parameters))] : []),
     ...findings.map(({ one, action }) => contradictionReason(one.code, outcomeOf(action), one.events, facts.wording)),
     ...fired.map(reasonOf),
-    ...claims.map((claim) => entitlementReason(claim.code, claim.outcome, claim.events)),
+    ...claims.map((claim) => entitlementReason(claim, facts.refund.refund_id)),
   ];
   const large =
     fired.some(({ rule }) => rule.approvals === true) || claims.some(({ code }) => code === 'goodwill_large');
@@ -116,7 +116,8 @@ export function judge(facts: Facts, parameters: Parameters, { rules = RULES }: J
     investigate:
       fired.some(({ rule }) => rule.investigate === true) ||
       findings.some(({ action }) => action === 'investigate') ||
-      claims.some((claim) => claim.outcome === 'PAY_AND_INVESTIGATE'),
+      // Refunds in parts are looked at by somebody, and are no cause to freeze what was paid out.
+      claims.some(({ outcome: of, refunds }) => of === 'PAY_AND_INVESTIGATE' && refunds === undefined),
     approvals: large ? parameters.approvals : 0,
     blocked: looked.some(({ finding }) => finding?.blocks === true),
     ...untilOf(claims),
@@ -216,12 +217,19 @@ interface Unrated {
   readonly at_ms: number;
 }
 
-/** This refund, and those that count with it, whose value in dollars nobody told. */
+/** This refund, those that count with it, and orders of its customer once they are enough, whose value in dollars nobody told. */
 function withoutRate(facts: Facts, parameters: Parameters): readonly Unrated[] {
   const { currency: own, requested_at_ms: at_ms } = facts.refund;
   const windowMs = Math.max(parameters.velocity_window_ms, parameters.consecutive_window_ms);
   const others = (facts.operator?.recent ?? []).filter((each) => each.at_ms > at_ms - windowMs);
-  const all = [{ currency: own, at_ms, rate: facts.rate }, ...others];
+  const { orders = 0, unrated = [] } = facts.patterns?.customer ?? {};
+  const ofOrders =
+    orders < parameters.customer_orders ? [] : unrated.map((currency) => ({ currency, at_ms, rate: undefined }));
+  const all: readonly (Unrated & { readonly rate?: UsdRate | undefined })[] = [
+    { currency: own, at_ms, rate: facts.rate },
+    ...others,
+    ...ofOrders,
+  ];
   return all.filter(({ currency, rate }) => currency !== 'USD' && rate === undefined);
 }
 

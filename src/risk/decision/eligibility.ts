@@ -6,7 +6,7 @@
  * somebody else took is paid and investigated.
  */
 import { CONTRADICTIONS } from './contradictions.ts';
-import type { Contradiction, EventRef, Facts, ForwardState, ParcelFacts } from './facts.ts';
+import type { AlikeRefund, Contradiction, EventRef, Facts, ForwardState, ParcelFacts } from './facts.ts';
 import { atLeast, type Evidence, type Grade, gradeOf } from './grade.ts';
 import { compareUsd } from './money.ts';
 import type { Outcome } from './outcome.ts';
@@ -21,6 +21,8 @@ export interface Entitlement {
   readonly until_ms?: number;
   /** Events that would change it. */
   readonly release_when?: readonly string[];
+  /** Other refunds that it is about. */
+  readonly refunds?: readonly string[];
 }
 
 export type EntitlementCode =
@@ -42,7 +44,12 @@ export type EntitlementCode =
   | 'went_back'
   | 'needs_inspection'
   | 'goodwill_small'
-  | 'goodwill_large';
+  | 'goodwill_large'
+  | 'refunded_by_other_payment'
+  | 'refunded_in_parts';
+
+/** The same goods are refunded out of another payment. */
+export const OTHER_PAYMENT = 'refunded_by_other_payment' satisfies EntitlementCode;
 
 /** The grade that a value asks for; undefined where the value alone pays (instant credit). */
 export function gradeWanted(facts: Facts, parameters: Parameters): Grade | undefined {
@@ -75,8 +82,28 @@ export function againstLeg({ contradictions }: ParcelFacts, leg: 'forward' | 're
   return contradictions.filter((one) => one.leg !== other && CONTRADICTIONS[one.code].action !== 'investigate');
 }
 
-/** One for each parcel, or one in all where no parcel is asked about. */
+/** Of the custody of the goods, and of other refunds for the same goods. */
 export function entitlements(facts: Facts, parameters: Parameters): readonly Entitlement[] {
+  return [...ofCustody(facts, parameters), ...ofOtherRefunds(facts)];
+}
+
+/**
+ * Goods are given money back for once. Of one payment what was captured bounds all refunds together, and parts are usual:
+ * it is paid, and somebody looks. Of another payment nothing bounds them, and a person tells an order that was paid in two
+ * from goods that are paid twice.
+ */
+function ofOtherRefunds({ refund: { alike = [] } }: Facts): readonly Entitlement[] {
+  const of = (payment: AlikeRefund['payment']) =>
+    alike.filter((one) => one.payment === payment).map(({ refund_id }) => refund_id);
+  const [others, parts] = [of('other'), of('same')];
+  return [
+    ...(others.length === 0 ? [] : [{ ...one('REVIEW', OTHER_PAYMENT), refunds: others }]),
+    ...(parts.length === 0 ? [] : [{ ...one('PAY_AND_INVESTIGATE', 'refunded_in_parts'), refunds: parts }]),
+  ];
+}
+
+/** One for each parcel, or one in all where no parcel is asked about. */
+function ofCustody(facts: Facts, parameters: Parameters): readonly Entitlement[] {
   const { kind, recall } = facts.refund;
   const wanted = gradeWanted(facts, parameters);
   if (recall === true || kind === 'recall') return [one('PAY', 'recalled')];

@@ -125,6 +125,11 @@ const refund = z.strictObject({
   destination: z.enum(['original', 'other']),
   recall: z.boolean().exactOptional(),
   self_dealing: z.boolean().exactOptional(),
+  alike: z
+    .array(z.strictObject({ refund_id: name, payment: z.enum(['same', 'other']) }))
+    .min(1)
+    .max(LIST_MAX)
+    .exactOptional(),
 });
 
 const operator = z.strictObject({
@@ -151,7 +156,16 @@ const patterns = z.strictObject({
   as_of_ms: ms,
   courier_lift: lift.exactOptional(),
   courier_lifts: z.array(lift).min(1).max(PARCELS_MAX).exactOptional(),
-  customer: z.strictObject({ orders: count, refunded_milli: count }).exactOptional(),
+  customer: z
+    .strictObject({
+      orders: count,
+      refunded_milli: count.exactOptional(),
+      unrated: z.array(currency).min(1).max(LIST_MAX).exactOptional(),
+    })
+    .refine(({ refunded_milli, unrated }) => (refunded_milli === undefined) !== (unrated === undefined), {
+      error: 'either refunded_milli or unrated',
+    })
+    .exactOptional(),
   locker_loss: z.strictObject({ upper_milli: count, fleet_milli: count }).exactOptional(),
   chargebacks: z
     .strictObject({ count, shared: name, courier: name.exactOptional(), events: refs.exactOptional() })

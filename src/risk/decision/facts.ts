@@ -129,6 +129,14 @@ export interface RefundFacts {
   readonly recall?: boolean;
   /** The operator asks for a refund to the own household, or approved it (C24). */
   readonly self_dealing?: boolean;
+  /** Other refunds of the same parcels that stand before this one. */
+  readonly alike?: readonly AlikeRefund[];
+}
+
+/** A refund of the same goods: of the same payment, which bounds them together, or of another. */
+export interface AlikeRefund {
+  readonly refund_id: string;
+  readonly payment: 'same' | 'other';
 }
 
 /** What the payment side says, in the refund's currency; `refunded` counts paid and promised refunds, this one apart. */
@@ -190,7 +198,12 @@ export interface PatternFacts {
   readonly courier_lift?: CourierLift;
   /** Of the couriers who had the parcels in hands, each with this operator. */
   readonly courier_lifts?: readonly CourierLift[];
-  readonly customer?: { readonly orders: number; readonly refunded_milli: number };
+  /** `unrated`: currencies of orders in several of them, whose rate nobody told: the share is not known then. */
+  readonly customer?: {
+    readonly orders: number;
+    readonly refunded_milli?: number;
+    readonly unrated?: readonly string[];
+  };
   readonly locker_loss?: { readonly upper_milli: number; readonly fleet_milli: number };
   /** `courier` and its entries about these parcels, where it is a courier that they share. */
   readonly chargebacks?: {

@@ -3,6 +3,7 @@
  *
  * Minor units per ISO 4217. A currency that is not listed has two decimals, as all but these have.
  */
+import { present } from '../../base/assert.ts';
 import type { UsdRate } from './facts.ts';
 
 /** Of the currencies that have not two. */
@@ -36,6 +37,7 @@ export const DECIMALS: Readonly<Record<string, number>> = {
 };
 
 const E9 = 1_000_000_000n;
+const DECIMALS_MAX = Math.max(...Object.values(DECIMALS));
 
 export interface Amount {
   readonly amount_minor: number;
@@ -60,6 +62,12 @@ export function compareUsd(amount: Amount, usdMinor: number): -1 | 0 | 1 | undef
 export function usdMinor(amount: Amount): number | undefined {
   const scaled = scaledUsd(amount);
   return scaled && Number((scaled.value * 100n) / scaled.per);
+}
+
+/** Ten thousand billionths of a dollar: exact, and comparable across currencies. The rate must be there. */
+export function usdWeight({ amount_minor, currency, rate }: Amount): bigint {
+  const usd_e9 = currency === 'USD' ? E9 : BigInt(present(rate, `the rate of ${currency}`).usd_e9);
+  return BigInt(amount_minor) * usd_e9 * 10n ** BigInt(DECIMALS_MAX - decimalsOf(currency));
 }
 
 /** Dollars are `value / per`. */

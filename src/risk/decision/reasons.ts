@@ -3,7 +3,7 @@
  * was seen; and for the regulator, with the rule and where its threshold stands.
  */
 import { CONTRADICTIONS, type ContradictionCode } from './contradictions.ts';
-import type { EntitlementCode } from './eligibility.ts';
+import type { Entitlement, EntitlementCode } from './eligibility.ts';
 import type { EventRef, Facts } from './facts.ts';
 import type { Outcome } from './outcome.ts';
 import type { Finding, Rule } from './rule.ts';
@@ -55,12 +55,22 @@ const ENTITLEMENTS: Readonly<Record<EntitlementCode, readonly [customer: string,
   needs_inspection: ['A person will look at what you received.', 'Only an inspection can tell what was inside'],
   goodwill_small: ['A small amount is refunded at once.', 'Goodwill below the value that asks for a second person'],
   goodwill_large: ['This refund needs another person to look at it.', 'Goodwill of this size asks for approvals'],
+  refunded_by_other_payment: [
+    'This refund needs another person to look at it.',
+    'The same parcel is refunded out of another payment. Innocent causes to rule out: an order that was paid in two payments; parts of its value that are refunded one by one',
+  ],
+  refunded_in_parts: [
+    'Your refund is not affected.',
+    'The same parcel is refunded by another refund of this payment. Innocent causes to rule out: a refund in parts, no more than the parcel was worth together',
+  ],
 };
 
-export function entitlementReason(code: EntitlementCode, outcome: Outcome, events: readonly EventRef[]): Reason {
-  const [customer, analyst] = ENTITLEMENTS[code];
+export function entitlementReason({ code, outcome, events, refunds }: Entitlement, refundId: string): Reason {
+  const [customer, words] = ENTITLEMENTS[code];
+  const analyst = refunds === undefined ? words : `${words}. Refunds: ${refunds.join(', ')}`;
   const regulator = `${analyst}. Custody of the goods is judged before any rule; the outcome of this finding is ${outcome}.`;
-  return reason(code, outcome, { customer, analyst, regulator }, events);
+  const made = reason(code, outcome, { customer, analyst, regulator }, events);
+  return refunds === undefined ? made : { ...made, refunds: [refundId, ...refunds] };
 }
 
 export function contradictionReason(

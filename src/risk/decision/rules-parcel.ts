@@ -92,7 +92,7 @@ function largeAmount(facts: Facts, { step_up_usd_minor }: Parameters): Finding {
 function customerRate(facts: Facts, { customer_orders, customer_refunded_milli }: Parameters): Finding {
   const customer = facts.patterns?.customer;
   const threshold = `more than ${customer_refunded_milli} in a thousand of the value of at least ${customer_orders} orders`;
-  if (customer === undefined) return unseen(threshold);
+  if (customer?.refunded_milli === undefined) return unseen(threshold);
   const hit = customer.orders >= customer_orders && customer.refunded_milli > customer_refunded_milli;
   return seen(hit, `${customer.refunded_milli} in a thousand of ${customer.orders} orders`, threshold);
 }

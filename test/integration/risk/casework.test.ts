@@ -2,11 +2,14 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { CaseBook } from '../../../src/risk/casework/case-book.ts';
 import { HoldBook, type HoldDetail } from '../../../src/risk/casework/hold-book.ts';
 import { Outbox } from '../../../src/risk/casework/outbox.ts';
 import { OutboxWorker } from '../../../src/risk/casework/outbox-worker.ts';
+import { Sweep } from '../../../src/risk/casework/sweep.ts';
 import { OUTCOMES, type Outcome } from '../../../src/risk/decision/outcome.ts';
+import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import {
   CaseworkBench,
@@ -185,6 +188,91 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     await at(30 * DAY_MS).round();
     expect(side.paid()).not.toContain('awaited');
     expect(side.paid()).not.toContain('small');
+  });
+
+  test('a parcel that is refunded out of another payment is not paid for by time alone, and is as any other once the other is cancelled', async () => {
+    await captured(database, 'goods-1', 'goods-2', 'goods-3', 'goods-4', 'goods-5', 'goods-6');
+    const parcel_refs = ['k1.GOODSAAAAAAAAAAAAAAAAA'];
+    const asked = (id: string, more = {}) => requestOf(id, { kind: 'not_received', parcel_refs, ...more });
+    const first = await at(0).decided(asked('goods-1'));
+    const second = await at(0).decided(asked('goods-2'));
+    expect([first, second].map(({ reasons }) => reasons.map(({ code }) => code))).toEqual([
+      ['on_its_way'],
+      ['on_its_way', 'refunded_by_other_payment'],
+    ]);
+    expect(await held(second.decision_id)).toMatchObject({ on_deadline: 'escalate' });
+    await at(14 * DAY_MS - 1).round();
+    expect(side.paid()).not.toContain('goods-1');
+    await at(14 * DAY_MS).round();
+    await at(14 * DAY_MS).round();
+    expect(side.paid()).toContain('goods-1');
+    expect(side.paid()).not.toContain('goods-2');
+    const { history, cases: told } = await held(second.decision_id);
+    expect(history).toContainEqual(expect.objectContaining({ what: 'deadline_passed', detail: 'refunded_before' }));
+    expect(told).toMatchObject([{ state: 'open' }]);
+    // Of one payment what was captured bounds them together: it is paid, and somebody looks.
+    const shared = ['k1.PARTSAAAAAAAAAAAAAAAAA'];
+    const inParts = (id: string) => requestOf(id, { kind: 'recall', parcel_refs: shared, payment_ref: 'pay-goods-3' });
+    expect((await at(0).decided(inParts('part-1'))).outcome).toBe('PAY');
+    const part = await at(0).decided(inParts('part-2'));
+    expect([part.outcome, part.reasons.find(({ code }) => code === 'refunded_in_parts')?.refunds]).toEqual([
+      'PAY_AND_INVESTIGATE',
+      ['part-2', 'part-1'],
+    ]);
+    const waits = await at(0).decided(asked('goods-4', { parcel_refs: shared }));
+    expect(waits.reasons.map(({ code }) => code)).toContain('refunded_by_other_payment');
+    const again = { parcel_refs: ['k1.AGAINAAAAAAAAAAAAAAAAA'] };
+    await at(0).decided(asked('goods-5', again));
+    await at(0).decided(asked('goods-6', again));
+    const codesOf6 = async () =>
+      (await book.list({ state: 'open', limit: 500 })).holds.filter(({ refund_id }) => refund_id === 'goods-6')[0]
+        ?.codes;
+    expect(await codesOf6()).toContain('refunded_by_other_payment');
+    expect(await at(0).desk.cancel('goods-5', person('ann'))).toMatchObject({ ok: true });
+    await at(DAY_MS).round();
+    expect(await codesOf6()).toEqual(['on_its_way']);
+  });
+
+  test('who releases a refund is told first of another payment that the same parcel was refunded out of since', async () => {
+    await captured(database, 'since-1', 'since-2');
+    const parcel_refs = ['k1.SINCEAAAAAAAAAAAAAAAAA'];
+    const waiting = await at(60_000).decided(requestOf('since-1', { kind: 'not_received', parcel_refs }));
+    const other = requestOf('since-2', { kind: 'recall', parcel_refs, amount_minor: 1_000 });
+    const before = { ...other, requested_at: new Date(NOW_MS - 1).toISOString() };
+    expect((await at(60_000).decided(before)).outcome).toBe('PAY');
+    const release = (holdId: string) => at(120_000).desk.release(holdId, person('ann'));
+    expect(await release(`h-${waiting.decision_id.slice(2)}`)).toMatchObject({
+      reason: 'facts_missing',
+      detail: expect.stringContaining('since-2'),
+    });
+    await at(120_000).round();
+    const [now] = (await book.list({ state: 'open' })).holds.filter(({ refund_id }) => refund_id === 'since-1');
+    expect(now?.codes).toContain('refunded_by_other_payment');
+    // A person who has seen it may say that it is owed: an order that was paid in two payments.
+    expect(await release(now?.hold_id ?? '')).toMatchObject({ ok: true, value: { state: 'released' } });
+  });
+
+  test('what cannot be worked on holds up nothing that is due after it', async () => {
+    await captured(database, 'broken-1', 'broken-2', 'behind');
+    for (const id of ['broken-1', 'broken-2', 'behind']) {
+      const requested_at = new Date(NOW_MS - (id === 'behind' ? 0 : 1_000)).toISOString();
+      await at(0).decided(requestOf(id, { kind: 'not_received', parcel_refs: [], requested_at }));
+    }
+    await sql`create function public.refuse_broken() returns trigger language plpgsql as $$ begin
+      raise exception 'broken'; end $$`.execute(database.kysely);
+    await sql`create trigger broken before update on payments.hold for each row when (new.refund_id like 'broken%')
+      execute function public.refuse_broken()`.execute(database.kysely);
+    try {
+      const { ledger, logger, clock } = at(14 * DAY_MS);
+      const ruleset = makeRuleset(nodeCrypto, {});
+      const parts = { database, ledger, crypto: nodeCrypto, ruleset, ...owner, logger, clock };
+      expect(await new Sweep(parts, 2).due()).toMatchObject({ failed: 2 });
+      const states = (await book.list({ state: 'deadline_paid', limit: 500 })).holds.map(({ refund_id }) => refund_id);
+      expect(states).toContain('behind');
+    } finally {
+      await sql`drop trigger broken on payments.hold`.execute(database.kysely);
+      await sql`drop function public.refuse_broken()`.execute(database.kysely);
+    }
   });
 
   test('missing facts are asked for again within minutes, and open no case until that did not help', async () => {

@@ -4,12 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
-import { importPayments, paymentsSchema } from '../../../src/risk/casework/imports.ts';
+import { HoldBook } from '../../../src/risk/casework/hold-book.ts';
+import { importPayments, importRates, paymentsSchema } from '../../../src/risk/casework/imports.ts';
 import { RefundDesk } from '../../../src/risk/casework/refund-desk.ts';
 import type { RefundRequest } from '../../../src/risk/casework/refund-request.ts';
+import { Sweep } from '../../../src/risk/casework/sweep.ts';
 import { type CustomerNames, openCustomerNames } from '../../../src/risk/customers/customer-names.ts';
 import { parseRelations, replaceRelations } from '../../../src/risk/customers/customer-rows.ts';
 import type { Decision } from '../../../src/risk/decision/decision.ts';
@@ -24,6 +27,7 @@ import { sourcesSchema } from '../../../src/risk/sources/settings.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { DAY_MS, NOW_MS, owner, requestOf } from '../../support/casework-bench.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
+import { writtenTogether } from '../../support/written-together.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 import { CLOCK_GRAIN_MS, enginesWithFiles, filesWith } from './erasable.ts';
 
@@ -97,6 +101,7 @@ describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
     if (!answer.ok) throw new Error(`${answer.reason}: ${answer.detail}`);
     return answer.value;
   }
+  const eur = { currency: 'EUR' };
   const codes = ({ reasons }: Decision) => reasons.map(({ code }) => code);
   const customerFacts = async ({ decision_id }: Decision) =>
     (await desk.decision(decision_id))?.facts.patterns?.customer;
@@ -133,6 +138,31 @@ describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
     expect(codes(third)).toContain('R12');
     expect(await desk.replay(third.decision_id)).toEqual(third);
     expect(codes(await decided('f1', 'pay-few', { amount_minor: 10_000 }))).not.toContain('R12');
+  });
+
+  test('R12: orders in several currencies are one history, in dollars of the day; a missing rate holds', async () => {
+    const euros = { currency: 'EUR', captured_minor: 5_000 };
+    const orders = [paid('pay-x1', 'c-x'), paid('pay-x2', 'c-x'), paid('pay-x3', 'c-x')];
+    expect(await imported([...orders, paid('pay-x4', 'c-x', euros), paid('pay-x5', 'c-x', euros)])).toMatchObject({
+      ok: true,
+    });
+    const unrated = await decided('x1', 'pay-x1');
+    expect([unrated.outcome, codes(unrated)]).toEqual(['HOLD', ['DEPENDENCY_DOWN']]);
+    expect(unrated.reasons[0]?.text).toContain('EUR of 2026-11-22');
+    expect(await customerFacts(unrated)).toEqual({ orders: 5, unrated: ['EUR'] });
+    expect(await desk.replay(unrated.decision_id)).toEqual(unrated);
+    // Two dollars for a euro: the two orders are 200 of 500 dollars.
+    await importRates(database, [{ currency: 'EUR', day: '2026-11-22', usd_e9: 2_000_000_000 }], owner);
+    await desk.cancel('x1', { actor: 'desk-2', reason: 'asked again' });
+    const both = ['pay-x4', 'pay-x5'].map((ref, i) => decided(`x${i + 4}`, ref, { ...eur, amount_minor: 5_000 }));
+    expect((await Promise.all(both)).map(({ outcome }) => outcome)).toEqual(['PAY', 'PAY']);
+    const at = await decided('x2', 'pay-x2', { amount_minor: 1 });
+    expect(await customerFacts(at)).toEqual({ orders: 5, refunded_milli: 400 });
+    expect(codes(at)).not.toContain('R12');
+    // A cent more than the bound is more.
+    const over = await decided('x3', 'pay-x3', { amount_minor: 1 });
+    expect(await customerFacts(over)).toEqual({ orders: 5, refunded_milli: 401 });
+    expect([over.outcome, codes(over)]).toEqual(['REVIEW', expect.arrayContaining(['R12'])]);
   });
 
   test('C24: who lives with the customer neither asks nor lets it be paid; another list takes the place of the first', async () => {
@@ -257,7 +287,96 @@ describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
     expect(await kept()).toContain('pay-o4');
   });
 
+  test('C24: at the legal end people are told, and nobody is paid by time alone; other holds are', async () => {
+    expect(await imported([paid('pay-end-1', 'c-end'), paid('pay-end-2', 'c-other')])).toMatchObject({ ok: true });
+    await replaceRelations(database, names, [{ operator: 'desk-end', customer_ref: 'c-end' }], owner);
+    const requested_at = new Date(clock.wallMs()).toISOString();
+    const own = await decided('end-1', 'pay-end-1', { operator: 'desk-end', requested_at });
+    await decided('end-2', 'pay-end-2', { operator: 'desk-end', destination: 'other', requested_at });
+    const book = new HoldBook(database);
+    const hold = () => book.show(`h-${own.decision_id.slice(2)}`);
+    expect(await hold()).toMatchObject({ on_deadline: 'escalate', basis: expect.stringContaining('14 days') });
+    const ruleset = makeRuleset(nodeCrypto, {});
+    const ended = async (): Promise<readonly string[]> => {
+      const parts = { database, ledger, crypto: nodeCrypto, customers: names, ruleset, ...owner, clock, logger };
+      expect(await new Sweep(parts).due()).toMatchObject({ failed: 0 });
+      const { rows } = await sql<{ one: string }>`select refund_id || ' ' || state as one from payments.hold
+        where refund_id in ('end-1', 'end-2') order by 1`.execute(database.kysely);
+      return rows.map(({ one }) => one);
+    };
+    clock.advance(14 * DAY_MS - 1);
+    expect(await ended()).toEqual(['end-1 open', 'end-2 open']);
+    expect((await hold())?.steps).not.toContain('deadline');
+    clock.advance(1);
+    expect(await ended()).toEqual(['end-1 open', 'end-2 deadline_paid']);
+    const passed = await hold();
+    expect(passed?.history).toContainEqual(
+      expect.objectContaining({ what: 'deadline_passed', detail: 'self_dealing' }),
+    );
+    expect(passed?.cases).toMatchObject([{ state: 'open' }]);
+    clock.advance(60 * DAY_MS);
+    expect(await ended()).toContain('end-1 open');
+    // Another person answers, at any time.
+    const verdict = { actor: 'desk-2', reason: 'looked at it' };
+    expect(await desk.release(passed?.hold_id ?? '', verdict)).toMatchObject({ ok: true });
+  });
+
   function clockDate(): Date {
     return new Date(clock.wallMs());
+  }
+});
+
+test('two services at once: of one customer the second sees the first, and one confirmation is of one refund', async () => {
+  const url = await postgres.database('at_once');
+  const database = await RiskDatabase.open({ engine: 'postgres', url, poolMax: 4 });
+  const holder = new pg.Client({ connectionString: url });
+  await holder.connect();
+  try {
+    const ids = Array.from({ length: 7 }, (_, i) => `at-once-${i}`);
+    const payment = { currency: 'USD', captured_minor: 10_000, disputed_minor: 0 };
+    await importPayments(
+      database,
+      ids.map((id) => ({ payment_ref: `pay-${id}`, ...payment })),
+      owner,
+    );
+    // The last two are nobody's: nothing but the reference joins them.
+    await sql`insert into payments.customer_payment (payment_ref, customer, captured_at, tenant, region)
+      select 'pay-' || id, 'c-1', ${new Date(NOW_MS)}::timestamptz, ${owner.tenant}::text, ${owner.region}::text
+      from unnest(${ids.slice(0, 5)}::text[]) as id`.execute(database.kysely);
+    const asked = ids.map((id) => requestOf(id, { kind: 'recall', parcel_refs: [], amount_minor: 10_000 }));
+    const parts = {
+      database,
+      crypto: nodeCrypto,
+      ...owner,
+      clock: new ManualScheduler(NOW_MS),
+      logger: new TextLogger(),
+    };
+    const ledger = new LedgerStore({ database, ...owner });
+    const desk = () => new RefundDesk({ ...parts, ledger, ruleset: makeRuleset(nodeCrypto, {}) });
+    const desks = [desk(), desk()];
+    const decide = async (i: number) => {
+      const answer = await desks[i % 2]?.decide(`k ${i}`, asked[i] as RefundRequest);
+      return answer?.ok === true ? answer.value : undefined;
+    };
+    for (const i of [0, 1, 5, 6]) expect((await decide(i))?.pay_now).toBe(true);
+    let answers: readonly (Decision | undefined)[] = [];
+    await writtenTogether(holder, 'payments.refund', 2, async () => {
+      answers = await Promise.all([decide(2), decide(3)]);
+    });
+    const shares = await Promise.all(
+      answers.map(async (one) => (await desks[0]?.decision(one?.decision_id ?? ''))?.facts.patterns?.customer),
+    );
+    expect(shares.map((one) => one?.refunded_milli).sort()).toEqual([400, 600]);
+    expect(answers.filter((one) => one?.reasons.some(({ code }) => code === 'R12'))).toHaveLength(1);
+    const confirmation = { reference: 'psp-1', amount_minor: 10_000, currency: 'USD', settled_at_ms: NOW_MS };
+    let settled: readonly unknown[] = [];
+    await writtenTogether(holder, 'payments.settlement', 2, async () => {
+      settled = await Promise.all([5, 6].map((i) => desks[i % 2]?.settle(`at-once-${i}`, confirmation)));
+    });
+    expect(settled).toContainEqual({ ok: true, value: 'paid' });
+    expect(settled).toContainEqual(expect.objectContaining({ ok: false, reason: 'reference_known' }));
+  } finally {
+    await holder.end();
+    await database.close();
   }
 });

@@ -59,6 +59,13 @@ function deskOn(database: RiskDatabase, more: Partial<RefundDeskParts> = {}): Re
   return new RefundDesk({ ...parts, ...more });
 }
 
+async function ownedBy({ kysely }: RiskDatabase, customer: string, ids: readonly string[]): Promise<void> {
+  const [at, { tenant, region }] = [new Date(NOW_MS), owner];
+  await sql`insert into payments.customer_payment (payment_ref, customer, captured_at, tenant, region)
+    select 'pay-' || id, ${customer}::text, ${at}::timestamptz, ${tenant}::text, ${region}::text
+    from unnest(${ids}::text[]) as id`.execute(kysely);
+}
+
 describe.each(Object.entries(ENGINES))('%s', (_engine, open) => {
   let database: RiskDatabase;
   beforeAll(async () => {
@@ -145,6 +152,46 @@ describe.each(Object.entries(ENGINES))('%s', (_engine, open) => {
     const desk = deskOf();
     const answers = await Promise.all(ids.map((id) => desk.decide(`k ${id}`, large(id, { operator: 'op-v' }))));
     expect(answers.map(decisionOf).filter((one) => codes(one).includes('R01'))).toHaveLength(14);
+  });
+
+  describe.each([1, 2])('at %d desks', (count) => {
+    const many = (desks: readonly RefundDesk[], asked: readonly RefundRequest[]) =>
+      Promise.all(asked.map((one, i) => desks[i % desks.length]?.decide(`k ${one.refund_id}`, one)));
+
+    test('of sixteen refunds of one customer at once as many pass as one after the other', async () => {
+      const customer = `customer-${count}`;
+      // Of 26 orders of one value ten are refunded: one more is seen below the bound of 40 %, and none after it.
+      const ids = Array.from({ length: 26 }, (_, i) => `customer-${count}-${i}`);
+      await captured(database, ...ids);
+      await ownedBy(database, customer, ids);
+      const desks = Array.from({ length: count }, () => deskOf());
+      const asked = ids.map((id) => requestOf(id, { kind: 'recall', parcel_refs: [], amount_minor: 100_000 }));
+      for (const one of asked.slice(0, 10)) await many(desks.slice(0, 1), [one]);
+      const answers = (await many(desks, asked.slice(10))).map(decisionOf);
+      expect(answers.filter((one) => !codes(one).includes('R12'))).toHaveLength(1);
+    });
+
+    test('of sixteen refunds of one parcel out of sixteen payments at once one is paid, and the others name it', async () => {
+      const ids = Array.from({ length: 16 }, (_, i) => `parcel-${count}-${i}`);
+      await captured(database, ...ids);
+      const desks = Array.from({ length: count }, () => deskOf());
+      // Each of two parcels, and in turns by another order of their names: nobody waits in vain.
+      const parcels = ['k1.AAAAAAAAAAAAAAAAAAAAAA', 'k1.BBBBBBBBBBBBBBBBBBBBBB'];
+      const asked = ids.map((id, i) => {
+        const parcel_refs = i % 2 === 0 ? parcels : parcels.toReversed();
+        return requestOf(id, { kind: 'recall', amount_minor: 1_000, parcel_refs });
+      });
+      const answers = (await many(desks, asked)).map(decisionOf);
+      const paid = answers.filter(({ pay_now }) => pay_now);
+      expect(paid).toHaveLength(1);
+      const others = answers.filter(({ pay_now }) => !pay_now);
+      expect(new Set(others.map(({ outcome }) => outcome))).toEqual(new Set(['REVIEW']));
+      for (const { reasons } of others) {
+        const reason = reasons.find(({ code }) => code === 'refunded_by_other_payment');
+        expect(reason?.refunds).toContain(paid[0]?.refund_id);
+        expect(reason?.text).toContain('paid in two payments');
+      }
+    });
   });
 
   test('two desks with the same operators in opposite orders: nobody waits in vain, and each operator has two', async () => {

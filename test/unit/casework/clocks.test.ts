@@ -68,6 +68,8 @@ describe('a hold', () => {
 });
 
 describe('a deadline that passed', () => {
+  const ALONE = { pays: false, why: 'self_dealing' } as const;
+
   test.for([
     ['what may no longer be withheld is paid', decisionOf(['R01']), 'pay', { pays: true }],
     ['what can never be paid is not', decisionOf(['R06'], { blocked: true }), 'pay', { pays: false, why: 'blocked' }],
@@ -78,6 +80,15 @@ describe('a deadline that passed', () => {
       'pay',
       { pays: false, why: 'goods_awaited' },
     ],
+    ['what is asked for the own household only another person answers', decisionOf(['C24']), 'pay', ALONE],
+    ['also where nothing is owed by law', decisionOf(['R01', 'C24']), 'escalate', ALONE],
+    [
+      'goods that are refunded out of another payment are not paid for twice by time',
+      decisionOf(['refunded_by_other_payment']),
+      'pay',
+      { pays: false, why: 'refunded_before' },
+    ],
+    ['what one payment bounds is paid', decisionOf(['R12', 'refunded_in_parts']), 'pay', { pays: true }],
     [
       'what no law asks for is left to people',
       decisionOf(['goodwill_large']),

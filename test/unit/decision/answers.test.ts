@@ -159,7 +159,9 @@ const SAYINGS: readonly (readonly [text: RegExp, apply: (found: RegExpExecArray,
       const rate = { usd_e9: 1, day: '2026-11-22' };
       const recent = (of.operator?.recent ?? []).map((one) => ({ rate, ...one }));
       const payment = { captured_minor: of.refund.amount_minor, refunded_minor: 0, disputed_minor: 0 };
-      return [{ rate, payment, ...of, operator: { ...of.operator, recent }, failed: [] }];
+      const { customer, ...found } = of.patterns ?? { as_of_ms: of.as_of_ms };
+      const known = { ...of, ...(customer?.unrated !== undefined && { patterns: found }) };
+      return [{ rate, payment, ...known, operator: { ...of.operator, recent }, failed: [] }];
     },
   ],
   [
@@ -172,6 +174,11 @@ const SAYINGS: readonly (readonly [text: RegExp, apply: (found: RegExpExecArray,
         { ...of, parcels: [{ ref: 'p-9', ledger_version: 1, forward, return: { ...leg, state }, contradictions: [] }] },
       ];
     },
+  ],
+  [
+    /^the other refunds of its parcels were denied or cancelled/,
+    () =>
+      ({ refund: { alike: _, ...refund }, ...of }) => [{ ...of, refund }],
   ],
   [/^the gateway that is awaited told what it owes/, () => each(({ waiting_for: _, ...parcel }) => parcel)],
 ];

@@ -113,7 +113,12 @@ const patterns: fc.Arbitrary<PatternFacts> = fc
   .record({
     as_of_ms: fc.constant(NOW_MS),
     courier_lift: some(fc.record({ refunds: count, lift_milli: milli, p_micro: fc.nat(30_000) })),
-    customer: some(fc.record({ orders: count, refunded_milli: fc.nat(1_000) })),
+    customer: some(
+      fc.oneof(
+        { weight: 4, arbitrary: fc.record({ orders: count, refunded_milli: fc.nat(1_000) }) },
+        { weight: 1, arbitrary: fc.record({ orders: count, unrated: fc.constant(['EUR']) }) },
+      ),
+    ),
     locker_loss: some(fc.record({ upper_milli: milli, fleet_milli: milli })),
     chargebacks: some(fc.record({ count: fc.nat(5), shared: fc.constant('operator') })),
     promotion: some(fc.boolean()),
@@ -128,6 +133,12 @@ export const anyFacts: fc.Arbitrary<Facts> = fc
     destination: fc.constantFrom('original', 'original', 'original', 'other'),
     recall: seldom(fc.boolean()),
     self_dealing: seldom(fc.boolean()),
+    alike: seldom(
+      fc.array(fc.record({ refund_id: fc.constantFrom('r-2', 'r-3'), payment: fc.constantFrom('same', 'other') }), {
+        minLength: 1,
+        maxLength: 2,
+      }),
+    ),
     isCalm: fc.boolean(),
     payment: fc.constantFrom(1_000_000, 1_000_000, 1_000_000, 20_000, undefined),
     disputed_minor: fc.constantFrom(0, 0, 5_000),
@@ -137,7 +148,7 @@ export const anyFacts: fc.Arbitrary<Facts> = fc
     failed: seldom(fc.constantFrom('ledger', 'usd_rate')),
   })
   .map(({ of: { amount_minor, currency, ...rate }, isCalm, payment, disputed_minor, failed, parcels, ...more }) => {
-    const { kind, destination, recall, self_dealing } = more;
+    const { kind, destination, recall, self_dealing, alike } = more;
     const captured = isCalm ? 1_000_000 : payment;
     return known({
       v: 1,
@@ -153,6 +164,7 @@ export const anyFacts: fc.Arbitrary<Facts> = fc
         destination,
         recall,
         self_dealing,
+        alike,
       }),
       ...rate,
       payment: captured === undefined ? undefined : { captured_minor: captured, refunded_minor: 0, disputed_minor },
