@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { sharedTests } from '../vitest.config.ts';
+import { LONGEST, sharedTests } from './support/test-files.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const FILE_LINES_MAX = 400;
@@ -264,6 +264,7 @@ describe('the house', () => {
     expect([sharedTests.length, shared.size - sharedTests.length].map((count) => count > 50)).toEqual([true, true]);
     const apart = sources.filter((name) => name.endsWith('.test.ts') && !sharedTests.includes(name));
     expect(apart.some((name) => ONCE_IN_A_PROCESS.test(text(name)))).toBe(true);
+    expect(LONGEST.filter((name) => !shared.has(name))).toEqual([]);
   });
 
   test('the lock file names no download address', () => {
