@@ -1,39 +1,93 @@
 /**
- * Embedded databases that are made once: PGlite's first start takes seconds of processor time (initdb in WebAssembly), and
- * a dozen files of tests want a fresh one each. The first that asks makes a template; the rest copy it.
+ * Embedded databases that are made once: PGlite's first start takes seconds of processor time (initdb in WebAssembly), each
+ * migration some more, and two dozen files of tests want a fresh one each. The first that asks makes a template; the rest
+ * copy it. Tests of migrations take an empty one.
  */
-import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { access, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
+import { Kysely } from 'kysely';
+import { DriverDialect } from '../../src/risk/store/dialect.ts';
+import { migrate } from '../../src/risk/store/migrate.ts';
+import { RiskDatabase } from '../../src/risk/store/open-database.ts';
+import { PgliteDriver } from '../../src/risk/store/pglite-driver.ts';
+import type { Database } from '../../src/risk/store/schema.ts';
 
 const TAR = 'memory.tar';
 const FILES = 'files';
+const ROOT = join(import.meta.dirname, '../..');
+/** A template that nobody took for so long is of a schema that is no more. */
+const UNUSED_MS = 3_600_000;
 
-/** The directory itself, with an empty database in it for `RiskDatabase.open`, unless it has one. */
+/** The directory itself, with a database of the present schema in it for `RiskDatabase.open`, unless it has one. */
 export async function embedded(directory: string): Promise<string> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const files = join(directory, 'pglite');
-  if (!(await isThere(files))) await cp(join(await template(), FILES), files, { recursive: true });
+  if (!(await isThere(files))) await cp(join(await presentTemplate(), FILES), files, { recursive: true });
   return directory;
 }
 
-/** An empty database in memory. */
+/** A database in memory without anything in it: for tests of migrations. */
 export async function embeddedInMemory(): Promise<PGlite> {
-  return new PGlite({ loadDataDir: new Blob([await readFile(join(await template(), TAR))]) });
+  return inMemory(await emptyTemplate());
 }
 
-async function template(): Promise<string> {
-  const manifest = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
+/** A database of the present schema in memory; through `pglite` a test does what no room of the service may. */
+export async function openInMemory(): Promise<{ readonly pglite: PGlite; readonly database: RiskDatabase }> {
+  const pglite = await inMemory(await presentTemplate());
+  const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(pglite)) });
+  return { pglite, database: RiskDatabase.make(kysely, false, () => undefined) };
+}
+
+async function inMemory(template: string): Promise<PGlite> {
+  return new PGlite({ loadDataDir: new Blob([await readFile(join(template, TAR))]) });
+}
+
+async function emptyTemplate(): Promise<string> {
+  return madeOnce(`latchkey-embedded-${await version()}-${process.getuid?.() ?? 0}`, async (files) => {
+    const database = new PGlite(files);
+    await database.query('select 1');
+    return database;
+  });
+}
+
+async function presentTemplate(): Promise<string> {
+  const prefix = `latchkey-present-${await version()}-${process.getuid?.() ?? 0}`;
+  return madeOnce(`${prefix}-${await schemaDigest()}`, async (files) => {
+    await removeUnused(prefix);
+    await cp(join(await emptyTemplate(), FILES), files, { recursive: true });
+    const database = new PGlite(files);
+    await migrate(new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(database)) }));
+    return database;
+  });
+}
+
+async function version(): Promise<string> {
+  const manifest = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
     readonly dependencies: Readonly<Record<string, string>>;
   };
-  const version = manifest.dependencies['@electric-sql/pglite'];
-  const uid = process.getuid?.() ?? 0;
-  const made = join(tmpdir(), `latchkey-embedded-${version}-${uid}`);
-  if (await isThere(made)) return made;
+  return manifest.dependencies['@electric-sql/pglite'] ?? '';
+}
+
+/** Of all that migrations are made of. */
+async function schemaDigest(): Promise<string> {
+  const store = join(ROOT, 'src/risk/store');
+  const names = (await readdir(store, { recursive: true })).filter((name) => /\.[jt]s$/.test(name)).sort();
+  const hash = createHash('sha256');
+  for (const name of names) hash.update(`${name}\0${await readFile(join(store, name), 'utf8')}\0`);
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function madeOnce(name: string, make: (files: string) => Promise<PGlite>): Promise<string> {
+  const made = join(tmpdir(), name);
+  if (await isThere(made)) {
+    await utimes(made, new Date(), new Date());
+    return made;
+  }
   const own = await mkdtemp(`${made}-`);
-  const database = new PGlite(join(own, FILES));
-  await database.query('select 1');
+  const database = await make(join(own, FILES));
   const dump = await database.dumpDataDir('none');
   await database.close();
   await writeFile(join(own, TAR), new Uint8Array(await dump.arrayBuffer()));
@@ -44,6 +98,17 @@ async function template(): Promise<string> {
     await rm(own, { recursive: true, force: true });
   }
   return made;
+}
+
+async function removeUnused(prefix: string): Promise<void> {
+  const names = (await readdir(tmpdir())).filter((name) => name.startsWith(prefix));
+  for (const path of names.map((name) => join(tmpdir(), name))) {
+    const takenMs = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Date.now(),
+    );
+    if (Date.now() - takenMs > UNUSED_MS) await rm(path, { recursive: true, force: true });
+  }
 }
 
 async function isThere(path: string): Promise<boolean> {
