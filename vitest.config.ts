@@ -8,8 +8,8 @@ const shuffled = process.argv.some((word) => word.startsWith('--sequence.shuffle
 export default defineConfig({
   test: {
     setupFiles: ['test/support/seed.ts'],
-    // Two cores: the other workers use what is left while some wait for devices, daemons and clocks.
-    maxWorkers: 5,
+    // Two cores: the other two workers use what is left while some wait for devices, daemons and clocks.
+    maxWorkers: 4,
     sequence: shuffled ? {} : { sequencer: MixedOrder },
     // Bounds for what hangs, wide enough for a machine that does other things too.
     testTimeout: 300_000,

@@ -1,6 +1,5 @@
 /** What anchors prove of stored logs, and which level the ledger gives an entry for it: as they arrive, and anew when the policy changes. */
 import type { PGlite } from '@electric-sql/pglite';
-import { Kysely } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { attestedSuccessor, successorDigest } from '../../../src/evidence/wire/attested-successor.ts';
 import { formatEnvelope } from '../../../src/evidence/wire/envelope.ts';
@@ -11,15 +10,12 @@ import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import type { IntakePolicy } from '../../../src/risk/intake/trust.ts';
 import { entryLevel, type LevelWord } from '../../../src/risk/ledger/entry-level.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
-import { DriverDialect } from '../../../src/risk/store/dialect.ts';
-import { migrate } from '../../../src/risk/store/migrate.ts';
-import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { PgliteDriver } from '../../../src/risk/store/pglite-driver.ts';
+import type { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import type { Database } from '../../../src/risk/store/schema.ts';
 import { formatAttest } from '../../../src/tpm2/attest.ts';
 import { AnchoredLog, policyFor, vkeyText } from '../../support/anchored-log.ts';
 import { EMPTY_CUSTODY } from '../../support/breaking-database.ts';
-import { embeddedInMemory } from '../../support/embedded.ts';
+import { openInMemory } from '../../support/embedded.ts';
 import { TestEnroller } from '../../support/test-enrolments.ts';
 import { fill } from '../../support/test-events.ts';
 import { linesOf } from '../../support/test-tpm.ts';
@@ -33,10 +29,7 @@ let store: SqlStore;
 let policy: IntakePolicy;
 let book: AssuranceBook;
 beforeAll(async () => {
-  pglite = await embeddedInMemory();
-  const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(pglite)) });
-  await migrate(kysely);
-  database = RiskDatabase.make(kysely, false, () => undefined);
+  ({ pglite, database } = await openInMemory());
 });
 afterAll(() => database.close());
 beforeEach(async () => {

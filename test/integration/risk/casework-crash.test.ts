@@ -2,14 +2,10 @@
  * Decisions, commands, settlements, late facts and deadlines, broken at each step: after a new start the end is what it is
  * without a break, and nothing is paid twice.
  */
-import { Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
-import { DriverDialect } from '../../../src/risk/store/dialect.ts';
-import { migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { PgliteDriver } from '../../../src/risk/store/pglite-driver.ts';
-import type { Database } from '../../../src/risk/store/schema.ts';
 import { recordResult } from '../../campaign/support/results.ts';
 import { BreakingDatabase } from '../../support/breaking-database.ts';
 import {
@@ -22,7 +18,7 @@ import {
   requestOf,
   stateHash,
 } from '../../support/casework-bench.ts';
-import { embeddedInMemory } from '../../support/embedded.ts';
+import { openInMemory } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 
 /** Every step in the campaign; elsewhere some, from a place that changes with the day. */
@@ -88,11 +84,7 @@ async function begin(database: RiskDatabase): Promise<PaymentSide> {
 }
 
 const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
-  PGlite: async () => {
-    const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(await embeddedInMemory())) });
-    await migrate(kysely);
-    return RiskDatabase.make(kysely, false, () => undefined);
-  },
+  PGlite: async () => (await openInMemory()).database,
   PostgreSQL: async () => RiskDatabase.open({ engine: 'postgres', url: await postgres.database('crash'), poolMax: 4 }),
 };
 

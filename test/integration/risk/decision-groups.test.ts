@@ -1,5 +1,5 @@
 /** Refunds that are asked about at once: decided together, and come out as if one had waited for the other. */
-import { Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
@@ -9,14 +9,10 @@ import type { RefundRequest } from '../../../src/risk/casework/refund-request.ts
 import type { Decision } from '../../../src/risk/decision/decision.ts';
 import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
-import { DriverDialect } from '../../../src/risk/store/dialect.ts';
-import { migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { PgliteDriver } from '../../../src/risk/store/pglite-driver.ts';
-import type { Database } from '../../../src/risk/store/schema.ts';
 import { BreakingDatabase } from '../../support/breaking-database.ts';
 import { captured, DAY_MS, emptyRefunds, NOW_MS, owner, requestOf, stateHash } from '../../support/casework-bench.ts';
-import { embeddedInMemory } from '../../support/embedded.ts';
+import { openInMemory } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 
@@ -31,11 +27,7 @@ beforeAll(async () => {
 afterAll(() => postgres.stop());
 
 const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
-  PGlite: async () => {
-    const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(await embeddedInMemory())) });
-    await migrate(kysely);
-    return RiskDatabase.make(kysely, false, () => undefined);
-  },
+  PGlite: async () => (await openInMemory()).database,
   PostgreSQL: async () => RiskDatabase.open({ engine: 'postgres', url: await postgres.database('groups'), poolMax: 6 }),
 };
 

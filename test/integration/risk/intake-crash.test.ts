@@ -2,7 +2,7 @@
  * Intake on SQL, broken at each of its steps: then everything comes again, and the end is what it is without a break. No
  * receipt was given for what the break lost.
  */
-import { Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hex, utf8Text } from '../../../src/base/bytes.ts';
 import { parseCheckpoint } from '../../../src/evidence/log/checkpoint.ts';
@@ -10,15 +10,11 @@ import { formatNote, parseNote } from '../../../src/evidence/log/note.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { PartitionLeases } from '../../../src/risk/intake/sql-store/leases.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
-import { DriverDialect } from '../../../src/risk/store/dialect.ts';
-import { migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { PgliteDriver } from '../../../src/risk/store/pglite-driver.ts';
-import type { Database } from '../../../src/risk/store/schema.ts';
 import { recordResult } from '../../campaign/support/results.ts';
 import { stateRows } from '../../process/support/replica-rig.ts';
 import { BreakingDatabase, EMPTY_CUSTODY } from '../../support/breaking-database.ts';
-import { embeddedInMemory } from '../../support/embedded.ts';
+import { openInMemory } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import type { TestLog } from '../../support/test-log.ts';
 import { until } from '../../support/until.ts';
@@ -37,11 +33,7 @@ beforeAll(async () => {
 afterAll(() => postgres.stop());
 
 const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
-  PGlite: async () => {
-    const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(await embeddedInMemory())) });
-    await migrate(kysely);
-    return RiskDatabase.make(kysely, false, () => undefined);
-  },
+  PGlite: async () => (await openInMemory()).database,
   PostgreSQL: async () => RiskDatabase.open({ engine: 'postgres', url: await postgres.database('intake'), poolMax: 4 }),
 };
 

@@ -1,27 +1,10 @@
 /** Who may do what in the database, table by table as the server itself lists them: on both engines. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { embedded } from '../../support/embedded.ts';
-import { type Postgres, startPostgres } from '../../support/postgres.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { bothEngines } from '../../support/engines.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'latchkey-rights-'));
-let postgres: Postgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-  rmSync(root, { recursive: true, force: true });
-});
-
-const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
-  PGlite: async () => ({ engine: 'pglite', directory: await embedded(join(root, 'pglite')) }),
-  PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('rights') }),
-};
+const engines = bothEngines('rights');
 
 const ROOMS = ['custody', 'payments', 'cases'] as const;
 /** What moves on: places in logs, leases, work that waits, and states of refunds, holds and cases. */
@@ -53,7 +36,7 @@ const OF_NOBODY: Readonly<Record<string, string>> = {
   'public.kysely_migration_lock': 'that one migrates at a time: of the database itself',
 };
 
-describe.each(Object.entries(ENGINES))('%s', (_, settingsOf) => {
+describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
   let database: RiskDatabase;
   let tables: readonly string[];
   beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** Logs with a gap: what an anchor or a cosignature behind it proves of the entries before, in levels, bundles and submissions. */
 import type { PGlite } from '@electric-sql/pglite';
 import fc from 'fast-check';
-import { Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { formatNote } from '../../../src/evidence/log/note.ts';
 import type { Verdict } from '../../../src/evidence/verify/verdict.ts';
@@ -11,15 +11,12 @@ import { Bundles } from '../../../src/risk/dossier/bundles.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { type LogProof, provedLevel } from '../../../src/risk/ledger/entry-level.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
-import { DriverDialect } from '../../../src/risk/store/dialect.ts';
-import { MIGRATIONS, migrate } from '../../../src/risk/store/migrate.ts';
-import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { PgliteDriver } from '../../../src/risk/store/pglite-driver.ts';
-import type { Database } from '../../../src/risk/store/schema.ts';
+import { MIGRATIONS } from '../../../src/risk/store/migrate.ts';
+import type { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { CosignatureBook } from '../../../src/risk/witnesses/cosignature-book.ts';
 import { AnchoredLog, independent, policyFor, verdict } from '../../support/anchored-log.ts';
 import { EMPTY_CUSTODY } from '../../support/breaking-database.ts';
-import { embeddedInMemory } from '../../support/embedded.ts';
+import { openInMemory } from '../../support/embedded.ts';
 import { fill } from '../../support/test-events.ts';
 import { PARCEL, PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 
@@ -30,10 +27,7 @@ let pglite: PGlite;
 let database: RiskDatabase;
 let store: SqlStore;
 beforeAll(async () => {
-  pglite = await embeddedInMemory();
-  const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(pglite)) });
-  await migrate(kysely);
-  database = RiskDatabase.make(kysely, false, () => undefined);
+  ({ pglite, database } = await openInMemory());
 });
 afterAll(() => database.close());
 beforeEach(async () => {

@@ -1,7 +1,5 @@
 /** Cosignatures of an independent witness in the database: from submission to A3 in decisions and bundles, on both engines. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8Text } from '../../../src/base/bytes.ts';
@@ -21,16 +19,15 @@ import { Bundles } from '../../../src/risk/dossier/bundles.ts';
 import { logParts } from '../../../src/risk/dossier/log-part.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
-import { type DatabaseSettings, RiskDatabase } from '../../../src/risk/store/open-database.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import type { Role } from '../../../src/risk/store/schema.ts';
 import { CosignatureBook } from '../../../src/risk/witnesses/cosignature-book.ts';
 import { witnessesSchema, witnessVkeyOf } from '../../../src/risk/witnesses/settings.ts';
 import { WitnessClient } from '../../../src/risk/witnesses/witness-client.ts';
 import { WitnessLine } from '../../../src/risk/witnesses/witness-line.ts';
 import { AnchoredLog, policyFor, vkeyText } from '../../support/anchored-log.ts';
-import { embedded } from '../../support/embedded.ts';
+import { bothEngines } from '../../support/engines.ts';
 import { PeerWitness } from '../../support/peer-witness.ts';
-import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { fill } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
@@ -38,20 +35,7 @@ import { PARCEL, PUT_IN } from '../../unit/ledger/support.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
 const owner = { tenant: 'default', region: 'eu' };
-const root = mkdtempSync(join(tmpdir(), 'latchkey-witnesses-'));
-let postgres: Postgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-  rmSync(root, { recursive: true, force: true });
-});
-
-const ENGINES: Readonly<Record<string, () => Promise<DatabaseSettings>>> = {
-  PGlite: async () => ({ engine: 'pglite', directory: await embedded(join(root, 'pglite')) }),
-  PostgreSQL: async () => ({ engine: 'postgres', url: await postgres.database('witnesses'), poolMax: 4 }),
-};
+const engines = bothEngines('witnesses');
 
 /** Deposited at 2, anchored over 5, collected at 7, anchored over 9. */
 function story(): AnchoredLog {
@@ -79,7 +63,7 @@ interface Verified extends Verdict {
   readonly code: number;
 }
 
-for (const [engine, settingsOf] of Object.entries(ENGINES)) {
+for (const [engine, settingsOf] of Object.entries(engines.settings)) {
   describe(engine, () => {
     const log = story();
     const scheduler = new ManualScheduler(NOW_MS);
@@ -165,8 +149,8 @@ for (const [engine, settingsOf] of Object.entries(ENGINES)) {
 
     /** `latchkey verify FILE --policy FILE --json`, in this process. */
     async function verified(bytes: Uint8Array | undefined, witnesses: readonly object[]): Promise<Verified> {
-      const file = join(root, `${engine}.bundle.json`);
-      const policy = join(root, `${engine}.policy.json`);
+      const file = engines.dir.file(`${engine}.bundle.json`);
+      const policy = engines.dir.file(`${engine}.policy.json`);
       writeFileSync(file, bytes ?? '');
       writeFileSync(policy, JSON.stringify({ v: 1, logs: [{ vkey: vkeyText(log), ...log.tpm.policy }], witnesses }));
       let out = '';
