@@ -26,6 +26,8 @@ const bundle = { name: 'refund.bundle', bytes: refundBundle(log) };
 const flipped = { name: 'flipped.bundle', bytes: flippedBundle(bundle.bytes) };
 const exported = { name: 'gw-0001.ndjson', bytes: whole(log, [6, 12, log.size]) };
 
+const REFUSAL_TOLD_MS = 15_000;
+
 let browser: Browser;
 beforeAll(async () => {
   browser = await startBrowser();
@@ -122,7 +124,9 @@ describe('the verifier as a page from disk', () => {
     const { page: bare, close } = await openPage(browser, 'verify.html');
     const refused = await bare.evaluate(`new Promise((resolve) => {
       addEventListener('securitypolicyviolation', (event) => resolve(event.effectiveDirective));
-      fetch('http://127.0.0.1:9/').catch(() => undefined);
+      // What was refused is told after the answer, and long before this.
+      const told = () => setTimeout(() => resolve('nothing was refused'), ${REFUSAL_TOLD_MS});
+      fetch('http://127.0.0.1:9/').then(told, told);
     })`);
     expect(refused).toBe('connect-src');
     await close();
