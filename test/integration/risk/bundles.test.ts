@@ -14,7 +14,6 @@ import { verifyBytes } from '../../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { importPayments } from '../../../src/risk/casework/imports.ts';
 import { RefundDesk } from '../../../src/risk/casework/refund-desk.ts';
-import type { RefundRequest } from '../../../src/risk/casework/refund-request.ts';
 import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { Bundles, type BundlesParts } from '../../../src/risk/dossier/bundles.ts';
 import { EpcisExport } from '../../../src/risk/dossier/epcis-export.ts';
@@ -26,6 +25,7 @@ import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import type { Database } from '../../../src/risk/store/schema.ts';
 import { StoredSubtrees } from '../../../src/risk/store/stored-subtrees.ts';
 import { AnchoredLog } from '../../support/anchored-log.ts';
+import { NOW_MS, requestOf } from '../../support/casework-bench.ts';
 import { bothEngines } from '../../support/engines.ts';
 import { TestEnroller } from '../../support/test-enrolments.ts';
 import { eventOf, fill } from '../../support/test-events.ts';
@@ -35,7 +35,6 @@ import { statement, witnessMember } from '../../support/test-trust.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 import { PARCEL, PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 
-const NOW_MS = Date.UTC(2026, 10, 22, 12);
 const owner = { tenant: 'default', region: 'eu' };
 const place = { compartment: 'A01', device: 'board-1', parcel: PARCEL };
 const engines = bothEngines('bundles');
@@ -149,17 +148,7 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
         clock: new ManualScheduler(NOW_MS),
         logger: new TextLogger(),
       });
-      const request: RefundRequest = {
-        refund_id: 'r-1',
-        kind: 'return',
-        parcel_refs: [PARCEL.ref],
-        amount_minor: 8_000,
-        currency: 'USD',
-        operator: 'op-1',
-        requested_at: new Date(NOW_MS).toISOString(),
-        payment_ref: 'pay-1',
-        destination: 'original',
-      };
+      const request = requestOf('r-1', { parcel_refs: [PARCEL.ref], operator: 'op-1', payment_ref: 'pay-1' });
       expect(await desk.decide('first', request)).toMatchObject({ ok: true });
     });
     afterAll(() => database.close());

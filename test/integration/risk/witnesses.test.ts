@@ -13,7 +13,6 @@ import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { AssuranceBook } from '../../../src/risk/assurance/assurance-book.ts';
 import { importPayments } from '../../../src/risk/casework/imports.ts';
 import { RefundDesk } from '../../../src/risk/casework/refund-desk.ts';
-import type { RefundRequest } from '../../../src/risk/casework/refund-request.ts';
 import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { Bundles } from '../../../src/risk/dossier/bundles.ts';
 import { logParts } from '../../../src/risk/dossier/log-part.ts';
@@ -26,6 +25,7 @@ import { witnessesSchema, witnessVkeyOf } from '../../../src/risk/witnesses/sett
 import { WitnessClient } from '../../../src/risk/witnesses/witness-client.ts';
 import { WitnessLine } from '../../../src/risk/witnesses/witness-line.ts';
 import { AnchoredLog, policyFor, vkeyText } from '../../support/anchored-log.ts';
+import { NOW_MS, owner, requestOf } from '../../support/casework-bench.ts';
 import { bothEngines } from '../../support/engines.ts';
 import { PeerWitness } from '../../support/peer-witness.ts';
 import { fill } from '../../support/test-events.ts';
@@ -33,8 +33,6 @@ import { TestLog } from '../../support/test-log.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 import { PARCEL, PUT_IN } from '../../unit/ledger/support.ts';
 
-const NOW_MS = Date.UTC(2026, 10, 22, 12);
-const owner = { tenant: 'default', region: 'eu' };
 const engines = bothEngines('witnesses');
 
 /** Deposited at 2, anchored over 5, collected at 7, anchored over 9. */
@@ -47,17 +45,7 @@ function story(): AnchoredLog {
   return fill(log, 12);
 }
 
-const request: RefundRequest = {
-  refund_id: 'r-1',
-  kind: 'return',
-  parcel_refs: [PARCEL.ref],
-  amount_minor: 8_000,
-  currency: 'USD',
-  operator: 'op-1',
-  requested_at: new Date(NOW_MS).toISOString(),
-  payment_ref: 'pay-1',
-  destination: 'original',
-};
+const request = requestOf('r-1', { parcel_refs: [PARCEL.ref], operator: 'op-1', payment_ref: 'pay-1' });
 
 interface Verified extends Verdict {
   readonly code: number;
