@@ -147,7 +147,9 @@ test('a reference is erased when a person says so, and what was decided on it st
     /expected one of --parcel REF, --actor REF and --customer REF/,
   );
   const kept = await run(riskRetentionCommand, []);
-  expect(kept.out).toMatch(/^due: 0 bodies, 0 mentions, 0 hands, 0 claims, .*\nnothing was changed; say --yes to take it away$/);
+  expect(kept.out).toMatch(
+    /^due: 0 bodies, 0 mentions, 0 hands, 0 claims, .*\nnothing was changed; say --yes to take it away$/,
+  );
 });
 
 test('patterns are counted by hand, and what is there may be newer', async () => {
