@@ -45,5 +45,5 @@ export interface IntakeContext {
   /** A service of the policy has enrolled this gateway: it is no stranger. */
   known(gateway: string): void;
   /** Asks the gateway for entries from `first` on. */
-  request(log: LogIntake, first: number): void;
+  request(log: Pick<LogIntake, 'gateway' | 'origin'>, first: number): void;
 }

@@ -11,6 +11,7 @@ import { parseOrigin } from '../../evidence/log/origin.ts';
 import { type Frontier, rootOf } from '../../evidence/log/tree.ts';
 import { parseEnrolment, parseStatus } from '../../evidence/wire/messages.ts';
 import { logName, type ParsedTopic } from '../../evidence/wire/topics.ts';
+import { type Asked, askDueMs, askedNow } from './asking.ts';
 import { type BatchCircle, type BatchOptions, ourSide, takeBatch } from './batch-intake.ts';
 import type { IntakeContext } from './context.ts';
 import { TrustOfGateway } from './gateway-trust.ts';
@@ -31,6 +32,8 @@ export class GatewayIntake {
   readonly parking: Parking;
   readonly #context: IntakeContext;
   readonly #circle: BatchCircle;
+  /** When the beginning of a log was asked for last that could be believed at first use. */
+  #beginning: Asked | undefined;
   /** The store was asked what it holds; before that nothing may be judged. */
   isLoaded = false;
 
@@ -115,6 +118,7 @@ export class GatewayIntake {
 
   /** Every second: asks for what is missing, compares checkpoints that waited for their entries. */
   async tick(nowMs: number): Promise<void> {
+    this.#askBeginning(nowMs);
     for (const log of this.logs.values()) {
       const trusted = this.trust.find(log.origin);
       if (trusted === undefined || trusted.frozen !== undefined) continue;
@@ -136,7 +140,8 @@ export class GatewayIntake {
       this.#context.alarms.raise('foreign_origin', this.gateway);
       return 'foreign_origin';
     }
-    const trusted = this.trust.find(text) ?? (await this.#firstUse(text, bytes));
+    const known = this.trust.find(text);
+    const trusted = known ?? (await this.#firstUse(text, bytes));
     if (trusted === undefined) return this.#parkUnknown(text, bytes);
     if (trusted.frozen !== undefined) return 'frozen';
     const log = this.#log(text);
@@ -145,6 +150,8 @@ export class GatewayIntake {
       await this.#compareHead(log);
       await this.#takeParked(trusted, log);
     }
+    // What came before the beginning of a log that has just been believed.
+    if (known === undefined) await this.#release();
     return outcome;
   }
 
@@ -194,6 +201,19 @@ export class GatewayIntake {
   #ask(log: LogIntake, nowMs: number): void {
     const first = log.ask(nowMs, this.parking.firstAhead(log.origin));
     if (first !== undefined) this.#context.request(log, first);
+  }
+
+  /**
+   * First use needs entry 0, and a gateway whose entries another consumer receipted before this one came sends what follows
+   * alone: it is asked for the beginning of what waits, each log in turn.
+   */
+  #askBeginning(nowMs: number): void {
+    if (!this.trust.takesFirstUse || nowMs < askDueMs(this.#beginning, 0)) return;
+    const origins = this.parking.unknownOrigins;
+    const origin = origins[(this.#beginning?.count ?? 0) % origins.length];
+    if (origin === undefined) return;
+    this.#beginning = askedNow(this.#beginning, 0, nowMs);
+    this.#context.request({ gateway: this.gateway, origin }, 0);
   }
 
   /** Revocation and succession bound how far a log may grow. */

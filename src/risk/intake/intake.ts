@@ -387,7 +387,7 @@ export class Intake {
     this.#publish(log.gateway, name, log.receipt, true, NOTE_CONTENT_TYPE);
   }
 
-  #request(log: LogIntake, first: number): void {
+  #request(log: Pick<LogIntake, 'gateway' | 'origin'>, first: number): void {
     this.#parts.metrics.count('intake_requests');
     this.#parts.logger.info({ gateway: log.gateway, log: log.origin, first }, 'asking for entries again');
     this.#publish(log.gateway, 'request', formatRequest({ origin: log.origin, first }), false, JSON_CONTENT_TYPE);

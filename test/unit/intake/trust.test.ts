@@ -134,6 +134,33 @@ describe('trust on first use', () => {
     expect(h.receipts(log)).toEqual([3]);
   });
 
+  test('a log whose beginning went to another consumer is asked for it, ever more seldom, and then taken whole', async () => {
+    const log = newLog();
+    grow(log, 9, first(log));
+    const h = await new Harness().open(NO_POLICY, { trustFirstUse: true });
+    await h.batch(log, log.batch(6, 9));
+    await h.batch(log, log.batch(3, 6));
+    expect(h.requests()).toEqual([]);
+    await h.advance(1_000);
+    expect(h.requests()).toEqual([{ first: 0, log: log.origin, v: 1 }]);
+    await h.advance(29_000);
+    expect(h.requests()).toHaveLength(2);
+    await h.batch(log, log.batch(0, 3));
+    expect(h.receipts(log).at(-1)).toBe(9);
+    expect(intakeStatus(h.intake).gateways[0]).toMatchObject({ unknown_origins: [], parked_bytes: 0 });
+    await h.advance(60_000);
+    expect(h.requests()).toHaveLength(2);
+  });
+
+  test('nobody is asked for the beginning of a log that only a policy can name', async () => {
+    const log = newLog();
+    grow(log, 6, first(log));
+    const h = await new Harness().open(NO_POLICY);
+    await h.batch(log, log.batch(3, 6));
+    await h.advance(30_000);
+    expect(h.requests()).toEqual([]);
+  });
+
   test('a key that is not that of the origin is not believed', async () => {
     const [log, thief] = [newLog(), newLog('thief')];
     grow(log, 2, first(thief));
