@@ -10,7 +10,7 @@ import { custodyRates } from '../../src/risk/api/custody-rates.ts';
 import { CaseBook, evidenceName } from '../../src/risk/casework/case-book.ts';
 import { HoldBook } from '../../src/risk/casework/hold-book.ts';
 import { importPayments } from '../../src/risk/casework/imports.ts';
-import { RefundDesk } from '../../src/risk/casework/refund-desk.ts';
+import { RefundDesk, type RefundDeskParts } from '../../src/risk/casework/refund-desk.ts';
 import type { RefundRequest } from '../../src/risk/casework/refund-request.ts';
 import { type Decision, decide } from '../../src/risk/decision/decision.ts';
 import { makeRuleset } from '../../src/risk/decision/ruleset.ts';
@@ -48,7 +48,16 @@ export function realRooms(): RealRooms {
       const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2' });
       await ledger.catchUp();
       const ruleset = makeRuleset(nodeCrypto, {});
-      const desk = new RefundDesk({ database, ledger, crypto: nodeCrypto, ruleset, ...owner, clock, logger });
+      const alike: RefundDeskParts['ledger'] = {
+        ledgers: async (refs, asOfMs) => {
+          const found = await ledger.ledgers(
+            refs.map((ref) => (ref.startsWith(ALIKE) ? PARCEL.ref : ref)),
+            asOfMs,
+          );
+          return found.map((one, i) => ({ ...one, facts: { ...one.facts, ref: refs[i] ?? '' } }));
+        },
+      };
+      const desk = new RefundDesk({ database, ledger: alike, crypto: nodeCrypto, ruleset, ...owner, clock, logger });
       return {
         desk,
         ledger,
@@ -86,6 +95,9 @@ export function realRooms(): RealRooms {
     },
   };
 }
+
+/** Parcels so named have the custody of `PARCEL`: goods are refunded once. */
+export const ALIKE = 'k1.alike-';
 
 /** They know no parcel, no hold and no decision, and decide always the same; `asked` keeps what came so far. */
 export function fakeRooms(asked: RefundRequest[] = []): MakeRooms {
