@@ -21,12 +21,14 @@ export const IDENTIFIER_MAX = 120;
 const IDENTIFIER = /^[\x21-\x7e]+$/;
 /** One-time codes that people type, whole or in groups (access.code_length_min is at least 4). */
 const CODE = /^(?:[0-9]{4,8}|[0-9]{2,5}(?:-[0-9]{2,5}){1,2})$/;
-const TELEPHONE = /^(?:\+|00)[0-9().-]{7,20}$/;
+/** With its country, at most 15 digits (ITU-T E.164): a longer row is none, such as an SSCC, of which many begin with 00. */
+const TELEPHONE = /^(?:\+|00)(?!(?:[^0-9]*[0-9]){16})[0-9().-]{7,20}$/;
+const TELEPHONE_IN_WORDS = /(?:\+|\b00)(?![0-9]{16})[0-9][0-9 ().-]{6,20}/;
 
 /** In words of people: the same traces, but for words. A name among them nobody can see. */
 export function traceInWords(text: string): Exclude<PersonalTrace, 'free_text'> | undefined {
   if (holdsCardNumber(text)) return 'card_number';
-  if (text.includes('@') || /(?:\+|\b00)[0-9][0-9 ().-]{6,20}/.test(text)) return 'address';
+  if (text.includes('@') || TELEPHONE_IN_WORDS.test(text)) return 'address';
   return /(?<![\w.:-])[0-9]{4,8}(?![\w:-]|\.[0-9])/.test(text) ? 'code' : undefined;
 }
 
