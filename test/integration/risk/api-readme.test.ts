@@ -46,6 +46,8 @@ test('its lines give what they say', async () => {
   const [login = '', ask = '', ...reads] = lines;
   const TOKEN = (await shell(`${login}; printf %s "$TOKEN"`, { CLIENT: `shop:${client.secret}` })).trim();
   const NOW = new Date(bench.clock.wallMs()).toISOString();
+  const [, now = ''] = /`NOW=(.*?)`/.exec(text) ?? [];
+  expect((await shell(`printf %s "${now}"`, {})).replaceAll(/[0-9]/g, '0')).toBe(NOW.replaceAll(/[0-9]/g, '0'));
   const decided = JSON.parse(await shell(ask, { TOKEN, NOW }));
   expect(decided).toMatchObject({ refund_id: 'r-7f3c', outcome: 'PAY', pay_now: true });
   bench.clock.advance(1_000);
