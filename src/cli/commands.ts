@@ -332,7 +332,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       kind: {
         type: 'string',
         value: 'KIND',
-        help: 'gateway, enrolments, receive, command, site or policy; guessed from the content unless given',
+        help: 'gateway, enrolments, receive, risk, command, site or policy; guessed from the content unless given',
       },
       json: JSON_OUT,
     },
@@ -343,7 +343,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'Print the JSON Schema of a kind of settings file, for editors',
     positionals: ['KIND'],
     options: {},
-    details: 'KIND is gateway, enrolments, receive, command or site; risk-api prints the OpenAPI document of the API.',
+    details:
+      'KIND is gateway, enrolments, receive, risk, command or site; risk-api prints the OpenAPI document of the API.',
     load: async () => (await import('./commands/config-schema.ts')).configSchemaCommand,
   },
   ...DOOR_COMMANDS,

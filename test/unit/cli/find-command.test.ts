@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { COMMANDS } from '../../../src/cli/commands.ts';
 import { findCommand } from '../../../src/cli/find-command.ts';
+import { SETTINGS_KINDS } from '../../../src/cli/settings-kinds.ts';
 
 test('each command is found by its own words, whatever follows', () => {
   expect(COMMANDS.some(({ name }) => name.split(' ').length === 3)).toBe(true);
@@ -15,4 +16,13 @@ test('each command is found by its own words, whatever follows', () => {
 test('what no command begins is none', () => {
   expect(findCommand([])).toBeUndefined();
   expect(findCommand(['retention', 'run'])).toBeUndefined();
+});
+
+test('the help of what checks and describes settings names every kind of them', () => {
+  const known = Object.keys(SETTINGS_KINDS);
+  expect(known).toContain('risk');
+  const kindOf = findCommand(['config', 'check'])?.options['kind']?.help;
+  for (const text of [kindOf, findCommand(['config', 'schema'])?.details]) {
+    expect(known.filter((kind) => !text?.split(/[^a-z-]+/).includes(kind))).toEqual([]);
+  }
 });
