@@ -155,10 +155,8 @@ const ALIAS = 'alias latchkey="node $PWD/dist/src/cli/main.js"';
 const LATCHKEY = `"${process.execPath}" "${mainPath()}"`;
 
 async function runOne(command: string, apiPort: number): Promise<string> {
-  // The pages' port may be somebody's on this machine.
-  const own = command
-    .replaceAll('127.0.0.1:8480', `127.0.0.1:${apiPort}`)
-    .replace('api: { name: refunds.example/risk }', `api: { name: refunds.example/risk, http: { port: ${apiPort} } }`);
+  // The pages' port may be somebody's on this machine. All else stays as a reader types it.
+  const own = command.replaceAll(/(127\.0\.0\.1:|\{ port: )8480\b/g, `$1${apiPort}`);
   const ready = STAYING[command];
   if (ready === undefined) {
     const script = `latchkey() { ${LATCHKEY} "$@"; }\n${own}`;
