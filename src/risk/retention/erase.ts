@@ -183,6 +183,7 @@ export class ErasureRoom {
     }
     if (await dropCustomer(trx, found.customers, found.payments))
       for (const table of CUSTOMER_TABLES) tables.add(table);
+    if (await forgetTold(trx, [...found.names.keys()])) tables.add('payments.source_event');
     for (const place of PLACES) if (await renamePlace(trx, place, found.names)) tables.add(place.table);
     return [...tables].sort();
   }
@@ -213,6 +214,16 @@ async function renameClaim(trx: Trx, ref: string, { names }: Found): Promise<voi
   const cut = ref.indexOf(':');
   await sql`update custody.source_event set event_id = ${next}, digest = '\\x'
     where source = ${ref.slice(0, cut)} and event_id = ${ref.slice(cut + 1)}`.execute(trx);
+}
+
+/**
+ * What webhooks told of payments, refunds and disputes. Their ids stay, so that one that is sent again is refused
+ * (`event_reused`) and brings no name back.
+ */
+async function forgetTold(trx: Trx, names: readonly string[]): Promise<boolean> {
+  const { numAffectedRows = 0n } = await sql`update payments.source_event set digest = '\\x'
+    where about = any(${names}::text[])`.execute(trx);
+  return numAffectedRows > 0n;
 }
 
 function countsOf({

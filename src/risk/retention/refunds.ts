@@ -36,6 +36,7 @@ export const REFUND_TABLES: readonly string[] = [
   ...OF_REFUNDS.map((statement) => statement.split(' ')[2] ?? ''),
   'payments.decision',
   'payments.refund',
+  'payments.source_event',
   'payments.dispute',
   'payments.customer_payment',
   'payments.payment',
@@ -87,6 +88,10 @@ async function dropPage(trx: Trx, before: Date): Promise<RefundCounts & { readon
   }
   const decisions = await sql`delete from payments.decision where ${ofRefunds}`.execute(trx);
   const refunds = await sql`delete from payments.refund where ${ofRefunds}`.execute(trx);
+  // An event that is sent again is refused: nothing of it counts anew for a payment that is forgotten.
+  await sql`update payments.source_event set about = null, digest = '\\x'
+    where about = any(${[...gone, ...ids]}::text[]) or about in (
+      select dispute_ref from payments.dispute where payment_ref = any(${gone}::text[]))`.execute(trx);
   for (const table of ['payments.dispute', 'payments.customer_payment', 'payments.payment']) {
     await sql`delete from ${sql.table(table)} where payment_ref = any(${gone}::text[])`.execute(trx);
   }

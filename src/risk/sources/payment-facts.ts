@@ -17,6 +17,19 @@ export interface FactContext {
 type Trx = Transaction<Database>;
 type Kept = 'kept' | 'differs';
 
+/** Under which name an erasure finds what was told. */
+export function aboutOf(fact: PaymentFact): string {
+  switch (fact.type) {
+    case 'payment.captured':
+    case 'dispute.opened':
+      return fact.payment_ref;
+    case 'dispute.closed':
+      return fact.dispute_ref;
+    case 'refund.settled':
+      return fact.refund_id;
+  }
+}
+
 /** `differs`: another currency, or a dispute that was opened with other particulars. */
 export async function keepPaymentFact(trx: Trx, context: FactContext, fact: PaymentFact): Promise<Kept> {
   switch (fact.type) {

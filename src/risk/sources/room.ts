@@ -16,7 +16,7 @@ import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import { type HeaderReader, type OpenedSource, openSource, refusal } from './authenticate.ts';
 import { parseBody, type SourceFact, type SourceMessage } from './body.ts';
-import { keepPaymentFact } from './payment-facts.ts';
+import { aboutOf, keepPaymentFact } from './payment-facts.ts';
 import { SOURCE_REFUSALS, type SourceRefusal } from './reasons.ts';
 import { RefusalLog } from './refusal-log.ts';
 import type { SourceSettings } from './settings.ts';
@@ -197,11 +197,13 @@ export class SourcesRoom {
       Buffer.from(JSON.stringify([message.type, message.occurredAtMs, withoutCustomer(message.fact)])),
     );
     const row = { source, event_id: eventId, type: message.type, digest, received_at: now, ...owner };
+    const { fact } = message;
+    const about = fact.side === 'payments' ? { column: sql`, about`, value: sql`, ${aboutOf(fact.fact)}` } : undefined;
     const { rows } = await sql<{ readonly digest: Uint8Array }>`
       insert into ${sql.table(`${side}.source_event`)}
-        (source, event_id, type, digest, occurred_at, received_at, tenant, region)
+        (source, event_id, type, digest, occurred_at, received_at, tenant, region${about?.column ?? sql``})
       values (${row.source}, ${row.event_id}, ${row.type}, ${row.digest}, ${new Date(message.occurredAtMs)},
-        ${row.received_at}, ${tenant}, ${region})
+        ${row.received_at}, ${tenant}, ${region}${about?.value ?? sql``})
       on conflict do nothing returning digest`.execute(trx);
     if (rows.length === 0) {
       const known = await sql<{ readonly digest: Uint8Array }>`

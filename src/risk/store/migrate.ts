@@ -25,6 +25,7 @@ import { segmentsMigration } from './migrations/m0022-segments.ts';
 import { lookedAgainMigration } from './migrations/m0023-looked-again.ts';
 import { handsMigration } from './migrations/m0024-hands.ts';
 import { revokedStretchMigration } from './migrations/m0027-revoked-stretch.ts';
+import { deniedByPeopleMigration } from './migrations/m0028-denied-by-people.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -50,6 +51,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0023_looked_again': lookedAgainMigration,
   '0024_hands': handsMigration,
   '0027_revoked_stretch': revokedStretchMigration,
+  '0028_denied_by_people': deniedByPeopleMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {

@@ -25,6 +25,11 @@ import { bothEngines } from '../../support/engines.ts';
 const engines = bothEngines('casework', 8);
 const HOUR_MS = 3_600_000;
 
+/** A command to the payment side, as nobody but the verdict of a person may make one. */
+const INSERT_DENY = `insert into payments.outbox
+  (key, action, lane, refund_id, decision_id, body, created_at, due_at, state, tenant, region)
+  select 'x', 'deny', lane, refund_id, decision_id, body, created_at, due_at, state, tenant, region from payments.outbox`;
+
 describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
   let database: RiskDatabase;
   let book: HoldBook;
@@ -366,6 +371,9 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
   });
 
   test.for([
+    ['payments', "update payments.refund set state = 'denied' where refund_id <> 'denied'", /no person said so/],
+    ['payments', "update payments.hold set state = 'denied' where refund_id <> 'denied'", /no person said so/],
+    ['payments', `${INSERT_DENY} where refund_id <> 'denied' limit 1`, /no person said so/],
     ['payments', "update payments.hold_event set what = 'x'", /permission denied/],
     ['payments', 'select * from cases.case', /permission denied/],
     ['payments', 'delete from payments.outbox', /permission denied/],

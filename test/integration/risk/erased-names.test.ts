@@ -13,9 +13,10 @@ import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { ErasureRoom } from '../../../src/risk/retention/erase.ts';
 import { openStatementKey } from '../../../src/risk/retention/statement.ts';
-import { keepPaymentFact } from '../../../src/risk/sources/payment-facts.ts';
+import { openSources, SourcesRoom } from '../../../src/risk/sources/room.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { embedded } from '../../support/embedded.ts';
+import { NOW_S, sentBy, signed, sourceSettings } from '../../support/source-webhooks.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 import { TextLogger } from '../../unit/intake/harness.ts';
 
@@ -105,13 +106,16 @@ test('each is found where it stands, and nowhere once its person is erased; what
   const said = { actor: 'ann', reason: `as ${NAMES.paid} before it, and as ${NAMES.denied} itself` };
   expect(await desk.deny(NAMES.denied, said)).toMatchObject({ ok: true });
   const other = await decide('key-3', 'refund-of-another', OTHER, { payment_ref: 'payment-of-another' });
-  await database.as('payments', async (trx) => {
-    const { dispute: dispute_ref, payment: payment_ref } = NAMES;
-    const context = { source: 'bank-1', atMs: NOW_MS, ...owner };
-    const opening = { type: 'dispute.opened', dispute_ref, payment_ref, amount_minor: 5, currency: 'USD' } as const;
-    expect(await keepPaymentFact(trx, context, opening)).toBe('kept');
-    expect(await keepPaymentFact(trx, context, { type: 'dispute.closed', dispute_ref, result: 'won' })).toBe('kept');
-  });
+  const sources = new SourcesRoom({ ...parts, sources: await openSources(sourceSettings(dir), nodeCrypto) });
+  const { dispute: dispute_ref, payment: payment_ref } = NAMES;
+  const amount = { amount_minor: 5, currency: 'USD' };
+  const told = [
+    signed('psp-1', 'payment.captured', { payment_ref, ...amount }),
+    signed('bank-1', 'dispute.opened', { dispute_ref, payment_ref, ...amount }),
+    signed('bank-1', 'dispute.closed', { dispute_ref, result: 'won' }),
+    signed('psp-1', 'payment.captured', { payment_ref: 'payment-of-another', ...amount }),
+  ];
+  for (const each of told) expect(await sources.take(...sentBy(each))).toMatchObject({ ok: true });
   await sql`update payments.outbox set state = 'delivered'`.execute(database.kysely);
   await sql`update cases.case set state = 'closed'`.execute(database.kysely);
 
@@ -129,6 +133,19 @@ test('each is found where it stands, and nowhere once its person is erased; what
   expect(parts.logger.text).not.toContain('of-the-person');
   for (const text of [OTHER, 'refund-of-another', 'payment-of-another', 'wms-event-of-another', 'seal-of-another'])
     expect(await tablesWith(text), text).not.toEqual([]);
+  // What webhooks told can be guessed from its digest: only that of another still has one, and nothing is counted anew.
+  const digests = await sql<{ about: string; bytes: number }>`
+    select about, length(digest) as bytes from payments.source_event`.execute(database.kysely);
+  expect(digests.rows.filter(({ bytes }) => bytes > 0).map(({ about }) => about)).toEqual(['payment-of-another']);
+  expect(digests.rows).toHaveLength(told.length);
+  const again = signed(
+    'psp-1',
+    'payment.captured',
+    { payment_ref, ...amount },
+    { id: told[0]?.headers.get('webhook-id') ?? '', atS: NOW_S + 1 },
+  );
+  expect(await sources.take(...sentBy(again))).toMatchObject({ ok: false, reason: 'event_reused' });
+  expect(await tablesWith(payment_ref)).toEqual([]);
   // Of another body under an erased key nobody knows that it is one: the key leads nowhere.
   const { rows } =
     await sql`select from payments.request where body_hash <> 'erased' and decision_id <> ${other.decision_id}`.execute(
