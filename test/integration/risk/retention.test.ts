@@ -391,11 +391,10 @@ for (const [engine, open] of Object.entries(ENGINES)) {
   });
 }
 
-/** A decision but for what its names make: hashes and identifiers. */
+/** A decision but for what its names make: hashes, identifiers, and other refunds of the parcel in sentences. */
 function withoutNames(decision: unknown): unknown {
   const text = JSON.stringify(decision, (name, value) =>
     ['decision_id', 'facts_hash', 'digest', 'refund_id', 'parcel', 'events'].includes(name) ? undefined : value,
   );
-  // Reasons name other refunds of the same parcel in their sentences.
   return JSON.parse(text.replace(/erased-[\w-]{22}|r-held|refund-of-the-person-1/g, 'a refund'));
 }
