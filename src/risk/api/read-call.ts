@@ -22,6 +22,9 @@ const TEXT_MAX = 200;
 /** Structured field strings (RFC 8941) are quoted; both spellings are in use for this header. */
 const QUOTED = /^"([\x21\x23-\x5b\x5d-\x7e]*)"$/;
 
+/** What a problem is about that names no member. */
+const WHOLE: Readonly<Partial<Record<ProblemCode, string>>> = { invalid_query: 'the query', invalid_path: 'the path' };
+
 type Refused = { readonly ok: false; readonly problem: Problem };
 type Taken<T> = { readonly ok: true; readonly value: T } | Refused;
 
@@ -120,15 +123,18 @@ function onceEach(given: URLSearchParams): Readonly<Record<string, string>> | un
 function check(schema: z.ZodType, value: unknown, code: ProblemCode): Taken<unknown> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return accept(parsed.data);
-  const errors = parsed.error.issues.slice(0, ERRORS_MAX).map(memberProblem);
-  const detail = errors.map(({ at, expected }) => `${at === '' ? 'the body' : at}: ${expected}`).join('; ');
+  const errors = parsed.error.issues.slice(0, ERRORS_MAX).map((issue) => memberProblem(issue, code));
+  const detail = errors
+    .map(({ at, expected }) => `${at === '' ? (WHOLE[code] ?? 'the body') : at}: ${expected}`)
+    .join('; ');
   return no(problem(code, detail.slice(0, 4 * TEXT_MAX), { errors }));
 }
 
 /** Names of members that came and values that did not fit are not repeated: the schema says what was expected. */
-function memberProblem({ code, path, message }: z.core.$ZodIssue): MemberProblem {
+function memberProblem({ code, path, message }: z.core.$ZodIssue, where: ProblemCode): MemberProblem {
   const at = path.map((step) => `/${String(step)}`).join('');
-  const expected = code === 'unrecognized_keys' ? 'no other members than those of its schema' : message;
+  const members = where === 'invalid_query' ? 'parameters' : 'members';
+  const expected = code === 'unrecognized_keys' ? `no other ${members} than those of its schema` : message;
   return { at: at.slice(0, TEXT_MAX), expected: expected.slice(0, TEXT_MAX) };
 }
 

@@ -158,6 +158,15 @@ describe('what may not come', () => {
     expect([reply.status, reply.body.code]).toEqual([status, code]);
   });
 
+  test('a parameter that there is not is said of the query, and a member that there is not of the body', async () => {
+    const query = await bench.ask('/v1/holds?page=2', { role: 'operator' });
+    expect(query.body.detail).toBe('the query: no other parameters than those of its schema');
+    const headers = { ...JSON_TYPE, 'idempotency-key': 'k-member' };
+    const body = JSON.stringify({ page: 2 });
+    const asked = await bench.ask('/v1/refund-decisions', { role: 'merchant', method: 'POST', headers, body });
+    expect(asked.body.detail).toContain('the body: no other members than those of its schema');
+  });
+
   test.for([
     ['/v1/holds?limit=0', 'invalid_query'],
     ['/v1/holds?limit=201', 'invalid_query'],
