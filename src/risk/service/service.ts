@@ -32,7 +32,7 @@ import { serviceHealth } from './health.ts';
 import { serveHttp } from './http.ts';
 import { LedgerPump } from './ledger-pump.ts';
 import { openRooms } from './rooms.ts';
-import type { RiskSettings } from './settings.ts';
+import { actionsWithoutPlace, type RiskSettings } from './settings.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -182,6 +182,12 @@ class RiskService {
   async #openCasework(parts: Omit<CaseworkerParts, 'sink'>): Promise<void> {
     const sink = new WebhookSink({ endpoints: this.#settings.webhooks, clock: this.#scheduler });
     await sink.check();
+    const actions = actionsWithoutPlace(this.#settings.webhooks);
+    if (actions.length > 0)
+      parts.logger.warn(
+        { actions },
+        'no webhook takes these commands: they wait, and so does what follows them for the same refund',
+      );
     this.#caseworker = new Caseworker({ ...parts, sink });
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { LatchkeyError } from '../../base/errors.ts';
 import { apiSettingsSchema } from '../api/settings.ts';
+import { ACTION_NAMES, type Action } from '../casework/actions.ts';
 import { legalPolicySchema } from '../casework/legal-policy.ts';
 import { webhooksSchema } from '../casework/webhook-settings.ts';
 import { rulesetSchema } from '../decision/ruleset.ts';
@@ -120,6 +121,13 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
     customersKeyFile: customers_key_file,
     api: api && { ...api, token_key_file: api.token_key_file ?? join(dataDir, 'keys', 'token.key') },
   };
+}
+
+/** Commands that no webhook takes, where there are webhooks at all: they wait, and with them what follows for that refund. */
+export function actionsWithoutPlace(webhooks: readonly { readonly actions: readonly Action[] }[]): readonly Action[] {
+  if (webhooks.length === 0) return [];
+  const sent = new Set(webhooks.flatMap(({ actions }) => actions));
+  return ACTION_NAMES.filter((action) => !sent.has(action));
 }
 
 export function customersKeyIn(dataDir: string): string {
