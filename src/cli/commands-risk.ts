@@ -283,9 +283,13 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     positionals: ['KIND', 'FILE'],
     options: { config: CONFIG, 'data-dir': DATA_DIR, json: JSON_OUT },
     details:
-      'KIND is payments, rates or claims, and FILE is JSON, a list: the same again changes nothing. Or it is relations, with\n' +
-      'one {"operator":"...","customer_ref":"..."} in each line, which take the place of all before; the one word none\n' +
-      'takes them away. Of customers and of who lives with them only keyed pseudonyms are kept.',
+      'KIND is payments, rates or claims, and FILE is JSON, a list of such: the same again changes nothing.\n' +
+      '  payments  {"payment_ref":"pay-1","currency":"EUR","captured_minor":9000}; disputed_minor, customer_ref, captured_at\n' +
+      '  rates     {"currency":"EUR","day":"2026-11-23","usd_e9":1085000000}, billionths of a dollar for one euro\n' +
+      '  claims    {"parcel":"k1.AAAA","ref":"c-1","at_ms":1795420800000,"body":{"what":"inspected","result":"ok"}}\n' +
+      'Or it is relations, with one {"operator":"...","customer_ref":"..."} in each line, which take the place of all before;\n' +
+      'the one word none takes them away. Of customers and of who lives with them only keyed pseudonyms are kept.\n' +
+      "An embedded database is its service's alone while that runs: stop it, import, and start it again.",
     load: async () => (await import('./commands/risk-refund.ts')).riskImportCommand,
   },
 ];

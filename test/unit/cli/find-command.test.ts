@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import { COMMANDS } from '../../../src/cli/commands.ts';
 import { findCommand } from '../../../src/cli/find-command.ts';
 import { SETTINGS_KINDS } from '../../../src/cli/settings-kinds.ts';
+import { paymentsSchema, ratesSchema } from '../../../src/risk/casework/imports.ts';
+import { claimRowsSchema } from '../../../src/risk/ledger/claims-file.ts';
 
 test('each command is found by its own words, whatever follows', () => {
   expect(COMMANDS.some(({ name }) => name.split(' ').length === 3)).toBe(true);
@@ -24,5 +26,14 @@ test('the help of what checks and describes settings names every kind of them', 
   const kindOf = findCommand(['config', 'check'])?.options['kind']?.help;
   for (const text of [kindOf, findCommand(['config', 'schema'])?.details]) {
     expect(known.filter((kind) => !text?.split(/[^a-z-]+/).includes(kind))).toEqual([]);
+  }
+});
+
+test('the rows that the help of risk import shows are rows that it takes', () => {
+  const help = findCommand(['risk', 'import'])?.details ?? '';
+  const schemas = { payments: paymentsSchema, rates: ratesSchema, claims: claimRowsSchema };
+  for (const [kind, schema] of Object.entries(schemas)) {
+    const [, row = ''] = new RegExp(`^ {2}${kind} +(\\{.*\\})`, 'm').exec(help) ?? [];
+    expect(schema.safeParse([JSON.parse(row)]), kind).toMatchObject({ success: true });
   }
 });
