@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { LatchkeyError } from '../base/errors.ts';
 import { loadSettings, readSettingsText } from '../platform/settings.ts';
 import type { RulesetSettings } from '../risk/decision/ruleset.ts';
+import { LEDGER_DEFAULTS } from '../risk/ledger/settings.ts';
 import { patternsSchema } from '../risk/patterns/settings.ts';
 import { type ReceiveSettings, receiveSettingsSchema } from '../risk/receive/settings.ts';
 import { retentionSchema } from '../risk/retention/settings.ts';
@@ -43,6 +44,7 @@ export interface StoredWhere {
     | 'trial'
   >;
   readonly ruleset: RulesetSettings;
+  readonly ledger: RiskSettings['ledger'];
   readonly webhooks: RiskSettings['webhooks'];
   readonly legal: RiskSettings['legal'];
   readonly retention: RiskSettings['retention'];
@@ -63,6 +65,7 @@ export function readStoredWhere(args: CommandArgs): StoredWhere {
   return {
     settings,
     ruleset: {},
+    ledger: LEDGER_DEFAULTS,
     webhooks: [],
     legal: {},
     retention: retentionSchema.parse({}),
@@ -74,13 +77,14 @@ export function readStoredWhere(args: CommandArgs): StoredWhere {
 function ofService({
   receive,
   ruleset,
+  ledger,
   webhooks,
   legal,
   retention,
   patterns,
   customersKeyFile,
 }: RiskSettings): StoredWhere {
-  return { settings: receive, ruleset, webhooks, legal, retention, patterns, customersKeyFile };
+  return { settings: receive, ruleset, ledger, webhooks, legal, retention, patterns, customersKeyFile };
 }
 
 function isRiskYaml(file: string | undefined): boolean {

@@ -43,7 +43,8 @@ export async function withRiskSide<T>(
   work: (side: RiskSide) => Promise<T>,
   reads = false,
 ): Promise<T> {
-  const { settings, ruleset: rules, webhooks, legal, retention, patterns, customersKeyFile } = readStoredWhere(args);
+  const { settings, ledger: ledgerSettings, ruleset: rules, ...others } = readStoredWhere(args);
+  const { webhooks, legal, retention, patterns, customersKeyFile } = others;
   const { tenant, region } = settings;
   const owner = { tenant, region };
   const file = args.text('ruleset');
@@ -53,7 +54,7 @@ export async function withRiskSide<T>(
     const place = { crypto: nodeCrypto, database, path: customersKeyFile, tenant };
     const named = reads ? {} : { customers: await openCustomerNames(place) };
     const shared = { database, crypto: nodeCrypto, ...named, ruleset, legal, logger: peopleLogger(io) };
-    const { ledger, desk } = openRooms({ ...shared, settings, clock: systemScheduler() });
+    const { ledger, desk } = openRooms({ ...shared, settings, ledgerSettings, clock: systemScheduler() });
     const largeUsdMinor = ruleset.parameters.velocity_usd_minor;
     const analysis = { database, ...owner, largeUsdMinor, promotions: promotionsOf(patterns) };
     const more = { webhooks, retention, analysis, ...named, dataDir: settings.data_dir };

@@ -13,9 +13,11 @@ export interface KnownDoors {
 export type LoneDoors = 'watched' | 'unwatched' | 'forced';
 
 /**
- * The doors that a scan may have been for. `none`: no commissioned one, of which anything could be claimed. `unwatched`:
- * one of them is not commissioned, or could not be read all the time since the scan. `forced`: all were watched, and one
- * was seen to open without having been let open.
+ * The doors that a scan may have been for. A scan while a door is open is of that door's episode, however long before it was
+ * opened; one after it was shut is not: through a shut door nothing is put in, and whoever had it open may scan anything then.
+ *
+ * `none`: no commissioned one, of which anything could be claimed. `unwatched`: one of them is not commissioned, or could
+ * not be read all the time since the scan. `forced`: all were watched, and one was seen to open without having been let open.
  */
 function doorsFor(
   scan: WaitingScan,

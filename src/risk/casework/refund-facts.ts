@@ -119,6 +119,7 @@ export function factsOf(
   return {
     v: 1,
     wording: 3,
+    edition: 2,
     pinned: true,
     as_of_ms: asOfMs,
     refund: {

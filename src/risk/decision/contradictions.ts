@@ -7,6 +7,8 @@ export interface ContradictionRow {
   readonly severity: 'hard' | 'soft';
   /** What a hard one asks for. `investigate`: the customer is paid, and somebody finds out who had it. */
   readonly action: 'hold' | 'review' | 'investigate' | 'note';
+  /** Of one that is usually soft, and is hard: since the second edition of the facts. */
+  readonly hardAction?: 'hold';
   /** What an analyst rules out first. */
   readonly innocent: readonly string[];
   readonly customer: string;
@@ -38,14 +40,18 @@ export const CONTRADICTIONS = {
     'The locker did not detect an item.',
     'The door shut and the item sensor reads empty',
   ),
-  C04: row(
-    'weight_mismatch',
-    'soft',
-    'review',
-    ['a wrong declared weight'],
-    'The weight differs from what we expected.',
-    'Measured and expected weight differ by more than the tolerance',
-  ),
+  C04: {
+    ...row(
+      'weight_mismatch',
+      'soft',
+      'review',
+      ['a wrong declared weight'],
+      'The weight differs from what we expected.',
+      'Measured and expected weight differ by more than the tolerance',
+    ),
+    // Another parcel, and no scale that drifts.
+    hardAction: 'hold',
+  },
   C05: row(
     'empty_parcel',
     'hard',
@@ -62,6 +68,8 @@ export const CONTRADICTIONS = {
     'The locker was opened again after your parcel was put in.',
     'The door opened between deposit and collection without the recipient',
   ),
+  // Somebody else's parcels may still be taken there: to let the box open no door (`stop_pick`) is a signed command, whose
+  // key no service has, so that nobody stops a fleet by what a switch says. The case that this opens proposes it.
   C07: row(
     'forced_door',
     'hard',
@@ -134,6 +142,8 @@ export const CONTRADICTIONS = {
     'The time of an event is not certain.',
     'Wall time went back while monotonic time went on',
   ),
+  // By itself: its entries count for less (A0 behind a revocation), and what they carry is held. To quarantine the box, or to
+  // revoke its key (`latchkey enrolments revoke`), is a person's: a rollout that the policy does not know would end a fleet.
   C16: row(
     'attest_fail',
     'hard',
@@ -142,6 +152,8 @@ export const CONTRADICTIONS = {
     'A device could not prove its identity.',
     'A key, quote or anchor that the policy refuses',
   ),
+  // The same bytes alone. Pictures of one empty compartment are alike, and images stay on the box: what is sent is their
+  // hash, and a likeness of pixels cannot be had from that without sending a picture of whoever stands there.
   C17: row(
     'photo_reuse',
     'hard',
@@ -174,6 +186,8 @@ export const CONTRADICTIONS = {
     'The return has not reached our warehouse yet.',
     'No receipt of the warehouse 72 h after the courier took it',
   ),
+  // By itself: nothing more of that log is taken, all that it says is held, and decisions on it get a case. The key is revoked
+  // by a person: two roots are the proof of a copy, and which of the two boxes is the copy they do not say.
   C21: row(
     'log_fork',
     'hard',
@@ -207,6 +221,15 @@ export const CONTRADICTIONS = {
     'The operator asked for or approved a refund to the own household',
   ),
 } as const satisfies Readonly<Record<string, ContradictionRow>>;
+
+/** What one asks for. Facts of the first edition asked for the same however hard it was, and are decided again as then. */
+export function actionOf(
+  { code, severity }: { readonly code: ContradictionCode; readonly severity: ContradictionRow['severity'] },
+  edition: 2 | undefined,
+): ContradictionRow['action'] {
+  const { action, hardAction }: ContradictionRow = CONTRADICTIONS[code];
+  return edition === 2 && severity === 'hard' ? (hardAction ?? action) : action;
+}
 
 export type ContradictionCode = keyof typeof CONTRADICTIONS;
 export const CONTRADICTION_CODES = Object.keys(CONTRADICTIONS) as readonly ContradictionCode[];

@@ -9,7 +9,7 @@ import { hex, utf8 } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
-import { CONTRADICTIONS } from './contradictions.ts';
+import { actionOf, CONTRADICTIONS, type ContradictionRow } from './contradictions.ts';
 import { withDoubt } from './courier-lift.ts';
 import { type Entitlement, entitlements, legEvidence } from './eligibility.ts';
 import type { Contradiction, Dependency, Facts, UsdRate } from './facts.ts';
@@ -87,7 +87,7 @@ function weigh(asked: Facts, parameters: Parameters, rules: readonly Rule[]): We
   const claims = missing.includes('ledger') || missing.includes('usd_rate') ? [] : entitlements(facts, parameters);
   const findings = [...facts.parcels.flatMap(({ contradictions }) => contradictions), ...ofTheClaim(facts, looked)]
     .filter((one) => counts(one, facts))
-    .map((one) => ({ one, action: CONTRADICTIONS[one.code].action }));
+    .map((one) => ({ one, action: actionOf(one, facts.edition) }));
   const outcomes: readonly Outcome[] = [
     missing.length > 0 ? 'HOLD' : 'PAY',
     ...findings.map(({ action }) => outcomeOf(action)),
@@ -165,7 +165,7 @@ function reasonOf({ rule, finding }: Looked): Reason {
   return finding === undefined ? errorReason(rule) : ruleReason(rule, finding);
 }
 
-type Action = (typeof CONTRADICTIONS)[Contradiction['code']]['action'];
+type Action = ContradictionRow['action'];
 
 /** Soft contradictions with a cause of their own weigh in the grade alone; those of the other leg do not concern it. */
 function counts(one: Contradiction, facts: Facts): boolean {

@@ -176,6 +176,7 @@ const patterns = z.strictObject({
 export const factsSchema: z.ZodType<Facts> = z.strictObject({
   v: z.literal(1),
   wording: z.literal([2, 3]).exactOptional(),
+  edition: z.literal(2).exactOptional(),
   pinned: z.literal(true).exactOptional(),
   as_of_ms: ms,
   refund,

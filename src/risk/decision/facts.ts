@@ -235,6 +235,11 @@ export interface Facts {
    * missing; 2 before counterfactuals told of more than one change. So those decisions are made again to the byte.
    */
   readonly wording?: 2 | 3;
+  /**
+   * Which edition of the rules decides. Absent in what was decided before a weight that is far off held a refund (C04), and
+   * before what is usual of an operator was taken for the window that is counted (R01b).
+   */
+  readonly edition?: 2;
   /** The answer says of each parcel what its ledger was (`ledgers`); absent in what was decided before it did, and does not. */
   readonly pinned?: true;
   readonly as_of_ms: number;

@@ -11,6 +11,7 @@ import { type Finding, type Rule, seen, unseen } from './rule.ts';
 import type { Parameters } from './ruleset.ts';
 
 const MILLI = 1_000;
+const DAY_MS = 24 * 3_600_000;
 
 /** This refund and the operator's others within the window before it, the newest first. */
 function before(facts: Facts, windowMs: number): readonly RecentRefund[] {
@@ -71,8 +72,18 @@ function velocity(facts: Facts, parameters: Parameters): Finding {
   return several(facts, large, finding);
 }
 
+/**
+ * What is usual of this operator in the window: the hourly baseline of 28 days, times its hours. A window of a day holds each
+ * hour of the day once, so a rate for each hour by itself would add up to the same; of 28 counts each, most of them none, it
+ * would tell an hour that is rarely worked from one that is not, and nothing about a run of large refunds.
+ */
+function usualIn(windowMs: number, { edition, operator }: Facts): number | undefined {
+  const perDay = operator?.usual_per_day_milli;
+  return perDay === undefined || edition === undefined ? perDay : Math.ceil((perDay * windowMs) / DAY_MS);
+}
+
 function unusualVelocity(facts: Facts, parameters: Parameters): Finding {
-  const usual = facts.operator?.usual_per_day_milli;
+  const usual = usualIn(parameters.velocity_window_ms, facts);
   const threshold = `a chance below ${parameters.velocity_tail_micro} in a million`;
   if (usual === undefined) return unseen(threshold);
   const large = together(facts, parameters.velocity_window_ms, parameters.velocity_usd_minor);

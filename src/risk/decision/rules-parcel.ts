@@ -18,7 +18,8 @@ function contradictionsOf(facts: Facts, code: Contradiction['code']): readonly C
 }
 
 function outsideGeofence(facts: Facts): Finding {
-  const found = contradictionsOf(facts, 'C14');
+  // A word about a position, without one, is not held against anybody alone.
+  const found = contradictionsOf(facts, 'C14').filter(({ severity }) => severity === 'hard');
   const events = found.flatMap((one) => one.events);
   return seen(
     found.length > 0,
@@ -97,6 +98,7 @@ function customerRate(facts: Facts, { customer_orders, customer_refunded_milli }
   return seen(hit, `${customer.refunded_milli} in a thousand of ${customer.orders} orders`, threshold);
 }
 
+/** A locker is not stopped by a rate: a person who works on the case has the key of commands, and no service has it. */
 function lockerHotspot(facts: Facts, { locker_times_milli }: Parameters): Finding {
   const loss = facts.patterns?.locker_loss;
   const threshold = `more than ${locker_times_milli} thousandths of the fleet's loss rate`;

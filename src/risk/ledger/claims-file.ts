@@ -6,6 +6,7 @@ import type { Claim } from './inputs.ts';
 const CLAIMS_MAX = 10_000;
 const ms = z.int().min(0);
 const grams = z.int().min(0).max(9_999_999);
+const metres = z.int().min(0).max(40_100_000);
 
 const body = z.discriminatedUnion('what', [
   z.strictObject({
@@ -15,8 +16,14 @@ const body = z.discriminatedUnion('what', [
     seal: name.exactOptional(),
     promised_by_ms: ms.exactOptional(),
   }),
-  z.strictObject({ what: z.literal('handed_to_courier') }),
-  z.strictObject({ what: z.literal('delivered'), geofence: z.enum(['inside', 'outside', 'unknown']).exactOptional() }),
+  z.strictObject({ what: z.literal('handed_to_courier'), weight_g: grams.exactOptional() }),
+  z.strictObject({
+    what: z.literal('delivered'),
+    geofence: z.enum(['inside', 'outside', 'unknown']).exactOptional(),
+    distance_m: metres.exactOptional(),
+    accuracy_m: metres.exactOptional(),
+    to: z.enum(['locker', 'door']).exactOptional(),
+  }),
   z.strictObject({ what: z.literal('exception'), operator: name.exactOptional() }),
   z.strictObject({ what: z.literal('collect_by'), until_ms: ms }),
   z.strictObject({ what: z.literal('rma_opened') }),

@@ -4,12 +4,20 @@ import { isObject, list, readEpisode, signalOf } from './episode.ts';
 import type { LedgerEntry, Surroundings } from './inputs.ts';
 import type { Placed } from './order.ts';
 import { compareSeal, recordSeal } from './seals.ts';
-import { isGuessed } from './select.ts';
-import { accuse, type Fold, heard, isAtWarehouse, isInspected, leaveOpen, move, type Place } from './state.ts';
+import { isGuessed, isSpentCode } from './select.ts';
+import { LEDGER_DEFAULTS, type LedgerSettings } from './settings.ts';
+import {
+  accuse,
+  type Fold,
+  heard,
+  isAtWarehouse,
+  isInspected,
+  leaveOpen,
+  move,
+  type Place,
+  type UsedCode,
+} from './state.ts';
 import { impossibleJourney } from './travel.ts';
-
-/** Canyons between houses: a position that is no better says nothing. */
-const ACCURACY_MAX_M = 100;
 
 /** Doors that somebody opened who had no right to. */
 const FORCED: ReadonlySet<Contradiction['code']> = new Set(['C02', 'C07']);
@@ -30,7 +38,7 @@ export function takeEntry(before: Fold, placed: At, around: Surroundings): Fold 
     case 'parcel.removed':
       return takenOut(fold, placed, around);
     case 'compartment.disturbed':
-      return disturbed(fold, placed);
+      return disturbed(fold, placed, around);
     case 'door.forced':
     case 'tamper.raised':
       return forced(fold, placed);
@@ -38,15 +46,21 @@ export function takeEntry(before: Fold, placed: At, around: Surroundings): Fold 
       return reported(fold, placed, around);
     case 'access.granted':
       return granted(fold, placed);
+    case 'access.refused':
+      return triedAgain(fold, placed, settingsOf(around));
     case 'seal.recorded':
       return sealed(fold, placed);
     case 'location.fixed':
-      return located(fold, placed);
+      return located(fold, placed, settingsOf(around));
     case 'custody.handed_over':
       return handedOver(fold, placed);
     default:
       return circumstance(fold, placed);
   }
+}
+
+function settingsOf({ settings = LEDGER_DEFAULTS }: Surroundings): LedgerSettings {
+  return settings;
 }
 
 /**
@@ -63,16 +77,16 @@ function legThere(fold: Fold): 'forward' | 'return' {
   return state === 'R_IN_LOCKER' || state === 'R_DISTURBED' || isAtWarehouse(fold) ? 'return' : 'forward';
 }
 
-function deposited(before: Fold, placed: At, around: Surroundings): Fold {
+function deposited(earlier: Fold, placed: At, around: Surroundings): Fold {
   const { event, ref } = placed.input;
-  const back = isReturn(before, event.type);
+  const back = isReturn(earlier, event.type);
   const leg = back ? 'return' : 'forward';
-  const read = readEpisode(placed, 'in', before.expected, back);
+  const read = readEpisode(placed, 'in', earlier.expected, back, settingsOf(around));
   const here = placeOf(placed);
-  const found: Found[] = read.contradictions.map((one) => excuse(one, before, placed, around));
-  const elsewhere = before.places.find((place) => !isSame(place, here));
+  const found: Found[] = read.contradictions.map((one) => excuse(one, earlier, placed, around));
+  const elsewhere = earlier.places.find((place) => !isSame(place, here));
   if (elsewhere !== undefined) found.push({ code: 'C12', severity: 'hard', events: [elsewhere.ref, ref] });
-  found.push(...journeyTo(here, before, around));
+  const before = accuse(earlier, 'both', journeyTo(here, earlier, around));
   // What was inspected goes out again, to whoever it belongs to.
   if (isInspected(before)) return accuse({ ...before, lastSeen: here, return: heard(before.return, ref) }, leg, found);
   // It arrived: a clock that is ahead put its way there behind. What was seen of it there counts.
@@ -89,23 +103,25 @@ function placeOf({ input: { gateway, event, ref }, atMs, errMs }: At): Place {
   return { gateway, compartment: event.compartment ?? '', sinceMs: atMs, errMs, ref };
 }
 
-/** Seen where it cannot have got to. */
-function journeyTo(here: Place, { lastSeen }: Fold, { sites = {} }: Surroundings): readonly Found[] {
-  if (lastSeen === undefined || !impossibleJourney(lastSeen, here, sites)) return [];
-  return [{ code: 'C09', severity: 'hard', events: [lastSeen.ref, here.ref] }];
+/**
+ * Seen where it cannot have got to. It is held against both legs: a deposit after a collection is on its way back, and one of
+ * the two sightings may be what the customer says never was.
+ */
+function journeyTo(here: Place, { lastSeen }: Fold, around: Surroundings): readonly Found[] {
+  if (lastSeen === undefined) return [];
+  const severity = impossibleJourney(lastSeen, here, around.sites ?? {}, settingsOf(around));
+  return severity === undefined ? [] : [{ code: 'C09', severity, events: [lastSeen.ref, here.ref] }];
 }
 
 function takenOut(before: Fold, placed: At, around: Surroundings): Fold {
   const { event, ref, gateway } = placed.input;
   const leg = legThere(before);
-  const read = readEpisode(placed, 'out', before.expected, false);
+  const read = readEpisode(placed, 'out', before.expected, false, settingsOf(around));
   const seen = placeOf(placed);
-  const found = [
-    ...read.contradictions.filter(({ code }) => code !== 'C04' && code !== 'C05'),
-    ...journeyTo(seen, before, around),
-  ];
+  const found = read.contradictions.filter(({ code }) => code !== 'C04' && code !== 'C05');
   const here = before.places.find((place) => place.gateway === gateway && place.compartment === event.compartment);
-  const fold: Fold = { ...accuse(before, leg, found), places: [], lastSeen: seen };
+  const travelled = accuse(before, 'both', journeyTo(seen, before, around));
+  const fold: Fold = { ...accuse(travelled, leg, found), places: [], lastSeen: seen };
   if (isAtWarehouse(fold)) return { ...fold, return: heard(fold.return, ref) };
   // The customer has it: nobody takes it out of where it is not known to lie.
   if (leg === 'forward' && here === undefined && fold.forward.state === 'COLLECTED')
@@ -163,11 +179,11 @@ function lost(
   return { ...fold, forward: move(fold.forward, 'MISSING', 'unknown', placed.atMs, ref, signals) };
 }
 
-function disturbed(before: Fold, placed: At): Fold {
+function disturbed(before: Fold, placed: At, around: Surroundings): Fold {
   const { event, gateway, ref } = placed.input;
   const here = before.places.find((place) => place.gateway === gateway && place.compartment === event.compartment);
   const names = before.places.length === 0 && event.parcel !== undefined;
-  if (here === undefined) return names ? emptyDeposit(before, placed) : before;
+  if (here === undefined) return names ? emptyDeposit(before, placed, around) : before;
   if (isAtWarehouse(before)) return { ...before, return: heard(before.return, ref) };
   const leg = legThere(before);
   const authorised = event.actor !== undefined || isMaintained(before, gateway, event.compartment);
@@ -182,11 +198,11 @@ function disturbed(before: Fold, placed: At): Fold {
 }
 
 /** A scan, a door, and nothing inside: somebody says that a parcel was put there. */
-function emptyDeposit(before: Fold, placed: At): Fold {
+function emptyDeposit(before: Fold, placed: At, around: Surroundings): Fold {
   const { event, ref } = placed.input;
   const back = isReturn(before, event.type);
-  const read = readEpisode(placed, 'in', before.expected, back);
-  const found = read.contradictions.map((one) => excuse(one, before, placed, {}));
+  const read = readEpisode(placed, 'in', before.expected, back, settingsOf(around));
+  const found = read.contradictions.map((one) => excuse(one, before, placed, around));
   const fold = accuse(before, back ? 'return' : 'forward', found);
   if (isAtWarehouse(before)) return { ...fold, return: heard(fold.return, ref) };
   if (!back) return { ...fold, forward: heard(fold.forward, ref, read.signals) };
@@ -226,12 +242,35 @@ function reported(fold: Fold, placed: At, around: Surroundings): Fold {
     : { ...next, forward: { ...next.forward, ...claimed, state: next.forward.state } };
 }
 
-/** A code that was guessed at: for this parcel, or for the compartment where it lies. */
-function granted(fold: Fold, placed: At): Fold {
+/** A code that was guessed at: for this parcel, or for the compartment where it lies. Whichever it was, it is remembered. */
+function granted(before: Fold, placed: At): Fold {
   const { event, gateway, ref } = placed.input;
-  const here = fold.places.some((one) => one.gateway === gateway && one.compartment === event.compartment);
+  const here = before.places.some((one) => one.gateway === gateway && one.compartment === event.compartment);
+  const code = codeOf(placed);
+  const fold = here && code !== undefined ? { ...before, codes: [...before.codes, code] } : before;
   if (!isGuessed(event) || (event.parcel === undefined && !here)) return fold;
   return accuse(fold, 'both', [{ code: 'C13', severity: 'hard', events: [ref] }]);
+}
+
+/**
+ * The code that opened for this parcel is spent, and somebody tries it again: whoever did not have the parcel, or whoever has
+ * the code and should not. Right after, at the same keypad, it is who waits for the door.
+ */
+function triedAgain(fold: Fold, placed: At, { code_again_s }: LedgerSettings): Fold {
+  const { ref, event } = placed.input;
+  const again = codeOf(placed);
+  if (again === undefined || !isSpentCode(event)) return fold;
+  const spent = fold.codes.findLast(
+    ({ gateway, credential }) => gateway === again.gateway && credential === again.credential,
+  );
+  if (spent === undefined) return fold;
+  if (spent.device === again.device && again.atMs - spent.atMs <= code_again_s * 1_000) return fold;
+  return accuse(fold, 'both', [{ code: 'C13', severity: 'hard', events: [ref] }]);
+}
+
+function codeOf({ input: { gateway, event }, atMs }: At): UsedCode | undefined {
+  const { credential } = event.data;
+  return typeof credential === 'string' ? { gateway, credential, device: event.device, atMs } : undefined;
 }
 
 const OTHER_NAMES =
@@ -258,11 +297,11 @@ function sealed(fold: Fold, placed: At): Fold {
     : remembered;
 }
 
-function located(fold: Fold, placed: At): Fold {
+function located(fold: Fold, placed: At, { accuracy_most_m }: LedgerSettings): Fold {
   const { event, ref } = placed.input;
   const { geofence, accuracy_m: accuracy } = event.data;
   if (geofence === 'unknown' || event.parcel === undefined) return fold;
-  const vague = typeof accuracy === 'number' && accuracy > ACCURACY_MAX_M;
+  const vague = typeof accuracy === 'number' && accuracy > accuracy_most_m;
   const signal = signalOf(placed, 'geofence', geofence === 'inside' ? 'supports' : 'contradicts');
   const next = vague ? fold : { ...fold, forward: { ...fold.forward, signals: [...fold.forward.signals, signal] } };
   if (geofence === 'inside') return next;
@@ -318,7 +357,7 @@ function excuse(one: Found, fold: Fold, placed: At, around: Surroundings): Found
   if (one.code === 'C03' && fold.faulted.includes(`${gateway} ${event.device ?? ''}`))
     return because('a faulty item sensor');
   if (one.code === 'C08' && fold.unpowered.includes(gateway)) return because('a power cut that the log names');
-  if (one.code === 'C10' && around.severalParcels === true)
+  if (one.code === 'C10' && settingsOf(around).several_parcels.includes(gateway))
     return because('several parcels in one compartment, when allowed');
   if (one.code === 'C11' && owed) return because('late arrival');
   if (one.code === 'C11' && placed.clock === 'rollback') return because('a wrong clock');

@@ -7,18 +7,16 @@ import type { JsonObject } from '../../evidence/event/event.ts';
 import type { Contradiction, Signal } from '../decision/facts.ts';
 import type { LedgerEntry } from './inputs.ts';
 import type { Placed } from './order.ts';
+import type { LedgerSettings } from './settings.ts';
 
-const SHORT_MS = 2_000;
-const LONG_MS = 600_000;
-const WEIGHT_LEAST_G = 50;
-/** Per cent of what was expected: within is agreement, beyond is another parcel. */
-const WEIGHT_AGREES_PCT = 5;
-const WEIGHT_HARD_PCT = 25;
-/** An empty parcel weighs no more than its packaging and a fifth of what was in it. */
-const EMPTY_PCT = 20;
+/** Of a scale's own deviation. */
+const SIGMAS = 3;
 
 export interface Expected {
+  /** As it was declared. */
   readonly weightG?: number;
+  /** As it was weighed when a courier took it over: what was declared may be wrong, and then this counts. */
+  readonly handedOverG?: number;
   readonly packagingG?: number;
 }
 
@@ -34,26 +32,30 @@ export function readEpisode(
   direction: Direction,
   expected: Expected,
   ofReturn: boolean,
+  settings: LedgerSettings,
 ): EpisodeEvidence {
-  const { event, ref } = placed.input;
+  const { event, ref, gateway } = placed.input;
   const { data } = event;
   const against = list(data['contradictions']);
   const found: Omit<Contradiction, 'leg'>[] = [];
   const add = (code: Contradiction['code'], severity: Contradiction['severity'], innocent?: string): void =>
     void found.push({ code, severity, events: [ref], ...(innocent !== undefined && { innocent }) });
   const weight = weightOf(data, direction);
-  const verdict = weight === undefined ? undefined : judgeWeight(weight, expected, ofReturn);
+  const verdict = weight === undefined ? undefined : judgeWeight(weight, expected, ofReturn, settings, gateway);
   found.push(...weightContradictions(verdict, ref));
   if (against.includes('shut_but_empty')) add('C03', 'hard');
   if (against.includes('already_occupied')) add('C10', 'hard');
   const openMs = openOf(data);
-  if (openMs !== undefined && (openMs.most < SHORT_MS || openMs.least > LONG_MS)) add('C19', 'soft');
+  // Shorter ones leave out what they hid: a door or a weight that nobody saw is no signal. Of entries that are missing from a log
+  // the fold knows nothing: for those the refund waits (R15), a day, and is looked at again when they come.
+  const { door_short_ms, door_long_s, blind_s } = settings;
+  if (openMs !== undefined && (openMs.most < door_short_ms || openMs.least > door_long_s * 1_000)) add('C19', 'soft');
   if (placed.input.photoSeen === true) add('C17', 'hard');
   const blind = data['blind_ms'];
-  if (typeof blind === 'number' && blind > 0) add('C08', 'soft');
+  if (typeof blind === 'number' && blind > 0 && blind >= blind_s * 1_000) add('C08', 'soft');
   const signals = [
     ...scanSignal(data),
-    ...doorSignal(data, openMs),
+    ...doorSignal(data, openMs, settings),
     ...occupancySignal(data, direction),
     ...(verdict === undefined ? [] : [['weight', verdict.says] as const]),
     ...personSignal(data),
@@ -80,10 +82,16 @@ function scanSignal(data: JsonObject): readonly Says[] {
   return sound ? [['scan', 'supports']] : [];
 }
 
-function doorSignal(data: JsonObject, openMs: Open | undefined): readonly Says[] {
+/** Who puts a parcel in, or takes it out, needs a moment for it, and no more than a few. */
+function doorSignal(
+  data: JsonObject,
+  openMs: Open | undefined,
+  { door_plausible_least_ms, door_plausible_most_s }: LedgerSettings,
+): readonly Says[] {
   const door = data['door'];
   if (!isObject(door) || door['opened'] === undefined || door['closed'] === undefined) return [];
-  const implausible = openMs !== undefined && (openMs.most < SHORT_MS || openMs.least > LONG_MS);
+  const implausible =
+    openMs !== undefined && (openMs.most < door_plausible_least_ms || openMs.least > door_plausible_most_s * 1_000);
   return implausible ? [] : [['door', 'supports']];
 }
 
@@ -118,18 +126,25 @@ export interface WeightVerdict {
   readonly empty: boolean;
 }
 
-/** Undefined where nobody said what it should weigh. */
+/**
+ * Undefined where nobody said what it should weigh. `gateway`: on whose scale; of a warehouse's no deviation is known.
+ */
 export function judgeWeight(
   grams: number,
-  { weightG, packagingG }: Expected,
+  { weightG: declaredG, handedOverG, packagingG }: Expected,
   ofReturn: boolean,
+  { weight_least_g, weight_agrees_pct, weight_hard_pct, empty_pct, scale_sigma_g }: LedgerSettings,
+  gateway?: string,
 ): WeightVerdict | undefined {
+  const weightG = handedOverG ?? declaredG;
   if (weightG === undefined) return undefined;
   const off = Math.abs(grams - weightG);
-  const tolerance = Math.max(WEIGHT_LEAST_G, Math.floor((weightG * WEIGHT_AGREES_PCT) / 100));
+  // Own members alone: a gateway may be called "constructor".
+  const sigmaG = gateway !== undefined && Object.hasOwn(scale_sigma_g, gateway) ? (scale_sigma_g[gateway] ?? 0) : 0;
+  const tolerance = Math.max(weight_least_g, Math.floor((weightG * weight_agrees_pct) / 100), SIGMAS * sigmaG);
   const packed = packagingG ?? 0;
-  const empty = ofReturn && grams * 100 <= packed * 100 + (weightG - packed) * EMPTY_PCT && off > tolerance;
-  const hard = off > tolerance && off * 100 > weightG * WEIGHT_HARD_PCT;
+  const empty = ofReturn && grams * 100 <= packed * 100 + (weightG - packed) * empty_pct && off > tolerance;
+  const hard = off > tolerance && off * 100 > weightG * weight_hard_pct;
   return { says: off <= tolerance ? 'supports' : 'contradicts', hard, empty };
 }
 

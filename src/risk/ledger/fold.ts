@@ -12,10 +12,10 @@ import { takeEntry } from './entries.ts';
 import type { ParcelHand } from './hands.ts';
 import type { Claim, LedgerEntry, LedgerInput, Surroundings } from './inputs.ts';
 import { inOrder, type Placed } from './order.ts';
+import { LEDGER_DEFAULTS, type LedgerSettings } from './settings.ts';
 import { accuse, EMPTY_FOLD, type Fold, type LegState, type Place } from './state.ts';
 
-const RECEIPT_DUE_MS = 72 * 3_600_000;
-const RECEIPT_LATE_MS = 7 * 24 * 3_600_000;
+const HOUR_MS = 3_600_000;
 const GROUPS_TO_CONFIRM = 2;
 const SIGNALS_ALIKE_MAX = 32;
 const EVENTS_MAX = 200;
@@ -59,12 +59,13 @@ export function foldParcel(
   }
   const rollbacks = rolledBack.map(({ ref }) => ref);
   if (rollbacks.length > 0) fold = accuse(fold, 'both', [{ code: 'C15', severity: 'soft', events: rollbacks }]);
-  fold = overdue({ ...fold, version: placed.length }, asOfMs);
+  fold = overdue({ ...fold, version: placed.length }, asOfMs, around.settings ?? LEDGER_DEFAULTS);
   return { facts: factsOf(parcelRef, fold, around), timeline, places: fold.places };
 }
 
 function step(fold: Fold, placed: Placed, around: Surroundings): Fold {
-  return isClaim(placed) ? takeClaim(fold, placed) : takeEntry(fold, placed as Placed<LedgerEntry>, around);
+  if (isClaim(placed)) return takeClaim(fold, placed, around.settings ?? LEDGER_DEFAULTS);
+  return takeEntry(fold, placed as Placed<LedgerEntry>, around);
 }
 
 function isClaim(placed: Placed): placed is Placed<Claim> {
@@ -72,11 +73,11 @@ function isClaim(placed: Placed): placed is Placed<Claim> {
 }
 
 /** The courier took the return, and the warehouse says nothing of it. */
-function overdue(fold: Fold, asOfMs: number): Fold {
+function overdue(fold: Fold, asOfMs: number, { receipt_due_h, receipt_late_h }: LedgerSettings): Fold {
   if (fold.return.state !== 'R_WITH_COURIER' || fold.takenMs === undefined) return fold;
   const waitedMs = asOfMs - fold.takenMs;
-  if (waitedMs < RECEIPT_DUE_MS) return fold;
-  const severity = waitedMs >= RECEIPT_LATE_MS ? 'hard' : 'soft';
+  if (waitedMs < receipt_due_h * HOUR_MS) return fold;
+  const severity = waitedMs >= receipt_late_h * HOUR_MS ? 'hard' : 'soft';
   return accuse(fold, 'return', [{ code: 'C20', severity, events: fold.return.events.slice(-1) }]);
 }
 

@@ -4,6 +4,7 @@
  */
 import type { CustodyEvent } from '../../evidence/event/event.ts';
 import type { ClockTrust, Level } from '../decision/facts.ts';
+import type { LedgerSettings } from './settings.ts';
 
 /** One entry that names the parcel, or that is about a compartment while the parcel lay there. */
 export interface LedgerEntry {
@@ -36,8 +37,15 @@ export type ClaimBody =
       readonly seal?: string;
       readonly promised_by_ms?: number;
     }
-  | { readonly what: 'handed_to_courier' }
-  | { readonly what: 'delivered'; readonly geofence?: 'inside' | 'outside' | 'unknown' }
+  | { readonly what: 'handed_to_courier'; readonly weight_g?: number }
+  | {
+      readonly what: 'delivered';
+      readonly geofence?: 'inside' | 'outside' | 'unknown';
+      /** From where it should have been, and how good the position was: without them `outside` is a word alone. */
+      readonly distance_m?: number;
+      readonly accuracy_m?: number;
+      readonly to?: 'locker' | 'door';
+    }
   | { readonly what: 'exception'; readonly operator?: string }
   | { readonly what: 'collect_by'; readonly until_ms: number }
   | { readonly what: 'rma_opened' }
@@ -67,6 +75,6 @@ export interface Surroundings {
   /** Where lockers stand, in thousandths of a degree, by gateway. */
   readonly sites?: Readonly<Record<string, { readonly lat_mdeg: number; readonly lon_mdeg: number }>>;
   readonly awaited?: Awaited;
-  /** More than one parcel may lie in a compartment. */
-  readonly severalParcels?: boolean;
+  /** Its defaults unless given. */
+  readonly settings?: LedgerSettings;
 }

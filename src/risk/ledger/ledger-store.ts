@@ -16,11 +16,13 @@ import { send } from '../store/sending.ts';
 import { awaitedAt } from './awaited.ts';
 import { type EntryLevel, type LogProof, provedLevel, trustedOf } from './entry-level.ts';
 import { foldParcel, type ParcelLedger } from './fold.ts';
+import { grantsOf } from './grants.ts';
 import { handsIn, handsOn } from './hands.ts';
 import type { Claim, LedgerEntry, Surroundings } from './inputs.ts';
 import { type EntryRow, inputsOf, type LogRow } from './ledger-inputs.ts';
 import { type PhotosNamed, photoKeyOf, photosNamed, reusedIn } from './photos.ts';
-import { EntryIndex, isAround, parcelsOf } from './select.ts';
+import { codeKeyOf, EntryIndex, isAround, parcelsOf } from './select.ts';
+import { LEDGER_DEFAULTS, type LedgerSettings } from './settings.ts';
 import type { Place } from './state.ts';
 
 export interface LedgerStoreParts {
@@ -37,6 +39,8 @@ export interface LedgerStoreParts {
   readonly entriesMax?: number;
   /** Where lockers stand: without it nobody is seen to be in two places. */
   readonly sites?: NonNullable<Surroundings['sites']>;
+  /** Its defaults unless given. */
+  readonly settings?: LedgerSettings;
 }
 
 type Trx = Transaction<Database>;
@@ -110,8 +114,8 @@ export class LedgerStore {
   #fold(parcel: string, { entries, claims, logs, photos }: Inputs, asOfMs: number, around: Surroundings): ParcelLedger {
     const about = entriesSeen(parcel, entries.about(parcel), photos);
     const told = [...about, ...(claims.get(parcel) ?? [])];
-    const { sites } = this.#parts;
-    const known: Surroundings = { ...(sites !== undefined && { sites }), ...around };
+    const { sites, settings = LEDGER_DEFAULTS } = this.#parts;
+    const known: Surroundings = { settings, ...(sites !== undefined && { sites }), ...around };
     const folded = foldParcel(parcel, told, asOfMs, known);
     const assumptions = this.#assumptions(about);
     const awaited = known.awaited ?? awaitedAt([...folded.places, ...suspected(folded.facts, about)], logs);
@@ -166,6 +170,8 @@ export class LedgerStore {
       if (isAround(event)) keys.push(`around ${gateway}`);
       const photo = photoKeyOf(event);
       if (photo !== undefined) keys.push(photo);
+      const code = event.type === 'access.granted' ? codeKeyOf(gateway, event) : undefined;
+      if (code !== undefined) keys.push(code);
       return keys.map((key) => ({ key, ...row }));
     });
     for (const some of pagesOf(mentions)) {
@@ -219,7 +225,10 @@ export class LedgerStore {
       claims.set(parcel, own);
     }
     const logs = rows.filter((row) => row.kind === 'log');
-    return { entries: new EntryIndex(entries), claims, logs, photos: await photosNamed(database, entries) };
+    const grants = await grantsOf(database, entries);
+    // One that is among both is taken as it stands among the entries.
+    const index = new EntryIndex([...grants, ...entries]);
+    return { entries: index, claims, logs, photos: await photosNamed(database, entries) };
   }
 
   #entryOf({ origin, n, leaf, gateway, forked, at, ...proof }: EntryRow): LedgerEntry | undefined {

@@ -26,8 +26,20 @@ export function isGuessed({ type, data: { attempts } }: CustodyEvent): boolean {
   return type === 'access.granted' && typeof attempts === 'number' && attempts > ATTEMPTS_MAX;
 }
 
+/** Somebody tried a code that had been used up. Which compartment it was for, only its grant says. */
+export function isSpentCode({ type, data: { reason, credential } }: CustodyEvent): boolean {
+  return type === 'access.refused' && reason === 'used' && typeof credential === 'string';
+}
+
 export function isAround(event: CustodyEvent): boolean {
-  return AROUND.has(event.type) || isGuessed(event);
+  return AROUND.has(event.type) || isGuessed(event) || isSpentCode(event);
+}
+
+/** Of the grant of a code for a compartment, and of its refusal once it is spent. */
+export function codeKeyOf(gateway: string, event: CustodyEvent): string | undefined {
+  const { credential } = event.data;
+  const opened = event.type === 'access.granted' && event.compartment !== undefined;
+  return typeof credential === 'string' && (opened || isSpentCode(event)) ? `code ${gateway} ${credential}` : undefined;
 }
 
 /** References of the parcels that an event names. */
@@ -48,11 +60,16 @@ export class EntryIndex {
   readonly #named = new Map<string, LedgerEntry[]>();
   /** By gateway. */
   readonly #around = new Map<string, LedgerEntry[]>();
+  /** Codes that were tried again. */
+  readonly #spent = new Set<string>();
 
   constructor(entries: readonly LedgerEntry[]) {
     for (const entry of entries) {
       for (const ref of parcelsOf(entry.event)) put(this.#named, ref, entry);
-      if (isAround(entry.event) && entry.event.parcel === undefined) put(this.#around, entry.gateway, entry);
+      const code = codeKeyOf(entry.gateway, entry.event);
+      if (code !== undefined && isSpentCode(entry.event)) this.#spent.add(code);
+      if ((code !== undefined || isAround(entry.event)) && entry.event.parcel === undefined)
+        put(this.#around, entry.gateway, entry);
     }
   }
 
@@ -66,6 +83,8 @@ export class EntryIndex {
       .flatMap((gateway) => this.#around.get(gateway) ?? [])
       .filter(({ gateway, event, storedMs = fromMs + 1 }) => {
         if (storedMs <= fromMs || parcelsOf(event).includes(parcelRef)) return false;
+        // A grant says something only where its code was tried again.
+        if (!isAround(event) && !this.#spent.has(codeKeyOf(gateway, event) ?? '')) return false;
         return event.compartment === undefined || places.has(`${gateway} ${event.compartment}`);
       });
     return [...named, ...around];

@@ -28,6 +28,14 @@ export interface Place {
   readonly ref: string;
 }
 
+/** A code that opened the compartment while the parcel lay there. */
+export interface UsedCode {
+  readonly gateway: string;
+  readonly credential: string;
+  readonly device: string | undefined;
+  readonly atMs: number;
+}
+
 export interface Fold {
   readonly version: number;
   readonly expected: Expected;
@@ -37,6 +45,7 @@ export interface Fold {
   readonly places: readonly Place[];
   /** The last place where it was seen, also after it was taken out. */
   readonly lastSeen: Place | undefined;
+  readonly codes: readonly UsedCode[];
   readonly contradictions: readonly Contradiction[];
   /** What was looked for and could not be judged. */
   readonly untold: readonly Untold[];
@@ -62,6 +71,7 @@ export const EMPTY_FOLD: Fold = {
   return: { state: 'NONE', custodian: 'customer', sinceMs: undefined, signals: [], events: [] },
   places: [],
   lastSeen: undefined,
+  codes: [],
   contradictions: [],
   untold: [],
   exceptions: [],

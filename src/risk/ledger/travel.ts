@@ -1,22 +1,33 @@
 /** Whether a parcel can have got from one place to another in time: after taking off what the clocks may be wrong. */
+import type { Contradiction } from '../decision/facts.ts';
 import type { Surroundings } from './inputs.ts';
+import type { LedgerSettings } from './settings.ts';
 import type { Place } from './state.ts';
 
-const SPEED_KMH = 150;
-const SEPARATION_MIN_M = 2_000;
 /** Metres of a thousandth of a degree of a great circle. */
 const MDEG_M = 111.195;
 const HOUR_MS = 3_600_000;
 
-export function impossibleJourney(from: Place, to: Place, sites: NonNullable<Surroundings['sites']>): boolean {
+/**
+ * Faster than anything (`hard`), or than a road lets it where the two are too near for a flight; `soft` where they are not:
+ * which way a parcel went nobody tells. Undefined for a journey that can have been.
+ */
+export function impossibleJourney(
+  from: Place,
+  to: Place,
+  sites: NonNullable<Surroundings['sites']>,
+  { road_kmh, any_kmh, flight_least_km, separation_least_m }: LedgerSettings,
+): Contradiction['severity'] | undefined {
   // Own members alone: a gateway may be called "constructor".
   const siteOf = ({ gateway }: Place) => (Object.hasOwn(sites, gateway) ? sites[gateway] : undefined);
   const [a, b] = [siteOf(from), siteOf(to)];
-  if (a === undefined || b === undefined || from.gateway === to.gateway) return false;
+  if (a === undefined || b === undefined || from.gateway === to.gateway) return undefined;
   const metres = separationM(a, b);
-  if (metres < SEPARATION_MIN_M) return false;
+  if (metres < separation_least_m) return undefined;
   const hours = Math.max(0, to.sinceMs - from.sinceMs + from.errMs + to.errMs) / HOUR_MS;
-  return metres / 1_000 > SPEED_KMH * hours;
+  const km = metres / 1_000;
+  if (km <= road_kmh * hours) return undefined;
+  return km >= flight_least_km && km <= any_kmh * hours ? 'soft' : 'hard';
 }
 
 interface Site {

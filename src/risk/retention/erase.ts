@@ -156,9 +156,9 @@ export class ErasureRoom {
     const tables = new Set<string>(['custody.mention']);
     for (const { origin, n, partition } of found.entries) {
       await sql`update custody.entry set leaf = null where origin = ${origin} and n = ${n}`.execute(trx);
-      // Whoever has the picture could find its place by it.
+      // Whoever has the picture, or knows the code's name, could find its place by it.
       await sql`delete from custody.mention
-        where origin = ${origin} and n = ${n} and key like 'photo %'`.execute(trx);
+        where origin = ${origin} and n = ${n} and (key like 'photo %' or key like 'code %')`.execute(trx);
       await sql`delete from custody.hand where origin = ${origin} and n = ${n}`.execute(trx);
       tables.add(partition);
     }

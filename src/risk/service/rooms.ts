@@ -9,6 +9,7 @@ import type { Assumption } from '../decision/facts.ts';
 import type { Ruleset } from '../decision/ruleset.ts';
 import { entryLevel, type LevelWord } from '../ledger/entry-level.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';
+import type { LedgerSettings } from '../ledger/settings.ts';
 import type { ReceiveSettings } from '../receive/settings.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 
@@ -23,6 +24,7 @@ export interface RoomParts {
   readonly database: RiskDatabase;
   readonly settings: Vouched;
   readonly ruleset: Ruleset;
+  readonly ledgerSettings?: LedgerSettings;
   readonly crypto: EvidenceCrypto;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -40,7 +42,7 @@ export function openRooms(
   parts: RoomParts,
   ledgerOf = (ledger: LedgerStore): Pick<LedgerStore, 'ledgers'> => ledger,
 ): Rooms {
-  const { settings, ...rest } = parts;
+  const { settings, ledgerSettings, ...rest } = parts;
   const { tenant, region, gateway_sites: sites, gateway_silent_h: silentHours } = settings;
   const owner = { tenant, region };
   const ledger = new LedgerStore({
@@ -49,6 +51,7 @@ export function openRooms(
     levelOf: (gateway, n, proof) => entryLevel(n, proof, wordOn(settings, gateway)),
     assumptionOf: (gateway) => assumptionOf(settings, gateway),
     sites,
+    ...(ledgerSettings !== undefined && { settings: ledgerSettings }),
     ...(silentHours > 0 && { silentMs: silentHours * HOUR_MS }),
   });
   return { ledger, desk: new RefundDesk({ ...rest, ...owner, ledger: ledgerOf(ledger) }) };

@@ -142,7 +142,7 @@ class RiskService {
   }
 
   async #open(database: RiskDatabase, receiver: Receiver, key: WitnessKey): Promise<void> {
-    const { receive, ruleset, ledgerEveryMs, api, sources, legal, patterns } = this.#settings;
+    const { receive, ruleset, ledger: ledgerSettings, ledgerEveryMs, api, sources, legal, patterns } = this.#settings;
     const { logger } = this.#deps;
     const scheduler = this.#scheduler;
     const pumped = (ledger: ConstructorParameters<typeof LedgerPump>[0]['ledger']): LedgerPump => {
@@ -154,7 +154,8 @@ class RiskService {
     const rules = makeRuleset(crypto, ruleset);
     const customers = await openCustomerNames({ crypto, database, path: this.#settings.customersKeyFile, tenant });
     const shared = { database, crypto, customers, logger };
-    const rooms = openRooms({ ...shared, settings: receive, ruleset: rules, clock: scheduler, legal }, pumped);
+    const own = { settings: receive, ledgerSettings, ruleset: rules, legal };
+    const rooms = openRooms({ ...shared, ...own, clock: scheduler }, pumped);
     this.#pump?.start();
     await this.#openCasework({ ...shared, ledger: rooms.ledger, ruleset: rules, tenant, region, legal, scheduler });
     this.#patterns = new PatternRounds({

@@ -7,6 +7,7 @@ import { ACTION_NAMES, type Action } from '../casework/actions.ts';
 import { legalPolicySchema } from '../casework/legal-policy.ts';
 import { webhooksSchema } from '../casework/webhook-settings.ts';
 import { rulesetSchema } from '../decision/ruleset.ts';
+import { ledgerSchema } from '../ledger/settings.ts';
 import { patternsSchema } from '../patterns/settings.ts';
 import {
   absolutePath,
@@ -36,6 +37,9 @@ export const riskSettingsSchema = receiveShape
       .describe('keys, status.json, and the embedded database; "latchkey risk --data-dir" names it, too'),
     database: databaseSchema.default('embedded'),
     receipts: receiptsSchema.prefault({}),
+    ledger: ledgerSchema.describe(
+      'from when on what was seen agrees, or contradicts; what is left out has its default',
+    ),
     ruleset: rulesetSchema.prefault({}).describe('parameters of the rules; what is left out has its default'),
     ledger_every_ms: z
       .int()
@@ -78,6 +82,7 @@ export interface RiskSettings {
   readonly dataDir: string;
   readonly receive: ReceiveSettings;
   readonly ruleset: Written['ruleset'];
+  readonly ledger: Written['ledger'];
   readonly ledgerEveryMs: number;
   readonly sources: Written['sources'];
   readonly webhooks: Written['webhooks'];
@@ -97,6 +102,7 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
   const {
     database,
     receipts,
+    ledger,
     ruleset,
     ledger_every_ms,
     api,
@@ -112,6 +118,7 @@ export function riskSettings(written: Written, dataDir = written.data_dir): Risk
     dataDir,
     receive: { ...shared, data_dir: dataDir, store: database, witness: { ...receipts, role } },
     ruleset,
+    ledger,
     ledgerEveryMs: ledger_every_ms,
     sources,
     webhooks,

@@ -19,6 +19,7 @@ const DEPTH_MAX = 6;
 const AMOUNT_MAX = 1_000_000_000_000;
 const identifier = z.string().min(1).max(120);
 const grams = z.int().min(0).max(9_999_999);
+const metres = z.int().min(0).max(40_100_000);
 const currency = z.string().regex(/^[A-Z]{3}$/, { error: 'a currency of ISO 4217' });
 const amount_minor = z.int().min(1).max(AMOUNT_MAX);
 const time = z.iso.datetime({ offset: true }).max(40).refine(isTime, { error: 'a time of RFC 3339' });
@@ -33,8 +34,14 @@ const CUSTODY = {
     seal: identifier.exactOptional(),
     promised_by: time.exactOptional(),
   }),
-  handed_to_courier: z.strictObject({ parcel }),
-  delivered: z.strictObject({ parcel, geofence: z.enum(['inside', 'outside', 'unknown']).exactOptional() }),
+  handed_to_courier: z.strictObject({ parcel, weight_g: grams.exactOptional() }),
+  delivered: z.strictObject({
+    parcel,
+    geofence: z.enum(['inside', 'outside', 'unknown']).exactOptional(),
+    distance_m: metres.exactOptional(),
+    accuracy_m: metres.exactOptional(),
+    to: z.enum(['locker', 'door']).exactOptional(),
+  }),
   exception: z.strictObject({ parcel, operator: identifier.exactOptional() }),
   collect_by: z.strictObject({ parcel, until: time }),
   rma_opened: z.strictObject({ parcel }),

@@ -13,6 +13,7 @@ import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import type { EntryUse } from '../../../src/risk/intake/store.ts';
 import { LedgerStore, type LedgerStoreParts } from '../../../src/risk/ledger/ledger-store.ts';
+import { LEDGER_DEFAULTS } from '../../../src/risk/ledger/settings.ts';
 import { RetentionRoom } from '../../../src/risk/retention/run.ts';
 import { retentionSchema } from '../../../src/risk/retention/settings.ts';
 import { openStatementKey } from '../../../src/risk/retention/statement.ts';
@@ -146,6 +147,27 @@ describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
     );
     expect(await foundOf('guessed')).toEqual(['C13']);
     expect(await foundOf('calm')).toEqual([]);
+  });
+
+  test('C13: a spent code that is tried again, of whichever parcel its grant tells', async () => {
+    const code = (credential: string): JsonObject => ({ method: 'code', attempts: 0, credential });
+    const log = logOf('spent', [
+      ['parcel.deposited', PUT_IN, 'again', 0],
+      ['parcel.deposited', PUT_IN, 'once', 1, 'B02'],
+      ['access.granted', code('c-again'), undefined, 2],
+      ['parcel.collected', TAKEN_OUT, 'again', 3],
+      ['access.granted', code('c-once'), undefined, 4, 'B02'],
+      ['parcel.collected', TAKEN_OUT, 'once', 5, 'B02'],
+      ['access.refused', { ...code('c-again'), reason: 'used' }, undefined, 60],
+    ]);
+    const size = log.leaves.length;
+    await keep(log, NOW_MS + DAY_MS, 0, size - 1);
+    expect(await foundOf('again')).toEqual([]);
+    await keep(log, NOW_MS + DAY_MS + 1, size - 1, size);
+    expect(await foundOf('again')).toEqual(['C13']);
+    expect(await foundOf('once')).toEqual([]);
+    const patient = { ...LEDGER_DEFAULTS, code_again_s: 3_600 };
+    expect(await foundOf('again', { settings: patient })).toEqual([]);
   });
 
   const MUNICH = { lat_mdeg: 48_117, lon_mdeg: 11_517 };

@@ -11,6 +11,7 @@ import {
 import type { Contradiction, RefundFacts } from '../../../src/risk/decision/facts.ts';
 import type { Outcome } from '../../../src/risk/decision/outcome.ts';
 import type { LedgerInput, Surroundings } from '../../../src/risk/ledger/inputs.ts';
+import { LEDGER_DEFAULTS } from '../../../src/risk/ledger/settings.ts';
 import { decided, facts } from '../decision/support.ts';
 import {
   claim,
@@ -65,10 +66,11 @@ const unauthorised = entry(5, 'door.forced', { reason: 'opened_without_access' }
 const maintained = entry(4, 'maintenance.opened', { compartments: ['A01'] });
 const opened = entry(5, 'door.forced', { reason: 'opened_unwatched' });
 const reopened = { closed_by: 'door_shut', item_before: true, item_after: true };
-const blind = deposit(1, { ...PUT_IN, blind_ms: 60_000 });
+const blind = deposit(1, { ...PUT_IN, blind_ms: 30 * MINUTE_MS });
 const cut = entry(0, 'power.lost', { source: 'mains' });
 const occupied = deposit(1, { ...PUT_IN, contradictions: ['already_occupied'] });
 const elsewhere = (minute: number) => deposit(1, PUT_IN, { gateway: 'gw-2', minute });
+const several = { ...LEDGER_DEFAULTS, several_parcels: ['gw-1'] };
 const guessed = (attempts: number) => entry(1, 'access.granted', { method: 'code', attempts });
 const located = (accuracy_m: number, geofence = 'outside') =>
   entry(1, 'location.fixed', { geofence, accuracy_m }, { minute: 2 });
@@ -160,12 +162,12 @@ const ROWS: Readonly<Record<ContradictionCode, Row>> = {
     there: { inputs: [blind] },
     severity: 'soft',
     asks: 'REVIEW',
-    near: { inputs: [deposit(1, { ...PUT_IN, blind_ms: 0 })] },
+    near: { inputs: [deposit(1, { ...PUT_IN, blind_ms: 30 * MINUTE_MS - 1 })] },
     found: { 'a power cut that the log names': { inputs: [cut, blind] } },
     late: { first: { inputs: [blind] }, told: { inputs: [cut] }, appears: false },
   },
   C09: {
-    there: { inputs: [deposit(1), collect(2), elsewhere(40)], around: { sites }, refund: ofReturn },
+    there: { inputs: [deposit(1), collect(2), elsewhere(40)], around: { sites } },
     severity: 'hard',
     asks: 'HOLD',
     near: { inputs: [deposit(1), collect(2), elsewhere(400)], around: { sites } },
@@ -185,7 +187,7 @@ const ROWS: Readonly<Record<ContradictionCode, Row>> = {
     asks: 'HOLD',
     near: { inputs: [deposit()] },
     found: {
-      'several parcels in one compartment, when allowed': { inputs: [occupied], around: { severalParcels: true } },
+      'several parcels in one compartment, when allowed': { inputs: [occupied], around: { settings: several } },
     },
     late: { first: { inputs: [collect()] }, told: { inputs: [occupied] }, appears: true },
   },
