@@ -1,6 +1,6 @@
 /**
  * Refunds that ask for evidence, and those of them with little: by operator, and by operator and courier. One statement for
- * both, since the answers of decisions are what takes long to read.
+ * both, since the newest decision of each is what takes long to find.
  */
 import { sql } from 'kysely';
 import { MONTH_MS, SUBJECTS_MAX, type Trx, within } from './measure.ts';
@@ -19,7 +19,7 @@ export interface Graded {
   readonly cut: boolean;
 }
 
-/** Grades stand in the texts of decisions: as many of the newest are read. */
+/** As many of the newest are read. */
 const GRADED_MAX = 50_000;
 const PAIRS_MAX = 100_000;
 
@@ -30,7 +30,7 @@ interface Row extends WeakCount {
 
 /**
  * Of 30 days, and with little evidence where the newest decision saw none better than WEAK for one of their parcels, or no
- * parcel at all. A grade counts as it was before anybody doubted a courier, or doubt would be its own cause.
+ * parcel at all: as the column says that is made of its answer (m0029).
  */
 export async function countGraded(trx: Trx, asOfMs: number): Promise<Graded> {
   const { rows } = await sql<Row>`
@@ -39,15 +39,12 @@ export async function countGraded(trx: Trx, asOfMs: number): Promise<Graded> {
         where state <> 'cancelled' and kind not in ('goodwill', 'recall') and recall is not true
           and ${within(sql`r.requested_at`, asOfMs, MONTH_MS)}
         order by requested_at desc, refund_id limit ${sql.lit(GRADED_MAX + 1)}),
-    graded as materialized (
-      select refund_id, operator, jsonb_array_length(evidence) = 0 or exists (
-          select from jsonb_array_elements(evidence) one
-            where coalesce(one ->> 'before_doubt', one ->> 'grade') in ('CONTRADICTED', 'NONE', 'WEAK')) as weak
-        from (select refund_id, operator, (select d.answer::jsonb -> 'evidence' from payments.decision d
-            where d.refund_id = asked.refund_id and d.decided_at <= ${new Date(asOfMs)}
-            order by d.decided_at desc, d.decision_id limit 1) as evidence
-          from (select * from asked limit ${sql.lit(GRADED_MAX)}) asked) one
-        where evidence is not null),
+    decided as materialized (
+      select refund_id, operator, (select d.little_evidence from payments.decision d
+          where d.refund_id = asked.refund_id and d.decided_at <= ${new Date(asOfMs)}
+          order by d.decided_at desc, d.decision_id limit 1) as weak
+        from (select * from asked limit ${sql.lit(GRADED_MAX)}) asked),
+    graded as (select * from decided where weak is not null),
     held as (
       select distinct g.refund_id, g.operator, g.weak, h.courier
         from graded g join payments.refund_parcel p using (refund_id) join custody.hand h on h.parcel = p.parcel

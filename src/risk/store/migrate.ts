@@ -26,6 +26,7 @@ import { lookedAgainMigration } from './migrations/m0023-looked-again.ts';
 import { handsMigration } from './migrations/m0024-hands.ts';
 import { revokedStretchMigration } from './migrations/m0027-revoked-stretch.ts';
 import { deniedByPeopleMigration } from './migrations/m0028-denied-by-people.ts';
+import { littleEvidenceMigration } from './migrations/m0029-little-evidence.ts';
 import type { Database } from './schema.ts';
 
 /** In the order of their names. A migration that was released is never changed. */
@@ -52,6 +53,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0024_hands': handsMigration,
   '0027_revoked_stretch': revokedStretchMigration,
   '0028_denied_by_people': deniedByPeopleMigration,
+  '0029_little_evidence': littleEvidenceMigration,
 };
 
 export async function migrate(kysely: Kysely<Database>): Promise<void> {

@@ -161,6 +161,8 @@ export interface DecisionTable extends Owned {
   readonly ruleset: string;
   readonly parameters: string;
   readonly answer: string;
+  /** None of its parcels was proved better than WEAK: made of the answer, null where that tells nothing of it (m0029). */
+  readonly little_evidence: ColumnType<boolean | null, never, never>;
 }
 
 export interface RequestTable extends Owned {

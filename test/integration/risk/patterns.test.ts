@@ -14,6 +14,7 @@ import { type PromotionWindow, STALE_MS } from '../../../src/risk/patterns/findi
 import { countGraded } from '../../../src/risk/patterns/graded.ts';
 import { countLosses, percentile95, type Trx } from '../../../src/risk/patterns/measure.ts';
 import { PatternRounds } from '../../../src/risk/patterns/rounds.ts';
+import { littleEvidenceMigration } from '../../../src/risk/store/migrations/m0029-little-evidence.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { captured, DAY_MS, NOW_MS, owner, requestOf } from '../../support/casework-bench.ts';
 import { bothEngines } from '../../support/engines.ts';
@@ -141,6 +142,44 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
         chargebacks: 0,
       });
       expect(found['operator old']).toMatchObject({ approvals: { total: 2, top_pair: 1 }, chargebacks: 1 });
+    });
+
+    test('a decision of before says of its evidence what a new one says, and one that cannot be read says nothing', async () => {
+      await empty(database);
+      const graded = (...grades: readonly object[]) => JSON.stringify({ reasons: [], evidence: grades });
+      const answers: readonly (readonly [answer: string, little: boolean | null])[] = [
+        [graded(), true],
+        [graded({ grade: 'STRONG' }, { grade: 'WEAK' }), true],
+        [graded({ grade: 'NONE' }), true],
+        [graded({ grade: 'CONTRADICTED' }), true],
+        [graded({ grade: 'STRONG' }, { grade: 'MODERATE' }), false],
+        [graded({ grade: 'WEAK', before_doubt: 'MODERATE' }), false],
+        ['{"note":"\\u0000","evidence":[{"grade":"NONE"}]}', null],
+        ['{"evidence":{}}', null],
+        ['{"reasons":[]}', null],
+        ['not JSON', null],
+      ];
+      const { kysely } = database;
+      const write = (age: string) =>
+        sql`insert into payments.decision (decision_id, refund_id, decided_at, outcome, facts, ruleset, parameters, answer, tenant, region)
+          select ${age}::text || (x ->> 0), 'graded', now(), 'HOLD', '{}', 'v1', '{}', x ->> 1, 'default', 'eu'
+            from jsonb_array_elements(${JSON.stringify(answers.map(([answer], i) => [i, answer]))}::jsonb) x`.execute(
+          kysely,
+        );
+      const said = async (age: string) => {
+        const { rows } = await sql<{ readonly little_evidence: boolean | null }>`
+          select little_evidence from payments.decision where decision_id ^@ ${age}
+            order by substr(decision_id, 5)::int`.execute(kysely);
+        return rows.map((row) => row.little_evidence);
+      };
+      await stored(database, [{ id: 'graded', operator: 'any' }]);
+      await sql`alter table payments.decision drop column little_evidence`.execute(kysely);
+      await sql`drop function payments.little_evidence, payments.couriers_of`.execute(kysely);
+      await write('old-');
+      await kysely.transaction().execute((trx) => littleEvidenceMigration.up(trx));
+      await write('new-');
+      expect(await said('old-')).toEqual(answers.map(([, little]) => little));
+      expect(await said('new-')).toEqual(await said('old-'));
     });
 
     /** Peers without a fault, and for each rule one operator who does it and one who does not. */
