@@ -4,7 +4,9 @@
  * disputes that ended were lost; together, or by operator, locker or courier.
  *
  * But for disputes they are read from what decisions keep, so they say what was known when it was decided: contradictions
- * of the ledgers from its facts, and those of the request with the ledgers (C18, C22, C24) from its reasons.
+ * of the ledgers from its facts, and those of the request with the ledgers (C18, C22, C24) from its reasons. A courier is
+ * the pseudonym that entries of those facts name (m0029): whoever had the parcel in hands on a leg counts for it, several
+ * couriers each of them whole.
  */
 import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { RiskDatabase } from '../store/open-database.ts';
@@ -39,12 +41,11 @@ const GROUPS_MAX = 200;
 /** Of a million refunds no more than these are in memory at a time. */
 const ROWS_AT_ONCE = 500;
 
-/** `carriers`: names of the sources of the kind carrier, each of which speaks for a courier. */
-export function custodyRates(database: RiskDatabase, carriers: ReadonlySet<string> = new Set()): RatesOf {
+export function custodyRates(database: RiskDatabase): RatesOf {
   return {
     rates: (fromMs, untilMs) =>
       database.as('payments', async (trx) => {
-        const tally = new RateTally(undefined, carriers);
+        const tally = new RateTally(undefined);
         await count(trx, lastOf(fromMs, untilMs), tally);
         return {
           ...windowOf(fromMs, untilMs),
@@ -54,8 +55,8 @@ export function custodyRates(database: RiskDatabase, carriers: ReadonlySet<strin
       }),
     ratesBy: (by, fromMs, untilMs) =>
       database.as('payments', async (trx) => {
-        const tally = new RateTally(by, carriers);
-        await count(trx, lastOf(fromMs, untilMs), tally);
+        const tally = new RateTally(by);
+        await count(trx, lastOf(fromMs, untilMs), tally, by === 'courier' ? handsOf : nobody);
         return { ...windowOf(fromMs, untilMs), by, groups: tally.groups(GROUPS_MAX), groups_total: tally.size };
       }),
   };
@@ -74,12 +75,28 @@ function lastOf(fromMs: number, untilMs: number): RawBuilder<unknown> {
     order by refund_id, decided_at desc, decision_id)`;
 }
 
-async function count(trx: Trx, last: RawBuilder<unknown>, tally: RateTally): Promise<void> {
-  await each<RefundLine>(trx, refundLines(last), (line) => tally.refund(refundRow(line)));
-  await each<ParcelRow>(trx, parcelLines(last), (line) => tally.parcel(line));
+async function count(
+  trx: Trx,
+  last: RawBuilder<unknown>,
+  tally: RateTally,
+  couriers: Couriers = nobody,
+): Promise<void> {
+  await each<RefundLine>(trx, refundLines(last, couriers), (line) => tally.refund(refundRow(line)));
+  await each<ParcelRow>(trx, parcelLines(last, couriers), (line) => tally.parcel(line));
 }
 
-interface RefundLine extends Pick<RefundRow, 'operator' | 'discrepant' | 'events'> {
+/** Pseudonyms as a JSON array: of `parcels`, by `events` of each `parcel` of them. */
+type Couriers = (parcels: RawBuilder<unknown>, events: RawBuilder<unknown>) => RawBuilder<unknown>;
+
+/** Looked up only where they are asked for: they take as long as all the rest. */
+const nobody: Couriers = () => sql`'[]'::jsonb`;
+const handsOf: Couriers = (parcels, events) => sql`(select coalesce(jsonb_agg(distinct courier), '[]')
+    from ${parcels}, payments.couriers_of(parcel ->> 'ref', ${events}) as courier)`;
+
+const FORWARD = sql`parcel -> 'forward' -> 'events'`;
+const BOTH = sql`(${FORWARD}) || (parcel -> 'return' -> 'events')`;
+
+interface RefundLine extends Pick<RefundRow, 'operator' | 'discrepant' | 'events' | 'couriers'> {
   readonly payment_ref: string | null;
   readonly is_disputed: boolean | null;
   readonly ended: number;
@@ -91,7 +108,7 @@ function refundRow({ payment_ref: ref, is_disputed, ended, lost, ...line }: Refu
   return { ...line, payment: { ref, isDisputed: is_disputed, disputesEnded: ended, disputesLost: lost } };
 }
 
-function refundLines(last: RawBuilder<unknown>): RawBuilder<unknown> {
+function refundLines(last: RawBuilder<unknown>, couriers: Couriers): RawBuilder<unknown> {
   return sql`with ${last},
     ended as (select payment_ref, count(*)::int as ended, (count(*) filter (where result = 'lost'))::int as lost
       from payments.dispute where result is not null and payment_ref is not null group by payment_ref)
@@ -101,7 +118,8 @@ function refundLines(last: RawBuilder<unknown>): RawBuilder<unknown> {
         or exists (select from jsonb_array_elements(answer -> 'reasons') as reason
           where reason ->> 'code' ~ '^C[0-9][0-9]$')) as discrepant,
       (select coalesce(jsonb_agg(event), '[]') from jsonb_array_elements(facts -> 'parcels') as parcel,
-        jsonb_array_elements((parcel -> 'forward' -> 'events') || (parcel -> 'return' -> 'events')) as event) as events,
+        jsonb_array_elements(${BOTH}) as event) as events,
+      ${couriers(sql`jsonb_array_elements(facts -> 'parcels') as parcel`, BOTH)} as couriers,
       payment_ref, disputed_minor > 0 as is_disputed, coalesce(ended, 0) as ended, coalesce(lost, 0) as lost
     from last left join payments.refund as refund using (refund_id) left join payments.payment using (payment_ref)
       left join ended using (payment_ref)
@@ -109,12 +127,13 @@ function refundLines(last: RawBuilder<unknown>): RawBuilder<unknown> {
 }
 
 /** Of a parcel in several decisions, what the latest ledger says. */
-function parcelLines(last: RawBuilder<unknown>): RawBuilder<unknown> {
+function parcelLines(last: RawBuilder<unknown>, couriers: Couriers): RawBuilder<unknown> {
   return sql`with ${last},
     parcels as (select distinct on (parcel ->> 'ref') facts -> 'refund' ->> 'operator' as operator, parcel
       from last, jsonb_array_elements(facts -> 'parcels') as parcel
       order by parcel ->> 'ref', (parcel ->> 'ledger_version')::bigint desc, refund_id)
-    select operator, parcel from parcels where parcel -> 'forward' ->> 'state' in (${sql.join(DELIVERED.map((state) => sql.lit(state)))})`;
+    select operator, parcel, ${couriers(sql`(select parcel) as own`, FORWARD)} as couriers
+    from parcels where parcel -> 'forward' ->> 'state' in (${sql.join(DELIVERED.map((state) => sql.lit(state)))})`;
 }
 
 async function each<T>(trx: Trx, query: RawBuilder<unknown>, take: (row: T) => void): Promise<void> {

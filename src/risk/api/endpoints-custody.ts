@@ -151,8 +151,9 @@ export const CUSTODY_ENDPOINTS: readonly Endpoint[] = [
     path: '/v1/metrics/custody/{by}',
     summary: 'The same rates by operator, by locker or by courier',
     description:
-      'Lockers go by the name of their gateway, couriers by that of the source of the kind carrier that speaks of their ' +
-      'parcels. A group may be of one refund alone.',
+      'Lockers go by the name of their gateway, couriers by the pseudonym under which signed entries name them. A refund ' +
+      'counts whole for each courier who had one of its parcels in hands on either leg, a delivery for each who had the ' +
+      'parcel in hands on its way there. A group may be of one refund alone.',
     access: ['analyst', 'auditor'],
     params: z.strictObject({ by: z.enum(RATE_GROUPS) }),
     query: windowQuery,

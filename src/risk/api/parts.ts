@@ -50,7 +50,7 @@ export interface EvidenceKeeper {
 export interface RatesOf {
   /** Of refunds decided from `fromMs` (inclusive) until `untilMs` (exclusive). */
   rates(fromMs: number, untilMs: number): Promise<CustodyRates>;
-  /** The same by who asked, by the gateway of the locker, or by the source that speaks for the courier. */
+  /** The same by who asked, by the gateway of the locker, or by the pseudonym of each courier who had a parcel in hands. */
   ratesBy(by: RateGroup, fromMs: number, untilMs: number): Promise<RatesByGroup>;
 }
 

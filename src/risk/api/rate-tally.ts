@@ -18,8 +18,10 @@ export type RateGroup = (typeof RATE_GROUPS)[number];
 export interface RefundRow {
   readonly operator: string;
   readonly discrepant: boolean;
-  /** Of both legs of its parcels; empty where nobody asks for them. */
+  /** Of both legs of its parcels. */
   readonly events: readonly EventRef[];
+  /** Pseudonyms of whoever had one of its parcels in hands, on either leg; empty where nobody asks for them. */
+  readonly couriers: readonly string[];
   /** Absent where no payment of it is known. */
   readonly payment?: {
     readonly ref: string;
@@ -34,6 +36,8 @@ export interface ParcelRow {
   /** Who asked for its refund. */
   readonly operator: string;
   readonly parcel: ParcelFacts;
+  /** Who had it in hands on its way there. */
+  readonly couriers: readonly string[];
 }
 
 export interface Rates {
@@ -63,16 +67,14 @@ const ALL = '';
 export class RateTally {
   readonly #groups = new Map<string, Counts>();
   readonly #by: RateGroup | undefined;
-  readonly #carriers: ReadonlySet<string>;
 
-  /** Together without `by`. `carriers`: names of the sources that speak for a courier. */
-  constructor(by: RateGroup | undefined, carriers: ReadonlySet<string>) {
+  /** Together without `by`. */
+  constructor(by: RateGroup | undefined) {
     this.#by = by;
-    this.#carriers = carriers;
   }
 
-  refund({ operator, discrepant, events, payment }: RefundRow): void {
-    for (const name of this.#namesOf(operator, events)) {
+  refund({ operator, discrepant, events, couriers, payment }: RefundRow): void {
+    for (const name of this.#namesOf(operator, events, couriers)) {
       const counts = this.#countsOf(name);
       counts.refunds += 1;
       if (discrepant) counts.discrepant += 1;
@@ -85,9 +87,9 @@ export class RateTally {
     }
   }
 
-  parcel({ operator, parcel }: ParcelRow): void {
+  parcel({ operator, parcel, couriers }: ParcelRow): void {
     const isProved = atLeast(legEvidence(parcel, 'forward').grade, 'MODERATE');
-    for (const name of this.#namesOf(operator, parcel.forward.events)) {
+    for (const name of this.#namesOf(operator, parcel.forward.events, couriers)) {
       const counts = this.#countsOf(name);
       counts.delivered += 1;
       if (isProved) counts.proved += 1;
@@ -108,7 +110,7 @@ export class RateTally {
     return this.#groups.size;
   }
 
-  #namesOf(operator: string, events: readonly EventRef[]): Iterable<string> {
+  #namesOf(operator: string, events: readonly EventRef[], couriers: readonly string[]): Iterable<string> {
     switch (this.#by) {
       case undefined:
         return [ALL];
@@ -117,11 +119,7 @@ export class RateTally {
       case 'locker':
         return new Set(events.flatMap(gatewayOf));
       case 'courier':
-        return new Set(
-          events
-            .map((event) => event.slice(0, Math.max(0, event.indexOf(':'))))
-            .filter((name) => this.#carriers.has(name)),
-        );
+        return new Set(couriers);
     }
   }
 

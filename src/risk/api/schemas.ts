@@ -265,7 +265,9 @@ export const ratesByGroupSchema = z
     by: z.enum(RATE_GROUPS),
     groups: z
       .array(z.strictObject({ name: z.string(), ...rateMembers }))
-      .describe('those with the most refunds first; a refund counts for each locker and courier of its parcels'),
+      .describe(
+        'those with the most refunds first; a refund counts whole for each locker and each courier of its parcels',
+      ),
     groups_total: z.int().min(0).describe('also of those that are not listed'),
   })
   .meta({ id: 'CustodyRatesByGroup' });

@@ -56,7 +56,7 @@ export async function serveHttp(rooms: HttpRooms): Promise<HttpServer> {
     clock,
     holds: new HoldBook(rooms.database),
     evidence: evidenceKeeper(rooms),
-    rates: custodyRates(rooms.database, carriersOf(rooms.sources)),
+    rates: custodyRates(rooms.database),
     metricsText: async () => (await rooms.monitor.text()).text,
     health: { ready: () => checks(rooms.monitor) },
     beside: [SOURCES_ROUTE],
@@ -70,10 +70,6 @@ export async function serveHttp(rooms: HttpRooms): Promise<HttpServer> {
     clock,
     logger,
   });
-}
-
-function carriersOf(sources: readonly SourceSettings[]): ReadonlySet<string> {
-  return new Set(sources.filter(({ kind }) => kind === 'carrier').map(({ name }) => name));
 }
 
 function evidenceKeeper({ database, owner, crypto, scheduler }: HttpRooms): EvidenceKeeper {

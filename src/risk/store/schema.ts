@@ -18,8 +18,7 @@ import type {
 export interface LogTable extends Owned {
   readonly origin: string;
   readonly gateway: string;
-  /** Entries stored so far: the next position in the use stream. */
-  positions: number;
+  positions: number; // entries stored so far: the next in the use stream
   carried: number;
   cosigned_size: number | null;
   cosigned_root: Bytes | null;
@@ -161,8 +160,7 @@ export interface DecisionTable extends Owned {
   readonly ruleset: string;
   readonly parameters: string;
   readonly answer: string;
-  /** None of its parcels was proved better than WEAK: made of the answer, null where that tells nothing of it (m0029). */
-  readonly little_evidence: ColumnType<boolean | null, never, never>;
+  readonly little_evidence: ColumnType<boolean | null, never, never>; // made of the answer (m0029)
 }
 
 export interface RequestTable extends Owned {
