@@ -17,6 +17,8 @@ import { LEDGER_DEFAULTS } from '../../../src/risk/ledger/settings.ts';
 import { RetentionRoom } from '../../../src/risk/retention/run.ts';
 import { retentionSchema } from '../../../src/risk/retention/settings.ts';
 import { openStatementKey } from '../../../src/risk/retention/statement.ts';
+import { openRooms, type Rooms } from '../../../src/risk/service/rooms.ts';
+import { riskSettings, riskSettingsSchema } from '../../../src/risk/service/settings.ts';
 import { notedBeforeMigration } from '../../../src/risk/store/migrations/m0014-noted-before.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { embedded } from '../../support/embedded.ts';
@@ -168,6 +170,25 @@ describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
     expect(await foundOf('once')).toEqual([]);
     const patient = { ...LEDGER_DEFAULTS, code_again_s: 3_600 };
     expect(await foundOf('again', { settings: patient })).toEqual([]);
+  });
+
+  test('C10: where the settings of the service say that compartments hold several parcels, a second one is no conflict', async () => {
+    const second: Told = ['parcel.deposited', { ...PUT_IN, contradictions: ['already_occupied'] }, 'second-one'];
+    await keep(logOf('shared-1', [second]), NOW_MS);
+    const written = riskSettingsSchema.parse({
+      mqtt: { url: 'mqtt://127.0.0.1' },
+      trust_first_use: true,
+      ledger: { several_parcels: ['shared-1'] },
+    });
+    const { receive, ledger: ledgerSettings } = riskSettings(written, dir.path);
+    const shared = { database, crypto: nodeCrypto, clock: new ManualScheduler(NOW_MS), logger: new TextLogger() };
+    const parts = { ...shared, settings: { ...receive, ...owner }, ruleset: makeRuleset(nodeCrypto, {}) };
+    const story = async (rooms: Rooms) => {
+      await rooms.ledger.catchUp();
+      return found(await rooms.ledger.ledger('k1.second-one', NOW_MS));
+    };
+    expect(await story(openRooms(parts))).toEqual(['C10']);
+    expect(await story(openRooms({ ...parts, ledgerSettings }))).toEqual([]);
   });
 
   const MUNICH = { lat_mdeg: 48_117, lon_mdeg: 11_517 };

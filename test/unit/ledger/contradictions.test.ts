@@ -151,6 +151,15 @@ describe('to the last unit', () => {
     if (c09 !== undefined) expect(c09.leg).toBe('both');
   });
 
+  test('C09: taken out of a locker far from where it was put in, faster than a road lets it, concerns both legs', () => {
+    const near = { 'gw-1': { lat_mdeg: 0, lon_mdeg: 0 }, 'gw-2': { lat_mdeg: 900, lon_mdeg: 0 } };
+    const taken = (minute: number) => collect(2, TAKEN_OUT, { gateway: 'gw-2', minute });
+    const journeys = (minute: number) =>
+      ledger([deposit(1), taken(minute)], { sites: near }).facts.contradictions.filter(({ code }) => code === 'C09');
+    expect(journeys(30)).toMatchObject([{ leg: 'both', severity: 'hard' }]);
+    expect(journeys(60)).toEqual([]);
+  });
+
   // A hundredth of a degree of latitude is 1.1 km; a hundred kilometres take forty minutes at 150 km/h.
   test.for([
     [18, 0, false],
