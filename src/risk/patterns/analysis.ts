@@ -5,6 +5,7 @@
  * Several services may run it on one database: whoever comes second with something older keeps nothing.
  */
 import { sql } from 'kysely';
+import { LatchkeyError } from '../../base/errors.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { textsOf } from '../store/texts.ts';
 import { lossRates, usualPerDayMilli, weakShares } from './arithmetic.ts';
@@ -44,6 +45,8 @@ export interface AnalysisParts {
   /** Of the ruleset: what R01 and R01b call large. */
   readonly largeUsdMinor: number;
   readonly promotions: readonly PromotionWindow[];
+  /** Of each statement: half a minute unless given. */
+  readonly statementLimitMs?: number;
 }
 
 export interface AnalysisReport {
@@ -56,6 +59,8 @@ export interface AnalysisReport {
 }
 
 const STATEMENT_LIMIT_MS = 30_000;
+/** What the server says of a statement that it ended. */
+const QUERY_CANCELED = '57014';
 /** The largest of so few says nothing of a percentile. */
 const P95_REFUNDS_MIN = 20;
 const DAY_MS = 86_400_000;
@@ -63,21 +68,21 @@ const PAGE_ROWS = 2_000;
 /** Of pairs those that are least likely: the others are far from any rule. */
 const PAIRS_KEPT_MAX = 10_000;
 
-/** Durable when it resolves. Rejects where the database does, or with the abort reason between two statements. */
+/**
+ * Durable when it resolves. Rejects with TIMED_OUT where a statement takes too long, where the database does, or with the
+ * abort reason between two statements.
+ */
 export async function analyse(parts: AnalysisParts, asOfMs: number, signal?: AbortSignal): Promise<AnalysisReport> {
-  const ask = <T>(count: (trx: Trx, asOfMs: number) => Promise<T>): Promise<T> => {
+  const ask = <T>(what: string, count: (trx: Trx, asOfMs: number) => Promise<T>): Promise<T> => {
     signal?.throwIfAborted();
-    return parts.database.as('patterns', async (trx) => {
-      await limit(trx);
-      return count(trx, asOfMs);
-    });
+    return limited(parts, what, (trx) => count(trx, asOfMs));
   };
-  const counted = await ask((trx) => countOperators(trx, asOfMs, parts.largeUsdMinor));
-  const amounts = await ask(percentile95);
-  const graded = await ask(countGraded);
-  const approvals = await ask(countApprovals);
-  const losses = await ask(countLosses);
-  const disputes = await ask(countChargebacks);
+  const counted = await ask('operators', (trx) => countOperators(trx, asOfMs, parts.largeUsdMinor));
+  const amounts = await ask('amounts', percentile95);
+  const graded = await ask('grades', countGraded);
+  const approvals = await ask('approvals', countApprovals);
+  const losses = await ask('losses', countLosses);
+  const disputes = await ask('chargebacks', countChargebacks);
   const operators = operatorFindings(asOfMs, { counted, graded, approvals, disputes });
   const rates = lossRates(losses);
   const disputed = byName(disputes, 'locker');
@@ -173,12 +178,12 @@ function byName(all: readonly ChargebackCount[], kind: ChargebackCount['kind']):
 
 /** All of it takes the place of all that was there. */
 function keep(
-  { database, tenant, region }: AnalysisParts,
+  parts: AnalysisParts,
   asOfMs: number,
   rows: readonly (readonly [id: string, body: unknown])[],
 ): Promise<boolean> {
-  return database.as('patterns', async (trx) => {
-    await limit(trx);
+  const { tenant, region } = parts;
+  return limited(parts, 'what is kept', async (trx) => {
     await sql`select pg_advisory_xact_lock(hashtextextended('latchkey patterns', 0))`.execute(trx);
     if ((await newest(trx)) > asOfMs) return false;
     for (let first = 0; first < rows.length; first += PAGE_ROWS) {
@@ -206,6 +211,20 @@ async function newest(trx: Trx): Promise<number> {
   return Number(rows[0]?.ms ?? -1);
 }
 
-async function limit(trx: Trx): Promise<void> {
-  await sql`select set_config('statement_timeout', ${`${STATEMENT_LIMIT_MS}ms`}, true)`.execute(trx);
+/** The server ends what takes longer: `what` tells which, since the server does not. */
+async function limited<T>(
+  { database, statementLimitMs = STATEMENT_LIMIT_MS }: AnalysisParts,
+  what: string,
+  work: (trx: Trx) => Promise<T>,
+): Promise<T> {
+  try {
+    return await database.as('patterns', async (trx) => {
+      await sql`select set_config('statement_timeout', ${`${statementLimitMs}ms`}, true)`.execute(trx);
+      return work(trx);
+    });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === QUERY_CANCELED)) throw error;
+    const text = `the batch analysis: a statement about ${what} was ended, which may take ${statementLimitMs} ms`;
+    throw new LatchkeyError('TIMED_OUT', text, { cause: error });
+  }
 }

@@ -6,7 +6,7 @@ import { orAborted, sleep, withTimeout } from '../../base/abort.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
-import { type AnalysisParts, analyse, latestAnalysis } from './analysis.ts';
+import { type AnalysisParts, type AnalysisReport, analyse, latestAnalysis } from './analysis.ts';
 import { STALE_MS } from './findings.ts';
 
 export interface RoundsParts extends AnalysisParts {
@@ -62,23 +62,16 @@ export class PatternRounds {
   }
 
   async #round(signal: AbortSignal): Promise<boolean> {
-    const { scheduler, logger, everyMs, database } = this.#parts;
+    const { scheduler, logger } = this.#parts;
     const stop = new AbortController();
     const abort = (): void => stop.abort(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     try {
-      const nowMs = scheduler.wallMs();
-      const known = await latestAnalysis(database);
-      // What was set may have changed before this start: the first round is always made.
-      const fresh = this.#asOfMs !== undefined && known !== undefined && known > nowMs - everyMs * SPARE;
-      this.#asOfMs = known ?? this.#asOfMs;
-      if (!fresh) {
-        const beganMs = scheduler.monotonicMs();
-        const work = analyse(this.#parts, nowMs, stop.signal);
-        const report = await orAborted(signal, withTimeout(scheduler, LIMIT_MS, 'the batch analysis', work));
-        this.#tookMs = scheduler.monotonicMs() - beganMs;
-        if (report.kept) this.#asOfMs = report.as_of_ms;
-      }
+      const beganMs = scheduler.monotonicMs();
+      const work = this.#find(scheduler.wallMs(), stop.signal);
+      const report = await orAborted(signal, withTimeout(scheduler, LIMIT_MS, 'the batch analysis', work));
+      if (report !== undefined) this.#tookMs = scheduler.monotonicMs() - beganMs;
+      if (report?.kept) this.#asOfMs = report.as_of_ms;
       if (this.#failure !== undefined) logger.info({}, 'patterns are found again');
       this.#failure = undefined;
       return true;
@@ -93,5 +86,15 @@ export class PatternRounds {
     } finally {
       signal.removeEventListener('abort', abort);
     }
+  }
+
+  /** Undefined where another service did it. */
+  async #find(nowMs: number, signal: AbortSignal): Promise<AnalysisReport | undefined> {
+    const { database, everyMs } = this.#parts;
+    const known = await latestAnalysis(database);
+    // What was set may have changed before this start: the first round is always made.
+    const fresh = this.#asOfMs !== undefined && known !== undefined && known > nowMs - everyMs * SPARE;
+    this.#asOfMs = known ?? this.#asOfMs;
+    return fresh ? undefined : analyse(this.#parts, nowMs, signal);
   }
 }

@@ -61,6 +61,7 @@ const SERVICE: MetricTable = {
   casework_overdue_holds: { kind: 'gauge', help: 'Open holds whose legal deadline has passed.' },
   casework_commands_waiting: { kind: 'gauge', help: 'Commands that wait for their endpoint to take them.' },
   casework_commands_dead: { kind: 'gauge', help: 'Commands that are given up: a person must look at them.' },
+  patterns_up: { kind: 'gauge', help: '0 while the batch analysis fails, or takes too long: status.json says why.' },
   patterns_stale: {
     kind: 'gauge',
     help: '1 while decisions count nothing of the batch analysis, since it is too old.',

@@ -14,6 +14,7 @@ import { type PromotionWindow, STALE_MS } from '../../../src/risk/patterns/findi
 import { countGraded } from '../../../src/risk/patterns/graded.ts';
 import { countLosses, percentile95, type Trx } from '../../../src/risk/patterns/measure.ts';
 import { PatternRounds } from '../../../src/risk/patterns/rounds.ts';
+import { serviceHealth } from '../../../src/risk/service/health.ts';
 import { littleEvidenceMigration } from '../../../src/risk/store/migrations/m0029-little-evidence.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { captured, DAY_MS, NOW_MS, owner, requestOf } from '../../support/casework-bench.ts';
@@ -336,6 +337,51 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       stop.abort();
       await running;
     });
+
+    // Statements of the embedded engine cannot be ended: its calls return when they are done.
+    test.runIf(engine === 'PostgreSQL')(
+      'an analysis that takes too long is told, keeps what was found, and is made at the next round',
+      async () => {
+        await empty(database);
+        await stored(database, [{ id: 'slow', operator: 'slow' }]);
+        const limits: readonly (readonly [statementLimitMs: number | undefined, advanceMs: number, failure: string])[] =
+          [
+            [1_500, 0, 'the batch analysis: a statement about operators was ended, which may take 1500 ms'],
+            [undefined, 5 * 60_000, 'the batch analysis took longer than 300000 ms'],
+          ];
+        for (const [statementLimitMs, advanceMs, failure] of limits) {
+          await database.kysely.deleteFrom('payments.finding').execute();
+          await analyse(partsOf(), NOW_MS);
+          const before = await findings(database);
+          const scheduler = new ManualScheduler(NOW_MS + HOUR_MS);
+          const logger = new TextLogger();
+          const parts = { ...partsOf(), scheduler, logger, everyMs: HOUR_MS / 2 };
+          const rounds = new PatternRounds({ ...parts, ...(statementLimitMs !== undefined && { statementLimitMs }) });
+          const stop = new AbortController();
+          let running: Promise<void> | undefined;
+          await database.kysely.transaction().execute(async (trx) => {
+            await sql`set local idle_in_transaction_session_timeout = 0`.execute(trx);
+            await sql`lock table payments.refund in access exclusive mode`.execute(trx);
+            running = rounds.run(stop.signal);
+            scheduler.advance(advanceMs);
+            await until(failure, () => rounds.status().failure !== undefined);
+          });
+          const told = rounds.status();
+          expect(told).toMatchObject({ failure });
+          expect(serviceHealth(undefined, undefined, told).samples).toContainEqual(
+            expect.objectContaining({ name: 'patterns_up', value: 0 }),
+          );
+          expect(logger.text).toContain(`${JSON.stringify({ error: failure })} patterns could not be found`);
+          expect([await findings(database), await latestAnalysis(database)]).toEqual([before, NOW_MS]);
+          scheduler.advance(60_000);
+          await until('the next round', () => rounds.status().failure === undefined);
+          expect(await latestAnalysis(database)).toBe(scheduler.wallMs());
+          expect(logger.text).toMatch(/patterns are found again\n$/);
+          stop.abort();
+          await running;
+        }
+      },
+    );
 
     test('ten thousand refunds of as many operators are found in one go', async () => {
       await empty(database);

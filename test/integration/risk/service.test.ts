@@ -144,6 +144,7 @@ describe('the risk service', () => {
     expect(status().api.url).toBe(url);
     const metrics = await (await ask('/metrics', {}, 'metrics')).text();
     expect(metrics).toContain('\nlatchkey_ready 1\n');
+    expect(metrics).toContain('\nlatchkey_patterns_up 1\n');
     expect(metrics).toContain('\nlatchkey_patterns_stale 0\n');
     expect(metrics).toMatch(/^latchkey_ledger_entries_read_total [1-9]/m);
     expect(metrics).not.toContain('Not documented');
