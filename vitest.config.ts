@@ -1,25 +1,29 @@
 import { defineConfig } from 'vitest/config';
-import { MixedOrder } from './test/support/mixed-order.ts';
-import { APART, sharedTests } from './test/support/test-files.ts';
+import { LongestFirst } from './test/support/longest-first.ts';
+import { aloneTests, sharedTests } from './test/support/test-files.ts';
 
 /** By who looks whether their order matters. */
 const shuffled = process.argv.some((word) => word.startsWith('--sequence.shuffle'));
+const sequencer = shuffled ? {} : { sequencer: LongestFirst };
 
 export default defineConfig({
   test: {
     setupFiles: ['test/support/seed.ts'],
-    // Two cores: the other two workers use what is left while some wait for devices, daemons and clocks.
-    maxWorkers: 4,
-    sequence: shuffled ? {} : { sequencer: MixedOrder },
+    sequence: sequencer,
     // Bounds for what hangs, wide enough for a machine that does other things too.
     testTimeout: 300_000,
     hookTimeout: 300_000,
     // Databases in WebAssembly live for seconds here: what V8 compiled quickly is not compiled a second time. The collector
     // is for tests of what nobody holds any more.
     execArgv: ['--liftoff-only', '--expose-gc'],
+    // Of two cores. Those alone wait for devices, daemons and clocks most of the time; of the others a third one works while
+    // two wait for their database.
     projects: [
-      { extends: true, test: { name: 'alone', include: [...APART] } },
-      { extends: true, test: { name: 'shared', include: [...sharedTests], isolate: false } },
+      { extends: true, test: { name: 'alone', include: aloneTests, maxWorkers: 4, sequence: { groupOrder: 0 } } },
+      {
+        extends: true,
+        test: { name: 'shared', include: sharedTests, isolate: false, maxWorkers: 3, sequence: { groupOrder: 1 } },
+      },
     ],
   },
 });

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { LONGEST, sharedTests } from './support/test-files.ts';
+import { aloneTests, LONGEST, sharedTests } from './support/test-files.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const FILE_LINES_MAX = 400;
@@ -262,9 +262,8 @@ describe('the house', () => {
     expect([...shared].filter((name) => ONCE_IN_A_PROCESS.test(text(name)))).toEqual([]);
     // Or the rule would hold of nothing.
     expect([sharedTests.length, shared.size - sharedTests.length].map((count) => count > 50)).toEqual([true, true]);
-    const apart = sources.filter((name) => name.endsWith('.test.ts') && !sharedTests.includes(name));
-    expect(apart.some((name) => ONCE_IN_A_PROCESS.test(text(name)))).toBe(true);
-    expect(LONGEST.filter((name) => !shared.has(name))).toEqual([]);
+    expect(aloneTests.some((name) => ONCE_IN_A_PROCESS.test(text(name)))).toBe(true);
+    expect(LONGEST.filter((name) => !shared.has(name) && !aloneTests.includes(name))).toEqual([]);
   });
 
   test('the lock file names no download address', () => {

@@ -1,14 +1,16 @@
-/** The files of tests that `npm test` runs: which share a process, which mostly wait, which are long. */
+/** The files of tests that `npm test` runs: which share a process, which are long. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Those that mock a module, or change the environment or the umask, or hold a program that does. */
-export const APART: readonly string[] = [
+/**
+ * Tests that leave nothing in their process. Those of the other rooms start daemons and browsers and hold TPMs and serial
+ * lines: what one of them leaves open after a failure would be in the way of whatever comes next.
+ */
+const SHARED_ROOMS = /^test\/(?:contract|unit|integration\/(?:access|doors|photos|ports|receive|risk|uplink))\//;
+/** Those of these rooms that mock a module, or change the environment or the umask. */
+const APART: readonly string[] = [
   'test/unit/journal-db/full-disk.test.ts',
   'test/unit/keys/software-key-store.test.ts',
-  'test/integration/simulators/demo-firmware.test.ts',
-  'test/integration/simulators/program.test.ts',
-  'test/integration/support/processes.test.ts',
   'test/integration/uplink/connection-tls.test.ts',
 ];
 
@@ -22,11 +24,8 @@ const tests = readdirSync(join(import.meta.dirname, '..'), { recursive: true, en
  * belongs into `APART`: `test/tidy.test.ts` looks for it, and `vitest run --project shared --sequence.shuffle.files` shows
  * that their order does not matter.
  */
-export const sharedTests = tests.filter((name) => !APART.includes(name));
-
-/** Of these rooms most of the time is somebody else's: of a daemon, a TPM, a broker, a browser. */
-export const WAITING =
-  /^test\/(?:browser|process|integration\/(?:attacks|cli|console|enrolment|firmware-protocol|keys|simulators|support|tpm))\//;
+export const sharedTests = tests.filter((name) => SHARED_ROOMS.test(name) && !APART.includes(name));
+export const aloneTests = tests.filter((name) => !sharedTests.includes(name));
 
 /** Known to be long before any run has told so, the longest first. */
 export const LONGEST: readonly string[] = [
