@@ -128,7 +128,12 @@ export const ERRORS = {
     exitCode: 74,
     advice: 'make room on the disk of the receiver; no receipt is given until then',
   },
-  STORE_BUSY: { action: 'stop', exitCode: 75, advice: 'another receiver holds this store; stop it first' },
+  STORE_BUSY: { action: 'stop', exitCode: 75, advice: 'another process holds this store; stop it first' },
+  STORE_VERSION: {
+    action: 'stop',
+    exitCode: 74,
+    advice: 'nothing was changed; "latchkey help risk migrate" says who brings a database to a version',
+  },
   TPM_UNAVAILABLE: {
     action: 'retry',
     exitCode: 69,

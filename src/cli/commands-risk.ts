@@ -278,6 +278,26 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/risk-patterns.ts')).riskPatternsCommand,
   },
   {
+    name: 'risk migrate',
+    summary: 'Bring the database to this version as its owner, so that the service may run with fewer rights',
+    positionals: [],
+    options: {
+      config: CONFIG,
+      'data-dir': DATA_DIR,
+      'url-file': {
+        type: 'string',
+        value: 'FILE',
+        help: "first line: the owner's postgres:// address, in place of the one in the settings",
+      },
+      json: JSON_OUT,
+    },
+    details:
+      'Run it before the first start and after each upgrade, while the service is stopped. A service whose login owns the\n' +
+      'database does it by itself at its start, and so does an embedded one. Exit code 0: done, or there was nothing to do.\n' +
+      '74: the database is of another version; nothing was changed.',
+    load: async () => (await import('./commands/risk-migrate.ts')).riskMigrateCommand,
+  },
+  {
     name: 'risk import',
     summary: 'Take in payments, exchange rates, claims of carrier, merchant and warehouse, or who lives with customers',
     positionals: ['KIND', 'FILE'],

@@ -13,7 +13,7 @@ import { FileStore } from '../intake/file-store/file-store.ts';
 import { PartitionLeases } from '../intake/sql-store/leases.ts';
 import { SqlStore } from '../intake/sql-store/sql-store.ts';
 import type { IntakeStore } from '../intake/store.ts';
-import { type DatabaseSettings, RiskDatabase } from '../store/open-database.ts';
+import { type DatabaseSettings, migrateAsOwner, type PostgresSettings, RiskDatabase } from '../store/open-database.ts';
 import { refuseOtherTenant } from '../store/tenant.ts';
 import type { ReceiveSettings } from './settings.ts';
 
@@ -78,8 +78,22 @@ export async function openDatabase(settings: Where): Promise<RiskDatabase> {
   );
 }
 
+/**
+ * Brings the database to the present schema, on a server as whom `urlFile` names, if it is given. Resolves with the
+ * migrations that ran on a server, and with undefined for the embedded database, which every opening brings there.
+ */
+export async function migrateStore(settings: Where, urlFile?: string): Promise<readonly string[] | undefined> {
+  const { store: where } = settings;
+  if (typeof where === 'object') {
+    return migrateAsOwner(serverOf({ ...where.postgres, ...(urlFile !== undefined && { url_file: urlFile }) }));
+  }
+  await (await openDatabase(settings)).close();
+  return undefined;
+}
+
 type Where = Pick<ReceiveSettings, 'store' | 'data_dir' | 'replica' | 'tenant'>;
 type InDatabase = Exclude<ReceiveSettings['store'], 'files'>;
+type Server = Exclude<InDatabase, 'embedded'>['postgres'];
 
 async function openFor(where: InDatabase, settings: Where): Promise<RiskDatabase> {
   const database = await RiskDatabase.open(databaseOf(where, settings));
@@ -94,11 +108,13 @@ async function openFor(where: InDatabase, settings: Where): Promise<RiskDatabase
 
 function databaseOf(where: InDatabase, { data_dir, replica }: Where): DatabaseSettings {
   if (where === 'embedded') return { engine: 'pglite', directory: join(data_dir, 'database') };
-  const { url_file: file, pool_max: poolMax } = where.postgres;
+  // A frozen receiver holds its locks no longer than its leases.
+  return { ...serverOf(where.postgres), idleTransactionMs: replica.lease_s * 1_000 };
+}
+
+function serverOf({ url_file: file, pool_max: poolMax }: Server): PostgresSettings {
   try {
-    const url = readFileSync(file, 'utf8').split('\n')[0]?.trim() ?? '';
-    // A frozen receiver holds its locks no longer than its leases.
-    return { engine: 'postgres', url, poolMax, idleTransactionMs: replica.lease_s * 1_000 };
+    return { engine: 'postgres', url: readFileSync(file, 'utf8').split('\n')[0]?.trim() ?? '', poolMax };
   } catch (error) {
     throw new LatchkeyError('CONFIG_UNREADABLE', `store.postgres.url_file: cannot read ${file}: ${messageOf(error)}`);
   }

@@ -12,7 +12,9 @@ export async function makeRole(db: Kysely<unknown>, role: string): Promise<void>
     if not exists (select from pg_roles where rolname = ${name}) then
       execute format('create role %I nologin', ${name});
     end if;
-    if not pg_has_role(current_user, ${name}, 'member') then
+    -- From PostgreSQL 16 who makes a role is a member of it that may hand it on, and not become it.
+    if not pg_has_role(current_user, ${name},
+        case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end) then
       execute format('grant %I to %I', ${name}, current_user);
     end if;
   end $$`.execute(db);

@@ -15,7 +15,7 @@ import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { type FileLock, lockFile } from '../../platform/file-lock.ts';
 import { compileWasmOnce } from '../../platform/plain-wasm.ts';
 import { DriverDialect } from './dialect.ts';
-import { migrate } from './migrate.ts';
+import { letRoomsOpen, migrate } from './migrate.ts';
 import { PgliteDriver } from './pglite-driver.ts';
 import { ServerDriver } from './postgres-driver.ts';
 import { type Database, ROLES, type Role } from './schema.ts';
@@ -74,26 +74,72 @@ export class RiskDatabase {
 
 async function openPglite(directory: string): Promise<RiskDatabase> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const lock: FileLock = lockFile(join(directory, 'lock'), 'STORE_BUSY', `the database in ${directory}`);
+  const lock: FileLock = lockEmbedded(directory);
   try {
     compileWasmOnce();
     const { PGlite } = await import('@electric-sql/pglite');
-    const kysely = new Kysely<Database>({
-      dialect: new DriverDialect(new PgliteDriver(new PGlite(join(directory, 'pglite')))),
-    });
-    await migrate(kysely);
-    return RiskDatabase.make(kysely, await isDurable(kysely), () => lock.release());
+    const pglite = new PGlite(join(directory, 'pglite'));
+    const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(pglite)) });
+    return await opened(kysely, () => lock.release());
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-async function openPostgres({
+function lockEmbedded(directory: string): FileLock {
+  try {
+    return lockFile(join(directory, 'lock'), 'STORE_BUSY', `the database in ${directory}`);
+  } catch (error) {
+    if (!(error instanceof LatchkeyError)) throw error;
+    const whatToDo = 'it serves one process at a time: ask the API of the service that runs on it, or stop that first';
+    throw new LatchkeyError(error.code, `${error.message}; ${whatToDo}`, { cause: error });
+  }
+}
+
+/** Nothing stays open of a database that cannot be used: an open one keeps its process alive. */
+async function opened(kysely: Kysely<Database>, release: () => void): Promise<RiskDatabase> {
+  try {
+    await migrate(kysely);
+    return RiskDatabase.make(kysely, await isDurable(kysely), release);
+  } catch (error) {
+    // One that never started cannot be closed either: why it did not is what counts.
+    await kysely.destroy().catch(() => undefined);
+    throw cannotOpen(error);
+  }
+}
+
+function cannotOpen(error: unknown): LatchkeyError {
+  if (error instanceof LatchkeyError) return error;
+  return new LatchkeyError('STORE_IO', `cannot open the database: ${messageOf(error)}`, { cause: error });
+}
+
+async function openPostgres(settings: PostgresSettings): Promise<RiskDatabase> {
+  return opened(await serverOf(settings), () => undefined);
+}
+
+/**
+ * As the owner of a database on a server: brings it to the present schema, and lets members of the rooms' roles open it.
+ * Resolves with the migrations that ran. Rejects with STORE_VERSION or STORE_IO.
+ */
+export async function migrateAsOwner(settings: PostgresSettings): Promise<readonly string[]> {
+  const kysely = await serverOf({ ...settings, poolMax: 1 });
+  try {
+    const ran = await migrate(kysely);
+    await letRoomsOpen(kysely);
+    return ran;
+  } catch (error) {
+    throw cannotOpen(error);
+  } finally {
+    await kysely.destroy();
+  }
+}
+
+async function serverOf({
   url,
   poolMax = POOL_MAX,
   idleTransactionMs = IDLE_TRANSACTION_LIMIT_MS,
-}: PostgresSettings): Promise<RiskDatabase> {
+}: PostgresSettings): Promise<Kysely<Database>> {
   const { default: pg } = await import('pg');
   const types = {
     getTypeParser: (id: number, format?: 'text' | 'binary') =>
@@ -113,15 +159,7 @@ async function openPostgres({
   pool.on('error', () => undefined);
   // One that it ends between two statements of a transaction fails with the next statement.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const kysely = new Kysely<Database>({ dialect: new DriverDialect(new ServerDriver(pool)) });
-  try {
-    await migrate(kysely);
-    return RiskDatabase.make(kysely, await isDurable(kysely), () => undefined);
-  } catch (error) {
-    await kysely.destroy();
-    if (error instanceof LatchkeyError) throw error;
-    throw new LatchkeyError('STORE_IO', `cannot open the database: ${messageOf(error)}`, { cause: error });
-  }
+  return new Kysely<Database>({ dialect: new DriverDialect(new ServerDriver(pool)) });
 }
 
 /** What the server says of itself: a commit that it answers is on the disk. */
