@@ -84,6 +84,10 @@ test('paired firmware proves itself, and what it senses is marked', async () => 
   const { session } = found.data['sensor'] as { readonly session: string };
   const sensor = { boot: 1, session };
 
+  // What was before the first reading is nobody's event.
+  await rig.statusUntil('the compartment was read', ({ custody }) =>
+    custody.compartments.some(({ name, door, occupied }) => name === 'C-01' && door === 'shut' && occupied === false),
+  );
   // Open and shut again between two polls: each is an event of its own.
   locker.hands('door 1 open\nitem 1 1\ndoor 1 shut');
   const opened = await eventually('door.opened');
