@@ -1,5 +1,8 @@
 /**
- * The work beside the decisions, round after round: late facts, then what falls due, and commands on their way out.
+ * The work beside the decisions, round after round: late facts, what falls due, and commands on their way out.
+ *
+ * None of these waits for another: what happens at a large site may concern many thousands of decisions, and the law's
+ * deadlines pass meanwhile.
  *
  * Several services may do it on one database: whatever one of them did, the others find done.
  */
@@ -67,7 +70,11 @@ export class Caseworker {
 
   /** Until the signal fires. Commands leave while a round is at work; a database that is away is asked again. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#rounds(signal), this.#worker?.run(signal)]);
+    await Promise.all([
+      this.#rounds(signal, 'a look for late facts failed', () => this.#lookLate(signal)),
+      this.#rounds(signal, 'a round of casework failed', () => this.#sweepDue(signal)),
+      this.#worker?.run(signal),
+    ]);
   }
 
   /** As of the last round; undefined before the first. */
@@ -90,21 +97,28 @@ export class Caseworker {
     return { outbox, holds: { open: Number(holds.open), overdue: Number(holds.overdue) } };
   }
 
-  async #rounds(signal: AbortSignal): Promise<void> {
+  async #lookLate(signal: AbortSignal): Promise<void> {
+    const { more } = await this.#late.look(signal);
+    if (more) this.#parts.logger.warn({}, 'late facts are more than one round takes: the next goes on');
+  }
+
+  async #sweepDue(signal: AbortSignal): Promise<void> {
+    await this.#sweep.due(signal);
+    this.#latest = await this.status();
+  }
+
+  async #rounds(signal: AbortSignal, failed: string, round: () => Promise<void>): Promise<void> {
     const { scheduler, logger, everyMs = EVERY_MS } = this.#parts;
     const pause = new Backoff({ firstMs: everyMs, maxMs: 30_000 });
     while (!signal.aborted) {
       let waitMs = everyMs;
       try {
-        const { more } = await this.#late.look(signal);
-        if (more) logger.warn({}, 'late facts are more than one round takes: the next goes on');
-        await this.#sweep.due(signal);
-        this.#latest = await this.status();
+        await round();
         pause.reset();
       } catch (error) {
         if (signal.aborted) return;
         waitMs = pause.nextMs();
-        logger.error({ error: messageOf(error) }, 'a round of casework failed');
+        logger.error({ error: messageOf(error) }, failed);
       }
       await sleep(scheduler, waitMs, signal).catch(() => undefined);
     }

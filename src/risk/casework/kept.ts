@@ -1,4 +1,5 @@
 /** Refunds and decisions as rows: how they are kept, and read again. */
+import { LatchkeyError } from '../../base/errors.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import type { Decision } from '../decision/decision.ts';
@@ -91,7 +92,7 @@ export async function keptDecision(trx: Trx, decisionId: string): Promise<KeptDe
     .executeTakeFirst();
   if (row === undefined) return undefined;
   const facts = parseFacts(JSON.parse(row.facts));
-  if (!facts.ok) throw new Error(`decision ${decisionId}: ${facts.detail}`);
+  if (!facts.ok) throw new LatchkeyError('INTERNAL', `decision ${decisionId}: ${facts.detail}`);
   return {
     decision: JSON.parse(row.answer) as Decision,
     facts: facts.value,

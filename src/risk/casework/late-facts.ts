@@ -6,6 +6,7 @@
  * (`late-news.ts`). Whatever is looked at twice, after a crash or by two services at once, opens the same case.
  */
 import { hex, utf8 } from '../../base/bytes.ts';
+import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../evidence/event/event.ts';
 import { canonicalJson } from '../../evidence/event/json.ts';
 import { judge } from '../decision/decide.ts';
@@ -67,7 +68,7 @@ export class LateFacts {
         for await (const decisionId of this.#concerned(page)) {
           signal?.throwIfAborted();
           looked += 1;
-          if (await this.#compare(decisionId)) opened += 1;
+          if (await this.#comparedAlone(decisionId)) opened += 1;
         }
         await page.done();
       }
@@ -123,6 +124,21 @@ export class LateFacts {
         .executeTakeFirstOrThrow();
       return decision_id === decisionId ? kept : undefined;
     });
+  }
+
+  /**
+   * What cannot be read whatever is tried, such as a parcel with more entries than anybody folds, is named in the log and
+   * hides nothing else: a gateway can bring that about. Where the database fails, all is looked at again.
+   */
+  async #comparedAlone(decisionId: string): Promise<boolean> {
+    try {
+      return await this.#compare(decisionId);
+    } catch (error) {
+      if (!(error instanceof LatchkeyError)) throw error;
+      const fields = { error: messageOf(error), decision: decisionId };
+      this.#parts.logger.error(fields, 'a decision cannot be looked at again for late facts');
+      return false;
+    }
   }
 
   /** True when a case was opened. */

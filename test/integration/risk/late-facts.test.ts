@@ -7,8 +7,10 @@ import { encodeLeaf } from '../../../src/evidence/event/leaf.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { AssuranceBook } from '../../../src/risk/assurance/assurance-book.ts';
 import { CaseBook } from '../../../src/risk/casework/case-book.ts';
+import { Caseworker } from '../../../src/risk/casework/caseworker.ts';
 import { LateFacts } from '../../../src/risk/casework/late-facts.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
+import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { DriverDialect } from '../../../src/risk/store/dialect.ts';
 import { MIGRATIONS, migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
@@ -21,6 +23,7 @@ import { embeddedInMemory } from '../../support/embedded.ts';
 import { bothEngines } from '../../support/engines.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
+import { until } from '../../support/until.ts';
 import { PUT_IN, TAKEN_OUT, without } from '../../unit/ledger/support.ts';
 
 const engines = bothEngines('late-facts');
@@ -173,6 +176,55 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     expect(await round()).toMatchObject({ opened: 1 });
     expect(await late('levels')).toBe(3);
     expect(side.paid()).toEqual(['levels']);
+  });
+
+  test('a parcel with more entries than are folded is named, and hides no late fact of another', async () => {
+    const flood = new TestLog(`flood ${_}`, 'a-flood');
+    const well = new TestLog(`well ${_}`, 'z-well');
+    for (const [log, name] of [
+      [flood, 'flood'],
+      [well, 'well'],
+    ] as const) {
+      returned(log, `k1.${name}`);
+      await keep(log, 0, 4);
+      await decided(name, `k1.${name}`);
+    }
+    flood.append(...Array.from({ length: 6 }, (_each, i) => encodeLeaf(eventOf(flood, 4 + i, 'power.lost', {}))));
+    well.append(forced(well, 4));
+    await keep(flood, 4, 10);
+    await keep(well, 4, 5);
+    const { parts, logger } = bench();
+    await parts.ledger.catchUp();
+    const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2', entriesMax: 6 });
+    const facts = new LateFacts({ ...parts, ledger });
+    expect(await facts.look()).toEqual({ looked: 2, opened: 1, more: false });
+    expect(await late('well')).toBe(1);
+    expect(logger.text).toMatch(/more than 6 entries.*"decision":"d-\w+".*cannot be looked at again for late facts/);
+    expect(await facts.look()).toMatchObject({ looked: 0 });
+  });
+
+  test('what falls due is swept while late facts are looked for without end', async () => {
+    let end = (): void => undefined;
+    const endless = new Promise<never>((_resolve, reject) => {
+      end = () => reject(new Error('over'));
+    });
+    const { parts, clock } = bench();
+    // Late facts are found with these rights, and what falls due without them.
+    const slow = Object.create(database, {
+      as: {
+        value: (...asked: Parameters<RiskDatabase['as']>) => (asked[0] === 'custody' ? endless : database.as(...asked)),
+      },
+    }) as RiskDatabase;
+    const worker = new Caseworker({ ...parts, database: slow, scheduler: clock });
+    const stop = new AbortController();
+    const running = worker.run(stop.signal);
+    try {
+      await until('a sweep', () => worker.latest !== undefined);
+    } finally {
+      stop.abort();
+      end();
+      await running;
+    }
   });
 
   test('no more than some pages of each source are looked at in one round, a log with more waits for the others', async () => {
