@@ -115,6 +115,33 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     expect(rows.filter(({ name, owned }) => owned !== 2 && !(name in OF_NOBODY))).toEqual([]);
   });
 
+  test("functions with their owner's rights look where they are told, and nobody hangs them on a table of their own", async () => {
+    const { rows } = await sql<{ name: string; path: string; everybody: boolean }>`
+      select p.oid::regprocedure::text as name, coalesce(array_to_string(p.proconfig, ';'), '') as path,
+          has_function_privilege('public', p.oid, 'execute') as everybody
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname in ('custody', 'payments', 'cases') and p.prosecdef`.execute(database.kysely);
+    expect(rows.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['custody.note_claim()', 'payments.within_captured()']),
+    );
+    expect(rows.filter(({ path, everybody }) => everybody || !/^search_path=[a-z_, ]+, pg_temp$/.test(path))).toEqual(
+      [],
+    );
+    const table = 'create temp table own (payment_ref text, currency text, amount_minor bigint)';
+    const trigger = 'create trigger counts after insert on own for each row execute function';
+    for (const [role, name] of [
+      ['patterns', 'payments.within_captured()'],
+      ['retention', 'payments.within_captured()'],
+      ['patterns', 'custody.note_claim()'],
+    ] as const) {
+      const hung = database.as(role, async (trx) => {
+        await sql.raw(table).execute(trx);
+        await sql.raw(`${trigger} ${name}`).execute(trx);
+      });
+      await expect(hung, `${role}: ${name}`).rejects.toThrow(/permission denied for function/);
+    }
+  });
+
   test('no role of a room logs in, nor can become another', async () => {
     const { rows } = await sql<{ name: string; login: boolean; super: boolean; others: number }>`
       select r.rolname as name, r.rolcanlogin as login, r.rolsuper as super,
