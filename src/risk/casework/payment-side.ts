@@ -75,6 +75,7 @@ const LIST_SEPARATOR = '\u001e';
 /** R12 counts a customer's orders over 90 days, and no more of them than this: the newest. */
 const CUSTOMER_WINDOW_MS = 90 * 86_400_000;
 const ORDERS_MAX = 200;
+/** Those of other payments first, lest parts of one push them out. */
 const ALIKE_MAX = 100;
 
 export interface Looked {
@@ -135,7 +136,13 @@ export function withEarlier(
   const customer = side.customer && withEarlierOf(side.customer, earlier, requestedMs);
   const before = earlier.filter((one) => isAlike(refund, one)).map((one) => alikeOf(refund, one));
   const alike = [...side.alike, ...before];
-  return { ...side, promised, recent, alike: alike.sort(byId).slice(0, ALIKE_MAX), ...(customer && { customer }) };
+  return {
+    ...side,
+    promised,
+    recent,
+    alike: alike.sort(othersFirst).slice(0, ALIKE_MAX),
+    ...(customer && { customer }),
+  };
 }
 
 function withEarlierOf(customer: CustomerSide, earlier: readonly Earlier[], requestedMs: number): CustomerSide {
@@ -174,7 +181,8 @@ function alikeOf({ payment_ref }: Refund, { refund }: Earlier): AlikeRefund {
   return { refund_id: refund.refund_id, payment: refund.payment_ref === payment_ref ? 'same' : 'other' };
 }
 
-function byId(a: AlikeRefund, b: AlikeRefund): number {
+function othersFirst(a: AlikeRefund, b: AlikeRefund): number {
+  if (a.payment !== b.payment) return a.payment === 'other' ? -1 : 1;
   return a.refund_id < b.refund_id ? -1 : 1;
 }
 
@@ -280,5 +288,5 @@ function alikeRefunds(): RawBuilder<unknown> {
         and (r.state = 'paid' or (r.state = 'open' and (
           (r.requested_at, r.refund_id collate "C") < (w.at, w.refund_id collate "C")
           or exists (select from payments.outbox o where o.refund_id = r.refund_id and o.action = 'pay'))))
-      order by r.refund_id collate "C" limit ${sql.lit(ALIKE_MAX)}) a)`;
+      order by r.payment_ref = w.payment_ref, r.refund_id collate "C" limit ${sql.lit(ALIKE_MAX)}) a)`;
 }

@@ -186,6 +186,28 @@ describe.each(Object.entries(ENGINES))('%s', (_engine, open) => {
     });
   });
 
+  test('a hundred refunds in parts of one payment hide no refund of the parcel out of another', async () => {
+    await captured(database, 'z');
+    const parcel = 'k1.PARTS';
+    const at = new Date(NOW_MS - DAY_MS);
+    for (const [id, payment, count] of [
+      ['a', 'pay-z', 100],
+      ['y', 'pay-y', 1],
+    ] as const) {
+      await sql`with made as (insert into payments.refund (refund_id, payment_ref, operator, kind, amount_minor, currency,
+          destination, requested_at, parcel_refs, state, tenant, region)
+          select ${id}::text || i, ${payment}::text, 'op-parts', 'recall', 1, 'USD', 'original', ${at}::timestamptz,
+            ${JSON.stringify([parcel])}::jsonb, 'open', 'default', 'eu' from generate_series(1, ${count}::int) as i
+          returning refund_id)
+        insert into payments.refund_parcel (parcel, refund_id, tenant, region)
+          select ${parcel}::text, refund_id, 'default', 'eu' from made`.execute(database.kysely);
+    }
+    const answer = await deskOf().decide('k z', requestOf('z', { kind: 'recall', parcel_refs: [parcel] }));
+    const { outcome, reasons } = decisionOf(answer);
+    expect(outcome).toBe('REVIEW');
+    expect(reasons.find(({ code }) => code === 'refunded_by_other_payment')?.refunds).toEqual(['z', 'y1']);
+  });
+
   test('two desks with the same operators in opposite orders: nobody waits in vain, and each operator has two', async () => {
     const operators = ['w', 'x', 'y', 'z'];
     const ids = operators.flatMap((name) => Array.from({ length: 6 }, (_, i) => `${name}-${i}`));
