@@ -264,7 +264,9 @@ export const RISK_COMMANDS: readonly CommandSpec[] = [
       yes: { type: 'boolean', help: 'take it away; without it nothing is changed' },
       json: JSON_OUT,
     },
-    details: 'How long what is kept stands under "retention" in risk.yaml. Exit code 0: told, or done.',
+    details:
+      'How long what is kept stands under "retention" in risk.yaml; the service does this by itself every "every_h" hours.\n' +
+      'Exit code 0: told, or done. 75: it runs in another process just now.',
     load: async () => (await import('./commands/risk-retention.ts')).riskRetentionCommand,
   },
   {

@@ -1,20 +1,22 @@
 /** `latchkey risk erase` and `latchkey risk retention run`: first what would go, and with --yes that it goes, signed. */
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
 import { LatchkeyError } from '../../base/errors.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
 import { formatVkey } from '../../evidence/log/note.ts';
 import { nodeCrypto } from '../../platform/node-crypto.ts';
 import type { Compacted } from '../../risk/retention/compact.ts';
 import { type ErasureParts, ErasureRoom } from '../../risk/retention/erase.ts';
-import { type RetentionReport, RetentionRoom } from '../../risk/retention/run.ts';
-import { openStatementKey, type StatementKey } from '../../risk/retention/statement.ts';
+import { type RetentionParts, type RetentionReport, RetentionRoom } from '../../risk/retention/run.ts';
+import { openErasureKey } from '../../risk/retention/statement.ts';
+import { onTurn, RetentionTurns } from '../../risk/retention/turns.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
 import { peopleLogger } from '../people-logger.ts';
 import { type RiskSide, withRiskSide } from '../risk-store.ts';
 
 /** Somebody still needs it: nothing was erased. */
 const HELD_EXIT = 75;
+/** Another process does it just now. */
+const LATER_EXIT = 75;
 
 export const riskEraseCommand: CommandRun = async (args, io) => {
   const given = ['parcel', 'actor', 'customer'].flatMap((name) => args.text(name) ?? []);
@@ -54,21 +56,37 @@ export const riskRetentionCommand: CommandRun = async (args, io) =>
   withRiskSide(args, io, async (side) => {
     const { parts, vkey } = await partsOf(side, io);
     const { ledger, retention } = side;
-    const room = new RetentionRoom({ ...parts, settings: retention, catchUp: (signal) => ledger.catchUp(signal) });
+    const all = { ...parts, settings: retention, catchUp: (signal?: AbortSignal) => ledger.catchUp(signal) };
     const executes = args.flag('yes');
-    const report = executes ? await room.run(byOf(args), io.signal) : await room.plan(io.signal);
+    const report = executes
+      ? await runOnTurn(all, byOf(args), io.signal)
+      : await new RetentionRoom(all).plan(io.signal);
+    if (report === undefined) {
+      io.err('nothing was taken away: retention runs in another process just now; try again in ten minutes');
+      return LATER_EXIT;
+    }
     if (args.flag('json')) io.out(JSON.stringify({ outcome: executes ? 'done' : 'due', ...report, vkey }));
     else showReport(report, executes, vkey, io);
     return 0;
   });
+
+/** As the service does it; undefined while another does. */
+async function runOnTurn(parts: RetentionParts, by: string, signal: AbortSignal): Promise<RetentionReport | undefined> {
+  const done = await onTurn(
+    new RetentionTurns(parts),
+    () => parts.clock.wallMs(),
+    (renew) => new RetentionRoom({ ...parts, renew }).run(by, signal),
+    signal,
+  );
+  return done?.value;
+}
 
 async function partsOf(
   side: RiskSide,
   io: CommandIo,
 ): Promise<{ readonly parts: ErasureParts; readonly vkey: string }> {
   const { database, dataDir, owner, customers } = side;
-  const name = `${owner.tenant}/${owner.region}/erasures`;
-  const key: StatementKey = await openStatementKey(nodeCrypto, join(dataDir, 'keys', 'erasure.key'), name);
+  const key = await openErasureKey(nodeCrypto, dataDir, owner);
   const logger = peopleLogger(io);
   const parts = {
     database,

@@ -68,6 +68,10 @@ const SERVICE: MetricTable = {
   },
   patterns_age_ms: { kind: 'gauge', help: 'Since what decisions read of the batch analysis was found.' },
   patterns_took_ms: { kind: 'gauge', help: 'How long the last batch analysis of this service took.' },
+  retention_age_ms: { kind: 'gauge', help: 'Since what was kept long enough was last taken away, by any service.' },
+  retention_overdue: { kind: 'gauge', help: '1 when that was not done for longer than twice its interval.' },
+  retention_rows_gone: { kind: 'counter', help: 'Rows and bodies that this service took away, kept long enough.' },
+  retention_failures: { kind: 'counter', help: 'Rounds of retention that failed; each is tried again.' },
 };
 
 export const CONSUMER_METRICS: MetricTable = { ...COMMON_METRICS, ...INTAKE, ...SERVICE };

@@ -2,7 +2,7 @@
  * Customers, and who lives with them: rows that name one by a keyed pseudonym, found by the reference in clear. They go
  * whole, since nothing is left of a row without its name. Decisions hold counts and a yes alone, and stay as they are.
  */
-import { sql, type Transaction } from 'kysely';
+import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { CustomerNames } from '../customers/customer-names.ts';
 import type { Database } from '../store/schema.ts';
 
@@ -52,14 +52,7 @@ export async function customerLines(trx: Trx, { names }: CustomerRows): Promise<
 }
 
 /** Payments that never had a refund, and so do not go with one. */
-export async function dropOldCustomers(trx: Trx, before: Date, executes: boolean): Promise<number> {
-  const due = sql`captured_at < ${before} and not exists (
-    select from payments.refund r where r.payment_ref = c.payment_ref)`;
-  if (executes) {
-    const { numAffectedRows } = await sql`delete from payments.customer_payment c where ${due}`.execute(trx);
-    return Number(numAffectedRows ?? 0n);
-  }
-  const { rows } = await sql<{ readonly count: number }>`
-    select count(*)::int as count from payments.customer_payment c where ${due}`.execute(trx);
-  return rows[0]?.count ?? 0;
+export function oldCustomers(before: Date): RawBuilder<unknown> {
+  return sql`captured_at < ${before} and not exists (
+    select from payments.refund r where r.payment_ref = x.payment_ref)`;
 }

@@ -7,7 +7,6 @@
  * about the payment is open: a refund without its end, a hold, a case, a dispute, a command on its way.
  */
 import { sql } from 'kysely';
-import type { RiskDatabase } from '../store/open-database.ts';
 import type { Trx } from './rename.ts';
 
 export interface RefundCounts {
@@ -42,28 +41,20 @@ export const REFUND_TABLES: readonly string[] = [
   'payments.payment',
 ];
 
-export async function countRefunds(database: RiskDatabase, before: Date): Promise<RefundCounts> {
-  return database.as('retention', async (trx) => {
-    const { rows } = await sql<RefundCounts>`with due as (${due(before)})
-      select count(distinct r.refund_id)::int as refunds, count(d.decision_id)::int as decisions
-      from due join payments.refund r using (payment_ref) left join payments.decision d using (refund_id)`.execute(trx);
-    return rows[0] ?? { refunds: 0, decisions: 0 };
-  });
+export async function countRefunds(trx: Trx, before: Date): Promise<RefundCounts> {
+  const { rows } = await sql<RefundCounts>`with due as (${due(before)})
+    select count(distinct r.refund_id)::int as refunds, count(d.decision_id)::int as decisions
+    from due join payments.refund r using (payment_ref) left join payments.decision d using (refund_id)`.execute(trx);
+  return rows[0] ?? { refunds: 0, decisions: 0 };
 }
 
-/** Durable when it resolves. Rejects with the abort reason between two pages. */
+/** Of one page, in this transaction; `more` when there may be another one. */
 export async function dropRefunds(
-  database: RiskDatabase,
+  trx: Trx,
   before: Date,
-  signal: AbortSignal | undefined,
-): Promise<RefundCounts> {
-  let counts: RefundCounts = { refunds: 0, decisions: 0 };
-  for (;;) {
-    signal?.throwIfAborted();
-    const { payments, refunds, decisions } = await database.as('retention', (trx) => dropPage(trx, before));
-    counts = { refunds: counts.refunds + refunds, decisions: counts.decisions + decisions };
-    if (payments < PAGE_PAYMENTS) return counts;
-  }
+): Promise<{ readonly gone: RefundCounts; readonly more: boolean }> {
+  const { payments, refunds, decisions } = await dropPage(trx, before);
+  return { gone: { refunds, decisions }, more: payments === PAGE_PAYMENTS };
 }
 
 async function dropPage(trx: Trx, before: Date): Promise<RefundCounts & { readonly payments: number }> {

@@ -2,16 +2,18 @@
  * Retention by age, day by day: bodies go and leaf hashes stay, later the whole day goes and the roots stay. What a hold, a
  * case or a dispute needs stays whole, with what happened around it.
  *
- * Each day is a transaction of its own, so a run that is cut off goes on with the next one. What was done is signed.
+ * Each page is a transaction of its own: intake and decisions go on in between, and a run that is cut off goes on with the
+ * next one. What was done is signed, whether or not a run came to its end.
  */
 
 import { randomBytes } from 'node:crypto';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { hex } from '../../base/bytes.ts';
 import { wallText } from '../../base/clock.ts';
 import { timeOf } from '../../base/wall-time.ts';
 import { type Compacted, compact } from './compact.ts';
-import { dropOldCustomers } from './customers.ts';
+import { oldCustomers } from './customers.ts';
+import { affected, countDay, type DayPlace, dropDay, reducePage } from './days.ts';
 import type { ErasureParts } from './erase.ts';
 import { heldParcels } from './held.ts';
 import { countRefunds, dropRefunds, REFUND_TABLES } from './refunds.ts';
@@ -24,6 +26,10 @@ export interface RetentionParts extends ErasureParts {
   readonly settings: RetentionSettings;
   /** Has the ledger read what is stored: what it has not read is not taken away. */
   readonly catchUp: (signal?: AbortSignal) => Promise<unknown>;
+  /** First in every transaction; rejects when the turn is another's. */
+  readonly renew?: (trx: Trx) => Promise<void>;
+  /** A service runs on the same database: none of its tables is kept from it to be written anew. */
+  readonly beside?: boolean;
 }
 
 export interface RetentionCounts {
@@ -55,6 +61,8 @@ export interface RetentionReport {
 
 const DAY_MS = 86_400_000;
 const ID_BYTES = 16;
+/** Rows in one transaction. */
+const PAGE_ROWS = 2_000;
 const NOTHING: RetentionCounts = {
   bodies: 0,
   mentions: 0,
@@ -68,6 +76,22 @@ const NOTHING: RetentionCounts = {
   days: 0,
 };
 
+type Due = RawBuilder<unknown>;
+type DayBefore = (days: number) => Date;
+
+interface OldRows {
+  readonly name: keyof RetentionCounts;
+  readonly table: string;
+  /** Of `x`. */
+  readonly due: (trx: Trx) => Promise<Due>;
+}
+
+interface Gone {
+  counts: RetentionCounts;
+  /** That are there still, with fewer bodies. */
+  readonly days: Set<string>;
+}
+
 export class RetentionRoom {
   readonly #parts: RetentionParts;
 
@@ -80,59 +104,124 @@ export class RetentionRoom {
     return this.#run(false, 'system', signal);
   }
 
-  /** Durable when it resolves. Rejects with the abort reason between two days. */
+  /** Durable when it resolves. Rejects with the abort reason between two pages. */
   async run(by: string, signal?: AbortSignal): Promise<RetentionReport> {
     return this.#run(true, by, signal);
   }
 
   async #run(executes: boolean, by: string, signal: AbortSignal | undefined): Promise<RetentionReport> {
-    const { database, settings, clock, crypto, logger } = this.#parts;
+    const { settings, clock, crypto } = this.#parts;
     await this.#parts.catchUp(signal);
     const nowMs = clock.wallMs();
     const dayBefore = (days: number): Date => new Date(Math.floor((nowMs - days * DAY_MS) / DAY_MS) * DAY_MS);
-    const before = dayBefore(settings.bodies_days);
-    const all = await database.as('retention', (trx) =>
-      sql<{ readonly day: string }>`select to_char(day, 'YYYY-MM-DD') as day from custody.days() as day`.execute(trx),
-    );
-    const logsBefore = await database.as('retention', (trx) => digestOfRoots(trx, crypto));
-    const tables = new Set<string>();
-    let counts = NOTHING;
-    for (const { day } of all.rows) {
-      signal?.throwIfAborted();
-      if (timeOf(`${day}T00:00:00Z`) >= before.getTime()) continue;
-      const isDropped = timeOf(`${day}T00:00:00Z`) < dayBefore(settings.hashes_days).getTime();
-      const part = await database.as('retention', (trx) => reduceDay(trx, day, { executes, isDropped }));
-      if (part.bodies > 0 && part.days === 0) tables.add(`custody.entry_${day.replaceAll('-', '')}`);
-      counts = sum(counts, part);
+    const before = wallText(dayBefore(settings.bodies_days).getTime());
+    const held = await this.#page(async (trx) => new Set((await heldParcels(trx)).map((one) => one.parcel)).size);
+    if (!executes) return { counts: await this.#count(dayBefore, signal), held, before };
+    const logsBefore = await this.#page((trx) => digestOfRoots(trx, crypto));
+    const gone: Gone = { counts: NOTHING, days: new Set() };
+    try {
+      await this.#take(gone, dayBefore, signal);
+    } catch (error) {
+      // What is gone is gone with a proof, also where a run ends early.
+      if (!isNothing(gone.counts)) await this.#keep({ counts: gone.counts, before }, by, logsBefore);
+      throw error;
     }
-    const rest = await database.as('retention', async (trx) => ({
-      ...NOTHING,
-      ...(await dropClaims(trx, dayBefore(settings.claims_days), executes)),
-      ...(await dropSourceEvents(trx, dayBefore(settings.source_events_days), executes)),
-      customers: await dropOldCustomers(trx, dayBefore(settings.refunds_days), executes),
-    }));
-    const ended = dayBefore(settings.refunds_days);
-    const refunds = executes ? await dropRefunds(database, ended, signal) : await countRefunds(database, ended);
-    counts = sum(sum(counts, rest), { ...NOTHING, ...refunds });
-    const held = await database.as(
-      'retention',
-      async (trx) => new Set((await heldParcels(trx)).map((one) => one.parcel)),
-    );
-    const report = { counts, held: held.size, before: wallText(before.getTime()) };
-    if (!executes || Object.values(counts).every((count) => count === 0)) return report;
-    if (counts.mentions > 0) tables.add('custody.mention');
-    if (counts.hands > 0) tables.add('custody.hand');
-    if (counts.claims > 0) tables.add('custody.claim');
-    if (counts.source_events > 0) tables.add('custody.source_event').add('payments.source_event');
-    if (counts.customers > 0) tables.add('payments.customer_payment');
-    if (counts.refunds > 0) for (const table of REFUND_TABLES) tables.add(table);
-    const envelope = await this.#keep(report, by, logsBefore);
-    const compacted = await compact(database, [...tables], logger);
-    logger.info({ ...counts }, 'what was kept long enough is gone');
-    return { ...report, envelope, compacted };
+    const { counts } = gone;
+    if (isNothing(counts)) return { counts, held, before };
+    const envelope = await this.#keep({ counts, before }, by, logsBefore);
+    this.#parts.logger.info({ ...counts }, 'what was kept long enough is gone');
+    const { database, logger, beside = false } = this.#parts;
+    const compacted = await compact(database, tablesOf(gone), logger, { beside, signal });
+    return { counts, held, before, envelope, compacted };
   }
 
-  async #keep({ counts, before }: RetentionReport, by: string, logsBefore: string): Promise<string> {
+  async #count(dayBefore: DayBefore, signal: AbortSignal | undefined): Promise<RetentionCounts> {
+    const { settings } = this.#parts;
+    let counts = NOTHING;
+    for (const day of await this.#days(dayBefore(settings.bodies_days))) {
+      signal?.throwIfAborted();
+      counts = sum(counts, await this.#page((trx) => countDay(trx, day, this.#isDropped(day, dayBefore))));
+    }
+    for (const { name, table, due } of this.#rest(dayBefore)) {
+      const count = await this.#page(async (trx) => countRows(trx, table, await due(trx)));
+      counts = sum(counts, { [name]: count });
+    }
+    return sum(counts, await this.#page((trx) => countRefunds(trx, dayBefore(settings.refunds_days))));
+  }
+
+  /** Page by page, each a transaction; `gone` knows what was taken, also where this rejects. */
+  async #take(gone: Gone, dayBefore: DayBefore, signal: AbortSignal | undefined): Promise<void> {
+    const add = (part: Partial<RetentionCounts>): void => {
+      gone.counts = sum(gone.counts, part);
+    };
+    const { settings } = this.#parts;
+    for (const day of await this.#days(dayBefore(settings.bodies_days))) {
+      let from: DayPlace | undefined;
+      do {
+        signal?.throwIfAborted();
+        const after = from;
+        const { gone: part, next } = await this.#page((trx) => reducePage(trx, day, after));
+        add(part);
+        if (part.bodies > 0) gone.days.add(day);
+        from = next;
+      } while (from !== undefined);
+      if (!this.#isDropped(day, dayBefore)) continue;
+      const hashes = await this.#page((trx) => dropDay(trx, day));
+      if (hashes === undefined) continue;
+      add({ hashes, days: 1 });
+      gone.days.delete(day);
+    }
+    for (const { name, table, due } of this.#rest(dayBefore)) {
+      for (let count = PAGE_ROWS; count === PAGE_ROWS; ) {
+        signal?.throwIfAborted();
+        count = await this.#page(async (trx) => deleteRows(trx, table, await due(trx)));
+        add({ [name]: count });
+      }
+    }
+    for (let more = true; more; ) {
+      signal?.throwIfAborted();
+      const page = await this.#page((trx) => dropRefunds(trx, dayBefore(settings.refunds_days)));
+      add(page.gone);
+      more = page.more;
+    }
+  }
+
+  #page<T>(work: (trx: Trx) => Promise<T>): Promise<T> {
+    const { database, renew } = this.#parts;
+    return database.as('retention', async (trx) => {
+      await renew?.(trx);
+      return work(trx);
+    });
+  }
+
+  async #days(before: Date): Promise<readonly string[]> {
+    const { rows } = await this.#page((trx) =>
+      sql<{ readonly day: string }>`select to_char(day, 'YYYY-MM-DD') as day from custody.days() as day`.execute(trx),
+    );
+    return rows.map(({ day }) => day).filter((day) => timeOf(`${day}T00:00:00Z`) < before.getTime());
+  }
+
+  #isDropped(day: string, dayBefore: DayBefore): boolean {
+    return timeOf(`${day}T00:00:00Z`) < dayBefore(this.#parts.settings.hashes_days).getTime();
+  }
+
+  /** Whole rows of tables that are not of a day. */
+  #rest(dayBefore: DayBefore): readonly OldRows[] {
+    const { claims_days, source_events_days, refunds_days } = this.#parts.settings;
+    const received = async (): Promise<Due> => sql`received_at < ${dayBefore(source_events_days)}`;
+    return [
+      { name: 'claims', table: 'custody.claim', due: (trx) => oldClaims(trx, dayBefore(claims_days)) },
+      { name: 'source_events', table: 'custody.source_event', due: received },
+      { name: 'source_events', table: 'payments.source_event', due: received },
+      { name: 'customers', table: 'payments.customer_payment', due: async () => oldCustomers(dayBefore(refunds_days)) },
+    ];
+  }
+
+  async #keep(
+    { counts, before }: Pick<RetentionReport, 'counts' | 'before'>,
+    by: string,
+    logsBefore: string,
+  ): Promise<string> {
     const { database, crypto, key, tenant, region, clock } = this.#parts;
     return database.as('retention', async (trx) => {
       const id = `r-${hex(Uint8Array.from(randomBytes(ID_BYTES)))}`;
@@ -161,100 +250,42 @@ export class RetentionRoom {
   }
 }
 
-interface DayOptions {
-  readonly executes: boolean;
-  /** Its hashes are old enough, too. */
-  readonly isDropped: boolean;
-}
-
-async function reduceDay(trx: Trx, day: string, { executes, isDropped }: DayOptions): Promise<RetentionCounts> {
-  const held = [...new Set((await heldParcels(trx)).map(({ parcel }) => `parcel ${parcel}`))];
-  // What happened around a parcel says nothing of it by name, and belongs to its story; so does another parcel whose photo is its own.
-  const free = sql`e.stored_at >= ${day}::date::timestamp at time zone 'UTC'
-    and e.stored_at < (${day}::date + 1)::timestamp at time zone 'UTC' and e.leaf is not null
-    and exists (select from custody.read_to r where r.origin = e.origin and r.position > e.position)
-    and not exists (select from custody.mention m where m.origin = e.origin and m.n = e.n and (m.key = any(${held}::text[])
-      or m.key in (select 'around ' || h.gateway from custody.mention h where h.key = any(${held}::text[]))
-      or m.key in (select p.key from custody.mention h join custody.mention p on p.origin = h.origin and p.n = h.n
-        where h.key = any(${held}::text[]) and p.key like 'photo %')))`;
-  if (!executes) {
-    const { rows } = await sql<{
-      readonly bodies: number;
-      readonly mentions: number;
-      readonly hands: number;
-      readonly kept: number;
-      readonly rows: number;
-    }>`
-      select (select count(*) from custody.entry e where ${free})::int as bodies,
-        (select count(*) from custody.mention x join custody.entry e on e.origin = x.origin and e.n = x.n where ${free})::int as mentions,
-        (select count(*) from custody.hand x join custody.entry e on e.origin = x.origin and e.n = x.n where ${free})::int as hands,
-        (select count(leaf) from custody.entry e where ${inDay(day)})::int as kept,
-        (select count(*) from custody.entry e where ${inDay(day)})::int as rows`.execute(trx);
-    const { bodies = 0, mentions = 0, hands = 0, kept = 0, rows: all = 0 } = rows[0] ?? {};
-    const goes = isDropped && kept === bodies;
-    return { ...NOTHING, bodies, mentions, hands, hashes: goes ? all : 0, days: goes ? 1 : 0 };
-  }
-  const mentions = await sql`delete from custody.mention x using custody.entry e
-    where e.origin = x.origin and e.n = x.n and ${free}`.execute(trx);
-  const hands = await sql`delete from custody.hand x using custody.entry e
-    where e.origin = x.origin and e.n = x.n and ${free}`.execute(trx);
-  const bodies = await sql`update custody.entry e set leaf = null where ${free}`.execute(trx);
-  const counts = { ...NOTHING, bodies: numberOf(bodies), mentions: numberOf(mentions), hands: numberOf(hands) };
-  if (!isDropped) return counts;
-  const { rows } = await sql<{ readonly kept: number }>`
-    select count(leaf)::int as kept from custody.entry e where ${inDay(day)}`.execute(trx);
-  if (rows[0]?.kept !== 0) return counts;
-  const dropped = await sql<{ readonly rows: number }>`select custody.drop_day(${day}::date)::int as rows`.execute(trx);
-  return { ...counts, hashes: dropped.rows[0]?.rows ?? 0, days: 1 };
-}
-
-function inDay(day: string) {
-  return sql`e.stored_at >= ${day}::date::timestamp at time zone 'UTC'
-    and e.stored_at < (${day}::date + 1)::timestamp at time zone 'UTC'`;
-}
-
-async function dropClaims(trx: Trx, before: Date, executes: boolean): Promise<Pick<RetentionCounts, 'claims'>> {
+async function oldClaims(trx: Trx, before: Date): Promise<Due> {
   const held = [...new Set((await heldParcels(trx)).map(({ parcel }) => parcel))];
-  const due = sql`received_at < ${before} and not parcel = any(${held}::text[])`;
-  if (executes) return { claims: numberOf(await sql`delete from custody.claim where ${due}`.execute(trx)) };
+  return sql`received_at < ${before} and not parcel = any(${held}::text[])`;
+}
+
+async function countRows(trx: Trx, table: string, due: Due): Promise<number> {
   const { rows } = await sql<{ readonly count: number }>`
-    select count(*)::int as count from custody.claim where ${due}`.execute(trx);
-  return { claims: rows[0]?.count ?? 0 };
+    select count(*)::int as count from ${sql.table(table)} x where ${due}`.execute(trx);
+  return rows[0]?.count ?? 0;
 }
 
-async function dropSourceEvents(
-  trx: Trx,
-  before: Date,
-  executes: boolean,
-): Promise<Pick<RetentionCounts, 'source_events'>> {
-  let source_events = 0;
-  for (const table of ['custody.source_event', 'payments.source_event']) {
-    const from = sql.table(table);
-    if (executes) source_events += numberOf(await sql`delete from ${from} where received_at < ${before}`.execute(trx));
-    else {
-      const { rows } = await sql<{ readonly count: number }>`
-        select count(*)::int as count from ${from} where received_at < ${before}`.execute(trx);
-      source_events += rows[0]?.count ?? 0;
-    }
-  }
-  return { source_events };
+async function deleteRows(trx: Trx, table: string, due: Due): Promise<number> {
+  const at = sql.table(table);
+  return affected(
+    await sql`delete from ${at} where ctid = any(array(
+      select x.ctid from ${at} x where ${due} limit ${sql.lit(PAGE_ROWS)}))`.execute(trx),
+  );
 }
 
-function numberOf({ numAffectedRows }: { readonly numAffectedRows?: bigint | undefined }): number {
-  return Number(numAffectedRows ?? 0n);
+/** Whose old bytes are to go, too. */
+function tablesOf({ counts, days }: Gone): readonly string[] {
+  const tables = [...days].map((day) => `custody.entry_${day.replaceAll('-', '')}`);
+  if (counts.mentions > 0) tables.push('custody.mention');
+  if (counts.hands > 0) tables.push('custody.hand');
+  if (counts.claims > 0) tables.push('custody.claim');
+  if (counts.source_events > 0) tables.push('custody.source_event', 'payments.source_event');
+  if (counts.customers > 0) tables.push('payments.customer_payment');
+  if (counts.refunds > 0) tables.push(...REFUND_TABLES);
+  return [...new Set(tables)];
 }
 
-function sum(a: RetentionCounts, b: RetentionCounts): RetentionCounts {
-  return {
-    bodies: a.bodies + b.bodies,
-    mentions: a.mentions + b.mentions,
-    hands: a.hands + b.hands,
-    claims: a.claims + b.claims,
-    source_events: a.source_events + b.source_events,
-    refunds: a.refunds + b.refunds,
-    decisions: a.decisions + b.decisions,
-    customers: a.customers + b.customers,
-    hashes: a.hashes + b.hashes,
-    days: a.days + b.days,
-  };
+function isNothing(counts: RetentionCounts): boolean {
+  return Object.values(counts).every((count) => count === 0);
+}
+
+function sum(a: RetentionCounts, b: Partial<RetentionCounts>): RetentionCounts {
+  const names = Object.keys(a) as (keyof RetentionCounts)[];
+  return Object.fromEntries(names.map((name) => [name, a[name] + (b[name] ?? 0)])) as unknown as RetentionCounts;
 }

@@ -14,6 +14,12 @@ export const retentionSchema = z
     source_events_days: days
       .default(540)
       .describe('that an event of a source was taken: webhooks that tell of what is older are refused'),
+    every_h: z
+      .union([z.literal('off'), z.int().min(1).max(168)])
+      .default(24)
+      .describe(
+        'how often the service takes away what is older, in hours; off: only "latchkey risk retention run" does',
+      ),
   })
   .refine(({ bodies_days, hashes_days }) => hashes_days >= bodies_days, {
     error: 'hashes_days of at least bodies_days',

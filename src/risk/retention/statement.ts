@@ -2,6 +2,7 @@
  * What was erased, signed: how much of what, who asked and why, and digests before and after. It names nobody: the subject
  * is a commitment, whose salt is given to whoever asked and kept nowhere.
  */
+import { join } from 'node:path';
 import { base64url, hex, utf8 } from '../../base/bytes.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import { pae } from '../../evidence/batch/pae.ts';
@@ -51,6 +52,15 @@ export async function openStatementKey(crypto: EvidenceCrypto, path: string, nam
       return formatEnvelope({ payloadType: ERASURE_TYPE, payload, signatures: [{ keyid: hex(vkey.keyId), sig }] });
     },
   };
+}
+
+/** That of a service, and of commands on its data directory. Rejects as `openStatementKey`. */
+export function openErasureKey(
+  crypto: EvidenceCrypto,
+  dataDir: string,
+  { tenant, region }: { readonly tenant: string; readonly region: string },
+): Promise<StatementKey> {
+  return openStatementKey(crypto, join(dataDir, 'keys', 'erasure.key'), `${tenant}/${region}/erasures`);
 }
 
 /** The statement, when this key signed it. */

@@ -4,6 +4,7 @@ import type { NotReady } from '../../platform/metrics/readiness.ts';
 import { plainSamples } from '../../platform/metrics/samples.ts';
 import type { CaseworkStatus } from '../casework/caseworker.ts';
 import type { PatternsStatus } from '../patterns/rounds.ts';
+import type { RetentionStatus } from '../retention/rounds.ts';
 import type { LedgerPump } from './ledger-pump.ts';
 
 export interface ServiceHealth {
@@ -11,11 +12,19 @@ export interface ServiceHealth {
   readonly reasons: readonly NotReady[];
 }
 
-/** Casework that waits, and patterns that are stale, are for people and for alerts: the service answers all the same. */
+export interface Rounds {
+  readonly patterns?: PatternsStatus | undefined;
+  readonly retention?: RetentionStatus | undefined;
+}
+
+/**
+ * Casework that waits, patterns that are stale, and retention that is overdue are for people and for alerts: the service
+ * answers all the same.
+ */
 export function serviceHealth(
   ledger: ReturnType<LedgerPump['status']> | undefined,
   casework: CaseworkStatus | undefined,
-  patterns?: PatternsStatus,
+  { patterns, retention }: Rounds = {},
 ): ServiceHealth {
   const isUp = ledger !== undefined && ledger.failure === undefined;
   const samples = plainSamples({
@@ -29,6 +38,8 @@ export function serviceHealth(
     patterns_stale: patterns && (patterns.stale ? 1 : 0),
     patterns_age_ms: patterns?.age_ms,
     patterns_took_ms: patterns?.took_ms,
+    retention_age_ms: retention?.age_ms,
+    retention_overdue: retention && (retention.overdue ? 1 : 0),
   });
   const stopped: NotReady = {
     reason: 'ledger_stopped',

@@ -22,10 +22,13 @@ import { WebhookSink } from '../casework/webhook-sink.ts';
 import { openCustomerNames } from '../customers/customer-names.ts';
 import { makeRuleset } from '../decision/ruleset.ts';
 import type { WitnessKey } from '../intake/witness-key.ts';
+import type { LedgerStore } from '../ledger/ledger-store.ts';
 import { PatternRounds } from '../patterns/rounds.ts';
 import { promotionsOf } from '../patterns/settings.ts';
 import { type OpenedStore, openStore } from '../receive/open-store.ts';
 import { openKey, policyOf, Receiver } from '../receive/receive.ts';
+import { RetentionRounds, type RetentionRoundsParts } from '../retention/rounds.ts';
+import { openErasureKey } from '../retention/statement.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { dossier } from './dossier.ts';
 import { serviceHealth } from './health.ts';
@@ -76,6 +79,7 @@ class RiskService {
   #pump: LedgerPump | undefined;
   #caseworker: Caseworker | undefined;
   #patterns: PatternRounds | undefined;
+  #retention: RetentionRounds | undefined;
   #server: HttpServer | undefined;
 
   constructor(settings: RiskSettings, deps: RiskDeps, crypto: EvidenceCrypto) {
@@ -102,7 +106,11 @@ class RiskService {
       throw error;
     }
     const working = new AbortController();
-    const casework = Promise.all([this.#caseworker?.run(working.signal), this.#patterns?.run(working.signal)]);
+    const casework = Promise.all([
+      this.#caseworker?.run(working.signal),
+      this.#patterns?.run(working.signal),
+      this.#retention?.run(working.signal),
+    ]);
     const receiving = new AbortController();
     // A receiver that fails ends the service as a signal does.
     const ended = receiver.run(receiving.signal);
@@ -125,7 +133,10 @@ class RiskService {
       scheduler: this.#scheduler,
       metrics: this.#metrics,
       status: () => this.#status(),
-      more: () => serviceHealth(this.#pump?.status(), this.#caseworker?.latest, this.#patterns?.status()),
+      more: () => {
+        const rounds = { patterns: this.#patterns?.status(), retention: this.#retention?.status() };
+        return serviceHealth(this.#pump?.status(), this.#caseworker?.latest, rounds);
+      },
       ...(version !== undefined && { version }),
       onReady: () => this.#ready(),
     };
@@ -164,6 +175,7 @@ class RiskService {
       promotions: promotionsOf(patterns),
       everyMs: patterns.every_minutes * 60_000,
     });
+    this.#retention = await this.#openRetention({ ...shared, tenant, region }, rooms.ledger);
     if (api === undefined) return;
     this.#server = await serveHttp({
       ...shared,
@@ -192,6 +204,21 @@ class RiskService {
     this.#caseworker = new Caseworker({ ...parts, sink });
   }
 
+  async #openRetention(
+    parts: Pick<RetentionRoundsParts, 'database' | 'crypto' | 'customers' | 'logger' | 'tenant' | 'region'>,
+    ledger: LedgerStore,
+  ): Promise<RetentionRounds> {
+    const { dataDir, retention: settings } = this.#settings;
+    return new RetentionRounds({
+      ...parts,
+      settings,
+      key: await openErasureKey(parts.crypto, dataDir, parts),
+      scheduler: this.#scheduler,
+      metrics: this.#metrics,
+      catchUp: (signal) => this.#pump?.upToDate() ?? ledger.catchUp(signal),
+    });
+  }
+
   #ready(): void {
     const { logger, onReady } = this.#deps;
     const { database, role } = { database: this.#settings.receive.store, role: this.#settings.receive.witness.role };
@@ -205,6 +232,7 @@ class RiskService {
       ledger: this.#pump?.status(),
       ...this.#caseworker?.latest,
       patterns: this.#patterns?.status(),
+      retention: this.#retention?.status(),
       ...(this.#server !== undefined && { api: { url: this.#server.url } }),
     };
   }

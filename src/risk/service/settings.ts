@@ -66,7 +66,7 @@ export const riskSettingsSchema = receiveShape
         'key of the pseudonyms of customers: data_dir/keys/customers.key unless given; made at the first start, one file for all replicas',
       ),
     retention: retentionSchema.describe(
-      'how long what is kept; "latchkey risk retention run" takes away what is older',
+      'how long what is kept; the service takes away what is older, as "latchkey risk retention run" does',
     ),
   })
   .superRefine(needsPolicy)

@@ -30,6 +30,7 @@ import { handsMigration } from './migrations/m0024-hands.ts';
 import { revokedStretchMigration } from './migrations/m0027-revoked-stretch.ts';
 import { deniedByPeopleMigration } from './migrations/m0028-denied-by-people.ts';
 import { littleEvidenceMigration } from './migrations/m0029-little-evidence.ts';
+import { jobsMigration } from './migrations/m0030-jobs.ts';
 import { triggerFunctionsMigration } from './migrations/m0031-trigger-functions.ts';
 import { type Database, ROLES } from './schema.ts';
 
@@ -58,6 +59,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0027_revoked_stretch': revokedStretchMigration,
   '0028_denied_by_people': deniedByPeopleMigration,
   '0029_little_evidence': littleEvidenceMigration,
+  '0030_jobs': jobsMigration,
   '0031_trigger_functions': triggerFunctionsMigration,
 };
 

@@ -1,4 +1,4 @@
-/** Tables of leases of replicas, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011, m0022, m0023, m0027). */
+/** Tables of leases of replicas, of jobs, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011, m0022, m0023, m0027, m0030). */
 import type { Generated } from 'kysely';
 import type { ProvedStretch } from '../../evidence/verify/entry-levels.ts';
 import type { Bytes, Json, Owned, Time } from './columns.ts';
@@ -85,4 +85,25 @@ export interface FreshLevelTable extends Owned {
   readonly whole_gateway: boolean;
   /** Grows with each change: what was looked at is taken away only where nothing came since. */
   readonly changes: number;
+}
+
+/** What was erased, or kept long enough (m0004). */
+export interface ErasureTable extends Owned {
+  readonly id: string;
+  readonly at: Time;
+  readonly kind: 'erasure' | 'retention';
+  readonly actor: string;
+  readonly reason: string;
+  readonly counts: Json<Readonly<Record<string, number>>>;
+  /** The signed statement: a DSSE envelope. */
+  readonly statement: string;
+}
+
+/** Whose turn a job is, and when it was last done (m0030). */
+export interface JobTable extends Owned {
+  readonly name: string;
+  epoch: number;
+  held_until: Time;
+  done_at: Time | null;
+  failing_since: Time | null;
 }

@@ -8,7 +8,9 @@ import type {
   AssuranceTable,
   AttestationTable,
   CosignatureTable,
+  ErasureTable,
   FreshLevelTable,
+  JobTable,
   LeaseTable,
   ReplicaTable,
   WitnessTable,
@@ -334,17 +336,6 @@ export interface FindingTable extends Owned {
   readonly body: Json<unknown>;
 }
 
-export interface ErasureTable extends Owned {
-  readonly id: string;
-  readonly at: Time;
-  readonly kind: 'erasure' | 'retention';
-  readonly actor: string;
-  readonly reason: string;
-  readonly counts: Json<Readonly<Record<string, number>>>;
-  /** The signed statement: a DSSE envelope. */
-  readonly statement: string;
-}
-
 export interface Database {
   readonly 'custody.source_event': SourceEventTable;
   readonly 'custody.source_seen': SourceSeenTable;
@@ -352,6 +343,7 @@ export interface Database {
   readonly 'payments.source_seen': SourceSeenTable;
   readonly 'payments.dispute': DisputeTable;
   readonly 'custody.erasure': ErasureTable;
+  readonly 'custody.job': JobTable;
   readonly 'custody.replica': ReplicaTable;
   readonly 'custody.lease': LeaseTable;
   readonly 'custody.assurance': AssuranceTable;

@@ -21,6 +21,16 @@ export const OTHER = { ref: 'k1.T3RoZXJQZXJzb25TdGF5cw', scheme: 'sscc' };
 /** Of a picture of the person's parcel. */
 export const PHOTO = `${'PhotoOfTheParcelOfThePerson'.padEnd(42, 'x')}A`;
 
+/** What names that person, or what is theirs. */
+export const PERSONAL = [
+  PERSON.ref,
+  'refund-of-the-person-1',
+  'payment-of-refund-of-the-person-1',
+  'seal-of-the-person-77',
+  'wms-event-of-the-person',
+  PHOTO,
+];
+
 export function story(): TestLog {
   const log = new TestLog('retention');
   const at = (parcel: object) => ({ compartment: 'A01', device: 'board-1', parcel });
@@ -99,7 +109,7 @@ export const NOBODY: readonly RegExp[] = [
   /\.(leaf_hash|carries|paths|withheld_why|record|trust|refuted|digest)$/,
   /\.(decision_id|hold_id|case_id|key|ruleset|parameters|codes|release_when|steps|ledger)$/,
   /\.(actor|owner|counts|statement|reason|id)$/,
-  /^custody\.(attestation|assurance|lease|replica|witness|cosignature)\./,
+  /^custody\.(attestation|assurance|lease|replica|witness|cosignature|job)\./,
   /^payments\.source_event\.event_id$/,
   /^payments\.usd_rate\./,
   /^payments\.finding\.(as_of_ms|body)$/,

@@ -38,10 +38,11 @@ import {
   NOBODY,
   OTHER,
   PERSON,
-  PHOTO,
+  PERSONAL,
   story,
   type Where,
 } from './erasable.ts';
+import { expectRounds } from './retention-rounds.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'latchkey-retention-'));
 const DAY_MS = 86_400_000;
@@ -71,15 +72,6 @@ function request(id: string, parcel: string, more: Partial<RefundRequest> = {}):
     ...more,
   };
 }
-
-const PERSONAL = [
-  PERSON.ref,
-  'refund-of-the-person-1',
-  'payment-of-refund-of-the-person-1',
-  'seal-of-the-person-77',
-  'wms-event-of-the-person',
-  PHOTO,
-];
 
 const ENGINES = enginesWithFiles('retention', { root, postgres: () => postgres, recyclesWal: false });
 
@@ -372,6 +364,9 @@ for (const [engine, open] of Object.entries(ENGINES)) {
       const again = await desk.decide('k-ended', asked('r-ended', 'pay-ended'));
       expect(again).toMatchObject({ ok: true, value: { outcome: 'HOLD', reasons: [{ code: 'DEPENDENCY_DOWN' }] } });
     });
+
+    test('a service does it at its interval, in pages: one of two, told and tried again when it fails, signed as by hand', () =>
+      expectRounds({ database, key, clock, logger }));
 
     test('every column of the database is either known to hold no person, or is walked by erasure', async () => {
       const { rows } = await sql<{ name: string }>`

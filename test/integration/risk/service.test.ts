@@ -134,11 +134,16 @@ describe('the risk service', () => {
     expect(answer.status).toBe(200);
     expect(JSON.stringify(await answer.json())).toContain(`${log.origin}#3`);
     const status = () =>
-      fleet.status() as unknown as { ledger: { read: number }; patterns?: { stale: boolean }; api: { url: string } };
+      fleet.status() as unknown as {
+        ledger: { read: number };
+        patterns?: { stale: boolean };
+        retention?: { age_ms?: number };
+        api: { url: string };
+      };
     // status.json is renewed now and then.
     await until(
       'status.json tells of it',
-      () => status().ledger.read > 0 && status().patterns?.stale === false,
+      () => status().ledger.read > 0 && status().patterns?.stale === false && status().retention?.age_ms !== undefined,
       LIMIT_MS,
     );
     expect(status().api.url).toBe(url);
@@ -146,6 +151,7 @@ describe('the risk service', () => {
     expect(metrics).toContain('\nlatchkey_ready 1\n');
     expect(metrics).toContain('\nlatchkey_patterns_up 1\n');
     expect(metrics).toContain('\nlatchkey_patterns_stale 0\n');
+    expect(metrics).toContain('\nlatchkey_retention_overdue 0\n');
     expect(metrics).toMatch(/^latchkey_ledger_entries_read_total [1-9]/m);
     expect(metrics).not.toContain('Not documented');
   });
