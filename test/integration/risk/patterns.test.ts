@@ -368,7 +368,7 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
           });
           const told = rounds.status();
           expect(told).toMatchObject({ failure });
-          expect(serviceHealth(undefined, undefined, told).samples).toContainEqual(
+          expect(serviceHealth(undefined, undefined, { patterns: told }).samples).toContainEqual(
             expect.objectContaining({ name: 'patterns_up', value: 0 }),
           );
           expect(logger.text).toContain(`${JSON.stringify({ error: failure })} patterns could not be found`);
