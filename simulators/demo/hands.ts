@@ -16,7 +16,7 @@ export interface Parcel {
 /** `quick`: quicker than people are, where nobody asks for the evidence later. */
 export type Pace = 'quick' | 'unhurried';
 
-const UNHURRIED_MS = 2_300;
+const UNHURRIED_MS = 3_400;
 
 export function parcelOf(serial: number): Parcel {
   return { title: `parcel ${serial}`, sscc: sscc(serial) };
