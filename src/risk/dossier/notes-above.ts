@@ -1,8 +1,9 @@
 /** Signed notes out of the database: the first above an entry, and those that look as if they bore an anchor. */
-import { sql, type Transaction } from 'kysely';
+import type { Transaction } from 'kysely';
 import { utf8, utf8Text } from '../../base/bytes.ts';
 import { parseNote } from '../../evidence/log/note.ts';
 import type { BundleSource } from '../../evidence/verify/bundle-source.ts';
+import { longNotes } from '../store/long-notes.ts';
 import type { Database } from '../store/schema.ts';
 
 type Trx = Transaction<Database>;
@@ -17,10 +18,6 @@ export interface AboveWish {
   /** Where the stretch ends: no note behind it. */
   readonly end: number;
 }
-
-/** A note with the log's own line alone is no longer than this and twice its origin. */
-const ONE_LINE_BYTES_MAX = 200;
-const CANDIDATES = 8;
 
 /**
  * The first note above the anchor (or, when there is none so high, above the entries), and the tree that was cosigned last
@@ -94,17 +91,8 @@ export async function revokedNote(
 
 /** The first above `index` on which the log has more lines than its signature, with or without an entry that says so. */
 export async function anchoredNote(trx: Trx, origin: string, index: number, end: number): Promise<Noted | undefined> {
-  const rows = await trx
-    .selectFrom('custody.range')
-    .select(['end_size', 'note'])
-    .where('origin', '=', origin)
-    .where('end_size', '>', index)
-    .where('end_size', '<=', end)
-    .where(sql<boolean>`octet_length(note) > ${ONE_LINE_BYTES_MAX} + 2 * octet_length(origin)`)
-    .orderBy('end_size')
-    .limit(CANDIDATES)
-    .execute();
-  const noted = rows.map(({ end_size: size, note }) => ({ size, note: utf8Text(Uint8Array.from(note ?? [])) ?? '' }));
+  const long = await longNotes(trx, { origin, above: index, most: end }, 'oldest first');
+  const noted = long.map(({ size, note }) => ({ size, note: utf8Text(note) ?? '' }));
   return noted.find(({ note }) => hasOwnLines(origin, note));
 }
 

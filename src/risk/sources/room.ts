@@ -88,17 +88,12 @@ export function openSources(
 export class SourcesRoom {
   readonly #parts: SourcesParts;
   readonly #refusals: RefusalLog;
-  #sources: ReadonlyMap<string, OpenedSource>;
+  readonly #sources: ReadonlyMap<string, OpenedSource>;
 
   constructor(parts: SourcesParts) {
     this.#parts = parts;
     this.#refusals = new RefusalLog(parts.logger, parts.clock);
     this.#sources = byName(parts.sources);
-  }
-
-  /** Other secrets, or other sources, from now on. */
-  setSources(sources: readonly OpenedSource[]): void {
-    this.#sources = byName(sources);
   }
 
   /** Undefined for a source that is not declared. */
