@@ -75,7 +75,7 @@ export {
 export { EMPTY_FRONTIER, type Frontier, leafHash, nodeHash, rootOf, TreeBuilder } from './log/tree.ts';
 export { type PortableOptions, portableCrypto } from './portable-crypto.ts';
 export { SCHEMA_FILES, schemaText } from './schemas.ts';
-export { AnchorsTogether } from './verify/anchors.ts';
+export { AnchorsTogether } from './verify/anchors-together.ts';
 export {
   BUNDLE_TYPE,
   type Bundle,

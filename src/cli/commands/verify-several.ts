@@ -4,7 +4,8 @@
  */
 import { equalBytes } from '../../base/bytes.ts';
 import type { ContinuityFinding } from '../../evidence/anchor/findings.ts';
-import { AnchorsTogether, refutedBy } from '../../evidence/verify/anchors.ts';
+import { refutedBy } from '../../evidence/verify/anchors.ts';
+import { AnchorsTogether } from '../../evidence/verify/anchors-together.ts';
 import type { OtherCheckpoint } from '../../evidence/verify/checkpoints.ts';
 import type { VerifyReason } from '../../evidence/verify/reasons.ts';
 import type { ClosedLog } from '../../evidence/verify/trust.ts';
@@ -33,17 +34,24 @@ export interface SeveralVerdicts {
   readonly together: Together;
 }
 
+export interface Beside {
+  readonly others?: readonly OtherCheckpoint[];
+  readonly around?: AnchorsTogether;
+  readonly sizes?: readonly number[];
+}
+
 /** Reads a file again; undefined where that cannot be done (a pipe). */
-export type Reread = (file: string, others: readonly OtherCheckpoint[]) => Promise<Verdict | undefined>;
+export type Reread = (file: string, beside: Beside) => Promise<Verdict | undefined>;
 
 const EXIT_CODES = { verified: 0, refuted: 1, cannot_tell: 2 } as const;
 
-export async function judgeTogether(read: readonly ReadFile[], reread: Reread): Promise<SeveralVerdicts> {
+export async function judgeTogether(alone: readonly ReadFile[], reread: Reread): Promise<SeveralVerdicts> {
   const all = new AnchorsTogether();
-  for (const { anchors } of read) all.take(anchors);
+  for (const { anchors } of alone) all.take(anchors);
   const continuity = all.findings();
+  const { read, unread } = await readAround(alone, all, reread);
   const fork = await forkAmong(read, reread);
-  const together = concludedTogether(continuity, refutedBy(continuity) ?? fork);
+  const together = concludedTogether(continuity, refutedBy(continuity) ?? fork ?? unread);
   const outcomes = [...read.map(({ verdict }) => verdict.outcome), together.outcome];
   const outcome = (['refuted', 'cannot_tell'] as const).find((each) => outcomes.includes(each)) ?? 'verified';
   const files = read.map(({ file, verdict }) => ({ file, ...verdict }));
@@ -71,6 +79,27 @@ function concludedTogether(continuity: readonly ContinuityFinding[], found: Fail
   return { outcome: 'refuted', reason: found.reason, detail: found.detail, continuity };
 }
 
+/** Files of logs whose levels hang on what other files show: of a clear of their TPM, or of an anchor that stands there. */
+async function readAround(
+  alone: readonly ReadFile[],
+  around: AnchorsTogether,
+  reread: Reread,
+): Promise<{ readonly read: readonly ReadFile[]; readonly unread?: string }> {
+  const { dependent } = around;
+  const read: ReadFile[] = [];
+  let unread: string | undefined;
+  for (const one of alone) {
+    const isDependent = one.verdict.logs.some(({ origin }) => dependent.has(origin));
+    const sizes = one.verdict.logs.flatMap(({ origin }) => around.sizesOver(origin));
+    const again = isDependent ? await reread(one.file, { around, sizes }) : one.verdict;
+    if (again === undefined) {
+      unread ??= `${one.file} cannot be read a second time to be judged by what the others show of its TPM`;
+    }
+    read.push({ ...one, verdict: again ?? one.verdict });
+  }
+  return { read, ...(unread !== undefined && { unread }) };
+}
+
 /** Two roots for one size of one log; or, in words, why that cannot be told. */
 async function forkAmong(read: readonly ReadFile[], reread: Reread): Promise<Failure | string | undefined> {
   let unread: string | undefined;
@@ -81,7 +110,7 @@ async function forkAmong(read: readonly ReadFile[], reread: Reread): Promise<Fai
       .flatMap((other) => othersOf(other.verdict).map((each) => ({ file: other.file, ...each })));
     const wanted = others.filter((each) => isInside(verdict, each) && !own.some((mine) => isSame(mine, each)));
     if (wanted.length === 0) continue;
-    const again = await reread(file, wanted);
+    const again = await reread(file, { others: wanted });
     const names = [...new Set(wanted.map((each) => each.file))].join(', ');
     if (again === undefined) unread ??= `${file} cannot be read a second time to be compared with ${names}`;
     if (again?.reason === 'file_fork') return { reason: 'file_fork', detail: `${file} and ${names}: ${again.detail}` };

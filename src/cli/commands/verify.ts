@@ -4,7 +4,7 @@
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { portableCrypto } from '../../evidence/portable-crypto.ts';
-import { AnchorsTogether } from '../../evidence/verify/anchors.ts';
+import { AnchorsTogether } from '../../evidence/verify/anchors-together.ts';
 import type { DecidedAgain } from '../../evidence/verify/bundle-decisions.ts';
 import { originOfNote } from '../../evidence/verify/checkpoints.ts';
 import { ENROLMENT_FILE_BYTES_MAX, parseEnrolmentFile } from '../../evidence/verify/enrolled.ts';
@@ -43,8 +43,8 @@ export const verifyCommand: CommandRun = async (args, io) => {
       read[i] = { file, ...(await verdictOver(file, { ...options, closed })) };
     }
   }
-  const several = await judgeTogether(read, async (file, others) =>
-    isReadAgain(file) ? await readWith(file, { ...options, closed, others }) : undefined,
+  const several = await judgeTogether(read, async (file, beside) =>
+    isReadAgain(file) ? await readWith(file, { ...options, closed, ...beside }) : undefined,
   );
   if (args.flag('json')) io.out(jsonLine(several));
   else {

@@ -12,8 +12,8 @@ import type { LogHistory, SeenAnchor, SeenOpening, SeenTime } from './history.ts
 
 export interface ContinuityVerdict {
   readonly findings: readonly ContinuityFinding[];
-  /** Anchors with this counter value and above were made after the TPM was cleared. */
-  readonly clearedFrom?: number;
+  /** The TPM was cleared before it certified each of these counter values, ascending: a life of its own begins there. */
+  readonly clears: readonly number[];
 }
 
 export const FINDINGS_MAX = 64;
@@ -26,13 +26,13 @@ const CLOCK_TOLERANCE_MS = 1_000n;
 export function judgeContinuity(logs: readonly LogHistory[]): ContinuityVerdict {
   const judge = new Judge(logs);
   judge.run();
-  const { findings, clearedFrom } = judge;
-  return { findings: findings.slice(0, FINDINGS_MAX), ...(clearedFrom !== undefined && { clearedFrom }) };
+  const { findings, clears } = judge;
+  return { findings: findings.slice(0, FINDINGS_MAX), clears };
 }
 
 class Judge {
   readonly findings: ContinuityFinding[] = [];
-  clearedFrom: number | undefined;
+  readonly clears: number[] = [];
   readonly #logs: ReadonlyMap<string, LogHistory>;
   readonly #openings: readonly SeenOpening[];
   /** Reset counts, or reset and restart counts, that a start or a GetTime names. */
@@ -172,7 +172,7 @@ class Judge {
     // After a clear the log key is lost and the counter defined anew, and resets may have counted up to a's again.
     const mayBeCleared = b.origin !== a.origin && b.counter > a.counter + 1;
     if (b.resetCount < a.resetCount || (sameReset && wentBack && mayBeCleared)) {
-      this.clearedFrom ??= b.counter;
+      this.clears.push(b.counter);
       this.#find('tpm_cleared', detail);
       return;
     }

@@ -6,15 +6,14 @@ import { equalBytes, hex, unhex } from '../../base/bytes.ts';
 import { type Anchor, type AnchorTrust, verifyAnchors } from '../anchor/anchor.ts';
 import { attestationKey } from '../anchor/attestation-key.ts';
 import { HistoryCollector, READ_TYPES, type RefusedAnchor } from '../anchor/collect.ts';
-import { judgeContinuity } from '../anchor/continuity.ts';
 import type { ContinuityFinding } from '../anchor/findings.ts';
-import type { LogHistory, SeenAnchor } from '../anchor/history.ts';
-import { mergeHistories } from '../anchor/merge.ts';
+import type { SeenAnchor } from '../anchor/history.ts';
 import { checkLeaf } from '../batch/check-leaf.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import type { LeafUse } from '../event/guard.ts';
 import { parseCheckpoint } from '../log/checkpoint.ts';
 import { type Note, verifyLogNote } from '../log/note.ts';
+import { type EnrolledHistory, judgeGroup } from './counted-anchors.ts';
 import type { BelievedLog } from './trust.ts';
 import type { Failure } from './verdict.ts';
 
@@ -30,6 +29,8 @@ export interface AnchorsFinding {
   /** Entries below are inside a verified anchored checkpoint of this tree; 0 when there is none. */
   readonly size: number;
   readonly newest?: NewestAnchor;
+  /** Those over this tree that do not count, since the TPM was cleared between the log's enrolment and them. */
+  readonly cleared?: number;
   /** Entries whose attestation counts for nothing: the first 16. */
   readonly refused: readonly RefusedAnchor[];
   /** Sizes that anchors name, whose root is in the file and was not kept until their entry came: read again with these. */
@@ -58,6 +59,9 @@ export class LogAnchors {
   readonly #log: BelievedLog;
   readonly #trust: AnchorTrust | undefined;
   readonly #collector: HistoryCollector | undefined;
+  readonly #rootAt: (size: number) => Uint8Array | undefined;
+  /** What the other logs of the AK and counter show. */
+  #around: readonly EnrolledHistory[] = [];
   #beside: Beside[] = [];
   /** Lines on notes that look like anchors and are not of the AK. */
   #strange = 0;
@@ -66,6 +70,7 @@ export class LogAnchors {
   constructor(crypto: EvidenceCrypto, log: BelievedLog, rootAt: (size: number) => Uint8Array | undefined) {
     this.#crypto = crypto;
     this.#log = log;
+    this.#rootAt = rootAt;
     const origin = log.vkey.name;
     this.#trust = anchorTrustOf(crypto, log);
     if (this.#trust === undefined) return;
@@ -127,13 +132,21 @@ export class LogAnchors {
     this.#collector?.unreadable(index);
   }
 
-  history(): LogHistory | undefined {
-    return this.#collector?.history();
+  enrolled(): EnrolledHistory | undefined {
+    const { enrolment } = this.#log;
+    const history = this.#collector?.history();
+    return history && { history, enrolment: enrolment === undefined ? '' : hex(enrolment) };
+  }
+
+  /** Before it is asked what counts: an anchor of this log may stand in another one, and so may what tells of a clear. */
+  surround(others: readonly EnrolledHistory[]): void {
+    this.#around = others;
   }
 
   /** Sizes in (first, end] that verified anchors name and that `rootAt` did not know any more. */
   unjoined(first: number, end: number): readonly number[] {
-    const own = (this.#collector?.anchors ?? []).filter(({ origin }) => origin === this.#log.vkey.name);
+    const seen = [...(this.#collector?.anchors ?? []), ...this.#elsewhere()];
+    const own = seen.filter(({ origin }) => origin === this.#log.vkey.name);
     const sizes = own
       .filter(({ tree, size }) => tree === 'unknown' && size > first && size <= end)
       .map(({ size }) => size);
@@ -145,12 +158,12 @@ export class LogAnchors {
     const none = { found: this.#strange, verified: 0, size: 0, refused: [], continuity: [] };
     if (this.#collector === undefined) return none;
     const { anchors, refused, refusedCount } = this.#collector;
-    const { findings, counted } = this.#counted(this.#collector);
+    const { findings, counted, cleared } = this.#counted();
     const newest = counted.reduce(
       (best: SeenAnchor | undefined, each) => (larger(each, best) ? each : best),
       undefined,
     );
-    const verified = new Set(anchors.map((anchor) => anchor.counter)).size;
+    const verified = new Set([...anchors, ...this.#elsewhere()].map((anchor) => anchor.counter)).size;
     return {
       ...none,
       found: verified + refusedCount + this.#strange,
@@ -159,12 +172,13 @@ export class LogAnchors {
       refused,
       continuity: findings,
       ...(newest !== undefined && { newest: describe(newest) }),
+      ...(cleared > 0 && { cleared }),
     };
   }
 
   /** Sizes of those that count. */
   sizes(): readonly number[] {
-    return this.#collector === undefined ? [] : this.#counted(this.#collector).counted.map(({ size }) => size);
+    return this.#counted().counted.map(({ size }) => size);
   }
 
   /** Size of the smallest anchor that counts and covers all of [0, end), when there is one. */
@@ -173,13 +187,30 @@ export class LogAnchors {
     return above.length === 0 ? undefined : Math.min(...above);
   }
 
-  #counted(collector: HistoryCollector): {
+  #counted(): {
     readonly findings: readonly ContinuityFinding[];
     readonly counted: readonly SeenAnchor[];
+    readonly cleared: number;
   } {
-    const { findings, clearedFrom = Number.POSITIVE_INFINITY } = judgeContinuity([collector.history()]);
-    const own = collector.anchors.filter(({ origin, tree }) => origin === this.#log.vkey.name && tree === 'same');
-    return { findings, counted: own.filter(({ counter }) => counter < clearedFrom) };
+    const own = this.enrolled();
+    if (own === undefined) return { findings: [], counted: [], cleared: 0 };
+    const alone = judgeGroup([own]);
+    const { isOfItsLife } = this.#around.length === 0 ? alone : judgeGroup([own, ...this.#around]);
+    const seen = [...own.history.anchors, ...this.#elsewhere()];
+    const joined = seen.filter(({ origin, tree }) => origin === this.#log.vkey.name && tree === 'same');
+    const counted = joined.filter(isOfItsLife);
+    return { findings: alone.findings, counted, cleared: joined.length - counted.length };
+  }
+
+  /** Anchors over this log in entries of others, as far as this tree has their roots. */
+  #elsewhere(): readonly SeenAnchor[] {
+    return this.#around
+      .flatMap(({ history }) => history.anchors)
+      .filter(({ origin }) => origin === this.#log.vkey.name)
+      .map((anchor) => {
+        const root = this.#rootAt(anchor.size);
+        return { ...anchor, tree: root === undefined ? 'unknown' : equalBytes(root, anchor.root) ? 'same' : 'other' };
+      });
   }
 
   #anchorsOn(note: Note): readonly Anchor[] | Failure {
@@ -191,47 +222,6 @@ export class LogAnchors {
     );
     this.#strange += looks.length - anchors.length;
     return anchors;
-  }
-}
-
-/** Logs of one AK and one counter are one history, out of however many files. */
-export class AnchorsTogether {
-  /** By AK and counter, then by origin. */
-  readonly #groups = new Map<string, Map<string, LogHistory>>();
-  readonly #counts = new Map<string, number>();
-
-  add(log: BelievedLog, anchors: LogAnchors): void {
-    const history = anchors.history();
-    if (history === undefined || log.ak === undefined) return;
-    this.#put(`${hex(log.ak)} ${log.counter}`, history);
-  }
-
-  /** What another file showed. */
-  take(other: AnchorsTogether): void {
-    for (const [name, histories] of other.#groups) for (const each of histories.values()) this.#put(name, each);
-  }
-
-  /** Whether anything stands in more than one of them. */
-  get isShared(): boolean {
-    return [...this.#counts.values()].some((count) => count > 1);
-  }
-
-  /** What several logs, or several files of one, show only together. */
-  findings(): readonly ContinuityFinding[] {
-    const judged = [...this.#groups].filter(([name]) => (this.#counts.get(name) ?? 0) > 1);
-    return judged.flatMap(([, histories]) => judgeContinuity([...histories.values()]).findings);
-  }
-
-  refuted(): Failure | undefined {
-    return refutedBy(this.findings());
-  }
-
-  #put(name: string, history: LogHistory): void {
-    const group = this.#groups.get(name) ?? new Map<string, LogHistory>();
-    const known = group.get(history.origin);
-    group.set(history.origin, known === undefined ? history : mergeHistories(known, history));
-    this.#groups.set(name, group);
-    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 }
 

@@ -80,6 +80,10 @@ function whyNotAnchored({ log, anchors, first, end }: Assured): string {
     return `${start}: the policy names no AK and counter${seen}`;
   }
   if (anchors.size > first) return `A2: the newest verified anchor is at size ${anchors.size}, below entry ${end - 1}`;
+  const { cleared = 0 } = anchors;
+  if (cleared > 0) {
+    return `${start}: of those over it, ${cleared} were made after its TPM was cleared, and that must be enrolled again`;
+  }
   const strange = anchors.found - anchors.verified;
   if (strange > 0) return `${start}: ${strange} are of another AK or counter, or do not verify`;
   if (anchors.verified > 0) return `${start}: ${anchors.verified} verify, and none is joined to them by this file`;

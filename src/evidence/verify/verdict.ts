@@ -125,7 +125,9 @@ export function concluded(
   question?: string,
 ): Verdict {
   const least = LEVELS.indexOf(policy.leastLevel);
-  const low = logs.find((log) => LEVELS.indexOf(log.tailLevel ?? log.level) < least);
+  // Of a bundle, a log may be there for an anchor alone: then nothing is asked of it.
+  const about = logs.filter(({ levels }) => levels !== undefined);
+  const low = (about.length > 0 ? about : logs).find((log) => LEVELS.indexOf(log.tailLevel ?? log.level) < least);
   if (low !== undefined) {
     const reaches =
       low.tailLevel === undefined ? low.level : `${low.level}, and ${low.tail} entries at its end ${low.tailLevel}`;

@@ -6,7 +6,8 @@ import type { Checkpoint } from '../log/checkpoint.ts';
 import { verifyLogNote } from '../log/note.ts';
 import { verifyConsistency, verifyInclusion } from '../log/proofs.ts';
 import { leafHash } from '../log/tree.ts';
-import { AnchorsTogether, glancedType, LogAnchors, refutedBy } from './anchors.ts';
+import { glancedType, LogAnchors, refutedBy } from './anchors.ts';
+import { AnchorsTogether } from './anchors-together.ts';
 import { assuranceOf, isSealed } from './assurance.ts';
 import { type Bundle, type BundleLog, parseBundle } from './bundle.ts';
 import { verifyDecisions } from './bundle-decisions.ts';
@@ -51,23 +52,34 @@ export function verifyBundle(context: VerifyContext, bytes: Uint8Array): Verdict
   const together = new AnchorsTogether();
   const held = new Map<string, Level>();
   const parts: OtherCheckpoint[] = [];
+  const proved: ProvedSection[] = [];
   bundle.logs.forEach((section, at) => {
-    const result = verifySection(context, believed, section, { together, isSealed: isMade, parts });
+    const result = proveSection(context, believed, section, parts);
     if ('reason' in result) failures.push({ ...result, at });
     else {
-      const twice = result.indices.find((index) => held.has(`${section.log}#${index}`));
-      if (twice !== undefined) {
-        failures.push({ reason: 'bundle', detail: `entry ${twice} stands in two parts of ${section.log}`, at });
-      }
-      for (const index of result.indices) held.set(`${section.log}#${index}`, result.finding.level);
-      for (const { level, entries } of result.finding.levels ?? []) {
-        for (const index of entries) held.set(`${section.log}#${index}`, level);
-      }
-      findings.push(withParts(result.finding, bundle));
-      const open = refutedBy(result.finding.anchors.continuity) ?? result.open;
-      if (open !== undefined) failures.push({ ...open, at });
+      proved.push({ ...result, at });
+      together.add(result.log, result.anchors);
     }
   });
+  // What one log shows of a TPM counts for the others of it: so all are read before any is judged.
+  together.join((origin, size) => rootsAt(proved, origin, size));
+  const around = together.with(context.around);
+  for (const each of proved) {
+    const { section, log, indices, at } = each;
+    each.anchors.surround(around.around(log));
+    const result = judgeSection(context, each, isMade);
+    const twice = indices.find((index) => held.has(`${section.log}#${index}`));
+    if (twice !== undefined) {
+      failures.push({ reason: 'bundle', detail: `entry ${twice} stands in two parts of ${section.log}`, at });
+    }
+    for (const index of indices) held.set(`${section.log}#${index}`, result.finding.level);
+    for (const { level, entries } of result.finding.levels ?? []) {
+      for (const index of entries) held.set(`${section.log}#${index}`, level);
+    }
+    findings.push(withParts(result.finding, bundle));
+    const open = refutedBy(result.finding.anchors.continuity) ?? result.open;
+    if (open !== undefined) failures.push({ ...open, at });
+  }
   context.together?.take(together);
   const refuted = together.refuted();
   if (refuted !== undefined) failures.push(refuted);
@@ -103,28 +115,36 @@ function trustWith(context: VerifyContext, bundle: Bundle): ReadonlyMap<string, 
   return { reason: 'bundle_statement', detail: `${badStatements} statements of believed logs do not verify` };
 }
 
-/** What the sections of a bundle have in common. */
-interface Around {
-  readonly together: AnchorsTogether;
-  readonly isSealed: boolean;
-  /** Checkpoints of the sections before. */
-  readonly parts: OtherCheckpoint[];
-}
-
-interface SectionResult {
-  readonly finding: LogFinding;
-  /** Of the entries that were proved. */
+/** A log, or a part of one, that was verified: what it shows of anchors is not judged yet. */
+interface ProvedSection {
+  readonly section: BundleLog;
+  readonly log: BelievedLog;
+  readonly expected: ExpectedCheckpoints;
+  readonly anchors: LogAnchors;
+  readonly tally: EntryTally;
+  readonly newest: Checkpoint;
+  readonly roots: ReadonlyMap<number, Uint8Array>;
+  /** Of the entries that were proved, and of those that are asked about. */
   readonly indices: readonly number[];
-  /** What remains open although all verified. */
-  readonly open?: Failure;
+  readonly asked: readonly number[];
+  readonly askedEnd: number;
+  readonly at: number;
 }
 
-function verifySection(
+function rootsAt(proved: readonly ProvedSection[], origin: string, size: number): readonly Uint8Array[] {
+  return proved.flatMap(({ section, roots }) => {
+    const root = section.log === origin ? roots.get(size) : undefined;
+    return root === undefined ? [] : [root];
+  });
+}
+
+/** `parts`: checkpoints of the sections before; those of this one are added. */
+function proveSection(
   context: VerifyContext,
   logs: ReadonlyMap<string, BelievedLog>,
   section: BundleLog,
-  { together, isSealed: isMade, parts }: Around,
-): SectionResult | Failure {
+  parts: OtherCheckpoint[],
+): Omit<ProvedSection, 'at'> | Failure {
   const log = logs.get(section.log);
   if (log === undefined || (context.single !== undefined && log !== context.single)) {
     const reason = context.single === undefined ? 'unknown_log' : 'bundle_log';
@@ -152,14 +172,24 @@ function verifySection(
   const tally = new EntryTally(section.log);
   const entries = verifyEntries(context, section, checkpoints, tally, anchors);
   if ('reason' in entries) return entries;
+  return { section, log, expected, anchors, tally, newest, roots, ...entries };
+}
+
+interface SectionResult {
+  readonly finding: LogFinding;
+  /** What remains open although all verified. */
+  readonly open?: Failure;
+}
+
+function judgeSection(context: VerifyContext, proved: ProvedSection, isMade: boolean): SectionResult {
+  const { section, log, expected, anchors, tally, newest } = proved;
   const receipts = newestReceipts(expected.receipts);
-  together.add(log, anchors);
   const anchored = anchors.finding();
   // The level is that of the entries in question; without any, that of the newest anchored checkpoint.
-  const askedEnd = entries.askedEnd || anchored.size || newest.size;
+  const askedEnd = proved.askedEnd || anchored.size || newest.size;
   const asked = { first: 0, end: askedEnd, tailAllowed: false, covering: anchors.covering(askedEnd) };
   const { first, end } = section.searched;
-  const levels = levelsOf({ log, anchors, receipts, end: newest.size }, entries.asked);
+  const levels = levelsOf({ log, anchors, receipts, end: newest.size }, proved.asked);
   const finding: LogFinding = {
     origin: section.log,
     first: 0,
@@ -185,7 +215,7 @@ function verifySection(
     ...(log.vouchedBy !== undefined && { vouchedBy: log.vouchedBy }),
   };
   const open = expected.conclude(newest.size);
-  return { finding, indices: entries.indices, ...(open !== undefined && { open }) };
+  return { finding, ...(open !== undefined && { open }) };
 }
 
 interface Section {

@@ -9,7 +9,8 @@ import { type VerifiedBatch, verifyBatch } from '../batch/verify-batch.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import { type Frontier, rootOf, TreeBuilder } from '../log/tree.ts';
 import type { Envelope } from '../wire/envelope.ts';
-import { type AnchorsTogether, LogAnchors, refutedBy } from './anchors.ts';
+import { LogAnchors, refutedBy } from './anchors.ts';
+import type { AnchorsTogether } from './anchors-together.ts';
 import { assuranceOf } from './assurance.ts';
 import type { DecideAgain } from './bundle-decisions.ts';
 import { ExpectedCheckpoints, type OtherCheckpoint } from './checkpoints.ts';
@@ -47,6 +48,8 @@ export interface VerifyContext {
   readonly others: readonly OtherCheckpoint[];
   /** Takes what this file shows of anchors, to be judged with other files. */
   readonly together?: AnchorsTogether;
+  /** What all files show of anchors, this one too: a clear, or an anchor of this log, may stand in another one. */
+  readonly around?: AnchorsTogether;
   /** See `VerifyOptions`. */
   readonly decideAgain?: DecideAgain;
 }
@@ -197,6 +200,7 @@ export class ExportVerifier {
     const { log, expected, tally, first, frontier, root, sizeAtBox } = progress;
     const end = frontier.size;
     const receipts = newestReceipts(expected.receipts);
+    progress.anchors.surround(this.#context.around?.around(log) ?? []);
     const unjoined = progress.anchors.unjoined(first, end);
     const anchors = { ...progress.anchors.finding(), ...(unjoined.length > 0 && { unjoined }) };
     const missing: string[] = [];

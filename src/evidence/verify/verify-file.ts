@@ -10,7 +10,7 @@ import { BATCH_BYTES_MAX } from '../batch/batch.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import type { Envelope } from '../wire/envelope.ts';
 import { AgreeingCrypto } from './agreeing-crypto.ts';
-import type { AnchorsTogether } from './anchors.ts';
+import type { AnchorsTogether } from './anchors-together.ts';
 import { BUNDLE_BYTES_MAX } from './bundle.ts';
 import type { DecideAgain } from './bundle-decisions.ts';
 import type { OtherCheckpoint } from './checkpoints.ts';
@@ -40,6 +40,8 @@ export interface VerifyOptions {
   readonly others?: readonly OtherCheckpoint[];
   /** Takes what this file shows of anchors; its `findings` are then those of all files that were given it. */
   readonly together?: AnchorsTogether;
+  /** What all files showed of anchors when each was read alone: what one of them tells of a TPM counts for the others. */
+  readonly around?: AnchorsTogether;
   /** Decides again what a bundle says was decided; what comes of it is told, and changes no verdict. */
   readonly decideAgain?: DecideAgain;
 }
@@ -78,6 +80,7 @@ export class FileVerifier {
       sizes: options.sizes ?? [],
       others: options.others ?? [],
       ...(options.together !== undefined && { together: options.together }),
+      ...(options.around !== undefined && { around: options.around }),
       ...(options.decideAgain !== undefined && { decideAgain: options.decideAgain }),
       ...(only !== undefined && { single: only }),
     };

@@ -2,10 +2,11 @@
  * From what is kept of a gateway's anchors to what they prove: pure. Logs of one AK and one counter are one history, and
  * what refutes it refutes all of them (FORMAT.md sections 5 and 9).
  */
-import { judgeContinuity } from '../../evidence/anchor/continuity.ts';
+import { hex } from '../../base/bytes.ts';
 import type { HeldRange, LogHistory } from '../../evidence/anchor/history.ts';
 import { refutedBy } from '../../evidence/verify/anchors.ts';
 import { assuranceOf } from '../../evidence/verify/assurance.ts';
+import { judgeGroup } from '../../evidence/verify/counted-anchors.ts';
 import {
   type ProvedStretch,
   provedStretch,
@@ -78,14 +79,15 @@ function trusting({ trusted }: KeptLog): Pick<Proved, 'trusted'> {
 
 function proveHistory(group: readonly KeptLog[]): readonly Proved[] {
   const histories = group.map(historyOf);
-  const { findings, clearedFrom = Number.POSITIVE_INFINITY } = judgeContinuity(histories);
+  const { findings, isOfItsLife } = judgeGroup(
+    group.map((log) => ({ history: historyOf(log), enrolment: hex(log.believed?.enrolment ?? new Uint8Array()) })),
+  );
   const refuted = refutedBy(findings)?.detail;
   const anchors = histories.flatMap((history) => history.anchors);
   return group.map((log) => {
     const { origin, believed } = log;
-    const counted = anchors.filter(
-      (anchor) => anchor.origin === origin && anchor.tree === 'same' && anchor.counter < clearedFrom,
-    );
+    const over = anchors.filter((anchor) => anchor.origin === origin && anchor.tree === 'same');
+    const counted = over.filter(isOfItsLife);
     const sizes = counted.map(({ size }) => size);
     const proved = { origin, ...sizesOf(log, sizes) };
     return { ...proved, ...(refuted !== undefined && { refuted }), ...trusting(log), ...sealing(believed) };

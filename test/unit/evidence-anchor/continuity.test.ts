@@ -129,7 +129,7 @@ describe('honest histories', () => {
     const turned = logs.toReversed().map((log) => ({ ...log, anchors: log.anchors.toReversed() }));
     const sorted = (verdict: typeof given) => verdict.findings.map(({ name, detail }) => `${name} ${detail}`).sort();
     expect(sorted(judgeContinuity(turned))).toEqual(sorted(given));
-    expect(judgeContinuity([])).toEqual({ findings: [] });
+    expect(judgeContinuity([])).toEqual({ findings: [], clears: [] });
   });
 });
 
@@ -327,7 +327,7 @@ describe('attacks have their names', () => {
     world.append(3);
     world.anchor();
     world.send(1_000);
-    expect(judgeContinuity(world.histories())).toMatchObject({ clearedFrom: 4 });
+    expect(judgeContinuity(world.histories())).toMatchObject({ clears: [4] });
     expect(namesOf(world.histories())).toEqual(['tpm_cleared', 'gap_stated']);
   });
 
