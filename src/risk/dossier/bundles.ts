@@ -25,7 +25,7 @@ import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import { distinctEnvelopes, storedEnrolments } from './enrolments.ts';
-import { type LogParts, logParts } from './log-part.ts';
+import { type LogParts, type LogWish, logParts, type MadeLog } from './log-part.ts';
 import type { SealKey } from './seal-key.ts';
 import { gatewayOf, statementsOf } from './statements.ts';
 
@@ -81,15 +81,11 @@ export class Bundles {
   ): Promise<Uint8Array | undefined> {
     const { database, seal, clock, enrolments } = this.#parts;
     const wishes = wishesOf(refs);
-    const logs: BundleLog[] = [];
-    const { statements, kept } = await database.as('custody', async (trx) => {
-      for (const wish of wishes.slice(0, BUNDLE_LOGS_MAX)) {
-        signal?.throwIfAborted();
-        logs.push(...(await logParts(trx, this.#parts, wish)).slice(0, BUNDLE_LOGS_MAX - logs.length));
-      }
+    const { logs, statements, kept } = await database.as('custody', async (trx) => {
+      const logs = await this.#logs(trx, wishes.slice(0, BUNDLE_LOGS_MAX), signal);
       const origins = logs.map(({ log }) => log);
       const gateways = [...new Set(origins.map(gatewayOf))];
-      return { statements: await statementsOf(trx, origins), kept: await storedEnrolments(trx, gateways) };
+      return { logs, statements: await statementsOf(trx, origins), kept: await storedEnrolments(trx, gateways) };
     });
     if (logs.length === 0) return undefined;
     const inside = logs.flatMap(({ log, entries }) => entries.map(({ proof }) => `${log}#${indexOf(proof)}`));
@@ -105,6 +101,20 @@ export class Bundles {
       decisions: sound,
     };
     return formatBundle(seal === undefined ? bundle : seal.seal(bundle, wallText(clock.wallMs())));
+  }
+
+  async #logs(trx: Trx, wishes: readonly LogWish[], signal: AbortSignal | undefined): Promise<readonly BundleLog[]> {
+    const made = new Map<string, MadeLog>();
+    const make = async (wish: LogWish): Promise<void> => {
+      signal?.throwIfAborted();
+      made.set(wish.origin, await logParts(trx, this.#parts, wish));
+    };
+    for (const wish of wishes) await make(wish);
+    // Logs that are there for the anchors of others come last: what was asked for has the room first.
+    const others = withAnchors(wishes, made);
+    for (const wish of others) await make(wish);
+    const inOrder = [...wishes, ...others.filter(({ origin }) => wishes.every((wish) => wish.origin !== origin))];
+    return inOrder.flatMap(({ origin }) => made.get(origin)?.parts ?? []).slice(0, BUNDLE_LOGS_MAX);
   }
 
   /** Entries that name the parcels, and those that the ledger read beside them. */
@@ -171,6 +181,24 @@ function wishesOf(
     .map(([origin, indices]) => {
       return { origin, indices: indices.sort((a, b) => a - b).slice(0, BUNDLE_ENTRIES_MAX - 2) };
     });
+}
+
+/** Of logs that hold anchors of those that were made: what is wished of them, those entries as well. */
+function withAnchors(wishes: readonly LogWish[], made: ReadonlyMap<string, MadeLog>): readonly LogWish[] {
+  const wanted = new Map<string, Set<number>>();
+  for (const { parts, elsewhere } of made.values()) {
+    // Of what is not in the bundle nothing is anchored.
+    for (const { origin, index } of parts.length === 0 ? [] : elsewhere) {
+      wanted.set(origin, (wanted.get(origin) ?? new Set()).add(index));
+    }
+  }
+  return [...wanted].map(([origin, indices]) => {
+    const own = wishes.find((wish) => wish.origin === origin)?.indices ?? [];
+    return {
+      origin,
+      indices: [...new Set([...indices, ...own])].sort((a, b) => a - b).slice(0, BUNDLE_ENTRIES_MAX - 2),
+    };
+  });
 }
 
 function leftOut(refs: ReadonlySet<string>, held: ReadonlyMap<string, unknown>, decisions: number): readonly string[] {

@@ -14,6 +14,7 @@ import { type BundleSource, bundleLog } from '../../evidence/verify/bundle-sourc
 import type { Database } from '../store/schema.ts';
 import { StoredSubtrees } from '../store/stored-subtrees.ts';
 import { type AnchorEntry, anchorAfter, anchorAmong, anchorBefore, witnessedAnchors } from './anchor-entries.ts';
+import { type AnchorElsewhere, anchorsElsewhere } from './anchors-elsewhere.ts';
 import { withCosignatures } from './cosigned.ts';
 import { anchoredNote, anchoredOn, type Cosign, checkpointsAbove, type Noted, revokedNote } from './notes-above.ts';
 import { isSound, type StoredStretch, searchedIn, stretchesOf } from './stretches.ts';
@@ -33,13 +34,24 @@ export interface LogParts {
   readonly cosign?: Cosign;
 }
 
+export interface MadeLog {
+  readonly parts: readonly BundleLog[];
+  /** Entries of other logs that anchor this one: its level in a bundle is what it is here only with them. */
+  readonly elsewhere: readonly AnchorElsewhere[];
+}
+
+interface MadePart {
+  readonly log: BundleLog;
+  readonly elsewhere: readonly AnchorElsewhere[];
+}
+
 /**
  * None when nothing that is stored is signed above the entries, or none of them is there. Of a log with a gap, what stands
  * before it may be of another tree than what was signed behind it: each stretch is a part of its own, with the notes,
  * anchors and cosignatures of its own tree, as its level is judged.
  */
-export async function logParts(trx: Trx, parts: LogParts, wish: LogWish): Promise<readonly BundleLog[]> {
-  const found: BundleLog[] = [];
+export async function logParts(trx: Trx, parts: LogParts, wish: LogWish): Promise<MadeLog> {
+  const found: MadePart[] = [];
   const stretches = await stretchesOf(trx, wish.origin);
   for (const within of stretches) {
     const indices = wish.indices.filter((index) => index >= within.first && index < within.end);
@@ -51,7 +63,7 @@ export async function logParts(trx: Trx, parts: LogParts, wish: LogWish): Promis
     const part = await make(trx, parts, { ...wish, indices }, inside, ending);
     if (part !== undefined) found.push(part);
   }
-  return found;
+  return { parts: found.map(({ log }) => log), elsewhere: found.flatMap(({ elsewhere }) => elsewhere) };
 }
 
 async function soundPart(
@@ -60,10 +72,10 @@ async function soundPart(
   wish: LogWish,
   within: StoredStretch,
   ending: Noted | undefined,
-): Promise<BundleLog | undefined> {
+): Promise<MadePart | undefined> {
   try {
     const part = await partWithin(trx, parts, wish, within, ending);
-    return part !== undefined && isSound(parts.crypto, part) ? part : undefined;
+    return part !== undefined && isSound(parts.crypto, part.log) ? part : undefined;
   } catch (error) {
     // Hashes of what is missing would be needed.
     if (!(error instanceof LatchkeyError)) throw error;
@@ -78,7 +90,7 @@ async function partWithin(
   wish: LogWish,
   within: StoredStretch,
   ending: Noted | undefined,
-): Promise<BundleLog | undefined> {
+): Promise<MadePart | undefined> {
   const { origin } = wish;
   const wanted = await storedEntries(trx, wish);
   const first = wanted[0]?.index;
@@ -88,23 +100,40 @@ async function partWithin(
   const before = await anchorBefore(trx, origin, first, within.first);
   // Of a log that ended, or was not anchored since: what the newest one proves of the earlier entries is said all the same.
   const newest = after ?? (await anchorAmong(trx, origin, first, last));
+  const elsewhere = after === undefined ? await anchorsElsewhere(trx, origin, { first, last, end: within.end }) : [];
+  const covering = elsewhere.find(({ tree }) => tree.size > last)?.tree.size;
   const all = await checkpointsAbove(trx, parts.cosign, {
     origin,
     last,
-    anchor: after?.index ?? last,
+    anchor: after?.index ?? (covering === undefined ? last : covering - 1),
     end: within.end,
   });
   const noted = after === undefined ? await anchoredNote(trx, origin, last, within.end) : undefined;
   const own = merge(merge(all, noted), ending).filter(({ size }) => size <= within.end);
-  const above = { first, last, end: within.end, covered: after?.tree.size ?? anchoredOn(origin, own) ?? last + 1 };
+  const above = {
+    first,
+    last,
+    end: within.end,
+    covered: after?.tree.size ?? covering ?? anchoredOn(origin, own) ?? last + 1,
+  };
   const cosigned = await withCosignatures(trx, parts.crypto, origin, own, above);
   const witnessed = await witnessedAnchors(trx, origin, above, cosigned.sizes);
   const anchors = [before, newest, ...witnessed].filter((each) => each !== undefined);
-  const found = { origin, within, wanted, anchors, searched: await searchedIn(trx, origin, within) };
+  const found = { origin, within, wanted, anchors, elsewhere, searched: await searchedIn(trx, origin, within) };
+  const made = await provedOr(trx, parts, found, [cosigned.checkpoints, own]);
+  return made && { log: made, elsewhere };
+}
+
+/** Retention may have taken away what would join a witness's checkpoint to the others: the bundle then goes without it. */
+async function provedOr(
+  trx: Trx,
+  parts: LogParts,
+  found: FoundInLog,
+  [cosigned, own]: readonly [readonly Noted[], readonly Noted[]],
+): Promise<BundleLog | undefined> {
   try {
-    return await proved(trx, parts, found, cosigned.checkpoints);
+    return await proved(trx, parts, found, cosigned);
   } catch (error) {
-    // Retention may have taken away what would join a witness's checkpoint to the others: the bundle goes without it.
     if (!(error instanceof LatchkeyError)) throw error;
     return proved(trx, parts, found, own);
   }
@@ -114,6 +143,7 @@ interface FoundInLog {
   readonly origin: string;
   readonly wanted: readonly SourceEntry[];
   readonly anchors: readonly AnchorEntry[];
+  readonly elsewhere: readonly AnchorElsewhere[];
   readonly within: StoredStretch;
   readonly searched: StoredStretch;
 }
@@ -121,7 +151,7 @@ interface FoundInLog {
 async function proved(
   trx: Trx,
   { crypto }: LogParts,
-  { origin, wanted, anchors: all, within, searched: { first, end } }: FoundInLog,
+  { origin, wanted, anchors: all, elsewhere, within, searched: { first, end } }: FoundInLog,
   checkpoints: readonly Noted[],
 ): Promise<BundleLog | undefined> {
   const top = checkpoints.at(-1);
@@ -129,7 +159,8 @@ async function proved(
   const anchors = all.filter(({ index }) => index < top.size);
   const entries = merged(wanted, anchors);
   const sizes = checkpoints.map(({ size }) => size);
-  const trees = distinct(anchors.map(({ tree }) => tree)).filter(({ size }) => !sizes.includes(size));
+  const over = [...anchors, ...elsewhere].map(({ tree }) => tree).filter(({ size }) => size <= top.size);
+  const trees = distinct(over).filter(({ size }) => !sizes.includes(size));
   const subtrees = new StoredSubtrees(trx, crypto, origin, within.first);
   const searched = { first, end: Math.max(first, Math.min(end, top.size)) };
   const source = { origin, searched, checkpoints, entries, trees };

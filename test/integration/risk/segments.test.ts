@@ -3,6 +3,7 @@ import type { PGlite } from '@electric-sql/pglite';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { base64url } from '../../../src/base/bytes.ts';
 import { formatNote } from '../../../src/evidence/log/note.ts';
 import type { Verdict } from '../../../src/evidence/verify/verdict.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
@@ -14,10 +15,12 @@ import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { MIGRATIONS } from '../../../src/risk/store/migrate.ts';
 import type { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { CosignatureBook } from '../../../src/risk/witnesses/cosignature-book.ts';
-import { AnchoredLog, independent, policyFor, verdict } from '../../support/anchored-log.ts';
+import { AnchoredLog, independent, policyFor, verdict, vkeyText } from '../../support/anchored-log.ts';
 import { EMPTY_CUSTODY } from '../../support/breaking-database.ts';
 import { openInMemory } from '../../support/embedded.ts';
 import { fill } from '../../support/test-events.ts';
+import { linesOf, TestTpm } from '../../support/test-tpm.ts';
+import { policyOf } from '../../support/test-trust.ts';
 import { PARCEL, PUT_IN, TAKEN_OUT } from '../../unit/ledger/support.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 22, 12);
@@ -215,6 +218,39 @@ describe('an entry of a log whose key was revoked', () => {
     await bookFor(log, members).catchUp();
     expect(await levelOfDeposit()).toBe('A0');
     expect(await bundle(log, members)).toMatchObject({ outcome: 'cannot_tell', reason: 'revoked' });
+  });
+});
+
+test('an entry of a closed log that only the log after it anchors is A2 in decisions and in its bundle, which has both', async () => {
+  const tpm = new TestTpm('ended');
+  const ended = fill(new AnchoredLog('ended', tpm).opened(), 3).add('parcel.deposited', PUT_IN, place);
+  fill(ended, 9);
+  const after = fill(new AnchoredLog('after', tpm, 2).opened(undefined, 0), 3);
+  const root = base64url(ended.checkpoint(7).root);
+  const lines = linesOf(tpm.anchor(ended.note(7)));
+  fill(after.add('anchor.made', { size: 7, root, lines, counter: 1, log: ended.origin }), 6);
+  // No note of the anchored size is stored, and the first above the entry is below it.
+  for (const [first, end] of [
+    [0, 5],
+    [5, 9],
+  ] as const)
+    await keep(ended, first, end);
+  await keep(after, 0, 6);
+  const policy = policyOf([], {
+    logs: [ended, after].map((log) => ({ vkey: vkeyText(log), ...tpm.policy })),
+    least_level: 'A2',
+  });
+  await new AssuranceBook({ database, store, crypto: nodeCrypto, ...owner, policy: () => policy }).catchUp();
+  expect(await levelOfDeposit()).toBe('A2');
+  const ledger = new LedgerStore({ database, ...owner });
+  const clock = { wallMs: () => NOW_MS };
+  const bytes = await new Bundles({ database, ledger, crypto: nodeCrypto, clock }).ofParcel(PARCEL.ref);
+  expect(verdict(ended, bytes ?? new Uint8Array(), { policy })).toMatchObject({
+    outcome: 'verified',
+    logs: [
+      { origin: ended.origin, level: 'A2', levels: [{ level: 'A2', entries: [3] }] },
+      { origin: after.origin, entries: { accepted: 1 } },
+    ],
   });
 });
 

@@ -199,7 +199,9 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
 
     test('it has the smallest size that the witness cosigned above the entries and their anchor', async () => {
       const wish = { origin: log.origin, indices: [2] };
-      const [early] = await database.as('custody', (trx) => logParts(trx, { crypto: nodeCrypto }, wish));
+      const {
+        parts: [early],
+      } = await database.as('custody', (trx) => logParts(trx, { crypto: nodeCrypto }, wish));
       const sizes = early?.checkpoints.map(({ note }) => [Number(note.split('\n')[1]), note.includes(peer.name)]);
       expect(sizes).toEqual([[7, true]]);
     });
