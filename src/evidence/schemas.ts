@@ -6,6 +6,7 @@
  */
 import type { JsonObject } from './event/event.ts';
 import { EVENT_TYPES, leafSchema } from './event/vocabulary.ts';
+import { BUNDLE_ENVELOPES_MAX } from './verify/bundle.ts';
 import { POLICY_SCHEMA } from './verify/policy.ts';
 import { ACCESS_SCHEMAS } from './wire/access-args.ts';
 import { COMMAND_SCHEMAS } from './wire/command.ts';
@@ -116,9 +117,9 @@ const WIRE: JsonObject = {
         1,
         64,
       ),
-      enrolments: list({ type: 'string' }, 1, 16),
+      enrolments: list({ type: 'string' }, 1, BUNDLE_ENVELOPES_MAX),
       seal: { type: 'string' },
-      successors: list({ type: 'string' }, 1, 16),
+      successors: list({ type: 'string' }, 1, BUNDLE_ENVELOPES_MAX),
     },
   ),
 };

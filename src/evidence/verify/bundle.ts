@@ -20,7 +20,11 @@ export const BUNDLE_BYTES_MAX = 8_388_608;
 export const BUNDLE_LOGS_MAX = 16;
 export const BUNDLE_CHECKPOINTS_MAX = 64;
 export const BUNDLE_ENTRIES_MAX = 4_096;
-export const BUNDLE_ENVELOPES_MAX = 16;
+/**
+ * Statements, and records: each log that goes on after another one needs a statement, so a key that is rotated each month is
+ * followed for two decades. A quarter of a megabyte of the usual ones; reading them in the worst order is a second.
+ */
+export const BUNDLE_ENVELOPES_MAX = 256;
 export const BUNDLE_DECISIONS_MAX = 64;
 const QUESTION_UNITS_MAX = 1_000;
 const CONSISTENCY_MAX = 110;
@@ -114,14 +118,19 @@ export function parseBundle(bytes: Uint8Array): Result<Bundle, 'too_long' | 'bun
   if (logs === undefined || logs.length === 0) return refuse('bundle', 'expected 1 to 16 `logs`');
   if (!isInParts(logs)) return refuse('bundle', 'a log stands twice, and not as parts one behind the other');
   const successors = someOf(value['successors'], BUNDLE_ENVELOPES_MAX, parseEnvelopeMember);
-  if (successors === undefined) return refuse('bundle', '`successors` are 1 to 16 envelopes, or absent');
+  if (successors === undefined) return refuse('bundle', notEnvelopes('successors', value['successors']));
   const enrolments = someOf(value['enrolments'], BUNDLE_ENVELOPES_MAX, parseEnvelopeMember);
-  if (enrolments === undefined) return refuse('bundle', '`enrolments` are 1 to 16 envelopes, or absent');
+  if (enrolments === undefined) return refuse('bundle', notEnvelopes('enrolments', value['enrolments']));
   const decisions = someOf(value['decisions'], BUNDLE_DECISIONS_MAX, parseDecision);
   if (decisions === undefined) return refuse('bundle', '`decisions` are 1 to 64 of answer, facts and parameters');
   const seal = value['seal'] === undefined ? undefined : parseEnvelopeMember(value['seal']);
   if (value['seal'] !== undefined && seal === undefined) return refuse('bundle', '`seal` is not an envelope');
   return accept({ question, logs, successors, enrolments, decisions, ...(seal !== undefined && { seal }) });
+}
+
+function notEnvelopes(name: string, value: Json | undefined): string {
+  const found = Array.isArray(value) ? `${value.length}, or what is none` : 'no list';
+  return `expected 1 to ${BUNDLE_ENVELOPES_MAX} envelopes as \`${name}\`, or none of that name; found ${found}`;
 }
 
 /** Each log once, or in parts of which each was searched behind the one before. */

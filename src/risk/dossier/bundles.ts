@@ -81,11 +81,12 @@ export class Bundles {
   ): Promise<Uint8Array | undefined> {
     const { database, seal, clock, enrolments } = this.#parts;
     const wishes = wishesOf(refs);
-    const { logs, statements, kept } = await database.as('custody', async (trx) => {
+    const { logs, chains, kept } = await database.as('custody', async (trx) => {
       const logs = await this.#logs(trx, wishes.slice(0, BUNDLE_LOGS_MAX), signal);
       const origins = logs.map(({ log }) => log);
       const gateways = [...new Set(origins.map(gatewayOf))];
-      return { logs, statements: await statementsOf(trx, origins), kept: await storedEnrolments(trx, gateways) };
+      const chains = await statementsOf(trx, origins, BUNDLE_ENVELOPES_MAX);
+      return { logs, chains, kept: await storedEnrolments(trx, gateways) };
     });
     if (logs.length === 0) return undefined;
     const inside = logs.flatMap(({ log, entries }) => entries.map(({ proof }) => `${log}#${indexOf(proof)}`));
@@ -94,9 +95,9 @@ export class Bundles {
     const sound = decisions.filter((each) => verifyDecisions(this.#parts.crypto, [each], held).ok);
     const gateways = [...new Set(logs.map(({ log }) => gatewayOf(log)))];
     const bundle: Bundle = {
-      question: [question, ...leftOut(refs, held, decisions.length - sound.length)].join(' '),
+      question: [question, ...leftOut(refs, held, decisions.length - sound.length, chains.omitted)].join(' '),
       logs,
-      successors: statements.slice(0, BUNDLE_ENVELOPES_MAX),
+      successors: chains.statements,
       enrolments: distinctEnvelopes([...kept, ...((await enrolments?.(gateways)) ?? [])], BUNDLE_ENVELOPES_MAX),
       decisions: sound,
     };
@@ -201,12 +202,20 @@ function withAnchors(wishes: readonly LogWish[], made: ReadonlyMap<string, MadeL
   });
 }
 
-function leftOut(refs: ReadonlySet<string>, held: ReadonlyMap<string, unknown>, decisions: number): readonly string[] {
+function leftOut(
+  refs: ReadonlySet<string>,
+  held: ReadonlyMap<string, unknown>,
+  decisions: number,
+  statements: number,
+): readonly string[] {
   const entries = [...refs].filter((ref) => !held.has(ref)).length;
   return [
     ...(entries > 0 ? [`(${entries} entries are not in it: nothing that is stored proves them.)`] : []),
     ...(decisions > 0
       ? [`(${decisions} decisions are not in it: they rest on such entries, or were made before persons were erased.)`]
+      : []),
+    ...(statements > 0
+      ? [`(${statements} older successor statements are not in it: it takes ${BUNDLE_ENVELOPES_MAX}.)`]
       : []),
   ];
 }

@@ -18,6 +18,7 @@ import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { Bundles, type BundlesParts } from '../../../src/risk/dossier/bundles.ts';
 import { EpcisExport } from '../../../src/risk/dossier/epcis-export.ts';
 import { openSealKey, type SealKey } from '../../../src/risk/dossier/seal-key.ts';
+import { statementsOf } from '../../../src/risk/dossier/statements.ts';
 import { makeReceipt } from '../../../src/risk/intake/receipts.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
@@ -186,6 +187,9 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
         ['anchor.made', 'parcel.deposited', 'door.forced', 'anchor.made'],
       ]);
       expect(await bundles().ofParcel('k1.BBBBBBBBBBBBBBBBBBBBBB')).toBeUndefined();
+      // The statement that leads to the newer log, where there is no room for it.
+      const chains = await database.as('custody', (trx) => statementsOf(trx, [log.origin, old.origin], 0));
+      expect(chains).toEqual({ statements: [], omitted: 1 });
     });
 
     test('of a refund: its decisions, and every entry that they name', async () => {
