@@ -157,8 +157,9 @@ export class AccessRoom {
       this.#parts.signal(device, 'refused');
       return;
     }
-    next(isHere && reading.quarantined !== undefined ? { ...reading, hidden: true } : reading);
     const right = this.#scannedParcel(reading);
+    const hidden = isHere && reading.quarantined !== undefined && { hidden: true as const };
+    next({ ...reading, ...hidden, ...(right !== undefined && { meant: right.compartment }) });
     if (right !== undefined) this.#track(() => this.#open(device, right, observed, undefined));
   }
 

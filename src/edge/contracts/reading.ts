@@ -60,6 +60,11 @@ export interface ScanReading {
   readonly quarantined?: 'glued' | 'too_long' | 'no_read' | 'incomplete';
   /** Damaged, at a scanner for credentials: nothing of its text is shown, since it may be part of one. */
   readonly hidden?: true;
+  /**
+   * The compartment that was asked for with it: whoever was let in at this scanner has this parcel assigned there. Whether
+   * that door is opened is not known yet, and the scan is no other door's.
+   */
+  readonly meant?: string;
 }
 
 /** A device answers, stopped answering, or answers wrongly. One reading per change. */

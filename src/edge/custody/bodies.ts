@@ -28,6 +28,7 @@ const COUNT_MAX = 999_999_999_999;
 const LONE_DOORS: Readonly<Record<Exclude<LoneDoors, 'watched'>, string>> = {
   unwatched: 'not all doors were watched',
   forced: 'a door was forced meanwhile',
+  others: 'a door was opened for somebody else meanwhile',
 };
 
 type Mutable = Record<string, Json>;

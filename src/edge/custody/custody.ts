@@ -40,7 +40,7 @@ import { outputBodies } from './output-bodies.ts';
 import type { Custody, CustodyOptions } from './room.ts';
 import { readParts, type SavedPart, SavedParts } from './saved-parts.ts';
 import { ScanDesk } from './scan-desk.ts';
-import type { WaitingScan } from './scans.ts';
+import { type WaitingScan, waitingScan } from './scans.ts';
 import { sealOf } from './seals.ts';
 import type { CompartmentSettings } from './settings.ts';
 import type { StartPlace } from './snapshot.ts';
@@ -243,9 +243,8 @@ class CustodyRoom implements Custody {
     const seal = card ? undefined : sealOf(reading, this.#options.settings.seals, this.#options.references);
     const parcel = card || seal !== undefined ? undefined : this.#held.parcelOf(reading);
     this.#append(reading.observed, scanBody(reading, parcel, this.#options.references.clear, card));
-    const { device, observed, quarantined } = reading;
-    const scan: WaitingScan = { device, boot: this.#options.boot, upMs: observed.upMs, parcel, quarantined, seal };
-    if (this.#visited.size === 0 || !this.#claim(scan, observed)) this.#scans.push(scan);
+    const scan = waitingScan(reading, { boot: this.#options.boot, parcel, seal });
+    if (this.#visited.size === 0 || !this.#claim(scan, reading.observed)) this.#scans.push(scan);
   }
 
   /** Gives a scan to the door that stands open; of several, to the one that opened last. */

@@ -19,6 +19,8 @@ export interface WaitingScans {
   readonly isWatched: boolean;
   /** Takes out those that it may have been opened for. */
   take(): readonly WaitingScan[];
+  /** It is opened for maintenance: leaves those that asked for it, since whoever scanned them was not let in. */
+  takeUnasked(): readonly WaitingScan[];
   /** It was forced: leaves them to others. */
   leave(): readonly [];
 }
@@ -31,6 +33,8 @@ export class ScanDesk {
   readonly #row = new ScanRow();
   /** When a door last had no scan because it was forced: it did open, for whatever scan. */
   readonly #forcedUpMs = new Map<string, number>();
+  /** When a door last stood open for whoever was let in, or for a technician: what asked for another may lie there. */
+  readonly #openedUpMs = new Map<string, number>();
 
   constructor(options: ScanDeskOptions, doors: ReadonlyMap<string, CompartmentSettings>) {
     this.#options = options;
@@ -47,14 +51,27 @@ export class ScanDesk {
   }
 
   serves(name: string, scan: WaitingScan): boolean {
+    return (scan.meant ?? name) === name && this.#reaches(name, scan);
+  }
+
+  #reaches(name: string, scan: WaitingScan): boolean {
     return this.#doors.get(name)?.scanners?.includes(scan.device) ?? true;
   }
 
   /** For the door of this name, which opens now. */
   before(name: string, observed: Observed, isWatched: boolean): WaitingScans {
+    const isDue = (scan: WaitingScan): boolean =>
+      this.#waitedMs(scan, observed) <= this.#windowMs && this.serves(name, scan);
     return {
       isWatched,
-      take: () => this.#row.take((scan) => this.#waitedMs(scan, observed) <= this.#windowMs && this.serves(name, scan)),
+      take: () => {
+        this.#openedUpMs.set(name, observed.upMs);
+        return this.#row.take(isDue);
+      },
+      takeUnasked: () => {
+        this.#openedUpMs.set(name, observed.upMs);
+        return this.#row.take((scan) => scan.meant === undefined && isDue(scan));
+      },
       leave: () => {
         this.#forcedUpMs.set(name, observed.upMs);
         return [];
@@ -69,11 +86,16 @@ export class ScanDesk {
     stateOf: (name: string) => Compartment,
     visits: { isExpected(where: (compartment: string) => boolean): boolean },
   ): Claimant | undefined {
-    const served = [...visited].filter((name) => this.serves(name, scan));
+    // One that asks for a door that was shut a moment ago is of the visit that begins.
+    const begins = (name: string): boolean => scan.meant !== undefined && stateOf(name).episode?.shutAtMs !== undefined;
+    const served = [...visited].filter((name) => this.serves(name, scan) && !begins(name));
     const isExpected = (beside: readonly string[]): boolean =>
       visits.isExpected((name) => this.serves(name, scan) && !beside.includes(name));
     const claimant = claimantOf(served, stateOf, isExpected);
-    if (claimant === undefined) for (const name of served) this.#forcedUpMs.set(name, scan.upMs);
+    if (claimant === undefined) {
+      for (const name of served) this.#forcedUpMs.set(name, scan.upMs);
+      for (const name of visited) if (!served.includes(name)) this.#openedUpMs.set(name, scan.upMs);
+    }
     return claimant;
   }
 
@@ -88,7 +110,8 @@ export class ScanDesk {
     const expired = this.#row.take((scan) => this.#waitedMs(scan, observed) > this.#windowMs);
     const more = this.#row.takePushedOut(observed.upMs, this.#windowMs);
     const isForced = (name: string, sinceMs: number): boolean => (this.#forcedUpMs.get(name) ?? -1) >= sinceMs;
-    const report = reportOf(expired, more, this.#options, { stateOf, isForced });
+    const isOpened = (name: string, sinceMs: number): boolean => (this.#openedUpMs.get(name) ?? -1) >= sinceMs;
+    const report = reportOf(expired, more, this.#options, { stateOf, isForced, isOpened });
     // Without a commissioned door there is nothing that a scan could have opened.
     if (this.#doors.size === 0 || report === undefined) return undefined;
     return loneScansBody(report.scans, more, report.doors, this.#options.boot);

@@ -5,6 +5,7 @@
  * per window, so that scans without doors cannot double the number of entries.
  */
 import type { ParcelRef } from '../../evidence/event/event.ts';
+import type { ScanReading } from '../contracts/reading.ts';
 import type { SealScan } from './seals.ts';
 
 export interface WaitingScan {
@@ -16,6 +17,15 @@ export interface WaitingScan {
   readonly quarantined: string | undefined;
   /** It named a seal, or said something of one: no parcel. */
   readonly seal?: SealScan | undefined;
+  /** It asked for this door: another one's it is not, also when the door was refused. */
+  readonly meant?: string | undefined;
+}
+
+export function waitingScan(
+  { device, observed, quarantined, meant }: ScanReading,
+  named: Pick<WaitingScan, 'boot' | 'parcel' | 'seal'>,
+): WaitingScan {
+  return { ...named, device, upMs: observed.upMs, quarantined, meant };
 }
 
 export const WAITING_MAX = 64;

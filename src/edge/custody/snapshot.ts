@@ -30,6 +30,7 @@ const sealSchema = z.strictObject({ seal: sealReference.exactOptional(), state: 
 const scanSchema = z.strictObject({
   boot: count,
   device: z.string().max(64),
+  meant: z.string().max(64).exactOptional(),
   parcel: parcelSchema.exactOptional(),
   quarantined: z.string().max(32).exactOptional(),
   seal: sealSchema.exactOptional(),
@@ -301,6 +302,7 @@ function scanJson(scan: WaitingScan): JsonObject {
   return {
     boot: scan.boot,
     device: scan.device,
+    ...optional('meant', scan.meant),
     ...optional('parcel', scan.parcel === undefined ? undefined : { ...scan.parcel }),
     ...optional('quarantined', scan.quarantined),
     ...optional('seal', scan.seal && sealJson(scan.seal)),
@@ -309,9 +311,9 @@ function scanJson(scan: WaitingScan): JsonObject {
 }
 
 function scanOf(saved: z.infer<typeof scanSchema>, nameable: Nameable): WaitingScan {
-  const { device, parcel, quarantined } = saved;
+  const { device, meant, parcel, quarantined } = saved;
   const seal = saved.seal && { state: saved.seal.state, seal: saved.seal.seal };
-  return { device, parcel, quarantined, seal, boot: nameable(saved.boot), upMs: saved.up_ms };
+  return { device, meant, parcel, quarantined, seal, boot: nameable(saved.boot), upMs: saved.up_ms };
 }
 
 function debouncedJson(state: Debounced): JsonObject | undefined {

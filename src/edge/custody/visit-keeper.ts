@@ -97,6 +97,7 @@ export class VisitKeeper implements VisitDesk {
   /**
    * A door opens: whoever was expected came; otherwise a technician may be at work there. One that only this gateway lets
    * open, and that was seen to open without either, takes no scan: those that wait were made for doors that are let open.
+   * A technician's door takes none that somebody else asked for it with, and was refused.
    */
   arrival({ name, controlled }: CompartmentSettings, observed: Observed, waiting: WaitingScans): Arrival {
     const { boot } = this.#parts;
@@ -111,7 +112,7 @@ export class VisitKeeper implements VisitDesk {
     if (window === undefined)
       return { scans: controlled && waiting.isWatched ? waiting.leave() : waiting.take(), controlled };
     const access = { method: 'maintenance', upMs: observed.upMs, boot };
-    return { scans: waiting.take(), access, actor: window.actor, controlled };
+    return { scans: waiting.takeUnasked(), access, actor: window.actor, controlled };
   }
 
   /** A read of this start: a door that is known and did not open was not for the visit of an earlier start. */

@@ -104,8 +104,8 @@ test('a controlled door that is pulled open is forced; inside a maintenance wind
   const window = randomId();
   await bench.ask(bench.command('maintain', { actor, compartments: ['A2'], lives_s: 600, ticket: 'T-1', window }));
   expect(await bench.untilSaid('maintenance.opened')).toMatchObject({ actor, data: { window } });
-  // What was scanned before and refused may be said of it: a door was let open, and nothing senses what is inside.
-  const ended = () => [...bench.of('compartment.disturbed'), ...bench.of('parcel.deposited')].filter(isAtA2);
+  // The label that the courier scanned for it was refused: nothing was put in by it.
+  const ended = () => bench.of('compartment.disturbed').filter(isAtA2);
   const episodes = ended().length;
   bench.site.open('A2');
   await until('it is seen open', () =>
@@ -118,6 +118,11 @@ test('a controlled door that is pulled open is forced; inside a maintenance wind
       actor,
       data: expect.objectContaining({ access: expect.objectContaining({ method: 'maintenance' }) }),
     }),
+  );
+  expect(ended().at(-1)).not.toHaveProperty('parcel');
+  expect(bench.of('parcel.deposited').filter(isAtA2)).toEqual([]);
+  expect(bench.of('code.scanned')).toContainEqual(
+    expect.objectContaining({ parcel: expect.objectContaining({ ref: 'LABEL-22222' }) }),
   );
   expect(bench.of('door.forced')).toHaveLength(1);
   await bench.ask(bench.command('maintain', { end: 'now', window }));

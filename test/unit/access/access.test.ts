@@ -186,8 +186,9 @@ describe('a courier’s credential', () => {
       { compartment: 'A02', actor: COURIER, about: { kind: 'deposit', parcel: { ref: 'parcel-2' } } },
       { compartment: 'A01', about: { parcel: { ref: 'parcel-1' } } },
     ]);
-    // The parcels go on to custody; the credential never does.
-    expect(made.passed).toHaveLength(3);
+    // The parcels go on to custody, each with the door that it asked for; the credential never does.
+    expect(made.passed).toMatchObject([{ meant: 'A02' }, { meant: 'A01' }, { code: { text: 'parcel-9' } }]);
+    expect(made.passed[2]).not.toHaveProperty('meant');
     expect(JSON.stringify([made.passed, made.drafts])).not.toContain(BADGE);
   });
 
@@ -236,6 +237,8 @@ describe('a courier’s credential', () => {
     await made.scan('parcel-1');
     expect(made.opened).toEqual([]);
     expect(made.reasons()).toEqual(['revoked']);
+    // It is no other door's scan for that.
+    expect(made.passed).toMatchObject([{ meant: 'A01', code: { text: 'parcel-1' } }]);
   });
 
   test('that is revoked while its grant is written down opens nothing', async () => {
