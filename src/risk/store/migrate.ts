@@ -1,12 +1,13 @@
 /**
- * Brings a database to the present schema, and refuses one that another version made. Each migration runs in one
- * transaction under a lock, so that several replicas may start at once.
+ * Brings a database to the present schema, and refuses one that another version made. All that are pending run in one
+ * transaction under a lock, so that several replicas may start at once; while one of another version runs, none does.
  *
  * Migrations need the owner of the database. Where none is pending nothing is written, and a login that is a member of the
  * rooms' roles is enough.
  */
 import { type Kysely, type Migration, Migrator, sql } from 'kysely';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import { heldUp, type MigrationLimits, withLimits } from './migration-limits.ts';
 import { custodyMigration } from './migrations/m0001-custody.ts';
 import { refundsMigration } from './migrations/m0002-refunds.ts';
 import { caseworkMigration } from './migrations/m0003-casework.ts';
@@ -68,22 +69,28 @@ const TABLE = 'kysely_migration';
 const AS_OWNER = 'have its owner run "latchkey risk migrate --url-file FILE"';
 const NAMED_MAX = 4;
 
-/** Resolves with the names of the migrations that ran now. Rejects with STORE_VERSION or STORE_IO. */
-export async function migrate(kysely: Kysely<Database>): Promise<readonly string[]> {
+/**
+ * Resolves with the names of the migrations that ran now. Rejects with STORE_VERSION, STORE_IO, or STORE_BUSY: somebody else
+ * works on the database, or holds a lock of it.
+ */
+export async function migrate(kysely: Kysely<Database>, limits: MigrationLimits = {}): Promise<readonly string[]> {
   const names = Object.keys(MIGRATIONS);
   const applied = await appliedTo(kysely);
   refuseOthers(names, applied);
   if (applied.length === names.length) return [];
   const migrator = new Migrator({
     db: kysely,
-    provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
+    provider: { getMigrations: async () => withLimits(MIGRATIONS, limits) },
     // What is there was compared by name above; in the order of their times a clock that was set back would count.
     allowUnorderedMigrations: true,
   });
   const { error, results = [] } = await migrator.migrateToLatest();
   if (error === undefined) return results.map(({ migrationName }) => migrationName);
   if (isDenied(error)) throw notTheOwner(names, applied, error);
+  if (error instanceof LatchkeyError) throw error;
   const failed = results.find(({ status }) => status === 'Error')?.migrationName;
+  const held = await heldUp(kysely, error, failed);
+  if (held !== undefined) throw held;
   const what = failed === undefined ? 'its migrations cannot run' : `migration ${failed} failed`;
   throw new LatchkeyError('STORE_IO', `cannot use the database: ${what}: ${messageOf(error)}`, { cause: error });
 }

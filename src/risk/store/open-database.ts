@@ -80,7 +80,7 @@ async function openPglite(directory: string): Promise<RiskDatabase> {
     const { PGlite } = await import('@electric-sql/pglite');
     const pglite = new PGlite(join(directory, 'pglite'));
     const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(pglite)) });
-    return await opened(kysely, () => lock.release());
+    return await opened(kysely, () => lock.release(), false);
   } catch (error) {
     lock.release();
     throw error;
@@ -98,9 +98,9 @@ function lockEmbedded(directory: string): FileLock {
 }
 
 /** Nothing stays open of a database that cannot be used: an open one keeps its process alive. */
-async function opened(kysely: Kysely<Database>, release: () => void): Promise<RiskDatabase> {
+async function opened(kysely: Kysely<Database>, release: () => void, isShared: boolean): Promise<RiskDatabase> {
   try {
-    await migrate(kysely);
+    await migrate(kysely, { isShared });
     return RiskDatabase.make(kysely, await isDurable(kysely), release);
   } catch (error) {
     // One that never started cannot be closed either: why it did not is what counts.
@@ -115,12 +115,12 @@ function cannotOpen(error: unknown): LatchkeyError {
 }
 
 async function openPostgres(settings: PostgresSettings): Promise<RiskDatabase> {
-  return opened(await serverOf(settings), () => undefined);
+  return opened(await serverOf(settings), () => undefined, true);
 }
 
 /**
  * As the owner of a database on a server: brings it to the present schema, and lets members of the rooms' roles open it.
- * Resolves with the migrations that ran. Rejects with STORE_VERSION or STORE_IO.
+ * Resolves with the migrations that ran. Rejects with STORE_BUSY, STORE_VERSION, or STORE_IO.
  */
 export async function migrateAsOwner(settings: PostgresSettings): Promise<readonly string[]> {
   const kysely = await serverOf({ ...settings, poolMax: 1 });

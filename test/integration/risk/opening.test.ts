@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
-import { Kysely } from 'kysely';
+import { Kysely, type Migration, Migrator, sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
@@ -15,8 +15,11 @@ import { CommandArgs, type CommandSpec } from '../../../src/cli/command.ts';
 import { RISK_COMMANDS } from '../../../src/cli/commands-risk.ts';
 import { DriverDialect } from '../../../src/risk/store/dialect.ts';
 import { makeRole } from '../../../src/risk/store/make-role.ts';
+import { MIGRATIONS, migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { PgliteDriver } from '../../../src/risk/store/pglite-driver.ts';
+import { ServerDriver } from '../../../src/risk/store/postgres-driver.ts';
+import type { Database } from '../../../src/risk/store/schema.ts';
 import { embedded, embeddedInMemory } from '../../support/embedded.ts';
 import { type Postgres, startPostgres } from '../../support/postgres.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
@@ -257,4 +260,82 @@ test('what the login may not write anew is named as left, and never as done', as
     left: expect.arrayContaining(['vacuum custody.claim: this login does not own it']),
   });
   expect((await as('latchkey_owner')).tables).toEqual(['custody.claim']);
+});
+
+describe('a migration', () => {
+  const pools: pg.Pool[] = [];
+  afterAll(() => Promise.all(pools.map((pool) => pool.end())));
+
+  async function session(url: string): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: url, application_name: 'report' });
+    await client.connect();
+    return client;
+  }
+
+  test(
+    'is cut off by no limit of its login, and waits a minute for a lock',
+    async () => {
+      const url = await server.database('limits');
+      const admin = await session(url);
+      await admin.query(`create role limited superuser login;
+        alter role limited set statement_timeout = '5ms'; alter role limited set lock_timeout = '5ms';
+        alter database limits set idle_in_transaction_session_timeout = '5ms';
+        create table public.seen (statement text, lock text, idle text);
+        create function public.see() returns event_trigger language plpgsql as $$ begin
+          if exists (select from pg_event_trigger_ddl_commands() where schema_name in ('custody', 'payments', 'cases')) then
+            insert into public.seen values (current_setting('statement_timeout'), current_setting('lock_timeout'),
+              current_setting('idle_in_transaction_session_timeout'));
+          end if; end $$;
+        create event trigger see on ddl_command_end execute function public.see()`);
+      const limited = url.replace('latchkey@', 'limited@');
+      await (await RiskDatabase.open({ engine: 'postgres', url: limited })).close();
+      const { rows } = await admin.query('select *, count(*)::int > 100 as often from public.seen group by 1, 2, 3');
+      await admin.end();
+      expect(rows).toEqual([{ statement: '0', lock: '1min', idle: '0', often: true }]);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'waits for no running service and no open session for ever: it names them, and changes nothing',
+    async () => {
+      const url = await server.database('held');
+      const pool = new pg.Pool({ connectionString: url, max: 2 });
+      pools.push(pool);
+      const kysely = new Kysely<Database>({ dialect: new DriverDialect(new ServerDriver(pool)) });
+      const before: Record<string, Migration> = Object.fromEntries(
+        Object.entries(MIGRATIONS).filter(([name]) => name < '0029'),
+      );
+      const old = new Migrator({ db: kysely, provider: { getMigrations: async () => before } });
+      expect((await old.migrateToLatest()).error).toBeUndefined();
+      const run = (statement: string) => sql.raw(statement).execute(kysely);
+
+      await run(`insert into custody.replica values
+        ('lk1', 'east/1', clock_timestamp() + interval '1 hour', 'shop', 'us'),
+        ('lk1', 'west/2', clock_timestamp() - interval '1 second', 'shop', 'us')`);
+      const running = await failure(migrate(kysely));
+      expect([running.code, running.message]).toEqual([
+        'STORE_BUSY',
+        expect.stringMatching(/no service runs on it, found east \(for 3\d{3} s more\); stop each of them/),
+      ]);
+      await run('delete from custody.replica');
+
+      const report = await session(url);
+      await report.query('begin');
+      await report.query('select from payments.decision');
+      const pid = (await report.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid;
+      const held = await failure(migrate(kysely, { lockMs: 200 }));
+      expect([held.code, held.message]).toEqual([
+        'STORE_BUSY',
+        expect.stringMatching(
+          new RegExp(
+            `migration 0029_little_evidence waited .*process ${pid} \\(login latchkey, report, idle in transaction`,
+          ),
+        ),
+      ]);
+      await report.end();
+      expect(await migrate(kysely)).toContain('0029_little_evidence');
+    },
+    LIMIT_MS,
+  );
 });
