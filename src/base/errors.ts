@@ -121,7 +121,18 @@ export const ERRORS = {
   STORE_IO: {
     action: 'retry',
     exitCode: 74,
-    advice: 'check the disk of this service; nothing is receipted or enrolled that is not stored',
+    advice:
+      'check the disk of this service, or the server of its database; what is not stored is neither receipted nor enrolled',
+  },
+  DATABASE_UNREACHABLE: {
+    action: 'retry',
+    exitCode: 69,
+    advice: 'the address is the first line of url_file; what is not stored is neither receipted nor decided',
+  },
+  DATABASE_REFUSED: {
+    action: 'fix_configuration',
+    exitCode: 78,
+    advice: 'the address is the first line of url_file; src/cli/FIRST-STEPS-POSTGRES.md says how to prepare the server',
   },
   STORE_FULL: {
     action: 'retry',

@@ -14,6 +14,7 @@ import type pg from 'pg';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
 import { type FileLock, lockFile } from '../../platform/file-lock.ts';
 import { compileWasmOnce } from '../../platform/plain-wasm.ts';
+import { connectFailure } from './connect-failure.ts';
 import { DriverDialect } from './dialect.ts';
 import { letRoomsOpen, migrate } from './migrate.ts';
 import { PgliteDriver } from './pglite-driver.ts';
@@ -49,7 +50,10 @@ export class RiskDatabase {
     this.#release = release;
   }
 
-  /** Opens and migrates. Rejects with STORE_BUSY, STORE_IO (retry) or STORE_VERSION. */
+  /**
+   * Opens and migrates. Rejects with STORE_BUSY, STORE_IO or DATABASE_UNREACHABLE (retry), DATABASE_REFUSED (its address or the
+   * server's settings are to be mended) or STORE_VERSION.
+   */
   static async open(settings: DatabaseSettings): Promise<RiskDatabase> {
     return settings.engine === 'pglite' ? openPglite(settings.directory) : openPostgres(settings);
   }
@@ -111,6 +115,8 @@ async function opened(kysely: Kysely<Database>, release: () => void, isShared: b
 
 function cannotOpen(error: unknown): LatchkeyError {
   if (error instanceof LatchkeyError) return error;
+  const failure = connectFailure(error);
+  if (failure !== undefined) return failure;
   return new LatchkeyError('STORE_IO', `cannot open the database: ${messageOf(error)}`, { cause: error });
 }
 
@@ -120,7 +126,8 @@ async function openPostgres(settings: PostgresSettings): Promise<RiskDatabase> {
 
 /**
  * As the owner of a database on a server: brings it to the present schema, and lets members of the rooms' roles open it.
- * Resolves with the migrations that ran. Rejects with STORE_BUSY, STORE_VERSION, or STORE_IO.
+ * Resolves with the migrations that ran. Rejects with STORE_BUSY, STORE_VERSION, STORE_IO,
+ * DATABASE_UNREACHABLE or DATABASE_REFUSED.
  */
 export async function migrateAsOwner(settings: PostgresSettings): Promise<readonly string[]> {
   const kysely = await serverOf({ ...settings, poolMax: 1 });
