@@ -5,7 +5,7 @@
  * What they say is verified once, under the AK and counter that the policy (or a record of one of its services) names,
  * and kept; with other keys it is read anew. A log is judged again when anything was read, with all logs of its gateway.
  */
-import { sql } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { concatBytes, equalBytes, hex, unhex, utf8 } from '../../base/bytes.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import type { Vkey } from '../../evidence/log/note.ts';
@@ -14,9 +14,11 @@ import { anchorTrustOf } from '../../evidence/verify/anchors.ts';
 import { type TrustedRange, trustedRange } from '../../evidence/verify/entry-levels.ts';
 import { type BelievedLog, believedLogs } from '../../evidence/verify/trust.ts';
 import { type Envelope, parseEnvelopeText } from '../../evidence/wire/envelope.ts';
+import type { PartitionLeases } from '../intake/sql-store/leases.ts';
 import type { HeldLog, HeldSegment, IntakeStore, TrustRecord } from '../intake/store.ts';
 import { asTrustPolicy, type IntakePolicy } from '../intake/trust.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
+import type { Database } from '../store/schema.ts';
 import {
   type Attested,
   anchoredTree,
@@ -32,6 +34,8 @@ import { noteAnchors } from './note-anchors.ts';
 import { PolicyByGateway } from './policy-by-gateway.ts';
 import { heldCount, newestCosigned, stretchesOf } from './stretches.ts';
 
+type Trx = Transaction<Database>;
+
 export interface AssuranceParts {
   readonly database: RiskDatabase;
   /** Of the same database: what is held, and the trees in it. */
@@ -42,8 +46,8 @@ export interface AssuranceParts {
   readonly policy: () => IntakePolicy;
   /** Independent witnesses whose cosignatures count; none unless given. */
   readonly witnesses?: readonly Vkey[];
-  /** Gateways that others look after; all are looked at when absent. */
-  readonly isMine?: (gateway: string) => boolean;
+  /** Of several receivers on the database each looks after its own gateways; all are looked at when absent. */
+  readonly leases?: Pick<PartitionLeases, 'holds' | 'fence'>;
 }
 
 interface LogRow {
@@ -111,9 +115,10 @@ export class AssuranceBook {
     for (const gateway of gateways) this.#owed.add(gateway);
     for (const gateway of this.#owed) {
       signal?.throwIfAborted();
-      if (this.#parts.isMine?.(gateway) === false) continue;
-      if (await this.refresh(gateway)) changed += 1;
-      this.#owed.delete(gateway);
+      if (this.#parts.leases?.holds(gateway) === false) continue;
+      const judged = await this.refresh(gateway);
+      if (judged === 'judged') changed += 1;
+      if (judged !== 'fenced') this.#owed.delete(gateway);
     }
     this.#policy = policy;
     this.#newestTrust = newest;
@@ -134,8 +139,8 @@ export class AssuranceBook {
     });
   }
 
-  /** Whether anything was judged anew. */
-  async refresh(gateway: string): Promise<boolean> {
+  /** `fenced`: another looks after the gateway by now, and nothing was noted. */
+  async refresh(gateway: string): Promise<'judged' | 'known' | 'fenced'> {
     const held = await this.#parts.store.load(gateway);
     const believed = this.#believed(gateway, held.trust);
     // Judged is what was held when it was loaded. Of what came since, and may have filled a gap, the next look hears.
@@ -161,12 +166,11 @@ export class AssuranceBook {
       const isCosigned = row?.cosigned_size === look.cosignedSize && row.cosigned_judged === look.cosignedDue;
       return isRead && isRevoked && isCosigned && row.sealed === sealed && row.emulated === emulated && row.why === why;
     };
-    if (looks.every(isKnown)) return false;
-    await this.#keep(gateway, looks);
+    if (looks.every(isKnown)) return 'known';
+    if (!(await this.#keep(gateway, looks))) return 'fenced';
     const kept: KeptLog[] = [];
     for (const look of looks) kept.push(await this.#keptOf(look, held.logs));
-    await this.#note(proveLogs(kept), looks);
-    return true;
+    return (await this.#note(gateway, proveLogs(kept), looks)) ? 'judged' : 'fenced';
   }
 
   #believed(gateway: string, records: readonly TrustRecord[]): ReadonlyMap<string, BelievedLog> {
@@ -263,9 +267,19 @@ export class AssuranceBook {
     );
   }
 
-  async #keep(gateway: string, looks: readonly Look[]): Promise<void> {
+  /** False when another took the gateway over: then nothing is written. */
+  #write(gateway: string, work: (trx: Trx) => Promise<void>): Promise<boolean> {
+    const { database, leases } = this.#parts;
+    return database.as('custody', async (trx) => {
+      if ((await leases?.fence(trx, [gateway]))?.size === 0) return false;
+      await work(trx);
+      return true;
+    });
+  }
+
+  #keep(gateway: string, looks: readonly Look[]): Promise<boolean> {
     const { tenant, region } = this.#parts;
-    await this.#parts.database.as('custody', async (trx) => {
+    return this.#write(gateway, async (trx) => {
       for (const { origin, trust, fresh } of looks) {
         for (const { n, attested } of fresh) {
           await trx
@@ -274,25 +288,8 @@ export class AssuranceBook {
             .onConflict((conflict) => conflict.doNothing())
             .execute();
         }
-        await trx
-          .insertInto('custody.assurance')
-          .values({
-            origin,
-            gateway,
-            position: 0,
-            held_first: 0,
-            trust: '',
-            sealed: false,
-            anchored_size: 0,
-            revoked_size: null,
-            refuted: null,
-            why: '',
-            emulated: false,
-            tenant,
-            region,
-          })
-          .onConflict((conflict) => conflict.doNothing())
-          .execute();
+        await sql`insert into custody.assurance (origin, gateway, tenant, region)
+          values (${origin}, ${gateway}, ${tenant}, ${region}) on conflict do nothing`.execute(trx);
       }
     });
   }
@@ -334,8 +331,8 @@ export class AssuranceBook {
     return { origin, trust, believed, held, attested, stretches, ...(trusted !== undefined && { trusted }) };
   }
 
-  async #note(proved: readonly Proved[], looks: readonly Look[]): Promise<void> {
-    await this.#parts.database.as('custody', async (trx) => {
+  #note(gateway: string, proved: readonly Proved[], looks: readonly Look[]): Promise<boolean> {
+    return this.#write(gateway, async (trx) => {
       for (const one of proved) {
         const { origin, sealed, emulated, anchoredSize, witnessedSize, trusted, refuted, why } = one;
         const look = looks.find((each) => each.origin === origin);

@@ -69,7 +69,7 @@ export class Levels {
 }
 
 function lineOf(
-  { database, crypto, tenant, region, isMine = () => true, scheduler, logger, metrics, alarms }: LevelsParts,
+  { database, crypto, tenant, region, leases, scheduler, logger, metrics, alarms }: LevelsParts,
   { settings, vkey }: AskedWitness,
 ): { readonly line: WitnessLine; readonly everyMs: number } {
   const book = new CosignatureBook({ database, crypto, tenant, region });
@@ -84,7 +84,7 @@ function lineOf(
     logger,
     metrics,
     alarms,
-    isMine,
+    isMine: (gateway) => leases?.holds(gateway) !== false,
   });
   return { line, everyMs: settings.every_s * 1_000 };
 }

@@ -219,7 +219,7 @@ export class Receiver {
       tenant,
       region,
       policy: () => this.#intake.policy,
-      ...(leases && { isMine: (gateway: string) => leases.holds(gateway) }),
+      ...(leases && { leases }),
       witnesses,
       alarms: this.#intake.alarms,
       scheduler: this.#scheduler,

@@ -1,11 +1,13 @@
 /** What anchors prove of stored logs, and which level the ledger gives an entry for it: as they arrive, and anew when the policy changes. */
 import type { PGlite } from '@electric-sql/pglite';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { attestedSuccessor, successorDigest } from '../../../src/evidence/wire/attested-successor.ts';
 import { formatEnvelope } from '../../../src/evidence/wire/envelope.ts';
 import { successorPayload } from '../../../src/evidence/wire/successor.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { AssuranceBook } from '../../../src/risk/assurance/assurance-book.ts';
+import { PartitionLeases } from '../../../src/risk/intake/sql-store/leases.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import type { IntakePolicy } from '../../../src/risk/intake/trust.ts';
 import { entryLevel, type LevelWord } from '../../../src/risk/ledger/entry-level.ts';
@@ -213,7 +215,8 @@ describe('the level of an entry', () => {
     const log = story();
     await keep(log, 0, 12);
     let isMine = true;
-    const parts = { database, store, crypto: nodeCrypto, ...owner, policy: () => policy, isMine: () => isMine };
+    const leases = { holds: () => isMine, fence: async () => new Set(['00']) };
+    const parts = { database, store, crypto: nodeCrypto, ...owner, policy: () => policy, leases };
     const taking = new AssuranceBook(parts);
     policy = policyFor(log);
     await taking.catchUp();
@@ -224,6 +227,41 @@ describe('the level of an entry', () => {
     isMine = true;
     expect(await taking.catchUp()).toBe(1);
     expect(await levels()).toEqual({ 7: 'A0' });
+  });
+
+  test('is what the newest holder of the gateway found, whatever one that stood still says afterwards', async () => {
+    const log = story();
+    await keep(log, 0, 12);
+    const held = (replica: string) =>
+      new PartitionLeases({
+        ...{ database, crypto: nodeCrypto, ...owner, fleet: 'assurance', partitions: 'all', ttlMs: 60_000 },
+        replica,
+      });
+    const [frozen, next] = [held('frozen'), held('next')];
+    const bookOf = (leases: PartitionLeases, believed: IntakePolicy, from: Pick<SqlStore, 'load' | 'frontierAt'>) =>
+      new AssuranceBook({
+        ...{ database, store: from, crypto: nodeCrypto, ...owner, policy: () => believed },
+        leases,
+      });
+    await frozen.round();
+    let stoodStill = false;
+    const stopping = bookOf(frozen, policyFor(log), {
+      load: (gateway) => store.load(gateway),
+      frontierAt: async (origin, size) => {
+        if (!stoodStill) {
+          stoodStill = true;
+          await sql`update custody.lease set until = '-infinity' where fleet = 'assurance'`.execute(database.kysely);
+          await sql`update custody.replica set until = '-infinity' where fleet = 'assurance'`.execute(database.kysely);
+          await next.round();
+          // Meanwhile the policy says no more whose the TPM is.
+          expect(await bookOf(next, policyFor(log, {}), store).catchUp()).toBe(1);
+        }
+        return store.frontierAt(origin, size);
+      },
+    });
+    const judged = await stopping.catchUp();
+    expect(await row()).toMatchObject({ sealed: false, anchored_size: 0, trust: '' });
+    expect([await levels(), judged, stoodStill]).toEqual([{ 7: 'A0' }, 0, true]);
   });
 
   test('comes from an enrolment record of a service of the policy', async () => {
