@@ -62,6 +62,8 @@ export class GatewayIntake {
     for (const origin of found.keys()) this.#log(origin);
     for (const log of this.logs.values()) {
       log.load(found.get(log.origin));
+      // Its proof is kept for good; whoever looks after the log from now on must be told as well.
+      if (log.forks > 0) this.#context.alarms.raise('fork', this.gateway, log.origin);
       if (log.receiptableSize < (log.cosigned?.size ?? 0)) {
         this.#context.alarms.raise('behind_receipt', this.gateway, log.origin);
       }

@@ -100,6 +100,18 @@ describe('a fork', () => {
     expect(new Set(h.disk.cosigned.map(({ cosigned }) => cosigned.size)).size).toBe(h.disk.cosigned.length);
   });
 
+  test('is an alarm again after a restart, and none of a log without one', async () => {
+    const [log, other] = [grow(newLog(), 4), grow(newLog('other', 'gw-0002'), 4)];
+    const twin = grow(newLog(), 4, () => ({ salt: 5 }));
+    const h = await new Harness().open(policyFor(log, other));
+    await h.batch(log, log.batch(0));
+    await h.batch(other, other.batch(0));
+    await h.batch(log, twin.batch(0));
+    await h.restart(policyFor(log, other));
+    const forks = h.intake.alarms.list().filter(({ kind }) => kind === 'fork');
+    expect(forks).toEqual([expect.objectContaining({ gateway: 'gw-0001', origin: log.origin, count: 1 })]);
+  });
+
   test('its proof holds no card number', async () => {
     const log = grow(newLog(), 4);
     const twin = grow(newLog(), 2);
