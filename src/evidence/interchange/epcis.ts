@@ -21,7 +21,20 @@ export interface EpcisEntry {
   readonly storedAt?: string;
   /** Assurance level of a verdict, when there was one. */
   readonly level?: string;
+  /** It may have been passed on before, and nothing shows any more that it is of this gateway. */
+  readonly withdrawn?: Withdrawal;
 }
+
+/** An error declaration: the event stands as it was captured, under its name, and counts no more. */
+export interface Withdrawal {
+  /** 24 characters, as in events. */
+  readonly declaredAt: string;
+  /** Leaf hashes (base64url) of what a trusted log of the gateway says of that place instead. */
+  readonly correctedBy: readonly string[];
+}
+
+/** CBV has `did_not_occur` and `incorrect_data`, and neither is known: whoever has the key now may have signed it. */
+export const KEY_REVOKED = `${EPCIS_NAMESPACE}key_revoked`;
 
 export type EpcisValue = Json | number | readonly EpcisValue[] | { readonly [name: string]: EpcisValue };
 export type EpcisEvent = { readonly [name: string]: EpcisValue };
@@ -65,6 +78,7 @@ export function epcisEvent(entry: EpcisEntry): EpcisEvent | undefined {
     eventTime: event.at,
     // What a box has is UTC; where it stands is not known here.
     eventTimeZoneOffset: '+00:00',
+    ...(entry.withdrawn !== undefined && { errorDeclaration: errorOf(entry.withdrawn) }),
     ...(entry.storedAt !== undefined && { recordTime: entry.storedAt }),
     ...(row.bizStep !== undefined && { bizStep: row.bizStep }),
     ...(disposition !== undefined && { disposition }),
@@ -80,6 +94,15 @@ export function epcisEvent(entry: EpcisEntry): EpcisEvent | undefined {
   }
   const moved = row.kind === 'handed_over' ? handedOver(event) : {};
   return { type: 'ObjectEvent', ...shared, action: 'OBSERVE', epcList: parcels, ...moved };
+}
+
+function errorOf({ declaredAt, correctedBy }: Withdrawal): EpcisEvent {
+  const named = correctedBy.map((leaf) => eventId(new Uint8Array(), leaf));
+  return {
+    declarationTime: declaredAt,
+    reason: KEY_REVOKED,
+    ...(named.length > 0 && { correctiveEventIDs: named }),
+  };
 }
 
 function rowOf(event: CustodyEvent): EpcisRow | undefined {

@@ -338,6 +338,9 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       expect(given).toMatchObject({ outcome: 'verified', decisions: [{ refundId: 'r-1' }] });
       const erased = given.logs.map(({ entries }) => entries.erased);
       expect(erased).toEqual([2, 1]);
+      // Of what is erased nothing is declared: a document has it no more.
+      const epcis = new EpcisExport({ database, clock: { wallMs: () => NOW_MS } });
+      expect(await epcis.ofParcel(PARCEL.ref)).toBeUndefined();
       expect(given.logs[0]?.noted[0]).toMatchObject({ index: 20, use: 'erased' });
       expect(await bundles().ofParcel(PARCEL.ref)).toBeUndefined();
     });

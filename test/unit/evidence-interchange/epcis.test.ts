@@ -1,8 +1,5 @@
 /** Custody events as EPCIS 2.0: the documents are what GS1's own schema takes, and each event is found again by its hash. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import type { CustodyEvent, JsonObject } from '../../../src/evidence/event/event.ts';
 import { judgeLeaf } from '../../../src/evidence/event/guard.ts';
@@ -12,6 +9,7 @@ import { type EpcisEntry, epcisDocument, epcisEvent, hasCounterpart } from '../.
 import { EPCIS_TABLE } from '../../../src/evidence/interchange/epcis-table.ts';
 import { leafHash } from '../../../src/evidence/log/tree.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
+import { epcisProblems as problems } from '../../support/epcis-schema.ts';
 import { eventOf } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
 import { PARCEL, PUT_IN, TAKEN_OUT } from '../ledger/support.ts';
@@ -19,22 +17,6 @@ import { PARCEL, PUT_IN, TAKEN_OUT } from '../ledger/support.ts';
 const AT = '2026-11-22T12:00:00.000Z';
 const SSCC = { ref: '340123450000000017', scheme: 'sscc' };
 const log = new TestLog('epcis');
-const schema = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../../vectors/epcis/epcis-json-schema.json'), 'utf8'),
-) as object;
-
-// The formats that the schema names (RFC 3986, RFC 3339).
-const ajv = new Ajv({ strict: false, allErrors: true })
-  .addFormat('uri', /^[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*$/)
-  .addFormat('date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/);
-const isEpcis = ajv.compile(schema);
-
-function problems(document: unknown): readonly string[] {
-  return isEpcis(document)
-    ? []
-    : (isEpcis.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
-}
-
 const courier = { kind: 'courier', ref: 'c-7' } as const;
 const recipient = { kind: 'recipient', ref: 'k1.RRRRRRRRRRRRRRRRRRRRRR' } as const;
 const here = { compartment: 'A07', device: 'board-1' };
@@ -225,6 +207,27 @@ describe('an event', () => {
     expect(problems(epcisDocument([late], AT))).toEqual([]);
     expect(epcisEvent(late)).toEqual({ ...epcisEvent(entry), recordTime: AT });
     expect(epcisEvent(late)?.['eventTime']).not.toBe(AT);
+  });
+
+  test('is declared in error under its own name, with what corrects it, as that schema takes it', () => {
+    const entry = entryOf(eventOf(log, 4, 'parcel.deposited', PUT_IN, { ...here, parcel: PARCEL }));
+    const leaf = Buffer.alloc(32, 7).toString('base64url');
+    const withdrawn = { ...entry, withdrawn: { declaredAt: AT, correctedBy: [leaf] } };
+    expect(problems(epcisDocument([withdrawn], AT))).toEqual([]);
+    expect(epcisEvent(withdrawn)).toEqual({
+      ...epcisEvent(entry),
+      errorDeclaration: {
+        declarationTime: AT,
+        reason: 'urn:x-latchkey:epcis:key_revoked',
+        correctiveEventIDs: [`ni:///sha-256;${leaf}`],
+      },
+    });
+    const bare = { ...entry, withdrawn: { declaredAt: AT, correctedBy: [] } };
+    expect(problems(epcisDocument([bare], AT))).toEqual([]);
+    expect(epcisEvent(bare)?.['errorDeclaration']).not.toHaveProperty('correctiveEventIDs');
+    expect(problems(epcisDocument([{ ...bare, withdrawn: { declaredAt: 'then', correctedBy: [] } }], AT))).not.toEqual(
+      [],
+    );
   });
 
   test('escapes what is no URI in a clear-text reference', () => {
