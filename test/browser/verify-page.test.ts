@@ -7,7 +7,7 @@ import { parsePolicy } from '../../src/evidence/verify/policy.ts';
 import { verifyBytes } from '../../src/evidence/verify/verify-file.ts';
 import { nodeCrypto } from '../../src/platform/node-crypto.ts';
 import { vkeyText, whole } from '../support/anchored-log.ts';
-import { flippedBundle, lockerLog, proofPolicy, refundBundle } from '../support/proof-files.ts';
+import { flippedBundle, lockerLog, mixedBundle, proofPolicy, refundBundle } from '../support/proof-files.ts';
 import {
   type DroppedFile,
   drop,
@@ -24,6 +24,7 @@ const policyBytes = proofPolicy(log);
 const policy = { name: 'policy.json', bytes: policyBytes };
 const bundle = { name: 'refund.bundle', bytes: refundBundle(log) };
 const flipped = { name: 'flipped.bundle', bytes: flippedBundle(bundle.bytes) };
+const mixed = { name: 'mixed.bundle', bytes: mixedBundle(log) };
 const exported = { name: 'gw-0001.ndjson', bytes: whole(log, [6, 12, log.size]) };
 
 const REFUSAL_TOLD_MS = 15_000;
@@ -74,6 +75,25 @@ describe('the verifier as a page from disk', () => {
     const root = Buffer.from(log.checkpoint(12).root).toString('base64');
     expect(await entry.locator('.hash.root').getAttribute('title')).toBe(root);
     expect(await entry.locator('.path li').count()).toBe(5);
+  });
+
+  test('says of each entry what is proved of it, and where a decision counts one for more', async () => {
+    await dropAs(page, mixed, 'verified');
+    expect(await page.locator('[data-level]').textContent()).toBe('A1');
+    expect(await page.locator('[data-reached]').allTextContents()).toEqual([
+      'A3, certified by a TPM, and cosigned by an independent witness: entries 7 and 11',
+      'A1, signed by a key sealed in a hardware TPM: entry 13',
+    ]);
+    expect(await page.locator('[data-entry-level]').allTextContents()).toEqual([
+      'level A3 anchored and cosigned',
+      'level A3 anchored and cosigned',
+      'level A1 sealed key',
+    ]);
+    expect(await page.locator('.above li').allTextContents()).toEqual([
+      'gw-0001 #13 counted as A2, anchored; proved here: A1, sealed key',
+    ]);
+    await dropAs(page, bundle, 'verified');
+    expect(await page.locator('.above').count()).toBe(0);
   });
 
   test('shows hostile texts of scans, actors, questions and file names as text', async () => {
@@ -155,6 +175,7 @@ describe('the look of the page', () => {
     ['empty', async () => undefined],
     ['verified', showOpen],
     ['refuted', (page: Page) => dropAs(page, flipped, 'refuted')],
+    ['above', (page: Page) => dropAs(page, mixed, 'verified')],
     ['export', (page: Page) => dropAs(page, exported, 'verified')],
   ] as const)(
     '%s: keeps nobody out and cuts nothing off, on a phone and a desktop, in the light and the dark',

@@ -50,9 +50,16 @@ export function proofPolicy(log: AnchoredLog, more: object = {}): Uint8Array {
   return utf8(policyText([], { logs, witnesses, makers: [MAKER.row()], ...more }));
 }
 
-export function refundDecision(log: AnchoredLog, indices: readonly number[], strange = HOSTILE): BundleDecision {
+/** `level`: for what its facts count those entries. */
+export function refundDecision(
+  log: AnchoredLog,
+  indices: readonly number[],
+  strange = HOSTILE,
+  level?: string,
+): BundleDecision {
   const events = indices.map((n) => `${log.origin}#${n}`);
-  const facts = canonicalJson({ parcels: [{ forward: { events } }] } as JsonObject);
+  const signals = level === undefined ? {} : { signals: events.map((event) => ({ event, level })) };
+  const facts = canonicalJson({ parcels: [{ forward: { events, ...signals } }] } as JsonObject);
   const parameters = '{}';
   const digest = (text: string): string => hex(nodeCrypto.sha256(utf8(text)));
   const ruleset = `v1-${digest(parameters).slice(0, 12)}`;
@@ -75,13 +82,22 @@ export function refundDecision(log: AnchoredLog, indices: readonly number[], str
 
 /** Cosigned by both witnesses, so that it reaches A3. */
 export function refundBundle(log: AnchoredLog, strange = HOSTILE): Uint8Array {
+  return bundleOf(log, strange, [2, 3, 4, 6, 7, 8, 9, 10, 11], refundDecision(log, [7, 11], strange));
+}
+
+/** Its newest entry is anchored by nothing, and the decision counts it as A2 all the same. */
+export function mixedBundle(log: AnchoredLog): Uint8Array {
+  return bundleOf(log, '', [7, 11, 13], refundDecision(log, [7, 13], '', 'A2'));
+}
+
+function bundleOf(log: AnchoredLog, strange: string, indices: readonly number[], decision: BundleDecision): Uint8Array {
   const cosigned = (size: number): string =>
     noteText(independent.cosign(store.cosign(log.note(size), 1_795_340_000), 1_795_340_060));
   const section = bundleLog(nodeCrypto, {
     origin: log.origin,
     searched: { first: 0, end: log.size },
     checkpoints: [6, 12, log.size].map((size) => ({ size, note: size === 6 ? noteText(log.note(6)) : cosigned(size) })),
-    entries: [2, 3, 4, 6, 7, 8, 9, 10, 11].map((index) => ({ index, leaf: log.leaves[index] ?? utf8('') })),
+    entries: indices.map((index) => ({ index, leaf: log.leaves[index] ?? utf8('') })),
     subtree: subtreesOf(nodeCrypto, log.leafHashes),
   });
   const bundle: Bundle = {
@@ -89,10 +105,24 @@ export function refundBundle(log: AnchoredLog, strange = HOSTILE): Uint8Array {
     logs: [section],
     successors: [],
     enrolments: [],
-    decisions: [refundDecision(log, [7, 11], strange)],
+    decisions: [decision],
   };
   const payload = sealPayload(nodeCrypto, bundle, '2026-11-22T12:00:00.000Z');
   return formatBundle(sealed(bundle, payload, MAKER.vkey, MAKER.key.sign(pae(BUNDLE_SEAL_TYPE, payload))));
+}
+
+/** Entries 3, below no anchor of its part, and 8, in two parts of the log. */
+export function bundleInParts(log: AnchoredLog): Uint8Array {
+  const part = (first: number, end: number, index: number, sizes: readonly number[]) =>
+    bundleLog(nodeCrypto, {
+      origin: log.origin,
+      searched: { first, end },
+      checkpoints: sizes.map((size) => ({ size, note: noteText(log.note(size)) })),
+      entries: [{ index, leaf: log.leaves[index] ?? utf8('') }],
+      subtree: subtreesOf(nodeCrypto, log.leafHashes),
+    });
+  const logs = [part(0, 6, 3, [6]), part(6, 14, 8, [12, 14])];
+  return formatBundle({ question: 'q', logs, successors: [], enrolments: [], decisions: [] });
 }
 
 /** With the first base64 digit of an inclusion proof changed: the seal would notice too, so it is left out. */

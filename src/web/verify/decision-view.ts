@@ -4,7 +4,8 @@
  */
 import type { BundleDecision } from '../../evidence/verify/bundle.ts';
 import type { DecisionFinding } from '../../evidence/verify/bundle-decisions.ts';
-import type { DecisionView } from './view-types.ts';
+import { LEVEL_SHORT } from './level-words.ts';
+import type { AboveView, DecisionView } from './view-types.ts';
 
 const REASONS_MAX = 64;
 
@@ -31,7 +32,16 @@ export function decisionView(decision: BundleDecision, findings: readonly Decisi
       value: textOf(other['text']),
     })),
     isChecked: findings.some((finding) => finding.decisionId === id),
+    above: aboveOf(findings.find((finding) => finding.decisionId === id)),
   };
+}
+
+function aboveOf(finding: DecisionFinding | undefined): readonly AboveView[] {
+  return (finding?.above ?? []).map(({ entry, counted, proved }) => ({
+    entry,
+    counted: `${counted}, ${LEVEL_SHORT[counted]}`,
+    proved: `${proved}, ${LEVEL_SHORT[proved]}`,
+  }));
 }
 
 type Members = Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 /** What was decided on the entries of a bundle, and why: its maker's words, marked as such. */
-import type { DecisionView } from './view-types.ts';
+import type { AboveView, DecisionView } from './view-types.ts';
 
 export function Decisions({ decisions }: { readonly decisions: readonly DecisionView[] }) {
   return (
@@ -13,7 +13,7 @@ export function Decisions({ decisions }: { readonly decisions: readonly Decision
 }
 
 function Decision({ decision }: { readonly decision: DecisionView }) {
-  const { id, refund, outcome, approvals, ruleset, reasons, alternatives, isChecked } = decision;
+  const { id, refund, outcome, approvals, ruleset, reasons, alternatives, isChecked, above } = decision;
   return (
     <article class="card decision">
       <h3>
@@ -46,6 +46,7 @@ function Decision({ decision }: { readonly decision: DecisionView }) {
           </dl>
         </details>
       )}
+      {above.length > 0 && <Above above={above} />}
       <p class="hint">
         {isChecked
           ? 'It is of the facts beside it, and every entry that it rests on is in this bundle. '
@@ -54,6 +55,28 @@ function Decision({ decision }: { readonly decision: DecisionView }) {
       </p>
       <p class="hint mono">{id}</p>
     </article>
+  );
+}
+
+const ABOVE_MAX = 16;
+
+function Above({ above }: { readonly above: readonly AboveView[] }) {
+  return (
+    <div class="above" role="note">
+      <p class="warning">
+        It counted {above.length === 1 ? 'an entry' : `${above.length} entries`} for more than is proved here. Its maker
+        may believe more than your trust does, or run a trial: ask.
+      </p>
+      <ul class="plain">
+        {above.slice(0, ABOVE_MAX).map(({ entry, counted, proved }) => (
+          <li key={entry}>
+            <span class="refs">{shortRef(entry)}</span> counted as <strong>{counted}</strong>; proved here:{' '}
+            <strong>{proved}</strong>
+          </li>
+        ))}
+        {above.length > ABOVE_MAX && <li>and {above.length - ABOVE_MAX} more: see below, for machines</li>}
+      </ul>
+    </div>
   );
 }
 

@@ -3,7 +3,7 @@
 import { Rows } from '../kit/rows.tsx';
 import { Coverage } from './coverage.tsx';
 import { Timeline } from './timeline.tsx';
-import type { FindingView, LogView } from './view-types.ts';
+import type { FindingView, LogView, ReachedView } from './view-types.ts';
 
 export function LogSection({ log }: { readonly log: LogView }) {
   const { title, origin, finding, isProved } = log;
@@ -30,14 +30,17 @@ export function LogSection({ log }: { readonly log: LogView }) {
 }
 
 function Finding({ finding }: { readonly finding: FindingView }) {
-  const { level, levelText, ladder, tail, rows, coverage, anchors, continuity, receipts, missing } = finding;
+  const { level, levelText, ladder, reached, tail, rows, coverage, anchors, continuity, receipts, missing } = finding;
   return (
     <div class="finding">
       <div class="card">
         <h3>
           Level <span data-level>{level}</span>
         </h3>
-        <p class="summary">It is {levelText}.</p>
+        <p class="summary">
+          {reached.length > 1 ? 'All of what is asked about is at least' : 'It is'} {levelText}.
+        </p>
+        {reached.length > 0 && <Reached reached={reached} />}
         {tail !== undefined && <p>{tail}</p>}
         <ol class="ladder" aria-label="Levels of assurance">
           {ladder.map((step) => (
@@ -94,5 +97,21 @@ function Finding({ finding }: { readonly finding: FindingView }) {
         )}
       </div>
     </div>
+  );
+}
+
+/** Of each entry by itself: a log is as low as the lowest of them. */
+function Reached({ reached }: { readonly reached: readonly ReachedView[] }) {
+  return (
+    <>
+      <p class="hint">What each entry reaches:</p>
+      <ul class="plain reached-by" aria-label="What each entry reaches">
+        {reached.map(({ level, text, which }) => (
+          <li key={level} data-reached={level}>
+            <strong>{level}</strong>, {text}: {which}
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }

@@ -84,7 +84,7 @@ function Proof({ view, verdict }: { readonly view: View; readonly verdict: Verdi
     <>
       {view.decisions.length > 0 && <Decisions decisions={view.decisions} />}
       {view.logs.map((log) => (
-        <LogSection key={log.origin} log={log} />
+        <LogSection key={log.key} log={log} />
       ))}
       <section class="card" aria-labelledby="json-title">
         <h2 id="json-title">For machines</h2>

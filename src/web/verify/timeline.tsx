@@ -47,7 +47,7 @@ export function Timeline({ log }: { readonly log: LogView }) {
 
 function Entry({ entry, isProved }: { readonly entry: EntryView; readonly isProved: boolean }) {
   const [isOpen, setOpen] = useState(false);
-  const { n, use, title, type, time, gap, about, rows, note, path, decisions } = entry;
+  const { n, use, title, type, time, gap, about, rows, note, path, decisions, level } = entry;
   return (
     <li class={`entry ${use}${decisions.length > 0 ? ' decisive' : ''}${isProved ? '' : ' claimed'}`}>
       {gap !== undefined && <p class="gap">{gap}</p>}
@@ -56,6 +56,12 @@ function Entry({ entry, isProved }: { readonly entry: EntryView; readonly isProv
         <div class="what">
           <p class="title">
             {title} <span class="index">#{n}</span>
+            {level !== undefined && (
+              <span class="badge level" data-entry-level={level.level}>
+                <span class="unseen">level </span>
+                {level.level} {level.text}
+              </span>
+            )}
             {decisions.length > 0 && <span class="badge">decision rests on it</span>}
             {use !== 'accepted' && <span class="badge quiet">{use}</span>}
           </p>

@@ -24,6 +24,8 @@ export interface View {
 }
 
 export interface LogView {
+  /** Of a log in parts, each has its own. */
+  readonly key: string;
   readonly origin: string;
   readonly title: string;
   /** Absent: nothing of this log was verified, and its entries are the file's claims. */
@@ -38,6 +40,8 @@ export interface FindingView {
   readonly level: Level;
   readonly levelText: string;
   readonly ladder: readonly LevelStep[];
+  /** Of a bundle: what each entry that is asked about reaches, the highest first. */
+  readonly reached: readonly ReachedView[];
   readonly tail?: string;
   readonly rows: readonly Row[];
   readonly coverage: CoverageView;
@@ -45,6 +49,14 @@ export interface FindingView {
   readonly continuity: readonly ContinuityFinding[];
   readonly receipts: readonly ReceiptView[];
   readonly missing: readonly string[];
+}
+
+/** Entries of one level. */
+export interface ReachedView {
+  readonly level: Level;
+  readonly text: string;
+  /** `entries 7, 9 and 11`. */
+  readonly which: string;
 }
 
 export interface LevelStep {
@@ -89,6 +101,8 @@ export interface EntryView {
   readonly rows: readonly Row[];
   readonly note?: string;
   readonly path?: TreePath;
+  /** What is proved of it by itself, where the verdict says so. */
+  readonly level?: { readonly level: Level; readonly text: string };
   /** Decisions that rest on it. */
   readonly decisions: readonly string[];
 }
@@ -101,6 +115,14 @@ export interface DecisionView {
   readonly ruleset: string;
   readonly reasons: readonly { readonly code: string; readonly text: string; readonly events: readonly string[] }[];
   readonly alternatives: readonly Row[];
+  /** Entries that it counted for more than the file proves of them, under the trust that was given. */
+  readonly above: readonly AboveView[];
   /** Refers to facts that are in this file, said by the verdict. */
   readonly isChecked: boolean;
+}
+
+export interface AboveView {
+  readonly entry: string;
+  readonly counted: string;
+  readonly proved: string;
 }

@@ -3,24 +3,17 @@
  * entries of a log count as proved only where a finding covers them and nothing refutes the file.
  */
 import { ANCHOR_REASONS } from '../../evidence/anchor/reasons.ts';
-import { LEVELS, type Level } from '../../evidence/verify/policy.ts';
+import { LEVELS } from '../../evidence/verify/policy.ts';
 import { VERIFY_REASONS, type VerifyReason } from '../../evidence/verify/reasons.ts';
 import type { LogFinding, Verdict } from '../../evidence/verify/verdict.ts';
 import { decisionView } from './decision-view.ts';
 import type { Drawing, DrawnEntry } from './drawing.ts';
 import { entryViews } from './entry-view.ts';
+import { LEVEL_SHORT, LEVEL_TEXTS, levelText, reachedViews } from './level-words.ts';
 import type { CoverageView, FindingView, LevelStep, LogView, Row, View } from './view-types.ts';
 
 const HEADLINES = { verified: 'Verified', refuted: 'Refuted', cannot_tell: 'Cannot tell' } as const;
 const KINDS = { batch: 'Batch', export: 'Export', bundle: 'Bundle' } as const;
-
-/** What each level adds to those below it. */
-const LEVEL_TEXTS: Readonly<Record<Level, string>> = {
-  A0: 'signed by the key of its log',
-  A1: 'signed by a key sealed in a hardware TPM',
-  A2: 'inside a checkpoint that a TPM certified with its counter',
-  A3: 'certified by a TPM, and cosigned by an independent witness',
-};
 
 /** What a reader may do where the file is not refuted and yet nothing can be told. */
 const ADVICE: Readonly<Partial<Record<VerifyReason, string>>> = {
@@ -83,9 +76,15 @@ function countOf({ entries: { accepted, opaque, withheld, erased = 0 } }: LogFin
 /** A log that was verified; one of which only the file speaks; both in the file's order. */
 function logViews(verdict: Verdict, drawing: Drawing): readonly LogView[] {
   const named = namedBy(verdict);
-  const drawn = drawing.logs.map(({ origin, entries, omitted, checkpoints }) => {
-    const finding = verdict.logs.find((each) => each.origin === origin);
-    return logView(verdict, origin, finding, { entries, omitted, checkpoints, named });
+  const drawn = drawing.logs.map(({ origin, entries, omitted, checkpoints }, at) => {
+    const parts = drawing.logs.filter((each) => each.origin === origin);
+    const findings = verdict.logs.filter((each) => each.origin === origin);
+    const part = drawing.logs.slice(0, at).filter((each) => each.origin === origin).length;
+    // Where one of the parts did not verify, which of them a finding is of is not said.
+    const finding = findings.length === parts.length ? findings[part] : undefined;
+    const view = logView(verdict, origin, finding, { entries, omitted, checkpoints, named });
+    const title = parts.length === 1 ? view.title : `${view.title}, part ${part + 1} of ${parts.length}`;
+    return { ...view, title, key: `${origin} ${part}` };
   });
   const others = verdict.logs.filter((each) => !drawing.logs.some(({ origin }) => origin === each.origin));
   const bare = { entries: [], omitted: 0, checkpoints: [], named };
@@ -103,12 +102,17 @@ function logView(verdict: Verdict, origin: string, finding: LogFinding | undefin
   const [, gateway = origin, number = ''] = origin.split('/');
   const last = drawn.entries.at(-1);
   const isCovered = finding !== undefined && (last === undefined || last.n < finding.end);
+  const isProved = verdict.outcome !== 'refuted' && isCovered;
   return {
+    key: origin,
     origin,
     title: `Gateway ${gateway}${number === '' ? '' : `, log ${number.split('-')[0]}`}`,
     ...(finding !== undefined && { finding: findingView(finding, drawn.checkpoints) }),
-    isProved: verdict.outcome !== 'refuted' && isCovered,
-    entries: entryViews(origin, drawn.entries, drawn.named),
+    isProved,
+    entries: entryViews(origin, drawn.entries, drawn.named).map((entry) => {
+      const level = isProved ? finding?.levels?.find(({ entries }) => entries.includes(entry.n))?.level : undefined;
+      return level === undefined ? entry : { ...entry, level: { level, text: LEVEL_SHORT[level] } };
+    }),
     omitted: drawn.omitted,
   };
 }
@@ -122,11 +126,12 @@ function namedBy({ decisions = [] }: Verdict): ReadonlyMap<string, readonly stri
 }
 
 function findingView(log: LogFinding, checkpoints: readonly number[]): FindingView {
-  const { level, tailLevel, tail, receipts, missing, anchors } = log;
+  const { level, levels = [], tailLevel, tail, receipts, missing, anchors } = log;
   return {
     level,
-    levelText: level === 'A0' ? 'signed by a software key, or by one in an emulated TPM' : LEVEL_TEXTS[level],
+    levelText: levelText(level),
     ladder: ladderOf(log),
+    reached: reachedViews(levels),
     ...(tailLevel !== undefined && { tail: `The last ${tail} entries reach ${tailLevel}: no anchor covers them yet.` }),
     rows: rowsOf(log),
     coverage: coverageOf(log, checkpoints),

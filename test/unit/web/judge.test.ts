@@ -9,7 +9,15 @@ import { isPolicy, judge } from '../../../src/web/verify/judge.ts';
 import { type Ask, FILE_BYTES_MAX, type SourceFile, type Told } from '../../../src/web/verify/protocol.ts';
 import type { View } from '../../../src/web/verify/view-types.ts';
 import { store, vkeyText, whole } from '../../support/anchored-log.ts';
-import { flippedBundle, HOSTILE, lockerLog, proofPolicy, refundBundle } from '../../support/proof-files.ts';
+import {
+  bundleInParts,
+  flippedBundle,
+  HOSTILE,
+  lockerLog,
+  mixedBundle,
+  proofPolicy,
+  refundBundle,
+} from '../../support/proof-files.ts';
 import { eventOf, fill } from '../../support/test-events.ts';
 import { noteText, TestLog } from '../../support/test-log.ts';
 import { policyText } from '../../support/test-trust.ts';
@@ -104,6 +112,38 @@ describe('what the page draws', () => {
     expect(deposited?.path).toMatchObject({ index: 7, size: 12, root });
     expect(drawn?.entries.find(({ n }) => n === 9)?.gap).toBe('9 h 12 min later');
     expect(drawn?.entries.find(({ n }) => n === 2)?.rows[1]).toEqual({ label: 'text', value: HOSTILE });
+  });
+
+  test('of each entry of a bundle: what is proved of it alone, and where a decision counts it for more', async () => {
+    const { view } = await judged({ file: named(mixedBundle(log)), policy: named(policy) });
+    const [drawn] = view.logs;
+    expect(drawn?.entries.map(({ n, level }) => [n, level?.level, level?.text])).toEqual([
+      [7, 'A3', 'anchored and cosigned'],
+      [11, 'A3', 'anchored and cosigned'],
+      [13, 'A1', 'sealed key'],
+    ]);
+    expect(drawn?.finding?.level).toBe('A1');
+    expect(drawn?.finding?.reached.map(({ level, which }) => `${level} ${which}`)).toEqual([
+      'A3 entries 7 and 11',
+      'A1 entry 13',
+    ]);
+    expect(view.decisions[0]?.above).toEqual([
+      { entry: `${log.origin}#13`, counted: 'A2, anchored', proved: 'A1, sealed key' },
+    ]);
+    const sound = await judged({ file: named(bundle), policy: named(policy) });
+    expect(sound.view.decisions[0]?.above).toEqual([]);
+    // Nothing is said of the entries of a file that does not verify.
+    const flipped = await judged({ file: named(flippedBundle(bundle)), policy: named(policy) });
+    expect(flipped.view.logs[0]?.entries.every(({ level }) => level === undefined)).toBe(true);
+  });
+
+  test('of a log in parts: each with its own level, under a name of its own', async () => {
+    const { view } = await judged({ file: named(bundleInParts(log)), policy: named(proofPolicy(log, { makers: [] })) });
+    expect(view.outcome).toBe('verified');
+    expect(view.logs.map(({ key, title, finding }) => [key, title, finding?.level, finding?.coverage.end])).toEqual([
+      [`${log.origin} 0`, 'Gateway gw-0001, log 1, part 1 of 2', 'A1', 6],
+      [`${log.origin} 1`, 'Gateway gw-0001, log 1, part 2 of 2', 'A2', 14],
+    ]);
   });
 
   test('of an export: a path for each entry, to the root at its end', async () => {
