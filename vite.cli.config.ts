@@ -5,14 +5,21 @@
  * Packages that bring native code or a database of files stay outside, as they were installed: they look for it beside
  * them. The licences of all others go into `licenses.md`.
  */
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
+import { prepareCluster } from './src/risk/store/prepared-cluster.ts';
+
+const OUT_DIR = 'dist/src/cli';
+
+/** The embedded database, made ahead: whoever starts the risk service on it for the first time does not wait for initdb. */
+const embeddedDatabase: Plugin = { name: 'embedded-database', closeBundle: () => prepareCluster(OUT_DIR) };
 
 export default defineConfig({
   publicDir: false,
+  plugins: [embeddedDatabase],
   ssr: { noExternal: true, external: ['better-sqlite3', 'serialport', '@electric-sql/pglite'] },
   build: {
     ssr: true,
-    outDir: 'dist/src/cli',
+    outDir: OUT_DIR,
     emptyOutDir: true,
     target: 'node20',
     sourcemap: true,

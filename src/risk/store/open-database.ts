@@ -19,6 +19,7 @@ import { DriverDialect } from './dialect.ts';
 import { letRoomsOpen, migrate } from './migrate.ts';
 import { PgliteDriver } from './pglite-driver.ts';
 import { ServerDriver } from './postgres-driver.ts';
+import { layPreparedCluster } from './prepared-cluster.ts';
 import { type Database, ROLES, type Role } from './schema.ts';
 
 export interface PostgresSettings {
@@ -80,9 +81,11 @@ async function openPglite(directory: string): Promise<RiskDatabase> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const lock: FileLock = lockEmbedded(directory);
   try {
+    const files = join(directory, 'pglite');
+    layPreparedCluster(files);
     compileWasmOnce();
     const { PGlite } = await import('@electric-sql/pglite');
-    const pglite = new PGlite(join(directory, 'pglite'));
+    const pglite = new PGlite(files);
     const kysely = new Kysely<Database>({ dialect: new DriverDialect(new PgliteDriver(pglite)) });
     return await opened(kysely, () => lock.release(), false);
   } catch (error) {
