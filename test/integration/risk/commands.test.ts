@@ -1,6 +1,6 @@
 /** `latchkey risk import`, `refund`, `replay`, `holds` and `hold-release` on an embedded database, as a person uses them. */
 import { writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { CommandArgs, type CommandIo, type CommandRun } from '../../../src/cli/command.ts';
 import { riskBundleCommand } from '../../../src/cli/commands/risk-bundle.ts';
@@ -15,6 +15,7 @@ import { riskImportCommand, riskRefundCommand, riskReplayCommand } from '../../.
 import { riskEraseCommand, riskRetentionCommand } from '../../../src/cli/commands/risk-retention.ts';
 import { withRiskSide } from '../../../src/cli/risk-store.ts';
 import type { Decision } from '../../../src/risk/decision/decision.ts';
+import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { embedded } from '../../support/embedded.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 
@@ -27,16 +28,30 @@ const settings = {
   mqtt: { url: 'mqtt://127.0.0.1:1' },
   witness: { name: 'refunds.example/receipts', role: 'advisory' },
 };
+let kept: RiskDatabase | undefined;
 beforeAll(async () => {
   await embedded(dir.file('data', 'database'));
   writeFileSync(config, stringify(settings));
 });
-afterAll(() => dir.remove());
+afterAll(async () => {
+  await kept?.close();
+  dir.remove();
+});
 
 interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
+}
+
+/**
+ * Once some commands have started the database and closed it again: those that follow find it open, and their close lets it
+ * be, since a start takes half a second of processor time.
+ */
+async function keepOpen(): Promise<void> {
+  const open = vi.spyOn(RiskDatabase, 'open');
+  kept = await RiskDatabase.open({ engine: 'pglite', directory: dir.file('data', 'database') });
+  open.mockResolvedValue(Object.create(kept, { close: { value: () => Promise.resolve() } }));
 }
 
 const quiet: CommandIo = {
@@ -95,6 +110,7 @@ test('what is imported is decided on, kept, and replayed', async () => {
   expect(JSON.parse(again.out)).toEqual({ refund: 'r-1', ...decision });
   const people = await run(riskRefundCommand, [dir.file('request.json')]);
   expect(people.out).toContain('r-1: PAY');
+  await keepOpen();
 });
 
 test('a round of work tells what waits for an endpoint', async () => {
