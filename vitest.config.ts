@@ -16,14 +16,12 @@ export default defineConfig({
     // Databases in WebAssembly live for seconds here: what V8 compiled quickly is not compiled a second time. The collector
     // is for tests of what nobody holds any more.
     execArgv: ['--liftoff-only', '--expose-gc'],
-    // Of two cores. Those alone wait for devices, daemons and clocks most of the time; of the others a third one works while
-    // two wait for their database.
+    // Of two cores. Those alone wait for devices, daemons and clocks most of the time, the others for disks and databases;
+    // as one group nobody waits for the last of those before.
+    maxWorkers: 5,
     projects: [
-      { extends: true, test: { name: 'alone', include: aloneTests, maxWorkers: 4, sequence: { groupOrder: 0 } } },
-      {
-        extends: true,
-        test: { name: 'shared', include: sharedTests, isolate: false, maxWorkers: 3, sequence: { groupOrder: 1 } },
-      },
+      { extends: true, test: { name: 'alone', include: aloneTests } },
+      { extends: true, test: { name: 'shared', include: sharedTests, isolate: false } },
     ],
   },
 });
