@@ -2,22 +2,28 @@
  * Every command of README.md and of the pages of first steps is run: here, in the order of the page, in an empty folder; or
  * by the test that the table below names, which is looked at for it. A command that is neither fails.
  */
-import { existsSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import pg from 'pg';
 import { afterAll, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { Child, runToEnd } from '../../../simulators/demo/child-process.ts';
 import { keptPort } from '../../../simulators/kept-port.ts';
 import { COMMANDS } from '../../../src/cli/commands.ts';
 import { mainPath } from '../../support/child.ts';
+import { startPostgres } from '../../support/postgres.ts';
 import { makeTempDir } from '../../support/temp-dir.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const TECHNICIAN = 'src/cli/FIRST-STEPS-TECHNICIAN.md';
 const OPERATOR = 'src/cli/FIRST-STEPS-OPERATOR.md';
 const RISK = 'src/cli/FIRST-STEPS-RISK.md';
-const PAGES = ['README.md', TECHNICIAN, OPERATOR, RISK, 'src/cli/FAULTS.md'];
+const POSTGRES = 'src/cli/FIRST-STEPS-POSTGRES.md';
+const PAGES = ['README.md', TECHNICIAN, OPERATOR, RISK, POSTGRES, 'src/cli/FAULTS.md'];
 /** In this order, in one folder. */
 const RUN_HERE = [TECHNICIAN, OPERATOR, RISK, 'README.md'];
+/** With a server of its own, and its folder in the place of this one. */
+const ETC = '/etc/latchkey/';
 
 /** The whole build is what `npm test` runs first, and the demo is a test of its own. */
 const NPM = ['package.json', 'node test/prepare.mjs test && npm run --silent build'] as const;
@@ -111,6 +117,8 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, place: string]>
 const STAYING: Readonly<Record<string, string>> = {
   'latchkey simulate --ui --with-gateway --write-config sim/gateway.yaml': 'page: http://127.0.0.1',
   'latchkey risk --embedded --data-dir "$PWD/risk"': 'the risk service runs',
+  // As far as it comes without a broker.
+  'latchkey risk serve --config /etc/latchkey/risk.yaml': 'the receiver runs',
 };
 /** Where another exit code than 0 is an answer: of the doctor, when this machine's clock follows nobody. */
 const SOUND_OR_NOT = [0, 1];
@@ -156,7 +164,7 @@ const LATCHKEY = `"${process.execPath}" "${mainPath()}"`;
 
 async function runOne(command: string, apiPort: number): Promise<string> {
   // The pages' port may be somebody's on this machine. All else stays as a reader types it.
-  const own = command.replaceAll(/(127\.0\.0\.1:|\{ port: )8480\b/g, `$1${apiPort}`);
+  const own = command.replaceAll(/(127\.0\.0\.1:|\{ port: )8480\b/g, `$1${apiPort}`).replaceAll(ETC, dir.file('etc/'));
   const ready = STAYING[command];
   if (ready === undefined) {
     const script = `latchkey() { ${LATCHKEY} "$@"; }\n${own}`;
@@ -179,7 +187,7 @@ test('every command is run here, or by the test that the table names', () => {
   const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { bin: object };
   expect(packageJson.bin).toEqual({ latchkey: 'dist/src/cli/main.js' });
   const all = new Set(PAGES.flatMap(commandsOf));
-  const here = RUN_HERE.flatMap(commandsOf);
+  const here = [...RUN_HERE, POSTGRES].flatMap(commandsOf);
   const untested = [...all].filter((line) => !Object.hasOwn(ELSEWHERE, line) && !here.includes(line) && line !== ALIAS);
   expect(untested).toEqual([]);
   expect(Object.keys({ ...ELSEWHERE, ...STAYING, ...EXITS, ...SOON }).filter((line) => !all.has(line))).toEqual([]);
@@ -229,6 +237,43 @@ test('the pages of first steps do what they say, from a simulated wall to a refu
   expect(of('latchkey verify changed.ndjson')).toContain('REFUTED');
   expect(JSON.parse(of('curl'))).toHaveProperty('openapi');
   expect(of('latchkey risk token').split('.')).toHaveLength(3);
+});
+
+/** The rest as in config/risk.yaml, but for what no test has: a broker, and logs that somebody believes. */
+function serviceSettings(page: string): object {
+  const { policy, ...rest } = parse(readFileSync(join(root, 'config/risk.yaml'), 'utf8')) as Record<string, object>;
+  const own = parse(/```yaml\n([^`]+)```/.exec(page)?.[1]?.replaceAll(ETC, dir.file('etc/')) ?? '') as object;
+  expect(policy).toBe(`${ETC}policy.json`);
+  const http = { port: 0 };
+  const here = { data_dir: dir.file('service'), trust_first_use: true, mqtt: { url: 'mqtt://127.0.0.1:1' } };
+  return { ...rest, ...here, api: { ...rest['api'], http }, ...own };
+}
+
+test('the page of PostgreSQL does what it says, from an empty server to a service and an emptied table', async () => {
+  const page = readFileSync(join(root, POSTGRES), 'utf8');
+  const server = await startPostgres();
+  try {
+    const admin = new pg.Client({ connectionString: await server.database('administrator') });
+    await admin.connect();
+    for (const statement of (/```sql\n([^`]+)```/.exec(page)?.[1] ?? '').split(';')) await admin.query(statement);
+    await admin.end();
+    const address = (await server.database('unused')).replace('/unused', '/latchkey');
+    mkdirSync(dir.file('etc'));
+    const write = (name: string, text: string) => writeFileSync(dir.file('etc', name), text, { mode: 0o600 });
+    for (const login of ['service', 'owner'])
+      write(`${login}.url`, `${address.replace('latchkey@', `latchkey_${login}@`)}\n`);
+    const settings = stringify(serviceSettings(page));
+    write('risk.yaml', settings);
+    write('owner.yaml', settings.replace('service.url', 'owner.url'));
+    const said: string[] = [];
+    for (const command of commandsOf(POSTGRES)) said.push(await runOne(command, 0));
+    expect(said).toHaveLength(3);
+    expect(said[0]).toMatch(/^the database is of this version; \d+ migrations ran, up to 0/);
+    expect(said[2]).toMatch(/^gone: /m);
+    await staying.pop()?.stop('SIGTERM');
+  } finally {
+    await server.stop();
+  }
 });
 
 test('every file and every place that the pages name is there', () => {
