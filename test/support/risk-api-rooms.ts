@@ -119,6 +119,7 @@ export function fakeRooms(asked: RefundRequest[] = []): MakeRooms {
       rates: async (fromMs, untilMs) => ({
         from: new Date(fromMs).toISOString(),
         until: new Date(untilMs).toISOString(),
+        over: 'decided_refunds',
         refunds: 0,
         discrepancy: NOTHING,
         delivery_proof: NOTHING,
@@ -129,6 +130,7 @@ export function fakeRooms(asked: RefundRequest[] = []): MakeRooms {
       ratesBy: async (by, fromMs, untilMs) => ({
         from: new Date(fromMs).toISOString(),
         until: new Date(untilMs).toISOString(),
+        over: 'decided_refunds',
         by,
         groups: [],
         groups_total: 0,

@@ -12,11 +12,15 @@ import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import type { RatesOf } from './parts.ts';
-import { type ParcelRow, type RateGroup, type Rates, RateTally, type RefundRow } from './rate-tally.ts';
+import { type ParcelRow, RATES_OVER, type RateGroup, type Rates, RateTally, type RefundRow } from './rate-tally.ts';
 
-export interface CustodyRates extends Rates {
+interface RatesWindow {
   readonly from: string;
   readonly until: string;
+  readonly over: typeof RATES_OVER;
+}
+
+export interface CustodyRates extends Rates, RatesWindow {
   readonly disputed: readonly {
     readonly currency: string;
     readonly captured_minor: number;
@@ -24,9 +28,7 @@ export interface CustodyRates extends Rates {
   }[];
 }
 
-export interface RatesByGroup {
-  readonly from: string;
-  readonly until: string;
+export interface RatesByGroup extends RatesWindow {
   readonly by: RateGroup;
   readonly groups: readonly ({ readonly name: string } & Rates)[];
   /** Also of those that are not listed. */
@@ -62,8 +64,8 @@ export function custodyRates(database: RiskDatabase): RatesOf {
   };
 }
 
-function windowOf(fromMs: number, untilMs: number): { readonly from: string; readonly until: string } {
-  return { from: new Date(fromMs).toISOString(), until: new Date(untilMs).toISOString() };
+function windowOf(fromMs: number, untilMs: number): RatesWindow {
+  return { from: new Date(fromMs).toISOString(), until: new Date(untilMs).toISOString(), over: RATES_OVER };
 }
 
 /** A cursor takes no parameters everywhere: times stand in it as they are written here. */

@@ -136,7 +136,10 @@ export const CUSTODY_ENDPOINTS: readonly Endpoint[] = [
     id: 'getCustodyRates',
     method: 'GET',
     path: '/v1/metrics/custody',
-    summary: 'Rates of discrepancies, delivery proofs and disputes over a window of at most 31 days',
+    summary: 'Of the refunds decided in at most 31 days: shares of discrepancies, delivery proofs and disputes',
+    description:
+      'Each share names its part and its whole, and "over" what all of them are taken of: refunds that were decided. Parcels ' +
+      'that nobody asked money back for are in none, so no share is one of all deliveries.',
     access: ['metrics', 'analyst', 'auditor'],
     query: windowQuery,
     answers: { 200: { text: 'The rates', schema: ratesSchema } },

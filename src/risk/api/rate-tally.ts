@@ -4,6 +4,12 @@ import { legEvidence } from '../decision/eligibility.ts';
 import type { EventRef, ParcelFacts } from '../decision/facts.ts';
 import { atLeast } from '../decision/grade.ts';
 
+/**
+ * What shares are taken of: refunds that were decided, their parcels and their payments. A parcel that nobody asked money back
+ * for is in none of them: whoever asks more often about one kind of delivery sees that kind.
+ */
+export const RATES_OVER = 'decided_refunds';
+
 export interface Share {
   readonly part: number;
   readonly whole: number;

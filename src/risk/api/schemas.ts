@@ -6,7 +6,7 @@ import { factsSchema } from '../decision/facts-schema.ts';
 import { GRADES } from '../decision/grade.ts';
 import { OUTCOMES } from '../decision/outcome.ts';
 import { PROBLEM_CODES } from './problems.ts';
-import { RATE_GROUPS } from './rate-tally.ts';
+import { RATE_GROUPS, RATES_OVER } from './rate-tally.ts';
 import { ROLES } from './roles.ts';
 
 const ms = z.int().min(0).describe('milliseconds since 1970 UTC');
@@ -230,10 +230,17 @@ export const settlementSchema = z
 const share = z
   .strictObject({
     part: z.int().min(0),
-    whole: z.int().min(0),
+    whole: z.int().min(0).describe('the denominator'),
     rate: z.number().min(0).max(1).optional().describe('part of whole; absent when there is nothing to count'),
   })
   .meta({ id: 'Share' });
+
+const over = z
+  .literal(RATES_OVER)
+  .describe(
+    'what all shares are of: refunds decided in the window, their parcels and payments. These are no rates of all deliveries: ' +
+      'a parcel that nobody asked money back for is not in them',
+  );
 
 const rateMembers = {
   refunds: z.int().min(0).describe('decided in the window, each counted once by its last decision'),
@@ -251,6 +258,7 @@ export const ratesSchema = z
   .strictObject({
     from: z.string(),
     until: z.string(),
+    over,
     ...rateMembers,
     disputed: z.array(
       z.strictObject({ currency: z.string(), captured_minor: z.int().min(0), disputed_minor: z.int().min(0) }),
@@ -262,6 +270,7 @@ export const ratesByGroupSchema = z
   .strictObject({
     from: z.string(),
     until: z.string(),
+    over,
     by: z.enum(RATE_GROUPS),
     groups: z
       .array(z.strictObject({ name: z.string(), ...rateMembers }))

@@ -175,6 +175,7 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
       expect(await rates().rates(FROM_MS, UNTIL_MS)).toEqual({
         from: '2026-10-01T00:00:00.000Z',
         until: '2026-10-02T00:00:00.000Z',
+        over: 'decided_refunds',
         refunds: 4,
         // r-2 by its ledger, r-3 by its request; not r-1, whose last decision found nothing.
         discrepancy: share(2, 4, 0.5),
@@ -224,7 +225,7 @@ for (const [engine, settingsOf] of Object.entries(engines.settings)) {
           dispute_loss,
         ]),
       ).toEqual(expected);
-      expect([told.by, told.groups_total]).toEqual([by, expected.length]);
+      expect([told.by, told.over, told.groups_total]).toEqual([by, 'decided_refunds', expected.length]);
     });
   });
 }
