@@ -171,8 +171,9 @@ export function describeVerdict(file: string, verdict: Verdict): readonly string
   if (sealed !== undefined) lines.push(`  sealed by ${sealed.maker} at ${sealed.issued}: nothing was taken out since`);
   for (const { decisionId, refundId, outcome, entries, again, above = [] } of decisions) {
     lines.push(
-      `  decision ${decisionId} on refund ${refundId}, as its maker says: ${outcome}, resting on ${entries.length} of these entries`,
+      `  decision ${decisionId} on refund ${refundId}, as ${sealed === undefined ? 'the file' : 'its maker'} says: ${outcome}, resting on ${entries.length} of these entries`,
     );
+    if (sealed === undefined) lines.push('    its outcome and its reasons are sealed by nobody whom the policy names');
     if (again !== undefined) lines.push(`    ${AGAIN[again.result](again.outcome ?? '')}`);
     lines.push(
       ...firstOf(above.map((one) => `    ${one.entry} counted as ${one.counted}; proved here: ${one.proved}`)),

@@ -2,6 +2,7 @@
  * The level of a log, and why it is not higher (FORMAT.md section 9). Each level needs those below it.
  */
 import type { AnchorsFinding } from './anchors.ts';
+import type { TrustedRange } from './entry-levels.ts';
 import type { Level } from './policy.ts';
 import type { BelievedLog } from './trust.ts';
 import type { SeenReceipt } from './verdict.ts';
@@ -15,6 +16,8 @@ export interface Assured {
   readonly end: number;
   /** Size of the smallest anchor over all that is asked about, where a cosignature of it is enough; else of the newest. */
   readonly covering?: number | undefined;
+  /** Entries of a revoked key that are shown to be from before; absent while it is not revoked. */
+  readonly trusted?: TrustedRange | undefined;
   /** Entries that no anchor covers have a lower level of their own; in a bundle they lower all. */
   readonly tailAllowed: boolean;
 }
@@ -33,7 +36,7 @@ export function assuranceOf(asked: Assured): Assurance {
   const { anchors, first, end, tailAllowed } = asked;
   const covered = Math.min(Math.max(anchors.size, first), end);
   const tail = end - covered;
-  const sealed = whyNotSealed(asked);
+  const sealed = whyNotSealed(asked) ?? whyRevoked(asked);
   const anchored = anchors.size > first && (tailAllowed || tail === 0) ? undefined : whyNotAnchored(asked);
   const cosigned = whyNotCosigned(asked);
   const whyNotHigher = [sealed, anchored, cosigned].filter((why) => why !== undefined);
@@ -48,7 +51,13 @@ export function isSealed(log: BelievedLog): boolean {
   return whyNotSealed({ log }) === undefined;
 }
 
+function whyRevoked({ trusted, end }: Assured): string | undefined {
+  if (trusted === undefined || (trusted.end > trusted.first && end <= trusted.end)) return undefined;
+  return 'A1: the key is revoked, and not all of these are shown to be in the tree that the revocation names';
+}
+
 function whyNotSealed({ log }: Pick<Assured, 'log'>): string | undefined {
+  if (log.disputed === true) return 'A1: two statements name this log and another for one log';
   if (log.tpmClass === 'emulated') {
     return `A1: ${sourceOf(log)} calls this TPM emulated, and whoever copies its state has the same one`;
   }

@@ -61,6 +61,11 @@ export function verifyDecisions(
   for (const each of decisions) {
     const finding = verifyOne(crypto, each, held);
     if (!finding.ok) return finding;
+    const { decisionId } = finding.value;
+    // Its outcome is in no hash: of two with one name, one would be shown beside the other as if both had been given.
+    if (findings.some((other) => other.decisionId === decisionId)) {
+      return refuse('bundle_decision', `${decisionId} stands twice`);
+    }
     findings.push({ ...finding.value, ...(decideAgain !== undefined && { again: decideAgain(each) }) });
   }
   return accept(findings);

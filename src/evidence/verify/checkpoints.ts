@@ -7,6 +7,7 @@ import type { EvidenceCrypto } from '../crypto.ts';
 import { parseCheckpoint } from '../log/checkpoint.ts';
 import { verifyCosignature } from '../log/cosignature.ts';
 import { type Note, parseNote, verifyLogNote } from '../log/note.ts';
+import { type TrustedRange, trustedRange } from './entry-levels.ts';
 import type { CheckpointRef, PolicyWitness } from './policy.ts';
 import type { BelievedLog } from './trust.ts';
 import type { Failure, SeenReceipt } from './verdict.ts';
@@ -99,6 +100,12 @@ export class ExpectedCheckpoints {
       if (each.reason === 'revoked_fork') this.#seenRevoked = true;
     }
     return undefined;
+  }
+
+  /** Which entries of a tree that ends at `end` are shown to be of a revoked key; absent while it is not revoked. */
+  trusted(end: number): TrustedRange | undefined {
+    const { revokedAt } = this.#log;
+    return revokedAt && trustedRange(revokedAt.size, this.#seenRevoked, [{ first: 0, end }]);
   }
 
   /** What remains open when the verified tree ends at `end`. */

@@ -41,7 +41,7 @@ export class EntryTally {
 
   /** Its body is gone: only its leaf hash was proved. */
   erased(index: number): void {
-    this.#note(index, 'erased', 'its body was erased: the leaf hash alone is proved');
+    this.#note(index, 'erased', 'its body is not here: the leaf hash alone is proved');
   }
 
   finding(): Pick<LogFinding, 'entries' | 'noted' | 'claimedTime' | 'predecessor'> {

@@ -14,7 +14,7 @@ import { verifyDecisions } from './bundle-decisions.ts';
 import { needsSeal, verifySeal } from './bundle-seal.ts';
 import { ExpectedCheckpoints, type OtherCheckpoint } from './checkpoints.ts';
 import { isRecord } from './enrolled.ts';
-import { byLevel, type EntriesAt, provedStretch } from './entry-levels.ts';
+import { byLevel, type EntriesAt, provedStretch, type TrustedRange } from './entry-levels.ts';
 import { EntryTally } from './entry-tally.ts';
 import type { Level } from './policy.ts';
 import { VERIFY_REASONS } from './reasons.ts';
@@ -175,6 +175,11 @@ function proveSection(
   return { section, log, expected, anchors, tally, newest, roots, ...entries };
 }
 
+const UNSEALED = 'nobody whom the policy names sealed this bundle: entries may have been taken out of it';
+/** Whoever hands on a bundle can leave the hash of an entry that he has. */
+const UNSEALED_HASHES =
+  "what entries said of which there is a hash alone: that they were erased is nobody's signed word";
+
 interface SectionResult {
   readonly finding: LogFinding;
   /** What remains open although all verified. */
@@ -187,9 +192,10 @@ function judgeSection(context: VerifyContext, proved: ProvedSection, isMade: boo
   const anchored = anchors.finding();
   // The level is that of the entries in question; without any, that of the newest anchored checkpoint.
   const askedEnd = proved.askedEnd || anchored.size || newest.size;
-  const asked = { first: 0, end: askedEnd, tailAllowed: false, covering: anchors.covering(askedEnd) };
+  const trusted = expected.trusted(newest.size);
+  const asked = { first: 0, end: askedEnd, trusted, tailAllowed: false, covering: anchors.covering(askedEnd) };
   const { first, end } = section.searched;
-  const levels = levelsOf({ log, anchors, receipts, end: newest.size }, proved.asked);
+  const levels = levelsOf({ log, anchors, receipts, trusted, end: newest.size }, proved.asked);
   const finding: LogFinding = {
     origin: section.log,
     first: 0,
@@ -204,7 +210,7 @@ function judgeSection(context: VerifyContext, proved: ProvedSection, isMade: boo
     tail: newest.size - anchored.size,
     missing: [
       `entries other than those in the bundle; its maker says that he searched ${first} to ${end}`,
-      ...(isMade ? [] : ['nobody whom the policy names sealed this bundle: entries may have been taken out of it']),
+      ...(isMade ? [] : [UNSEALED, ...(tally.finding().entries.erased === undefined ? [] : [UNSEALED_HASHES])]),
       ...(expected.receiptsRefused > 0
         ? [`${expected.receiptsRefused} receipts do not verify and count for nothing`]
         : []),
@@ -222,15 +228,16 @@ interface Section {
   readonly log: BelievedLog;
   readonly anchors: LogAnchors;
   readonly receipts: readonly SeenReceipt[];
+  readonly trusted: TrustedRange | undefined;
   readonly end: number;
 }
 
 /** Of each by itself: what one bundle says of an entry does not hang on which others are in it. */
-function levelsOf({ log, anchors, receipts, end }: Section, asked: readonly number[]): readonly EntriesAt[] {
+function levelsOf({ log, anchors, receipts, trusted, end }: Section, asked: readonly number[]): readonly EntriesAt[] {
   const independent = receipts.filter(({ roles }) => roles.includes('independent'));
   const cosigned = Math.max(0, ...independent.map(({ size }) => size));
   const stretch = provedStretch({ first: 0, end, anchors: anchors.sizes(), cosigned });
-  return byLevel(asked, { sealed: isSealed(log), stretches: [stretch] });
+  return byLevel(asked, { sealed: isSealed(log), stretches: [stretch], ...(trusted !== undefined && { trusted }) });
 }
 
 function withParts(finding: LogFinding, { logs }: Bundle): LogFinding {

@@ -222,7 +222,7 @@ export class ExportVerifier {
       end,
       root: base64(root),
       ...tally.finding(),
-      ...assuranceOf({ log, anchors, receipts, first, end, tailAllowed: true }),
+      ...assuranceOf({ log, anchors, receipts, first, end, trusted: expected.trusted(end), tailAllowed: true }),
       anchors,
       receipts,
       receiptedSize: receiptedSizeOf(receipts),

@@ -109,12 +109,10 @@ function historyOf({ origin, held, attested }: KeptLog): LogHistory {
 /** What the key of a log is worth without any anchor. */
 export function sealing(log: BelievedLog | undefined): Pick<Proved, 'sealed' | 'emulated' | 'why'> {
   if (log === undefined) return { sealed: false, emulated: false, why: 'A1: the policy does not name this log' };
-  if (log.disputed === true) {
-    return { sealed: false, emulated: false, why: 'A1: two statements name this log and another for one log' };
-  }
   const anchors = { found: 0, verified: 0, size: 0, refused: [], continuity: [] };
   // The verifier's own words about the key; what anchors add is known here.
   const { level, whyNotHigher } = assuranceOf({ log, anchors, receipts: [], first: 0, end: 0, tailAllowed: true });
-  const emulated = log.tpmClass === 'emulated';
+  // A disputed log is nobody's, whatever its TPM.
+  const emulated = log.tpmClass === 'emulated' && log.disputed !== true;
   return { sealed: level !== 'A0', emulated, why: level === 'A0' ? (whyNotHigher[0] ?? '') : '' };
 }

@@ -1,18 +1,23 @@
 /** What was decided on the entries of a bundle, and why: its maker's words, marked as such. */
 import type { AboveView, DecisionView } from './view-types.ts';
 
-export function Decisions({ decisions }: { readonly decisions: readonly DecisionView[] }) {
+interface Shown {
+  readonly decisions: readonly DecisionView[];
+  readonly isSealed: boolean;
+}
+
+export function Decisions({ decisions, isSealed }: Shown) {
   return (
     <section aria-labelledby="decisions-title">
       <h2 id="decisions-title">{decisions.length === 1 ? 'The decision' : 'Decisions'}</h2>
       {decisions.map((decision) => (
-        <Decision key={decision.id} decision={decision} />
+        <Decision key={decision.id} decision={decision} isSealed={isSealed} />
       ))}
     </section>
   );
 }
 
-function Decision({ decision }: { readonly decision: DecisionView }) {
+function Decision({ decision, isSealed }: { readonly decision: DecisionView; readonly isSealed: boolean }) {
   const { id, refund, outcome, approvals, ruleset, reasons, alternatives, isChecked, above } = decision;
   return (
     <article class="card decision">
@@ -51,6 +56,7 @@ function Decision({ decision }: { readonly decision: DecisionView }) {
         {isChecked
           ? 'It is of the facts beside it, and every entry that it rests on is in this bundle. '
           : 'Nothing of it is checked, since the bundle did not verify. '}
+        {isChecked && !isSealed && 'Its outcome and reasons are sealed by nobody whom your trust names. '}
         Whether those facts lead to it is told by whoever has the ruleset {ruleset} and decides again.
       </p>
       <p class="hint mono">{id}</p>

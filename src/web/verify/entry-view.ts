@@ -33,7 +33,12 @@ function entryView(origin: string, { n, leaf, path }: DrawnEntry): { readonly vi
   const dark = (use: EntryUse, title: string, note: string): { readonly view: Bare } => ({
     view: { n, use, title, note, about: [], rows: [], ...proof },
   });
-  if (leaf === undefined) return dark('erased', 'Erased entry', 'Its body was erased: its leaf hash alone is proved.');
+  if (leaf === undefined)
+    return dark(
+      'erased',
+      'Erased entry',
+      'Its body is not in the bundle, as after an erasure: its leaf hash alone is proved.',
+    );
   const checked = checkLeaf(origin, n, utf8(leaf));
   if (!checked.ok) return dark('unreadable', 'Not an entry of this place', checked.detail);
   const { use, event } = checked.value;

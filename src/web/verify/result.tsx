@@ -82,7 +82,7 @@ function VerdictCard({ view }: { readonly view: View }) {
 function Proof({ view, verdict }: { readonly view: View; readonly verdict: Verdict }) {
   return (
     <>
-      {view.decisions.length > 0 && <Decisions decisions={view.decisions} />}
+      {view.decisions.length > 0 && <Decisions decisions={view.decisions} isSealed={view.sealed !== undefined} />}
       {view.logs.map((log) => (
         <LogSection key={log.key} log={log} />
       ))}
