@@ -10,6 +10,7 @@ import { mainPath, runLatchkey } from '../../support/child.ts';
 import { makeTempDir, type TempDir } from '../../support/temp-dir.ts';
 import { eventOf, fill } from '../../support/test-events.ts';
 import { TestLog } from '../../support/test-log.ts';
+import { linesOf } from '../../support/test-tpm.ts';
 import { policyText } from '../../support/test-trust.ts';
 
 const log = twice();
@@ -121,4 +122,27 @@ test('a pipe that would have to be read twice is said to be uncompared', async (
   const { together } = JSON.parse(json) as SeveralVerdicts;
   expect([code, together.outcome]).toEqual(['2', 'cannot_tell']);
   expect(together.detail).toMatch(/\/dev\/stdin cannot be read a second time to be compared with .*whole/);
+});
+
+test('what one file shows of a TPM counts for the others: an anchor over a log that ended, and a clear', async () => {
+  const ended = fill(new AnchoredLog('several-ended').opened(), 9);
+  const { tpm } = ended;
+  const after = new AnchoredLog('several-after', tpm, 2).opened(undefined, 0);
+  const root = base64url(ended.checkpoint(6).root);
+  const lines = linesOf(tpm.anchor(ended.note(6)));
+  after.add('anchor.made', { size: 6, root, lines, counter: 1, log: ended.origin });
+  const cleared = new AnchoredLog('several-cleared', tpm, 3).opened(undefined, 1);
+  tpm.resetCount = 0;
+  fill(cleared, 4).anchor({});
+  const logs = [ended, after, cleared].map((each) => ({ vkey: vkeyText(each), ...tpm.policy }));
+  writeFileSync(dir.file('one-tpm.json'), policyText([], { logs }));
+  for (const [name, each] of Object.entries({ ended, after, cleared })) put(name, each.batch(0));
+  const { code, files } = await verify(['ended', 'cleared', 'after'], ['--policy', dir.file('one-tpm.json')]);
+  expect(code).toBe(0);
+  expect(files.map(({ logs: [own] }) => [own?.level, own?.anchors.size])).toEqual([
+    ['A2', 6],
+    ['A1', 0],
+    ['A1', 0],
+  ]);
+  expect(files[1]?.logs[0]?.anchors.cleared).toBe(1);
 });
