@@ -113,8 +113,21 @@ function databaseOf(where: InDatabase, { data_dir, replica }: Where): DatabaseSe
 }
 
 function serverOf({ url_file: file, pool_max: poolMax }: Server): PostgresSettings {
+  const url = firstLineOf(file);
+  // Whatever else it is would be taken for the name of a host, and the password sent there.
+  if (!/^postgres(?:ql)?:\/\//.test(url)) {
+    const found = url === '' ? 'nothing' : 'something else';
+    throw new LatchkeyError(
+      'CONFIG_INVALID',
+      `store.postgres.url_file: expected postgres://LOGIN:PASSWORD@HOST/DATABASE in the first line of ${file}, found ${found}`,
+    );
+  }
+  return { engine: 'postgres', url, poolMax };
+}
+
+function firstLineOf(file: string): string {
   try {
-    return { engine: 'postgres', url: readFileSync(file, 'utf8').split('\n')[0]?.trim() ?? '', poolMax };
+    return readFileSync(file, 'utf8').split('\n')[0]?.trim() ?? '';
   } catch (error) {
     throw new LatchkeyError('CONFIG_UNREADABLE', `store.postgres.url_file: cannot read ${file}: ${messageOf(error)}`);
   }

@@ -190,6 +190,22 @@ test('while another process has the embedded database, commands say what to do i
   expect([code, message]).toEqual(['STORE_BUSY', expect.stringContaining('ask the API of the service')]);
 });
 
+test.each([
+  ['', 'nothing'],
+  ['db.example/latchkey', 'something else'],
+  ['https://lodger:pa55@db.example/latchkey', 'something else'],
+])(
+  'a first line of url_file that is no address of PostgreSQL goes to no server, and is not repeated: %j',
+  async (url, found) => {
+    const { code, message } = await failure(run('holds', serverSettings('no-address', url)));
+    expect([code, message]).toEqual([
+      'CONFIG_INVALID',
+      expect.stringMatching(`first line of .*no-address.url, found ${found}$`),
+    ]);
+    expect(message).not.toContain('pa55');
+  },
+);
+
 test('who makes the roles of rooms on PostgreSQL 16 and later may become them', async () => {
   const pglite = await embeddedInMemory();
   const kysely = new Kysely<unknown>({ dialect: new DriverDialect(new PgliteDriver(pglite)) });
