@@ -80,7 +80,7 @@ describe('a receiver', () => {
     writeFileSync(file, 'postgres://latchkey:hunter2@127.0.0.1:1/none\n');
     fleet.believe(grow(newLog(), 1));
     const failed = fleet.receive(fleet.settings({ store: { postgres: { url_file: file } } }));
-    await expect(failed).rejects.toMatchObject({ code: 'STORE_IO' });
+    await expect(failed).rejects.toMatchObject({ code: 'DATABASE_UNREACHABLE' });
     const text = await failed.then(String, (error: unknown) =>
       JSON.stringify(error, Object.getOwnPropertyNames(error)),
     );
