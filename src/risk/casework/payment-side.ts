@@ -6,7 +6,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { assert } from '../../base/assert.ts';
-import type { AlikeRefund, RecentRefund, UsdRate } from '../decision/facts.ts';
+import type { AlikeRefund, Facts, RecentRefund, UsdRate } from '../decision/facts.ts';
 import type { Parameters } from '../decision/ruleset.ts';
 import type { StoredFinding } from '../patterns/findings.ts';
 import { send } from '../store/sending.ts';
@@ -108,6 +108,18 @@ export async function otherPaymentsOf(trx: Trx, refund: Refund): Promise<readonl
     from (select ${refund.refund_id}::text as refund_id, ${refund.payment_ref}::text as payment_ref,
       ${goodsOf(refund)}::text as goods, ${new Date(refund.requestedMs)}::timestamptz as at) as w`.execute(trx);
   return rows.flatMap(({ alike }) => alike.flatMap(([refund_id, isSame]) => (isSame ? [] : [refund_id])));
+}
+
+/** The same, as the decision has it: what whoever looks at it is shown. */
+export async function otherPaymentsSeen(trx: Trx, decisionId: string): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ readonly alike: readonly AlikeRefund[] | null }>`
+    select facts::jsonb #> '{refund,alike}' as alike from payments.decision
+    where decision_id = ${decisionId}`.execute(trx);
+  return new Set(rows.flatMap(({ alike }) => otherPaymentsIn({ ...(alike !== null && { alike }) })));
+}
+
+export function otherPaymentsIn({ alike = [] }: Pick<Facts['refund'], 'alike'>): readonly string[] {
+  return alike.flatMap(({ refund_id, payment }) => (payment === 'other' ? [refund_id] : []));
 }
 
 /** Whose refunds count for each other. */

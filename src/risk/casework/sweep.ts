@@ -8,12 +8,14 @@
 import { sql } from 'kysely';
 import { messageOf } from '../../base/errors.ts';
 import { type Decision, decide } from '../decision/decision.ts';
+import { OTHER_PAYMENT } from '../decision/eligibility.ts';
 import type { Facts } from '../decision/facts.ts';
 import { sweepCase } from './case-sweep.ts';
 import { deadlineEffect, type HoldStep, holdStepsDue, nextCheck, nextHoldStep } from './clocks.ts';
 import { codesOf, type FollowUp, type Hold, openHoldOf } from './follow-up.ts';
 import { type KeptRefund, keepDecision, keptRefund } from './kept.ts';
 import { lockRefund } from './locks.ts';
+import { otherPaymentsIn, otherPaymentsSeen } from './payment-side.ts';
 import { followUpOf, type RefundDeskParts } from './refund-desk.ts';
 import { type ParcelsRead, readFacts, readParcels } from './refund-facts.ts';
 import type { Trx } from './rights.ts';
@@ -132,7 +134,7 @@ export class Sweep {
     const { ruleset, crypto } = this.#parts;
     const facts = await readFacts(trx, this.#parts, refund, nowMs, read);
     const decision = decide(crypto, facts, ruleset);
-    if (isAnother(hold, decision)) {
+    if (isAnother(hold, decision) || (await namesOthers(trx, hold, facts))) {
       await this.#keep(trx, facts, decision);
       // The other hold has the same legal end: what falls due of it is found in the next round.
       await this.#followUp.follow(trx, refund, decision);
@@ -193,6 +195,13 @@ interface Due {
   readonly refund: KeptRefund;
   readonly steps: readonly HoldStep[];
   readonly nowMs: number;
+}
+
+/** The goods are refunded by others than before, for the same reasons: whoever answers it must be shown which. */
+async function namesOthers(trx: Trx, hold: Hold, { refund }: Facts): Promise<boolean> {
+  if (!hold.codes.includes(OTHER_PAYMENT)) return false;
+  const [now, seen] = [otherPaymentsIn(refund), await otherPaymentsSeen(trx, hold.decision_id)];
+  return now.length !== seen.size || now.some((id) => !seen.has(id));
 }
 
 function isAnother(hold: Hold, decision: Decision): boolean {

@@ -7,13 +7,12 @@ import { accept, type Result, refuse } from '../../base/result.ts';
 import { personalTrace, TRACE_ADVICE, traceInWords } from '../../evidence/event/identifier.ts';
 import type { CustomerNames } from '../customers/customer-names.ts';
 import { isOwnHousehold } from '../customers/customer-rows.ts';
-import { OTHER_PAYMENT } from '../decision/eligibility.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { VerdictTable } from '../store/schema.ts';
 import { type FollowUp, type Hold, openHoldOf, orderedOf } from './follow-up.ts';
 import { type KeptRefund, keptRefund } from './kept.ts';
 import { lockRefund } from './locks.ts';
-import { otherPaymentsOf } from './payment-side.ts';
+import { otherPaymentsOf, otherPaymentsSeen } from './payment-side.ts';
 import { asCases, type Owner, type Trx } from './rights.ts';
 
 export interface Verdict {
@@ -147,10 +146,15 @@ export class Verdicts {
     return customers !== undefined && isOwnHousehold(trx, customers, actor, payment_ref);
   }
 
-  /** What the person looked at did not name the other refund: it is decided again at once, and then they see it. */
+  /**
+   * What the person looked at did not name these other refunds, whatever it named beside: it is decided again at once, and
+   * then they see them.
+   */
   async #refundedSince(trx: Trx, refund: KeptRefund, hold: Hold) {
-    if (hold.codes.includes(OTHER_PAYMENT)) return undefined;
-    const others = await otherPaymentsOf(trx, refund);
+    const standing = await otherPaymentsOf(trx, refund);
+    if (standing.length === 0) return undefined;
+    const seen = await otherPaymentsSeen(trx, hold.decision_id);
+    const others = standing.filter((id) => !seen.has(id));
     if (others.length === 0) return undefined;
     const at = new Date(this.#parts.clock.wallMs());
     const change = { next_check_at: at, due_at: at };
