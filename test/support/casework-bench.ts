@@ -26,10 +26,10 @@ export class PaymentSide implements ActionSink {
   readonly actions: readonly Action[] = ACTION_NAMES;
   readonly done = new Map<string, { readonly action: Action; readonly body: string; times: number }>();
   /** What it answers next; it takes everything unless told otherwise. */
-  answer: (action: Action) => Delivery = () => ({ taken: true, said: 'HTTP 200' });
+  answer: (action: Action, body: string) => Delivery = () => ({ taken: true, said: 'HTTP 200' });
 
   async deliver({ key, action, body }: { readonly key: string; readonly action: Action; readonly body: string }) {
-    const answer = this.answer(action);
+    const answer = this.answer(action, body);
     if (!answer.taken) return answer;
     const known = this.done.get(key);
     if (known === undefined) this.done.set(key, { action, body, times: 1 });

@@ -35,6 +35,7 @@ export const riskHoldsCommand: CommandRun = async (args, io) => {
       }
       for (const { action, state: sent, said } of hold.actions)
         io.out(`  ${action} ${sent}${said ? ` (${said})` : ''}`);
+      for (const { case_id, kind, state: standing } of hold.cases) io.out(`  case ${case_id} ${kind} ${standing}`);
     }
     return 0;
   };

@@ -1,10 +1,10 @@
 /** A kept decision told whole: beside its rules each contradiction that is looked for, found or not. */
-import type { Explanation } from '../casework/explain.ts';
+import type { ToldWhole } from '../casework/explain.ts';
 import { CONTRADICTION_CODES, CONTRADICTIONS } from '../decision/contradictions.ts';
 import type { Decision } from '../decision/decision.ts';
 import type { ParcelFacts } from '../decision/facts.ts';
 
-export function explanationOf({ decision, ...told }: Explanation): object {
+export function explanationOf({ decision, ...told }: ToldWhole): object {
   const { rules: _, ...view } = decision;
   const { parcels } = told.facts;
   return {

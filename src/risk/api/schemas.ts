@@ -99,6 +99,38 @@ const ruleLook = z
   })
   .meta({ id: 'RuleLook' });
 
+const action = z
+  .strictObject({
+    key: z.string(),
+    action: z.string(),
+    refund_id: z.string(),
+    decision_id: z.string(),
+    state: z.string(),
+    attempts: z.int().min(0),
+    created_at_ms: ms,
+    due_at_ms: ms.optional(),
+    ended_at_ms: ms.optional(),
+    said: z.string().optional(),
+  })
+  .meta({ id: 'Action' });
+
+const caseOfHold = z
+  .strictObject({
+    case_id: z.string(),
+    kind: z.string(),
+    refund_id: z.string(),
+    decision_id: z.string(),
+    opened_at_ms: ms,
+    contain_by_ms: ms,
+    contained_at_ms: ms.optional(),
+    evidence_due_at_ms: ms,
+    evidence_by_ms: ms,
+    evidence_at_ms: ms.optional(),
+    state: z.enum(['open', 'closed']),
+    closed_at_ms: ms.optional(),
+  })
+  .meta({ id: 'Case' });
+
 export const explanationSchema = z
   .strictObject({
     decision: decisionSchema,
@@ -120,6 +152,8 @@ export const explanationSchema = z
     facts: factsSchema.describe('all that it was decided on; "latchkey risk decide" decides it again'),
     parameters: z.record(z.string(), z.unknown()).describe('the parameters of its ruleset'),
     replays: z.boolean().describe('deciding again from these facts gives the same bytes'),
+    actions: z.array(action).describe('what was ordered about its refund, as of now: commands to the payment side'),
+    cases: z.array(caseOfHold).describe('cases of its refund, as of now'),
   })
   .meta({ id: 'Explanation' });
 
@@ -174,38 +208,6 @@ const historyLine = z.strictObject({
   actor: z.string(),
   detail: z.string().optional(),
 });
-
-const action = z
-  .strictObject({
-    key: z.string(),
-    action: z.string(),
-    refund_id: z.string(),
-    decision_id: z.string(),
-    state: z.string(),
-    attempts: z.int().min(0),
-    created_at_ms: ms,
-    due_at_ms: ms.optional(),
-    ended_at_ms: ms.optional(),
-    said: z.string().optional(),
-  })
-  .meta({ id: 'Action' });
-
-const caseOfHold = z
-  .strictObject({
-    case_id: z.string(),
-    kind: z.string(),
-    refund_id: z.string(),
-    decision_id: z.string(),
-    opened_at_ms: ms,
-    contain_by_ms: ms,
-    contained_at_ms: ms.optional(),
-    evidence_due_at_ms: ms,
-    evidence_by_ms: ms,
-    evidence_at_ms: ms.optional(),
-    state: z.enum(['open', 'closed']),
-    closed_at_ms: ms.optional(),
-  })
-  .meta({ id: 'Case' });
 
 export const holdSchema = z
   .strictObject({

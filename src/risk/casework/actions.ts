@@ -94,14 +94,20 @@ export class ActionMaker {
     return this.#make('cancel', 'money', refund, cause, [], { payment_ref: refund.payment_ref });
   }
 
-  /** Once for each occasion: a case that opens, a clock that ran out. */
+  /** Once for each occasion: a case that opens, a clock that ran out. `time`: which one of an occasion that may come again. */
   ticket(
     refund: RefundRow,
     cause: Cause,
-    occasion: { readonly subject: string; readonly what: string; readonly codes: readonly string[] },
+    occasion: {
+      readonly subject: string;
+      readonly what: string;
+      readonly codes: readonly string[];
+      readonly time?: string;
+    },
   ): ActionMessage {
-    const { subject, what, codes } = occasion;
-    return this.#make('ticket', 'ticket', refund, cause, [subject, what], { subject, what, codes: [...codes] });
+    const { subject, what, codes, time } = occasion;
+    const mark = time === undefined ? [subject, what] : [subject, what, time];
+    return this.#make('ticket', 'ticket', refund, cause, mark, { subject, what, codes: [...codes] });
   }
 
   #make(

@@ -1,6 +1,7 @@
 /**
  * Cases: what somebody has to look at. One for each refund that is not simply paid, joined by its later decisions; one for
- * each late fact that would have changed a decision; and one for a settlement that contradicts what was decided.
+ * each late fact that would have changed a decision; one for a settlement that contradicts what was decided; and one for
+ * each command about money that was given up.
  *
  * A case only collects: queues, approvals and outcomes of analysts stand on it and are not here.
  */
@@ -179,8 +180,8 @@ export async function openCase(
 /** What begins anew when a closed case is opened again. */
 const FRESH = ['contain_by', 'contained_at', 'evidence_due_at', 'evidence_by', 'evidence_at', 'steps', 'due_at'];
 
-/** Under the rights of cases: the one case of each refund is opened, or joined, or opened again, and is told why. */
-export async function joinRefundCases(
+/** Under the rights of cases: the one case of each mark is opened, or joined, or opened again, and is told why. */
+export async function joinCases(
   trx: Trx,
   crypto: Pick<EvidenceCrypto, 'sha256'>,
   { tenant, region }: Owner,
@@ -191,25 +192,26 @@ export async function joinRefundCases(
     return sql`${column} = case when c.state = 'closed' then excluded.${column} else c.${column} end`;
   });
   const rows = JSON.stringify(openings.map((opening) => rowOf(crypto, opening)));
-  const query = sql`with opening as (select * from jsonb_to_recordset(${rows}::jsonb) as x (case_id text, refund_id text,
+  const query = sql`with opening as (select * from jsonb_to_recordset(${rows}::jsonb) as x (case_id text, kind text, refund_id text,
       decision_id text, opened_at timestamptz, contain_by timestamptz, evidence_due_at timestamptz,
       evidence_by timestamptz, due_at timestamptz, what text, detail text)),
     joined as (insert into cases.case as c (case_id, kind, refund_id, decision_id, opened_at, contain_by, evidence_due_at,
         evidence_by, steps, due_at, state, tenant, region)
-      select case_id, 'refund', refund_id, decision_id, opened_at, contain_by, evidence_due_at, evidence_by, '[]', due_at,
+      select case_id, kind, refund_id, decision_id, opened_at, contain_by, evidence_due_at, evidence_by, '[]', due_at,
         'open', ${tenant}::text, ${region}::text from opening order by case_id
       on conflict (case_id) do update set decision_id = excluded.decision_id, ${sql.join(fresh)}, state = 'open',
         closed_at = null)
     insert into cases.case_event (case_id, at, what, actor, detail, tenant, region)
       select case_id, opened_at, what, 'system', detail, ${tenant}::text, ${region}::text from opening`;
-  await send(trx, query, { name: 'join_refund_cases', when: 'later' });
+  await send(trx, query, { name: 'join_cases', when: 'later' });
 }
 
 function rowOf(crypto: Pick<EvidenceCrypto, 'sha256'>, opening: Opening) {
-  const { refundId, decisionId, atMs, containmentMs, what, detail } = opening;
+  const { kind, refundId, decisionId, atMs, containmentMs, what, detail } = opening;
   const clocks = caseClocks(atMs, containmentMs);
   return {
     case_id: caseIdOf(crypto, opening),
+    kind,
     refund_id: refundId,
     decision_id: decisionId,
     opened_at: new Date(atMs),
@@ -237,6 +239,18 @@ export async function closeCases(
     .returning('case_id')
     .execute();
   for (const { case_id: caseId } of closed) await caseEvent(trx, owner, { caseId, ...why });
+}
+
+/** Under the rights of cases. Nothing happens to one that is closed, or that there is not. */
+export async function closeCase(trx: Trx, owner: Owner, why: CaseEvent): Promise<void> {
+  const closed = await trx
+    .updateTable('cases.case')
+    .set({ state: 'closed', closed_at: new Date(why.atMs), due_at: null })
+    .where('case_id', '=', why.caseId)
+    .where('state', '=', 'open')
+    .returning('case_id')
+    .executeTakeFirst();
+  if (closed !== undefined) await caseEvent(trx, owner, why);
 }
 
 export interface CaseEvent {

@@ -10,10 +10,11 @@ import { sleep } from '../../base/abort.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
+import { GivenUp } from './given-up.ts';
 import { LateFacts, type LateReport } from './late-facts.ts';
 import { Outbox, type OutboxStatus } from './outbox.ts';
 import { type ActionSink, type Delivered, OutboxWorker } from './outbox-worker.ts';
-import type { RefundDeskParts } from './refund-desk.ts';
+import { followUpOf, type RefundDeskParts } from './refund-desk.ts';
 import { Sweep, type SweepReport } from './sweep.ts';
 
 export interface CaseworkerParts extends Omit<RefundDeskParts, 'clock'> {
@@ -54,7 +55,10 @@ export class Caseworker {
     this.#parts = parts;
     this.#late = new LateFacts({ ...parts, clock: scheduler });
     this.#sweep = new Sweep({ ...parts, clock: scheduler });
-    this.#outbox = new Outbox(database);
+    const followUp = followUpOf({ ...parts, clock: scheduler });
+    const { crypto, tenant, region, ruleset } = parts;
+    const givenUp = new GivenUp({ crypto, tenant, region, parameters: ruleset.parameters }, followUp);
+    this.#outbox = new Outbox(database, givenUp);
     this.#worker =
       sink &&
       new OutboxWorker({ outbox: this.#outbox, sink, scheduler, logger, ...(leaseMs !== undefined && { leaseMs }) });

@@ -7,6 +7,7 @@ import { RULES } from '../decision/decide.ts';
 import { type Decision, decide } from '../decision/decision.ts';
 import type { Facts } from '../decision/facts.ts';
 import { makeRuleset, type RulesetSettings } from '../decision/ruleset.ts';
+import type { HoldDetail } from './hold-book.ts';
 
 export interface RuleExplanation {
   readonly code: string;
@@ -27,6 +28,9 @@ export interface Explanation {
   /** Deciding again from these facts gives these very bytes. */
   readonly replays: boolean;
 }
+
+/** With what became of it since: what was ordered about its refund, and its cases. */
+export type ToldWhole = Explanation & Pick<HoldDetail, 'actions' | 'cases'>;
 
 export interface KeptDecision {
   readonly decision: Decision;

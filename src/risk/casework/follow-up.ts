@@ -10,7 +10,7 @@ import type { Decision } from '../decision/decision.ts';
 import type { Parameters } from '../decision/ruleset.ts';
 import type { HoldTable } from '../store/schema.ts';
 import { ActionMaker, type ActionMessage, type Cause } from './actions.ts';
-import { caseIdOf, closeCases, joinRefundCases, type Opening } from './case-book.ts';
+import { caseIdOf, closeCases, joinCases, type Opening } from './case-book.ts';
 import { holdClocks, nextHoldStep } from './clocks.ts';
 import type { LegalPolicy } from './legal-policy.ts';
 import { enqueue } from './outbox.ts';
@@ -110,7 +110,7 @@ export class FollowUp {
 
   async openCases(trx: Trx, openings: readonly Opening[]): Promise<void> {
     if (openings.length === 0) return;
-    await asCases(trx, () => joinRefundCases(trx, this.#parts.crypto, this.#parts, openings));
+    await asCases(trx, () => joinCases(trx, this.#parts.crypto, this.#parts, openings));
   }
 
   /** What the first decision about a refund has done, with nothing written before it. */

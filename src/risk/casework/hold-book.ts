@@ -114,16 +114,21 @@ export class HoldBook {
         .orderBy('id')
         .limit(HISTORY_MAX)
         .execute();
-      const actions = await trx
-        .selectFrom('payments.outbox')
-        .selectAll()
-        .where('refund_id', '=', row.refund_id)
-        .orderBy('seq')
-        .execute();
-      const cases = await asCases(trx, () => casesOf(trx, row.refund_id));
-      return { ...holdView(row), history: history.map(historyLine), actions: actions.map(actionView), cases };
+      return { ...holdView(row), history: history.map(historyLine), ...(await followedUp(trx, row.refund_id)) };
     });
   }
+}
+
+/** What was ordered about a refund, and which cases it has. Under the rights of payments. */
+export async function followedUp(trx: Trx, refundId: string): Promise<Pick<HoldDetail, 'actions' | 'cases'>> {
+  const actions = await trx
+    .selectFrom('payments.outbox')
+    .selectAll()
+    .where('refund_id', '=', refundId)
+    .orderBy('seq')
+    .execute();
+  const cases = await asCases(trx, () => casesOf(trx, refundId));
+  return { actions: actions.map(actionView), cases };
 }
 
 async function casesOf(trx: Trx, refundId: string): Promise<readonly CaseView[]> {

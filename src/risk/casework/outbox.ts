@@ -4,12 +4,14 @@
  *
  * A worker takes some under a lease, and whoever comes back with an older token than the row has is too late: its word is
  * not taken. So several workers may run, and one that froze does no harm. A command may reach the other side twice, with
- * the same key; it is never lost, and never forgotten: what is refused too often is dead, stays, and shows.
+ * the same key; it is never lost, and never forgotten: what is refused too often is dead, stays, and shows, and one about
+ * money opens a case.
  */
 import { type Selectable, sql } from 'kysely';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { OutboxTable } from '../store/schema.ts';
 import { ACTION_NAMES, type Action, type ActionMessage } from './actions.ts';
+import type { GivenUp } from './given-up.ts';
 import type { Owner, Trx } from './rights.ts';
 
 export interface ActionView {
@@ -83,9 +85,12 @@ export async function enqueue(trx: Trx, owner: Owner, message: ActionMessage, at
 
 export class Outbox {
   readonly #database: RiskDatabase;
+  readonly #givenUp: GivenUp | undefined;
 
-  constructor(database: RiskDatabase) {
+  /** Whoever ends commands brings what opens cases of those that are given up. */
+  constructor(database: RiskDatabase, givenUp?: GivenUp) {
     this.#database = database;
+    this.#givenUp = givenUp;
   }
 
   /** The oldest that are due, at most `most`, of the actions that somebody takes. Leased to the caller until `untilMs`. */
@@ -148,10 +153,24 @@ export class Outbox {
         .where('key', '=', key)
         .where('token', '=', token)
         .where('state', '=', 'waiting')
-        .returning('key')
+        .returning(['action', 'lane', 'refund_id', 'decision_id', 'attempts'])
         .executeTakeFirst();
+      if (row?.lane === 'money') await this.#told(trx, { ...row, key, token, said }, ending.state, nowMs);
       return row !== undefined;
     });
+  }
+
+  async #told(
+    trx: Trx,
+    row: Pick<Selectable<OutboxTable>, 'action' | 'refund_id' | 'decision_id' | 'attempts'> &
+      Pick<Leased, 'key' | 'token'> & { readonly said: string },
+    state: Ending['state'],
+    nowMs: number,
+  ): Promise<void> {
+    const { refund_id: refundId, decision_id: decisionId, ...command } = row;
+    if (state === 'dead') await this.#givenUp?.open(trx, { ...command, refundId, decisionId }, nowMs);
+    // Tokens count every lease, attempts those since a person had it tried again.
+    if (state === 'delivered' && row.token > row.attempts) await this.#givenUp?.close(trx, row.key, 'delivered', nowMs);
   }
 
   /** A person has a dead command tried again. False when it is not dead. */

@@ -20,10 +20,11 @@ import { makeRuleset, type Ruleset } from '../decision/ruleset.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import { findingIds } from '../patterns/findings.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
-import { type Explanation, explainDecision, type KeptDecision } from './explain.ts';
+import { explainDecision, type KeptDecision, type ToldWhole } from './explain.ts';
 import { type First, keepFirsts } from './first-decision.ts';
 import { FollowUp, orderedOf } from './follow-up.ts';
 import { Groups } from './groups.ts';
+import { followedUp } from './hold-book.ts';
 import { isSameRefund, keepDecision, keptDecision, keptRefund, refundOf } from './kept.ts';
 import type { LegalPolicy } from './legal-policy.ts';
 import { lockRefund, lockRefunds } from './locks.ts';
@@ -208,9 +209,13 @@ export class RefundDesk {
   }
 
   /** Why it came out so, rule by rule; also why a rule did not fire. Undefined when there is none of that name. */
-  async explain(decisionId: string): Promise<Explanation | undefined> {
-    const stored = await this.decision(decisionId);
-    return stored && explainDecision(this.#parts.crypto, stored);
+  async explain(decisionId: string): Promise<ToldWhole | undefined> {
+    return this.#parts.database.as('payments', async (trx) => {
+      const stored = await keptDecision(trx, decisionId);
+      if (stored === undefined) return undefined;
+      const followed = await followedUp(trx, stored.decision.refund_id);
+      return { ...explainDecision(this.#parts.crypto, stored), ...followed };
+    });
   }
 
   /** A person lets a held refund be paid: once as many have said so as it asks for, it is ordered. */

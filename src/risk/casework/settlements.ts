@@ -12,6 +12,7 @@ import type { Parameters, Ruleset } from '../decision/ruleset.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import { openCase } from './case-book.ts';
 import { type FollowUp, orderedOf } from './follow-up.ts';
+import { GivenUp } from './given-up.ts';
 import { type KeptRefund, keptRefund } from './kept.ts';
 import { lockRefund } from './locks.ts';
 import { asCases, type Owner, type Trx } from './rights.ts';
@@ -51,10 +52,13 @@ const UNIQUE_VIOLATION = '23505';
 export class Settlements {
   readonly #parts: SettlementParts;
   readonly #followUp: FollowUp;
+  readonly #givenUp: GivenUp;
 
   constructor(parts: SettlementParts, followUp: FollowUp) {
+    const { crypto, tenant, region, ruleset } = parts;
     this.#parts = parts;
     this.#followUp = followUp;
+    this.#givenUp = new GivenUp({ crypto, tenant, region, parameters: ruleset.parameters }, followUp);
   }
 
   async settle(refundId: string, settlement: Settlement): Promise<Result<'paid', SettlementRefusal>> {
@@ -132,6 +136,24 @@ export class Settlements {
         region,
       })
       .execute();
+    await this.#endOrder(trx, refundId);
+  }
+
+  /**
+   * What is paid is ordered no more: else an order that was given up, and that people settled by other means, could be had
+   * tried again, and would be paid twice. Whoever has it under way now comes too late.
+   */
+  async #endOrder(trx: Trx, refundId: string): Promise<void> {
+    const nowMs = this.#parts.clock.wallMs();
+    const ended = await trx
+      .updateTable('payments.outbox')
+      .set({ state: 'delivered', ended_at: new Date(nowMs), lease_until: null, said: 'settled' })
+      .where('refund_id', '=', refundId)
+      .where('action', '=', 'pay')
+      .where('state', '<>', 'delivered')
+      .returning('key')
+      .executeTakeFirst();
+    if (ended !== undefined) await this.#givenUp.close(trx, ended.key, 'settled', nowMs);
   }
 
   async #report(refundId: string, { reference }: Settlement, reason: SettlementRefusal): Promise<void> {

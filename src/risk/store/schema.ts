@@ -248,7 +248,7 @@ export interface SettlementTable extends Owned {
 
 export interface CaseTable extends Owned {
   readonly case_id: string;
-  readonly kind: 'refund' | 'late_fact' | 'settlement';
+  readonly kind: 'refund' | 'late_fact' | 'settlement' | 'given_up';
   readonly refund_id: string;
   decision_id: string;
   /** SHA-256 of the parcels' ledgers that opened it. */

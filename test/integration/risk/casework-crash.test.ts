@@ -1,10 +1,11 @@
 /**
- * Decisions, commands, settlements, late facts and deadlines, broken at each step: after a new start the end is what it is
+ * Decisions, commands, also one that is given up, settlements, late facts and deadlines, broken at each step: after a new start the end is what it is
  * without a break, and nothing is paid twice.
  */
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import type { Settlement } from '../../../src/risk/casework/settlements.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
 import { recordResult } from '../../campaign/support/results.ts';
 import { BreakingDatabase } from '../../support/breaking-database.ts';
@@ -24,7 +25,7 @@ import { type Postgres, startPostgres } from '../../support/postgres.ts';
 /** Every step in the campaign; elsewhere some, from a place that changes with the day. */
 const STRIDE = process.env['CRASH_STRIDE'] === undefined ? 97 : Number(process.env['CRASH_STRIDE']);
 const OFFSET = Math.floor(Date.now() / DAY_MS) % STRIDE;
-const IDS = ['honest', 'phantom', 'large'] as const;
+const IDS = ['honest', 'phantom', 'large', 'refused'] as const;
 
 let postgres: Postgres;
 beforeAll(async () => {
@@ -40,16 +41,24 @@ const STORY: readonly (readonly [day: number, step: Step])[] = [
   [0, (bench) => bench.decided(requestOf('phantom'))],
   [0, (bench) => bench.decided(requestOf('large', { kind: 'not_received', parcel_refs: [], amount_minor: 60_000 }))],
   [0, (bench) => bench.round()],
-  [
-    0,
-    (bench) =>
-      bench.desk.settle('honest', { reference: 'tr-1', amount_minor: 8_000, currency: 'USD', settled_at_ms: NOW_MS }),
-  ],
+  [0, (bench) => bench.desk.settle('honest', settled('tr-1'))],
   [1, (bench) => bench.claim('k1.honest', 'wms:2', { what: 'inspected', result: 'empty' })],
   [1, (bench) => bench.round()],
   [15, (bench) => bench.round()],
   [15, (bench) => bench.round()],
+  [16, (bench) => bench.decided(requestOf('refused', { kind: 'recall', parcel_refs: [] }))],
+  [16, async (bench) => bench.parts.database.as('payments', (trx) => LAST_ATTEMPT.execute(trx))],
+  [16, (bench) => bench.round()],
+  [17, (bench) => bench.desk.settle('refused', settled('tr-2'))],
 ];
+
+/** As after hours of refusals. */
+const LAST_ATTEMPT = sql`update payments.outbox set attempts = 13
+  where refund_id = 'refused' and action = 'pay' and state = 'waiting'`;
+
+function settled(reference: string): Settlement {
+  return { reference, amount_minor: 8_000, currency: 'USD', settled_at_ms: NOW_MS };
+}
 
 /**
  * From a day on, until the story is told, or the process died of the break; `diedOn` is the day then. What it said that
@@ -80,7 +89,12 @@ interface Told {
 async function begin(database: RiskDatabase): Promise<PaymentSide> {
   await emptyRefunds(database);
   await captured(database, ...IDS);
-  return new PaymentSide();
+  const side = new PaymentSide();
+  side.answer = (action, body) =>
+    action === 'pay' && body.includes('"refund_id":"refused"')
+      ? { taken: false, said: 'HTTP 422' }
+      : { taken: true, said: 'HTTP 200' };
+  return side;
 }
 
 const ENGINES: Readonly<Record<string, () => Promise<RiskDatabase>>> = {
@@ -108,7 +122,7 @@ describe.each(Object.entries(ENGINES))('%s', (engine, open) => {
     const { rows: cases } = await sql<{ kind: string }>`select kind from cases.case order by kind`.execute(
       database.kysely,
     );
-    expect(cases.map(({ kind }) => kind)).toEqual(['late_fact', 'refund', 'refund']);
+    expect(cases.map(({ kind }) => kind)).toEqual(['given_up', 'late_fact', 'refund', 'refund']);
     expect(steps).toBeGreaterThan(200);
     for (let at = 1 + OFFSET; at <= steps; at += STRIDE) {
       const side = await begin(database);

@@ -1,9 +1,12 @@
 /** What people must be shown before they answer, and what nobody may be left to find in a log. */
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
+import { CaseBook } from '../../../src/risk/casework/case-book.ts';
 import { HoldBook } from '../../../src/risk/casework/hold-book.ts';
+import { Outbox } from '../../../src/risk/casework/outbox.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { CaseworkBench, captured, NOW_MS, PaymentSide, requestOf } from '../../support/casework-bench.ts';
+import { CaseworkBench, captured, DAY_MS, NOW_MS, PaymentSide, requestOf } from '../../support/casework-bench.ts';
 import { bothEngines } from '../../support/engines.ts';
 
 const engines = bothEngines('casework_people', 8);
@@ -11,10 +14,12 @@ const engines = bothEngines('casework_people', 8);
 describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
   let database: RiskDatabase;
   let book: HoldBook;
+  let cases: CaseBook;
   const side = new PaymentSide();
   beforeAll(async () => {
     database = await RiskDatabase.open(await settingsOf());
     book = new HoldBook(database);
+    cases = new CaseBook(database);
   });
   afterAll(() => database.close());
 
@@ -42,5 +47,58 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     const shown = await at(120_000).desk.explain(now?.decision_id ?? '');
     expect(shown?.facts.refund.alike?.map(({ refund_id }) => refund_id)).toEqual(['since-2', 'since-3']);
     expect(await release(now?.hold_id ?? '')).toMatchObject({ ok: true, value: { state: 'released' } });
+  });
+
+  const givenUp = async (id: string) => (await cases.list({ refundId: id })).filter(({ kind }) => kind === 'given_up');
+  /** As after hours in which the payment side took nothing: the last attempt is refused, too. */
+  const exhaust = async (refundId: string, atMs: number): Promise<void> => {
+    side.answer = (action) => ({ taken: action === 'ticket', said: action === 'ticket' ? 'HTTP 200' : 'HTTP 503' });
+    await database.as('payments', (trx) =>
+      sql`update payments.outbox set attempts = 13 where refund_id = ${refundId} and state = 'waiting'`.execute(trx),
+    );
+    await at(atMs).round();
+    side.answer = () => ({ taken: true, said: 'HTTP 200' });
+    await at(atMs + 1).round();
+  };
+  const tickets = (caseId = '') =>
+    [...side.done.values()].filter(({ body }) => body.includes(caseId) && body.includes('"what":"given_up"'));
+
+  test('a payment that is given up opens a case, told once each time, and closed when it arrived after all', async () => {
+    await captured(database, 'owed');
+    const paid = await at(0).decided(requestOf('owed', { kind: 'recall', parcel_refs: [] }));
+    expect(paid.outcome).toBe('PAY');
+    await exhaust('owed', DAY_MS);
+    const [one] = await givenUp('owed');
+    expect(one).toMatchObject({ state: 'open', decision_id: paid.decision_id });
+    const [order] = (await new Outbox(database).list('dead')).filter(({ refund_id }) => refund_id === 'owed');
+    expect((await cases.show(one?.case_id ?? ''))?.history[0]).toMatchObject({
+      what: 'given_up',
+      detail: `pay (${order?.key}) after 14 attempts: HTTP 503`,
+    });
+    expect(tickets(one?.case_id).map(({ times }) => times)).toEqual([1]);
+    const told = await at(2 * DAY_MS).desk.explain(paid.decision_id);
+    expect(told?.actions).toContainEqual(expect.objectContaining({ action: 'pay', state: 'dead', said: 'HTTP 503' }));
+    expect(told?.cases).toMatchObject([{ kind: 'given_up', state: 'open' }]);
+    await new Outbox(database).revive(order?.key ?? '', NOW_MS + 3 * DAY_MS);
+    await exhaust('owed', 3 * DAY_MS);
+    expect(tickets(one?.case_id).map(({ times }) => times)).toEqual([1, 1]);
+    await new Outbox(database).revive(order?.key ?? '', NOW_MS + 5 * DAY_MS);
+    await at(5 * DAY_MS).round();
+    expect(side.paid()).toContain('owed');
+    expect(await givenUp('owed')).toMatchObject([{ case_id: one?.case_id, state: 'closed' }]);
+  });
+
+  test('a payment that was given up and then settled by people has no case left, and cannot be tried again', async () => {
+    await captured(database, 'by-hand');
+    await at(0).decided(requestOf('by-hand', { kind: 'recall', parcel_refs: [] }));
+    await exhaust('by-hand', DAY_MS);
+    expect(await givenUp('by-hand')).toMatchObject([{ state: 'open' }]);
+    const [order] = (await new Outbox(database).list('dead')).filter(({ refund_id }) => refund_id === 'by-hand');
+    const settlement = { reference: 'hand-1', amount_minor: 8_000, currency: 'USD', settled_at_ms: NOW_MS };
+    expect(await at(3 * DAY_MS).desk.settle('by-hand', settlement)).toMatchObject({ ok: true });
+    expect(await givenUp('by-hand')).toMatchObject([{ state: 'closed' }]);
+    expect(await new Outbox(database).revive(order?.key ?? '', NOW_MS + 3 * DAY_MS)).toBe(false);
+    await at(4 * DAY_MS).round();
+    expect(side.paid()).not.toContain('by-hand');
   });
 });
