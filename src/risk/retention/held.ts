@@ -5,10 +5,14 @@ import type { CustomerRows } from './customers.ts';
 
 type Trx = Transaction<Database>;
 
-export type HeldBy = 'hold' | 'case' | 'dispute' | 'payment_ordered';
+export type HeldBy = 'hold' | 'case' | 'dispute' | 'payment_ordered' | OtherCommand;
+
+/** Actions of commands beside `pay`, as the outbox names them. */
+type OtherCommand = 'hold_settlement' | 'freeze_payout' | 'release_payout' | 'deny' | 'cancel' | 'ticket';
 
 export interface HeldParcel {
   readonly parcel: string;
+  /** A command that has not arrived yet by its action, of which `payment_ordered` is `pay`. */
   readonly by: HeldBy;
   /** Name of the hold, case, dispute or refund. */
   readonly name: string;
@@ -40,7 +44,8 @@ export async function heldParcels(
       from asked a join payments.refund r on r.refund_id = a.refund_id
       join payments.dispute d on d.payment_ref = r.payment_ref and d.result is null
     union all
-    select a.parcel, 'payment_ordered', o.refund_id
+    select distinct a.parcel,
+        case o.action when 'pay' then 'payment_ordered' else o.action end, o.refund_id
       from asked a join payments.outbox o on o.refund_id = a.refund_id and o.state = 'waiting'
     order by 1, 2, 3`.execute(trx);
   return rows;

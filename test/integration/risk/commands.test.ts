@@ -194,6 +194,10 @@ test('what is held is listed, shown, and let go by people who say why, or refuse
   expect(listed).toContain(`${paid}  r-held: HOLD (`);
   expect(listed).toContain(`${denied}  r-denied: HOLD (`);
 
+  // Each command that waits by its own kind: whoever reads it looks for no payment that was never ordered.
+  const plan = await run(riskEraseCommand, [], { parcel: 'k1.r-held', reason: 'asked for', by: 'operator:dpo-1' });
+  expect(plan.out).toContain('needed by hold_settlement r-held:');
+  expect(plan.out).not.toContain('payment_ordered');
   const [actor, reason] = ['ana', 'seen by the warehouse'];
   await expect(run(riskHoldReleaseCommand, [paid], { reason })).rejects.toThrow(/--actor/);
   for (const wrong of ['4111111111111111', 'Jane Doe', '481516', 'jane@shop.example']) {
