@@ -36,6 +36,16 @@ export const ERRORS = {
     exitCode: 2,
     advice: 'correct what is named, or check the path and that this user may read it',
   },
+  NAME_UNKNOWN: {
+    action: 'fix_configuration',
+    exitCode: 2,
+    advice: 'check the name, and that the settings name the right database',
+  },
+  WORD_REFUSED: {
+    action: 'stop',
+    exitCode: 2,
+    advice: 'nothing else was changed',
+  },
   OUTPUT_UNWRITABLE: {
     action: 'fix_configuration',
     exitCode: 73,

@@ -54,7 +54,7 @@ export const riskBundleCommand: CommandRun = async (args, io) => {
   };
   const bytes = await withRiskSide(args, io, make, true);
   if (bytes === undefined) {
-    throw new LatchkeyError('INPUT_UNREADABLE', `nothing that is verified and signed is stored of ${kind} ${name}`);
+    throw new LatchkeyError('NAME_UNKNOWN', `nothing that is verified and signed is stored of ${kind} ${name}`);
   }
   if (out === undefined) await io.write(bytes);
   else if (kind !== 'refund') writeOut(out, bytes);

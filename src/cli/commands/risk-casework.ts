@@ -7,6 +7,7 @@ import { Outbox } from '../../risk/casework/outbox.ts';
 import { WebhookSink } from '../../risk/casework/webhook-sink.ts';
 import type { CommandIo, CommandRun } from '../command.ts';
 import { keptText } from '../kept-text.ts';
+import { refusedWord } from '../refused-word.ts';
 import { type RiskSide, withRiskSide } from '../risk-store.ts';
 
 const HOLDS_MAX = 500;
@@ -25,7 +26,7 @@ export const riskHoldsCommand: CommandRun = async (args, io) => {
     const book = new HoldBook(database);
     if (id === undefined) return listHolds(book, state, args.flag('json'), io);
     const hold = await book.show(id);
-    if (hold === undefined) throw new LatchkeyError('INPUT_UNREADABLE', `there is no hold ${JSON.stringify(id)}`);
+    if (hold === undefined) throw new LatchkeyError('NAME_UNKNOWN', `there is no hold ${JSON.stringify(id)}`);
     if (args.flag('json')) io.out(JSON.stringify(hold));
     else {
       showHold(hold, io);
@@ -66,9 +67,9 @@ export const riskHoldReleaseCommand: CommandRun = async (args, io) => {
   const verdict = { actor: keptText('actor', args.required('actor')), reason: args.required('reason') };
   return withRiskSide(args, io, async ({ database, desk }) => {
     const hold = await new HoldBook(database).show(holdId);
-    if (hold === undefined) throw new LatchkeyError('INPUT_UNREADABLE', `there is no hold ${JSON.stringify(holdId)}`);
+    if (hold === undefined) throw new LatchkeyError('NAME_UNKNOWN', `there is no hold ${JSON.stringify(holdId)}`);
     const answer = args.flag('deny') ? await desk.deny(hold.refund_id, verdict) : await desk.release(holdId, verdict);
-    if (!answer.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${answer.reason}: ${answer.detail}`);
+    if (!answer.ok) throw refusedWord(answer);
     const { state, need, have } = answer.value;
     if (args.flag('json')) io.out(JSON.stringify(answer.value));
     else io.out(state === 'held' ? `held: ${have} of ${need} people let it be paid` : `${hold.refund_id}: ${state}`);
@@ -86,7 +87,7 @@ export const riskSettleCommand: CommandRun = async (args, io) => {
   };
   return withRiskSide(args, io, async ({ desk }) => {
     const answer = await desk.settle(refundId, settlement);
-    if (!answer.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${answer.reason}: ${answer.detail}`);
+    if (!answer.ok) throw refusedWord(answer);
     io.out(args.flag('json') ? JSON.stringify({ refund: refundId, state: answer.value }) : `${refundId}: paid`);
     return 0;
   });
@@ -100,7 +101,10 @@ export const riskWorkCommand: CommandRun = async (args, io) => {
     await sink.check();
     const outbox = new Outbox(database);
     if (revived !== undefined && !(await outbox.revive(revived, scheduler.wallMs()))) {
-      throw new LatchkeyError('INPUT_UNREADABLE', `there is no dead command ${JSON.stringify(revived)}`);
+      throw new LatchkeyError(
+        'NAME_UNKNOWN',
+        `there is no dead command ${JSON.stringify(revived)}; "latchkey risk work" lists those`,
+      );
     }
     await ledger.catchUp(io.signal);
     const worker = new Caseworker({ ...parts, ledger, scheduler, sink });

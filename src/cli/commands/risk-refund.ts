@@ -9,6 +9,7 @@ import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
 import { showDecision } from '../describe-decision.ts';
 import { keptText } from '../kept-text.ts';
 import { readJson, readText } from '../read-json.ts';
+import { refusedWord } from '../refused-word.ts';
 import { type RiskSide, withRiskSide } from '../risk-store.ts';
 import { type Again, replayAtService } from '../running-service.ts';
 
@@ -18,7 +19,7 @@ export const riskRefundCommand: CommandRun = async (args, io) => {
   return withRiskSide(args, io, async ({ ledger, desk }) => {
     await ledger.catchUp(io.signal);
     const answer = await desk.decide(key, request);
-    if (!answer.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${answer.reason}: ${answer.detail}`);
+    if (!answer.ok) throw refusedWord(answer);
     if (args.flag('json')) io.out(JSON.stringify(answer.value));
     else showDecision(answer.value, io);
     return 0;
@@ -29,7 +30,7 @@ export const riskReplayCommand: CommandRun = async (args, io) => {
   const id = args.positionals[0] ?? '';
   const found = await replay(id, args, io);
   if (found === undefined) {
-    throw new LatchkeyError('INPUT_UNREADABLE', `there is no decision ${JSON.stringify(id)} in this database`);
+    throw new LatchkeyError('NAME_UNKNOWN', `there is no decision ${JSON.stringify(id)} in this database`);
   }
   const { again, same } = found;
   // Named twice: as in a request, and as lists of decisions name it.

@@ -11,6 +11,7 @@ import { openErasureKey } from '../../risk/retention/statement.ts';
 import { onTurn, RetentionTurns } from '../../risk/retention/turns.ts';
 import type { CommandArgs, CommandIo, CommandRun } from '../command.ts';
 import { peopleLogger } from '../people-logger.ts';
+import { refusedWord } from '../refused-word.ts';
 import { type RiskSide, withRiskSide } from '../risk-store.ts';
 
 /** Somebody still needs it: nothing was erased. */
@@ -24,19 +25,20 @@ export const riskEraseCommand: CommandRun = async (args, io) => {
   if (reference === undefined || given.length > 1) {
     throw new LatchkeyError('USAGE', 'expected one of --parcel REF, --actor REF and --customer REF');
   }
-  const reason = args.required('reason');
+  const why = args.required('reason');
   return withRiskSide(args, io, async (side) => {
     const { parts, vkey } = await partsOf(side, io);
     const room = new ErasureRoom(parts);
     await side.ledger.catchUp(io.signal);
     if (!args.flag('yes')) return showPlan(room, reference, args, io);
-    const receipt = await room.erase({ reference, reason, by: byOf(args) });
+    const receipt = await room.erase({ reference, reason: why, by: byOf(args) });
     if (!receipt.ok) {
       if (receipt.reason === 'held') {
         io.err(`nothing was erased: ${receipt.detail}`);
         return HELD_EXIT;
       }
-      throw new LatchkeyError('INPUT_UNREADABLE', `${receipt.reason}: ${receipt.detail}`);
+      const { reason, detail } = receipt;
+      throw refusedWord({ ok: false, reason, detail });
     }
     const { counts, statement, envelope, salt, compacted } = receipt.value;
     if (args.flag('json'))
@@ -102,7 +104,7 @@ async function partsOf(
 
 async function showPlan(room: ErasureRoom, reference: string, args: CommandArgs, io: CommandIo): Promise<number> {
   const plan = await room.plan(reference);
-  if (!plan.ok) throw new LatchkeyError('INPUT_UNREADABLE', `${plan.reason}: ${plan.detail}`);
+  if (!plan.ok) throw refusedWord(plan);
   const { counts, held } = plan.value;
   if (args.flag('json')) io.out(JSON.stringify({ outcome: 'found', counts, held }));
   else {

@@ -79,7 +79,7 @@ export class ErasureRoom {
   /** What would go. Changes nothing. */
   plan(
     reference: string,
-  ): Promise<Result<{ readonly counts: ErasureCounts; readonly held: readonly HeldParcel[] }, ErasureRefusal>> {
+  ): Promise<Result<{ readonly counts: ErasureCounts; readonly held: readonly HeldParcel[] }, 'reference'>> {
     return this.#parts.database.as('retention', async (trx) => {
       if (!isReference(reference)) return refuse('reference', 'expected a reference as it stands in events');
       const found = await findNames(trx, reference, this.#parts.customers);

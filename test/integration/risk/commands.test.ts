@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
+import { explain } from '../../../src/base/errors.ts';
 import { CommandArgs, type CommandIo, type CommandRun } from '../../../src/cli/command.ts';
 import { riskBundleCommand } from '../../../src/cli/commands/risk-bundle.ts';
 import {
@@ -208,9 +209,27 @@ test('what is held is listed, shown, and let go by people who say why, or refuse
     await expect(run(riskRefundCommand, [fileOf('kept.json', request)], { key: wrong })).rejects.toThrow(told);
     await expect(run(riskBundleCommand, ['refund', 'r-1'], { out: dir.file(wrong) })).rejects.toThrow(told);
   }
-  await expect(run(riskHoldReleaseCommand, ['h-none'], { actor, reason })).rejects.toThrow(/there is no hold "h-none"/);
+  const next = (ran: Promise<unknown>) => ran.then(() => 'done', explain);
+  const release = (hold: string, more: object = {}) =>
+    next(run(riskHoldReleaseCommand, [hold], { actor, reason, ...more }));
+  expect(await release('h-none')).toBe(
+    'there is no hold "h-none". Check the name, and that the settings name the right database (NAME_UNKNOWN)',
+  );
+  expect(await release(paid, { actor: 'op-r-held' })).toMatch(
+    /^own_refund: .*; another person has to answer it\. .*\(WORD_REFUSED\)$/,
+  );
+  const unordered = next(run(riskSettleCommand, ['r-held'], { reference: 'se-9', amount: '4200', currency: 'USD' }));
+  expect(await unordered).toMatch(
+    /^not_ordered: .*; a case was opened: clear it up with the payment side .*\(WORD_REFUSED\)$/,
+  );
+  expect(await next(run(riskRefundCommand, [fileOf('r-held.json', { ...request, refund_id: 'r-held' })]))).toMatch(
+    /^key_reused: .*; send another --key with it, .*\(WORD_REFUSED\)$/,
+  );
   await expect(run(riskHoldsCommand, [], { state: 'lost' })).rejects.toThrow(/--state: expected open/);
   expect((await run(riskHoldReleaseCommand, [paid], { actor, reason })).out).toBe('r-held: released');
+  expect(await release(paid)).toMatch(
+    /^refund_closed: .*; "latchkey risk holds ID" shows how it ended\. .*\(WORD_REFUSED\)$/,
+  );
   const { out } = await run(riskHoldReleaseCommand, [denied], { actor, reason, deny: true, json: true });
   expect(JSON.parse(out)).toMatchObject({ state: 'denied' });
   const shown = await run(riskHoldsCommand, [paid]);

@@ -202,7 +202,7 @@ describe('the risk service', () => {
     const found = await replay(decided.decision_id);
     expect(found).toMatchObject({ code: 0, err: 'the same as it was decided' });
     expect(JSON.parse(found.out)).toMatchObject(decided);
-    expect(await failure(replay('d-00000000000000000000000000000000'))).toBe('INPUT_UNREADABLE');
+    expect(await failure(replay('d-00000000000000000000000000000000'))).toBe('NAME_UNKNOWN');
   });
 
   test('tells all that it can be asked as the document in config/ does', async () => {
