@@ -23,6 +23,8 @@ export interface PaymentSide {
   readonly payment?: { readonly currency: string; readonly captured_minor: number; readonly disputed_minor: number };
   /** Of other refunds of the payment that are open or paid. */
   readonly promised: number;
+  /** Of those, what is open and not ordered: people, or whoever asked, may still end it. */
+  readonly open: number;
   /** The newest first. */
   readonly recent: readonly RecentRefund[];
   /** What the batch analysis found of what was asked for, stale or not. */
@@ -59,7 +61,7 @@ interface Row {
   readonly known: boolean;
   readonly rate: UsdRate | null;
   readonly payment: NonNullable<PaymentSide['payment']> | null;
-  readonly promised: number | string;
+  readonly promised: readonly [all: number, open: number];
   readonly recent: readonly RecentRow[];
   readonly findings: readonly StoredFinding[];
   readonly customer: (Omit<CustomerSide, 'values'> & { readonly values: readonly ValueRow[] }) | null;
@@ -144,13 +146,16 @@ export function withEarlier(
     (one) => one.refund.operator === operator && Math.abs(one.refund.requestedMs - requestedMs) < windowMs,
   );
   const recent = [...side.recent, ...near.map(recentOf)].sort(newestFirst).slice(0, RECENT_MAX);
-  const promised = ofPayment.reduce((sum, one) => sum + one.refund.amount_minor, side.promised);
+  const sumOf = (all: readonly Earlier[]) => all.reduce((sum, one) => sum + one.refund.amount_minor, 0);
+  const promised = side.promised + sumOf(ofPayment);
+  const open = side.open + sumOf(ofPayment.filter(({ isOrdered }) => !isOrdered));
   const customer = side.customer && withEarlierOf(side.customer, earlier, requestedMs);
   const before = earlier.filter((one) => isAlike(refund, one)).map((one) => alikeOf(refund, one));
   const alike = [...side.alike, ...before];
   return {
     ...side,
     promised,
+    open,
     recent,
     alike: alike.sort(othersFirst).slice(0, ALIKE_MAX),
     ...(customer && { customer }),
@@ -216,7 +221,8 @@ function sideOf({ answered, known, rate, payment, promised, recent, findings, cu
     known,
     findings,
     alike: alike.map(([refund_id, isSame]) => ({ refund_id, payment: isSame ? 'same' : 'other' })),
-    promised: Number(promised),
+    promised: promised[0],
+    open: promised[1],
     recent: recent.map(([refund_id, at_ms, amount_minor, currency, own]) => {
       return { refund_id, at_ms, amount_minor, currency, ...(own !== null && { rate: own }) };
     }),
@@ -242,8 +248,10 @@ function sidesOf(looked: readonly Looked[], windowMs: number): RawBuilder<Row> {
     ${rateOf(sql`w.currency`, sql`w.at`)} as rate,
     (select jsonb_build_object('currency', currency, 'captured_minor', captured_minor, 'disputed_minor', disputed_minor)
       from payments.payment where payment_ref = w.payment_ref) as payment,
-    (select coalesce(sum(amount_minor), 0) from payments.refund
-      where payment_ref = w.payment_ref and refund_id <> w.refund_id and state in ('open', 'paid')) as promised,
+    (select json_build_array(coalesce(sum(r.amount_minor), 0), coalesce(sum(r.amount_minor) filter (where r.state = 'open'
+        and not exists (select from payments.outbox o where o.refund_id = r.refund_id and o.action = 'pay')), 0))
+      from payments.refund r
+      where r.payment_ref = w.payment_ref and r.refund_id <> w.refund_id and r.state in ('open', 'paid')) as promised,
     (select coalesce(json_agg(json_build_array(r.refund_id, (date_part('epoch', r.requested_at) * 1000)::bigint,
         r.amount_minor, r.currency, ${rateOf(sql`r.currency`, sql`r.requested_at`)})), '[]')
       from (select refund_id, requested_at, amount_minor, currency from payments.refund

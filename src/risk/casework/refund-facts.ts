@@ -112,7 +112,7 @@ export function factsOf(
   refund: Refund,
   asOfMs: number,
   { parcels, hands, failed }: ParcelsRead,
-  { rate, payment, promised, recent, findings, customer, alike }: PaymentSide,
+  { rate, payment, promised, open, recent, findings, customer, alike }: PaymentSide,
 ): Facts {
   const { refund_id, kind, amount_minor, currency, operator, destination, recall, requestedMs } = refund;
   const found = patternsOf(findings, { operator, hands, requestedMs, asOfMs });
@@ -141,6 +141,7 @@ export function factsOf(
           captured_minor: payment.captured_minor,
           refunded_minor: promised,
           disputed_minor: payment.disputed_minor,
+          ...(open > 0 && { open_minor: open }),
         },
       }),
     operator: { recent, ...found.operator },

@@ -26,6 +26,7 @@ export function singleChanges(facts: Facts, untilMs: number | undefined): readon
     ...inTime(untilMs),
     ORIGINAL,
     ...withoutOthers(facts),
+    ...withoutOpen(facts),
   ];
 }
 
@@ -38,6 +39,7 @@ export function wideChanges(facts: Facts, untilMs: number | undefined): readonly
     { text: 'if what was found over weeks were no longer so', apply: ({ patterns: _, ...others }) => others },
     ...inTime(untilMs),
     ORIGINAL,
+    ...withoutOpen(facts),
     { text: 'if no more were asked for than is left of the payment', apply: withinPayment },
     { text: 'if what is missing were there, and nothing in it spoke against it', apply: withNothingMissing },
     ...(facts.parcels.length === 0 ? [{ text: 'if it named a parcel whose custody confirms it', apply: linked }] : []),
@@ -127,6 +129,17 @@ function withoutOthers({ refund: { alike } }: Facts): readonly Change[] {
   if (alike === undefined) return [];
   const apply = ({ refund: { alike: _, ...refund }, ...others }: Facts): Facts => ({ ...others, refund });
   return [{ text: 'if the other refunds of its parcels were denied or cancelled', apply }];
+}
+
+/** Of the same payment, whatever goods they are for: what they take of it is left again. */
+function withoutOpen({ payment: asked }: Facts): readonly Change[] {
+  if (asked?.open_minor === undefined) return [];
+  const apply = (of: Facts): Facts => {
+    if (of.payment === undefined) return of;
+    const { open_minor = 0, ...payment } = of.payment;
+    return { ...of, payment: { ...payment, refunded_minor: payment.refunded_minor - open_minor } };
+  };
+  return [{ text: 'if the other refunds of its payment that are open were denied or cancelled', apply }];
 }
 
 function later(facts: Facts): Facts {

@@ -181,7 +181,17 @@ export const factsSchema: z.ZodType<Facts> = z.strictObject({
   as_of_ms: ms,
   refund,
   rate: rate.exactOptional(),
-  payment: z.strictObject({ captured_minor: count, refunded_minor: count, disputed_minor: count }).exactOptional(),
+  payment: z
+    .strictObject({
+      captured_minor: count,
+      refunded_minor: count,
+      disputed_minor: count,
+      open_minor: amount.exactOptional(),
+    })
+    .refine(({ refunded_minor, open_minor = 0 }) => open_minor <= refunded_minor, {
+      error: 'open_minor of no more than refunded_minor',
+    })
+    .exactOptional(),
   operator: operator.exactOptional(),
   patterns: patterns.exactOptional(),
   parcels: z.array(parcel).max(PARCELS_MAX),

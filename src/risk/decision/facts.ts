@@ -144,6 +144,11 @@ export interface PaymentFacts {
   readonly captured_minor: number;
   readonly refunded_minor: number;
   readonly disputed_minor: number;
+  /**
+   * Of `refunded_minor`, what is of refunds that are open and not ordered to be paid, so that they may still be denied or
+   * cancelled. Absent where there is none, and in what was decided before facts told.
+   */
+  readonly open_minor?: number;
 }
 
 /** Billionths of a US dollar for one whole unit of the currency, from an imported table of that day. */

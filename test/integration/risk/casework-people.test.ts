@@ -49,6 +49,22 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     expect(await release(now?.hold_id ?? '')).toMatchObject({ ok: true, value: { state: 'released' } });
   });
 
+  test('what another open refund takes up of a payment says so in the answer, and blocks nothing once that one is cancelled', async () => {
+    await captured(database, 'full');
+    const part = (id: string, more = {}) =>
+      requestOf(id, { kind: 'recall', parcel_refs: [], payment_ref: 'pay-full', amount_minor: 60_000, ...more });
+    // For goods that are on their way: open, and not ordered to be paid.
+    await at(0).decided(part('first', { kind: 'not_received', parcel_refs: ['k1.FULLAAAAAAAAAAAAAAAAAA'] }));
+    const second = await at(1).decided(part('second'));
+    const ended = 'if the other refunds of its payment that are open were denied or cancelled';
+    expect([second.blocked, second.counterfactuals.map(({ text }) => text)]).toEqual([true, [ended]]);
+    expect(await at(2).desk.cancel('first', person)).toMatchObject({ ok: true });
+    await at(2 * DAY_MS).round();
+    const [now] = (await book.list({ state: 'open' })).holds.filter(({ refund_id }) => refund_id === 'second');
+    // Its value asks for two people still.
+    expect(now).toMatchObject({ blocked: false, outcome: 'STEP_UP' });
+  });
+
   const givenUp = async (id: string) => (await cases.list({ refundId: id })).filter(({ kind }) => kind === 'given_up');
   /** As after hours in which the payment side took nothing: the last attempt is refused, too. */
   const exhaust = async (refundId: string, atMs: number): Promise<void> => {

@@ -125,6 +125,11 @@ const patterns: fc.Arbitrary<PatternFacts> = fc
   })
   .map(known);
 
+function refundedOf(captured: number, open: 'all' | 'some' | undefined) {
+  if (open === undefined) return { refunded_minor: 0 };
+  return { refunded_minor: captured, open_minor: open === 'all' ? captured : captured - 1 };
+}
+
 /** `calm`: nothing is there but what the parcels say, so that milder answers are as frequent as holds. */
 export const anyFacts: fc.Arbitrary<Facts> = fc
   .record({
@@ -142,42 +147,49 @@ export const anyFacts: fc.Arbitrary<Facts> = fc
     isCalm: fc.boolean(),
     payment: fc.constantFrom(1_000_000, 1_000_000, 1_000_000, 20_000, undefined),
     disputed_minor: fc.constantFrom(0, 0, 5_000),
+    /** Other refunds of the payment, all of it that are open, or some that are. */
+    open: seldom(fc.constantFrom('all', 'some')),
     operator,
     patterns: some(patterns),
     parcels: fc.array(parcel, { maxLength: 2 }),
     failed: seldom(fc.constantFrom('ledger', 'usd_rate')),
   })
-  .map(({ of: { amount_minor, currency, ...rate }, isCalm, payment, disputed_minor, failed, parcels, ...more }) => {
-    const { kind, destination, recall, self_dealing, alike } = more;
-    const captured = isCalm ? 1_000_000 : payment;
-    return known({
-      v: 1,
-      wording: 3,
-      as_of_ms: NOW_MS,
-      refund: known({
-        refund_id: 'r-1',
-        kind,
-        amount_minor,
-        currency,
-        operator: 'op-1',
-        requested_at_ms: NOW_MS,
-        destination,
-        recall,
-        self_dealing,
-        alike,
-      }),
-      ...rate,
-      payment: captured === undefined ? undefined : { captured_minor: captured, refunded_minor: 0, disputed_minor },
-      operator: isCalm ? { recent: [] } : more.operator,
-      patterns: isCalm ? undefined : more.patterns,
-      parcels: parcels.map((one, i) => ({
-        ...one,
-        ref: `p-${i}`,
-        contradictions: isCalm ? one.contradictions.slice(1) : one.contradictions,
-      })),
-      failed: failed === undefined || isCalm ? [] : [failed],
-    } as const);
-  });
+  .map(
+    ({ of: { amount_minor, currency, ...rate }, isCalm, payment, disputed_minor, open, failed, parcels, ...more }) => {
+      const { kind, destination, recall, self_dealing, alike } = more;
+      const captured = isCalm ? 1_000_000 : payment;
+      return known({
+        v: 1,
+        wording: 3,
+        as_of_ms: NOW_MS,
+        refund: known({
+          refund_id: 'r-1',
+          kind,
+          amount_minor,
+          currency,
+          operator: 'op-1',
+          requested_at_ms: NOW_MS,
+          destination,
+          recall,
+          self_dealing,
+          alike,
+        }),
+        ...rate,
+        payment:
+          captured === undefined
+            ? undefined
+            : { captured_minor: captured, disputed_minor, ...refundedOf(captured, isCalm ? undefined : open) },
+        operator: isCalm ? { recent: [] } : more.operator,
+        patterns: isCalm ? undefined : more.patterns,
+        parcels: parcels.map((one, i) => ({
+          ...one,
+          ref: `p-${i}`,
+          contradictions: isCalm ? one.contradictions.slice(1) : one.contradictions,
+        })),
+        failed: failed === undefined || isCalm ? [] : [failed],
+      } as const);
+    },
+  );
 
 type Known<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;

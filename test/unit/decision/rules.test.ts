@@ -144,6 +144,21 @@ describe('the other rules', () => {
     expect(decided(of(1_001))).toMatchObject({ outcome: 'HOLD', blocked: true, pay_now: false });
   });
 
+  test('R06: what another open refund takes up may be left again, and what is paid may not', () => {
+    const of = (open_minor: number): Facts =>
+      facts({ wording: 3, payment: { captured_minor: 8_000, refunded_minor: 8_000, disputed_minor: 0, open_minor } });
+    const ended = 'if the other refunds of its payment that are open were denied or cancelled';
+    expect(decided(of(8_000)).counterfactuals).toEqual([{ outcome: 'PAY', text: ended }]);
+    expect(decided(of(1)).counterfactuals).toEqual([
+      {
+        outcome: 'PAY',
+        text: expect.stringMatching(`^${ended} and (no more were asked for than is left|it were for a smaller)`),
+      },
+    ]);
+    const paid = facts({ payment: { captured_minor: 8_000, refunded_minor: 8_000, disputed_minor: 0 } });
+    expect(decided(paid)).toMatchObject({ blocked: true, counterfactuals: [] });
+  });
+
   test('R07 and R08 ask for a second person and for approvals', () => {
     const elsewhere = decided(facts({ refund: { destination: 'other' } }));
     expect(elsewhere).toMatchObject({ outcome: 'STEP_UP', approvals: 2, pay_now: false });
