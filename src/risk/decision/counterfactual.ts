@@ -4,7 +4,7 @@
  * would: only what is blocked for good has none.
  */
 import { type Change, singleChanges, wideChanges } from './changes.ts';
-import { outcomeUnder, type Verdict } from './decide.ts';
+import { milderUnder, outcomeUnder, type Verdict } from './decide.ts';
 import type { Facts } from './facts.ts';
 import { OUTCOMES, type Outcome } from './outcome.ts';
 import type { Parameters } from './ruleset.ts';
@@ -20,8 +20,8 @@ const COUNTERFACTUALS_MAX = 5;
 export function counterfactuals(facts: Facts, parameters: Parameters, verdict: Verdict): readonly Counterfactual[] {
   if (verdict.outcome === 'PAY') return [];
   const single = singleChanges(facts, verdict.until_ms)
-    .map(({ text, apply }) => ({ text, outcome: outcomeUnder(apply(facts), parameters) }))
-    .filter(({ outcome }) => rank(outcome) < rank(verdict.outcome));
+    .map(({ text, apply }) => ({ text, outcome: milderUnder(apply(facts), parameters, verdict.outcome) }))
+    .filter((one): one is Counterfactual => one.outcome !== undefined);
   if (facts.wording !== 3) return mildest(single);
   if (single.length === 0) return together(facts, parameters, verdict);
   // Of two parcels, the same change may be enough in either.

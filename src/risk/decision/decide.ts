@@ -15,7 +15,7 @@ import { type Entitlement, entitlements, legEvidence } from './eligibility.ts';
 import type { Contradiction, Dependency, Facts, UsdRate } from './facts.ts';
 import { type Evidence, type Grade, isHard } from './grade.ts';
 import { legOf } from './leg-of.ts';
-import { type Outcome, pays, stricter } from './outcome.ts';
+import { isMilder, type Outcome, pays, stricter } from './outcome.ts';
 import {
   contradictionReason,
   dependencyReason,
@@ -80,11 +80,29 @@ export function outcomeUnder(facts: Facts, parameters: Parameters): Outcome {
   return weigh(facts, parameters, RULES).outcome;
 }
 
+/**
+ * The same where it is milder than another, and else undefined. Most changes leave what the goods are owed as it was, which is
+ * soon seen: for those no rule is asked.
+ */
+export function milderUnder(asked: Facts, parameters: Parameters, than: Outcome): Outcome | undefined {
+  const facts = withDoubt(asked, parameters);
+  const missing = missingOf(facts, parameters);
+  if (missing.length > 0 && !isMilder('HOLD', than)) return undefined;
+  if (claimsOf(facts, parameters, missing).some((claim) => !isMilder(claim.outcome, than))) return undefined;
+  const outcome = outcomeUnder(asked, parameters);
+  return isMilder(outcome, than) ? outcome : undefined;
+}
+
+/** Without the ledger or the rates nothing is said of the goods. */
+function claimsOf(facts: Facts, parameters: Parameters, missing: readonly Dependency[]): readonly Entitlement[] {
+  return missing.includes('ledger') || missing.includes('usd_rate') ? [] : entitlements(facts, parameters);
+}
+
 function weigh(asked: Facts, parameters: Parameters, rules: readonly Rule[]): Weighed {
   const facts = withDoubt(asked, parameters);
   const missing = missingOf(facts, parameters);
   const looked = rules.map((rule) => lookAt(rule, facts, parameters));
-  const claims = missing.includes('ledger') || missing.includes('usd_rate') ? [] : entitlements(facts, parameters);
+  const claims = claimsOf(facts, parameters, missing);
   const findings = [...facts.parcels.flatMap(({ contradictions }) => contradictions), ...ofTheClaim(facts, looked)]
     .filter((one) => counts(one, facts))
     .map((one) => ({ one, action: actionOf(one, facts.edition) }));

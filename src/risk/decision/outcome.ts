@@ -8,6 +8,10 @@ export function stricter(a: Outcome, b: Outcome): Outcome {
   return OUTCOMES.indexOf(a) >= OUTCOMES.indexOf(b) ? a : b;
 }
 
+export function isMilder(a: Outcome, than: Outcome): boolean {
+  return OUTCOMES.indexOf(a) < OUTCOMES.indexOf(than);
+}
+
 export function pays(outcome: Outcome): boolean {
   return outcome === 'PAY' || outcome === 'PAY_AND_INVESTIGATE';
 }
