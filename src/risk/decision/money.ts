@@ -51,6 +51,10 @@ export function decimalsOf(currency: string): number {
 
 /** -1, 0 or 1 as the amount is below, at or above so many cents of a dollar; undefined without a rate. */
 export function compareUsd(amount: Amount, usdMinor: number): -1 | 0 | 1 | undefined {
+  const { amount_minor: cents } = amount;
+  // Whole numbers of one unit need no other: most amounts are such.
+  if (amount.currency === 'USD' && Number.isSafeInteger(cents) && Number.isSafeInteger(usdMinor))
+    return cents < usdMinor ? -1 : cents > usdMinor ? 1 : 0;
   const scaled = scaledUsd(amount);
   if (scaled === undefined) return undefined;
   const limit = BigInt(usdMinor) * scaled.per;

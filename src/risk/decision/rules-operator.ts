@@ -25,8 +25,12 @@ function before(facts: Facts, windowMs: number): readonly RecentRefund[] {
  */
 function together(facts: Facts, windowMs: number, usdMinor: number): readonly RecentRefund[] {
   const own = ownOf(facts);
+  const isLarge = (refund: RecentRefund): boolean =>
+    Math.abs(refund.at_ms - own.at_ms) < windowMs && above(refund, usdMinor);
+  // Of most operators none is: nothing has to be put in order.
+  if (!isLarge(own) && facts.operator?.recent.some(isLarge) !== true) return [];
   const near = [own, ...others(facts)].filter(({ at_ms }) => Math.abs(at_ms - own.at_ms) < windowMs);
-  const large = near.filter((refund) => above(refund, usdMinor));
+  const large = near.filter(isLarge);
   const windows = near.map(({ at_ms: from }) =>
     from > own.at_ms ? [] : large.filter(({ at_ms }) => at_ms >= from && at_ms < from + windowMs),
   );
@@ -97,11 +101,11 @@ function unusualVelocity(facts: Facts, parameters: Parameters): Finding {
 function consecutive(facts: Facts, parameters: Parameters): Finding {
   const p95 = facts.operator?.tenant_p95_usd_minor ?? 0;
   const least = Math.max(parameters.consecutive_usd_minor, p95);
-  const recent = before(facts, parameters.consecutive_window_ms);
+  const isHigh = (refund: RecentRefund): boolean => (compareUsd(refund, least) ?? -1) >= 0;
   const run: RecentRefund[] = [];
-  for (const refund of recent) {
-    const order = compareUsd(refund, least);
-    if (order === undefined || order < 0) break;
+  // It begins with this refund, or not at all.
+  for (const refund of isHigh(ownOf(facts)) ? before(facts, parameters.consecutive_window_ms) : []) {
+    if (!isHigh(refund)) break;
     run.push(refund);
   }
   const { consecutive_count } = parameters;
