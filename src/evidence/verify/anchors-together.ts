@@ -61,17 +61,16 @@ export class AnchorsTogether {
     return [...this.#counts.values()].some((count) => count > 1);
   }
 
-  /** What the other logs of its AK and counter show. */
+  /** What the logs of its AK and counter show; of the log itself, in all its parts and files. */
   around(log: BelievedLog): readonly EnrolledHistory[] {
-    const group = this.#groups.get(nameOf(log) ?? '');
-    return [...(group ?? [])].filter(([origin]) => origin !== log.vkey.name).map(([, each]) => each);
+    return [...(this.#groups.get(nameOf(log) ?? '')?.values() ?? [])];
   }
 
-  /** Logs of which more, or less, is proved with the others than alone: over a clear, or by an anchor that stands elsewhere. */
+  /** Logs of which more, or less, is proved with the others, or with other files of them, than alone: over a clear, or by an anchor elsewhere. */
   get dependent(): ReadonlySet<string> {
     const found = new Set<string>();
-    for (const group of this.#groups.values()) {
-      if (group.size < 2) continue;
+    for (const [name, group] of this.#groups) {
+      if ((this.#counts.get(name) ?? 0) < 2) continue;
       const logs = [...group.values()];
       if (judgeGroup(logs).isCleared) for (const origin of group.keys()) found.add(origin);
       for (const { history } of logs) {

@@ -8,6 +8,7 @@ import { attestationKey } from '../anchor/attestation-key.ts';
 import { HistoryCollector, READ_TYPES, type RefusedAnchor } from '../anchor/collect.ts';
 import type { ContinuityFinding } from '../anchor/findings.ts';
 import type { SeenAnchor } from '../anchor/history.ts';
+import { mergeHistories } from '../anchor/merge.ts';
 import { checkLeaf } from '../batch/check-leaf.ts';
 import type { EvidenceCrypto } from '../crypto.ts';
 import type { LeafUse } from '../event/guard.ts';
@@ -60,7 +61,7 @@ export class LogAnchors {
   readonly #trust: AnchorTrust | undefined;
   readonly #collector: HistoryCollector | undefined;
   readonly #rootAt: (size: number) => Uint8Array | undefined;
-  /** What the other logs of the AK and counter show. */
+  /** What the logs of the AK and counter show, this one too in its other parts and files. */
   #around: readonly EnrolledHistory[] = [];
   #beside: Beside[] = [];
   /** Lines on notes that look like anchors and are not of the AK. */
@@ -138,9 +139,9 @@ export class LogAnchors {
     return history && { history, enrolment: enrolment === undefined ? '' : hex(enrolment) };
   }
 
-  /** Before it is asked what counts: an anchor of this log may stand in another one, and so may what tells of a clear. */
-  surround(others: readonly EnrolledHistory[]): void {
-    this.#around = others;
+  /** Before it is asked what counts: an anchor of this log may stand in another one, and what tells of a clear anywhere. */
+  surround(shown: readonly EnrolledHistory[]): void {
+    this.#around = shown;
   }
 
   /** Sizes in (first, end] that verified anchors name and that `rootAt` did not know any more. */
@@ -195,16 +196,25 @@ export class LogAnchors {
     const own = this.enrolled();
     if (own === undefined) return { findings: [], counted: [], cleared: 0 };
     const alone = judgeGroup([own]);
-    const { isOfItsLife } = this.#around.length === 0 ? alone : judgeGroup([own, ...this.#around]);
+    const { isOfItsLife } = this.#around.length === 0 ? alone : judgeGroup(this.#withAround(own));
     const seen = [...own.history.anchors, ...this.#elsewhere()];
     const joined = seen.filter(({ origin, tree }) => origin === this.#log.vkey.name && tree === 'same');
     const counted = joined.filter(isOfItsLife);
     return { findings: alone.findings, counted, cleared: joined.length - counted.length };
   }
 
+  /** Each log once. */
+  #withAround(own: EnrolledHistory): readonly EnrolledHistory[] {
+    const isOwn = ({ history }: EnrolledHistory): boolean => history.origin === own.history.origin;
+    const others = this.#around.filter((each) => !isOwn(each));
+    const again = this.#around.find(isOwn);
+    return [again === undefined ? own : { ...own, history: mergeHistories(own.history, again.history) }, ...others];
+  }
+
   /** Anchors over this log in entries of others, as far as this tree has their roots. */
   #elsewhere(): readonly SeenAnchor[] {
     return this.#around
+      .filter(({ history }) => history.origin !== this.#log.vkey.name)
       .flatMap(({ history }) => history.anchors)
       .filter(({ origin }) => origin === this.#log.vkey.name)
       .map((anchor) => {

@@ -183,6 +183,35 @@ describe('a clear that one log of a TPM shows', () => {
   });
 });
 
+describe('a clear that another part of the same log shows', () => {
+  const tpm = new TestTpm('cleared-part');
+  const log = fill(new AnchoredLog('clear-part', tpm).opened(), 5).anchor({});
+  tpm.resetCount = 0;
+  fill(log, 9).anchor({});
+  const one = policy(tpm, [log]);
+  const before = { ...part(log, { sizes: [5], entries: [2] }), searched: { first: 0, end: 5 } };
+  const since = { ...part(log, { sizes: [9], entries: [7] }), searched: { first: 7, end: 9 } };
+
+  test('takes the anchors after it from every part in a bundle', () => {
+    expect(levels(verdict(log, bundle(since), { policy: one }))).toEqual(['A2']);
+    const given = verdict(log, bundle(before, since), { policy: one });
+    expect(given.outcome).toBe('verified');
+    expect(levels(given)).toEqual(['A2', 'A1']);
+    expect(given.logs[1]?.anchors).toMatchObject({ size: 0, cleared: 1 });
+  });
+
+  test('counts for files of the log that are given together', () => {
+    const around = new AnchorsTogether();
+    for (const each of [before, since]) verdict(log, bundle(each), { policy: one, together: around });
+    expect(around.dependent).toEqual(new Set([log.origin]));
+    expect(levels(verdict(log, bundle(before), { policy: one, around }))).toEqual(['A2']);
+    expect(verdict(log, bundle(since), { policy: one, around }).logs[0]).toMatchObject({
+      level: 'A1',
+      anchors: { found: 1, verified: 1, size: 0, cleared: 1 },
+    });
+  });
+});
+
 function rowOf(trusted: TrustPolicy, log: AnchoredLog) {
   const row = trusted.logs.get(log.origin);
   if (row === undefined) throw new Error('a row');
