@@ -61,6 +61,10 @@ const SERVICE: MetricTable = {
   casework_overdue_holds: { kind: 'gauge', help: 'Open holds whose legal deadline has passed.' },
   casework_commands_waiting: { kind: 'gauge', help: 'Commands that wait for their endpoint to take them.' },
   casework_commands_dead: { kind: 'gauge', help: 'Commands that are given up: a person must look at them.' },
+  sources_secrets_up: {
+    kind: 'gauge',
+    help: '0 while a changed secret of a source of webhooks cannot be read; those of before stay valid, and the log says why.',
+  },
   patterns_up: { kind: 'gauge', help: '0 while the batch analysis fails, or takes too long: status.json says why.' },
   patterns_stale: {
     kind: 'gauge',

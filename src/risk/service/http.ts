@@ -1,6 +1,7 @@
 /** What of the service answers over HTTP: the API, and beside it the webhooks of declared sources. */
 import type { Scheduler } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { type HttpServer, startHttp } from '../../platform/http/server.ts';
 import { custodyRates } from '../api/custody-rates.ts';
@@ -35,6 +36,7 @@ export interface HttpRooms {
   readonly customers: CustomerNames;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
+  readonly metrics: Metrics;
 }
 
 const SOURCES_ROOT = '/v1/sources/';
@@ -92,6 +94,7 @@ async function sourcesRoom({
   customers,
   scheduler,
   logger,
+  metrics,
 }: HttpRooms): Promise<SourcesRoom> {
   return new SourcesRoom({
     database,
@@ -102,6 +105,7 @@ async function sourcesRoom({
     ...owner,
     clock: scheduler,
     logger,
+    metrics,
     settle: (refundId, { settlement_ref, ...word }) => desk.settle(refundId, { reference: settlement_ref, ...word }),
   });
 }

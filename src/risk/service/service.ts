@@ -188,6 +188,7 @@ class RiskService {
       ...(await dossier({ ...shared, ledger: this.#pump ?? rooms.ledger, clock: scheduler }, this.#settings, key)),
       monitor: receiver.monitor,
       scheduler,
+      metrics: this.#metrics,
     });
   }
 

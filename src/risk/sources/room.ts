@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { sql, type Transaction } from 'kysely';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
+import type { Metrics } from '../../base/metrics.ts';
 import { accept, type Result, refuse } from '../../base/result.ts';
 import type { EvidenceCrypto } from '../../evidence/crypto.ts';
 import { personalTrace } from '../../evidence/event/identifier.ts';
@@ -16,6 +17,7 @@ import type { RiskDatabase } from '../store/open-database.ts';
 import type { Database } from '../store/schema.ts';
 import { type HeaderReader, type OpenedSource, openSource, refusal } from './authenticate.ts';
 import { parseBody, type SourceFact, type SourceMessage } from './body.ts';
+import { FreshSources } from './fresh-sources.ts';
 import { aboutOf, keepPaymentFact } from './payment-facts.ts';
 import { SOURCE_REFUSALS, type SourceRefusal } from './reasons.ts';
 import { RefusalLog } from './refusal-log.ts';
@@ -36,6 +38,7 @@ export interface SourcesParts {
   readonly region: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics?: Metrics;
   /** How long it is known that an event was taken (`retention.source_events_days`); for good without it. */
   readonly rememberedMs?: number;
   /** Without it a payment may not say whose it is. */
@@ -88,35 +91,36 @@ export function openSources(
 export class SourcesRoom {
   readonly #parts: SourcesParts;
   readonly #refusals: RefusalLog;
-  readonly #sources: ReadonlyMap<string, OpenedSource>;
+  readonly #sources: FreshSources;
 
   constructor(parts: SourcesParts) {
     this.#parts = parts;
     this.#refusals = new RefusalLog(parts.logger, parts.clock);
-    this.#sources = byName(parts.sources);
+    this.#sources = new FreshSources(parts);
   }
 
   /** Undefined for a source that is not declared. */
   bodyBytesMax(source: string): number | undefined {
-    return this.#sources.get(source)?.settings.body_bytes_max;
+    return this.#sources.known(source)?.settings.body_bytes_max;
   }
 
   /** Rejects with what the database throws: the sender then sends again. */
   async take(source: string, headers: HeaderReader, rawBody: Uint8Array): Promise<Result<Taken, SourceRefusal>> {
-    const incoming = this.#read(source, headers, rawBody);
+    const opened = await this.#sources.current(source);
+    const incoming = this.#read(opened, headers, rawBody);
     const taken = incoming.ok ? await this.#keep(incoming.value) : incoming;
     if (!taken.ok) {
-      this.#refusals.refused(this.#sources.has(source) ? source : undefined, taken.reason);
+      this.#refusals.refused(opened?.settings.name, taken.reason);
       return taken;
     }
     this.#tell(taken.value);
     return taken;
   }
 
-  #read(source: string, headers: HeaderReader, rawBody: Uint8Array): Result<Incoming, SourceRefusal> {
-    const opened = this.#sources.get(source);
+  #read(opened: OpenedSource | undefined, headers: HeaderReader, rawBody: Uint8Array): Result<Incoming, SourceRefusal> {
     if (opened === undefined) return refusal('unknown_source');
     const { settings } = opened;
+    const source = settings.name;
     if (rawBody.length > settings.body_bytes_max) return refusal('too_large');
     const authentic = opened.check(headers, rawBody);
     if (!authentic.ok) return authentic;
@@ -275,10 +279,6 @@ function withoutCustomer(said: SourceFact): SourceFact {
   if (said.side !== 'payments' || said.fact.type !== 'payment.captured') return said;
   const { customer_ref: _, ...fact } = said.fact;
   return { side: 'payments', fact };
-}
-
-function byName(sources: readonly OpenedSource[]): ReadonlyMap<string, OpenedSource> {
-  return new Map(sources.map((source) => [source.settings.name, source]));
 }
 
 function digestOf(eventId: string, signedAt: string, body: Uint8Array): Uint8Array {
