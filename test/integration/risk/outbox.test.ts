@@ -4,7 +4,15 @@ import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { ACTION_NAMES } from '../../../src/risk/casework/actions.ts';
 import { Outbox } from '../../../src/risk/casework/outbox.ts';
 import type { RiskDatabase } from '../../../src/risk/store/open-database.ts';
-import { CaseworkBench, captured, emptyRefunds, NOW_MS, PaymentSide, requestOf } from '../../support/casework-bench.ts';
+import {
+  CaseworkBench,
+  captured,
+  DAY_MS,
+  emptyRefunds,
+  NOW_MS,
+  PaymentSide,
+  requestOf,
+} from '../../support/casework-bench.ts';
 import { openInMemory } from '../../support/embedded.ts';
 
 let database: RiskDatabase;
@@ -57,4 +65,18 @@ test('a database that was restored from a backup orders the same things under th
   expect(await told(60_000)).not.toBe(before);
   expect([...side.done.keys()].sort()).toEqual(keys);
   expect([...side.done.values()].map(({ times }) => times)).toEqual(keys.map(() => 2));
+});
+
+test('what a deadline pays goes to the instrument that was paid with, whatever was asked', async () => {
+  await emptyRefunds(database);
+  await captured(database, 'r-1');
+  const side = new PaymentSide();
+  const asked = await benchAt(0, side).decided({ ...toPeople, destination: 'other' });
+  expect(asked).toMatchObject({ pay_now: false, blocked: false });
+  await benchAt(14 * DAY_MS, side).round();
+  await benchAt(14 * DAY_MS, side).round();
+  const paid = [...side.done.values()].filter(({ action }) => action === 'pay');
+  expect(paid.map(({ body }) => JSON.parse(body) as object)).toEqual([
+    expect.objectContaining({ data: expect.objectContaining({ because: 'DEADLINE_PAID', destination: 'original' }) }),
+  ]);
 });
