@@ -57,11 +57,11 @@ export class LateFacts {
     let opened = 0;
     let more = false;
     for (const source of this.#news.sources) {
-      for (let pages = 0; ; pages += 1) {
+      for (let pages = 0; ; ) {
         signal?.throwIfAborted();
-        const page = await source();
+        const page = await source(Math.max(1, this.#pagesMax - pages));
         if (page === undefined) break;
-        if (pages === this.#pagesMax) {
+        if (pages >= this.#pagesMax) {
           more = true;
           break;
         }
@@ -79,6 +79,7 @@ export class LateFacts {
   async *#concerned(page: NewsPage): AsyncIterable<string> {
     const known = new Set<string>();
     const isNew = (decisionId: string): boolean => {
+        pages += page.pages ?? 1;
       if (known.has(decisionId)) return false;
       if (known.size >= KNOWN_MAX) known.clear();
       known.add(decisionId);

@@ -2,16 +2,23 @@
  * What became known since the last look, a page at a time, and which parcels it concerns.
  *
  * Entries by a place in each log, moved on in the order in which the ledger read them, one page of each log after the other;
- * claims, decisions and changed levels by queues, whose rows go once they were looked at. What happens to a whole gateway,
- * or to a compartment, concerns every parcel that ever came there: those of its newest log first, the newest of each first,
- * page by page to the last, so that no number of them is too many and no more than a page of them is in memory.
+ * claims, decisions and changed levels by queues, whose rows go once they were looked at. What names no parcel and may
+ * concern some, as a forced door, is gathered over many pages and looked up at once (`around.ts`). What concerns every parcel
+ * that ever came to a gateway goes through those of its newest log first, the newest of each first, page by page to the last,
+ * so that no number of them is too many and no more than a page of them is in memory.
  */
 import { sql } from 'kysely';
+import { utf8Text } from '../../base/bytes.ts';
+import type { CustodyEvent } from '../../evidence/event/event.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
+import { Around, pointOf } from './around.ts';
+import { ConcernedParcels } from './concerned.ts';
 import type { Owner, Trx } from './rights.ts';
 
 export interface NewsPage {
+  /** So many pages of logs in one. */
+  readonly pages?: number;
   readonly decisions: readonly string[];
   /** Parcels may come more than once. Rejects where the database does. */
   readonly parcels: () => AsyncIterable<readonly string[]>;
@@ -35,59 +42,99 @@ interface Mention {
   readonly n: number;
 }
 
+interface LogNews {
+  readonly origin: string;
+  readonly position: number;
+  readonly end: number;
+}
+
 const ENTRIES_MAX = 500;
+/** Of logs, that are gathered before a gateway is gone through. */
+const MERGED_MAX = 100;
 const QUEUE_MAX = 500;
 const MENTIONS_MAX = 1_000;
 const PARCEL = 'parcel ';
+const AROUND = 'around ';
 
 export class LateNews {
   readonly #parts: NewsParts;
+  readonly #concerned: ConcernedParcels;
   /** The log of the last page: the next one is of another, so that none waits for one that always has more. */
   #origin = '';
 
   constructor(parts: NewsParts) {
     this.#parts = parts;
+    this.#concerned = new ConcernedParcels(parts.database);
   }
 
   /** The sources, each of which has nothing when it resolves with undefined. */
-  get sources(): readonly (() => Promise<NewsPage | undefined>)[] {
-    return [() => this.#entries(), () => this.#claims(), () => this.#decided(), () => this.#levels()];
+  get sources(): readonly ((pagesMax: number) => Promise<NewsPage | undefined>)[] {
+    return [
+      (pagesMax) => this.#entries(Math.min(pagesMax, MERGED_MAX)),
+      () => this.#claims(),
+      () => this.#decided(),
+      () => this.#levels(),
+    ];
   }
 
-  async #entries(): Promise<NewsPage | undefined> {
-    const log = (await this.#nextLog(this.#origin)) ?? (await this.#nextLog(''));
-    if (log === undefined) return undefined;
-    const { origin } = log;
-    this.#origin = origin;
-    const from = Number(log.position);
-    const end = Math.min(log.end, from + ENTRIES_MAX);
+  async #entries(pagesMax: number): Promise<NewsPage | undefined> {
+    const waiting = [...((await this.#logs(this.#origin)) ?? (await this.#logs('')) ?? [])];
+    if (waiting.length === 0) return undefined;
+    const around = new Around();
+    const named: (readonly string[])[] = [];
+    const looked: LogNews[] = [];
+    while (looked.length < pagesMax) {
+      const log = waiting.shift();
+      if (log === undefined) break;
+      const end = Math.min(log.end, log.position + ENTRIES_MAX);
+      named.push(await this.#gather({ ...log, end }, around));
+      looked.push({ ...log, end });
+      this.#origin = log.origin;
+      if (end < log.end) waiting.push({ ...log, position: end });
+    }
+    return {
+      pages: looked.length,
+      decisions: [],
+      parcels: () => this.#about(named, around),
+      done: async () => {
+        for (const { origin, position, end } of looked) await this.#lookedTo(origin, position, end);
+      },
+    };
+  }
+
+  async *#about(named: Iterable<readonly string[]>, around: Around): AsyncIterable<readonly string[]> {
+    yield* named;
+    yield* this.#concerned.by(around, (gateway) => this.#parcelsOf(gateway));
+  }
+
+  /** Resolves with the parcels that entries of a page name. */
+  async #gather({ origin, position, end }: LogNews, around: Around): Promise<readonly string[]> {
     const rows = await this.#parts.database.as('custody', (trx) =>
       trx
         .selectFrom('custody.entry as e')
         .innerJoin('custody.mention as m', (join) => join.onRef('m.origin', '=', 'e.origin').onRef('m.n', '=', 'e.n'))
-        .select(['m.key', 'm.gateway'])
-        .distinct()
+        .select(['m.key', 'm.gateway', 'm.n'])
+        .select(sql<Uint8Array | null>`case when m.key ~ '^(around|code) ' then e.leaf end`.as('leaf'))
         .where('e.origin', '=', origin)
-        .where('e.position', '>=', from)
+        .where('e.position', '>=', position)
         .where('e.position', '<', end)
         .execute(),
     );
-    const named = [...new Set(rows.flatMap(({ key }) => parcelOf(key)))];
-    const gateways = new Set(rows.flatMap(({ key, gateway }) => (key.startsWith('around ') ? [gateway] : [])));
-    return {
-      decisions: [],
-      parcels: () => this.#about(named, gateways),
-      done: () => this.#lookedTo(origin, from, end),
-    };
+    const log = numberOf(origin);
+    for (const { key, gateway, n, leaf } of rows) {
+      const text = leaf === null ? undefined : utf8Text(Uint8Array.from(leaf));
+      if (text === undefined) continue;
+      // Intake judged it before it was stored.
+      const event = JSON.parse(text) as CustodyEvent;
+      const point = pointOf(gateway, { log, n: Number(n) }, event, key.startsWith(AROUND));
+      if (point !== undefined) around.add(point);
+    }
+    return [...new Set(rows.flatMap(({ key }) => parcelOf(key)))];
   }
 
-  async *#about(named: readonly string[], gateways: Iterable<string>): AsyncIterable<readonly string[]> {
-    yield named;
-    for (const gateway of gateways) yield* this.#parcelsOf(gateway);
-  }
-
-  #nextLog(after: string) {
-    return this.#parts.database.as('custody', (trx) =>
+  /** Those behind one that have more than was looked at; undefined when none has. */
+  async #logs(after: string): Promise<readonly LogNews[] | undefined> {
+    const rows = await this.#parts.database.as('custody', (trx) =>
       trx
         .selectFrom('custody.read_to as r')
         .leftJoin('custody.looked_to as l', 'l.origin', 'r.origin')
@@ -95,8 +142,11 @@ export class LateNews {
         .where(({ eb, fn, val }) => eb('r.position', '>', fn.coalesce('l.position', val(0))))
         .where('r.origin', '>', after)
         .orderBy('r.origin')
-        .executeTakeFirst(),
+        .limit(MERGED_MAX)
+        .execute(),
     );
+    if (rows.length === 0) return undefined;
+    return rows.map(({ origin, position, end }) => ({ origin, position: Number(position), end: Number(end) }));
   }
 
   /** Nobody else moved it meanwhile, or they looked at the same. */
@@ -126,7 +176,7 @@ export class LateNews {
     const parcels = [...new Set(rows.map(({ parcel }) => parcel))];
     return {
       decisions: [],
-      parcels: () => this.#about(parcels, []),
+      parcels: () => parcelsAlone(parcels),
       done: async () => {
         await this.#parts.database.as('custody', (trx) =>
           trx.deleteFrom('custody.fresh_claim').where('id', 'in', ids).execute(),
@@ -144,7 +194,7 @@ export class LateNews {
     const decisions = rows.map(({ decision_id }) => decision_id);
     return {
       decisions,
-      parcels: () => this.#about([], []),
+      parcels: () => parcelsAlone([]),
       done: async () => {
         await this.#parts.database.as('payments', (trx) =>
           trx.deleteFrom('payments.fresh_decision').where('decision_id', 'in', decisions).execute(),
@@ -208,6 +258,10 @@ async function mentionsBefore(
     where origin = ${origin} and n >= ${first} ${below} ${further} and starts_with(key, ${PARCEL})
     order by n desc, key desc limit ${MENTIONS_MAX}::bigint`.execute(trx);
   return rows;
+}
+
+async function* parcelsAlone(parcels: readonly string[]): AsyncIterable<readonly string[]> {
+  yield parcels;
 }
 
 function parcelOf(key: string): readonly string[] {

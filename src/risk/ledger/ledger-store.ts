@@ -16,12 +16,13 @@ import { send } from '../store/sending.ts';
 import { awaitedAt } from './awaited.ts';
 import { type EntryLevel, type LogProof, provedLevel, trustedOf } from './entry-level.ts';
 import { foldParcel, type ParcelLedger } from './fold.ts';
+import { noteOrder } from './gateway-order.ts';
 import { grantsOf } from './grants.ts';
 import { handsIn, handsOn } from './hands.ts';
 import type { Claim, LedgerEntry, Surroundings } from './inputs.ts';
 import { type EntryRow, inputsOf, type LogRow } from './ledger-inputs.ts';
 import { type PhotosNamed, photoKeyOf, photosNamed, reusedIn } from './photos.ts';
-import { codeKeyOf, EntryIndex, isAround, parcelsOf } from './select.ts';
+import { codeKeyOf, EntryIndex, isAround, liesAfter, parcelsOf } from './select.ts';
 import { LEDGER_DEFAULTS, type LedgerSettings } from './settings.ts';
 import type { Place } from './state.ts';
 
@@ -155,25 +156,23 @@ export class LedgerStore {
     const rows = await trx
       .selectFrom('custody.entry')
       // As text, which has its microseconds: a mention must name the very moment.
-      .select(['n', 'position', 'leaf', 'status', sql<string>`stored_at::text`.as('stored_at')])
+      .select(['n', 'leaf', 'status', 'stored_at as at', sql<string>`stored_at::text`.as('stored_at')])
       .where('origin', '=', origin)
       .where('position', '>=', position)
       .orderBy('position')
       .limit(PAGE_ROWS)
       .execute();
-    const read = rows.flatMap(({ n, leaf, status, stored_at }) => {
+    const read = rows.flatMap(({ n, leaf, status, at, stored_at }) => {
       const event = status === 'used' && leaf !== null ? eventOf(leaf) : undefined;
-      return event === undefined ? [] : [{ event, row: { origin, n, gateway, stored_at, tenant, region } }];
+      if (event === undefined) return [];
+      return [{ n, event, storedMs: at.getTime(), row: { origin, n, gateway, stored_at, tenant, region } }];
     });
-    const mentions = read.flatMap(({ event, row }) => {
-      const keys = parcelsOf(event).map((ref) => `parcel ${ref}`);
-      if (isAround(event)) keys.push(`around ${gateway}`);
-      const photo = photoKeyOf(event);
-      if (photo !== undefined) keys.push(photo);
-      const code = event.type === 'access.granted' ? codeKeyOf(gateway, event) : undefined;
-      if (code !== undefined) keys.push(code);
-      return keys.map((key) => ({ key, ...row }));
-    });
+    const mentioned = read.map((one) => ({ ...one, mentions: mentionsIn(one.event, gateway) }));
+    const mentions = mentioned.flatMap(({ mentions: own, row }) => own.map((mention) => ({ ...mention, ...row })));
+    const named = parseOrigin(origin);
+    const log = named.ok ? named.value.number : 0;
+    const noted = mentioned.filter((one) => one.mentions.length > 0);
+    await noteOrder(trx, { gateway, log, tenant, region }, noted);
     for (const some of pagesOf(mentions)) {
       await trx
         .insertInto('custody.mention')
@@ -251,6 +250,24 @@ export class LedgerStore {
     const refused = proof.refuted !== null;
     return { ...entry, ...(clock && { clock }), ...(refused && { refused }), ...(forked && { forked: true }) };
   }
+}
+
+interface Mentioned {
+  readonly key: string;
+  readonly compartment: string | null;
+  readonly lies: boolean | null;
+}
+
+/** Under which keys an entry is found again. Where it lies is said of parcels alone. */
+function mentionsIn(event: CustodyEvent, gateway: string): readonly Mentioned[] {
+  const place = { compartment: event.compartment ?? '', lies: liesAfter(event) ?? null };
+  const parcels = parcelsOf(event).map((ref) => ({ key: `parcel ${ref}`, ...place }));
+  const others = [
+    isAround(event) ? `around ${gateway}` : undefined,
+    photoKeyOf(event),
+    event.type === 'access.granted' ? codeKeyOf(gateway, event) : undefined,
+  ].flatMap((key) => (key === undefined ? [] : [{ key, compartment: null, lies: null }]));
+  return [...parcels, ...others];
 }
 
 interface Inputs {

@@ -42,14 +42,9 @@ function distinct(inputs: readonly LedgerInput[]): readonly LedgerInput[] {
 function place(input: LedgerInput): Placed {
   if (input.kind === 'claim') return { input, atMs: Math.max(0, input.at_ms), errMs: FAIR_ERR_MS, clock: 'fair' };
   const { src, err_ms } = input.event.clock;
-  const saidMs = readTime(input.event.at);
-  const atMs = Math.max(0, saidMs ?? 0);
   const { clock: vouched, storedMs } = input;
-  // An earlier intake took days that no calendar has. Nothing happens after it is stored, and nothing did before 1970: a
-  // clock that says so is wrong by nobody knows how much.
-  if (saidMs === undefined || saidMs < 0) return { input, atMs, errMs: Number.POSITIVE_INFINITY, clock: 'free' };
-  const latestMs = storedMs === undefined ? Number.POSITIVE_INFINITY : storedMs + FAIR_ERR_MS;
-  if (atMs > latestMs) return { input, atMs: latestMs, errMs: Number.POSITIVE_INFINITY, clock: 'free' };
+  const { atMs, isWrong } = placedAt(input.event.at, storedMs);
+  if (isWrong) return { input, atMs, errMs: Number.POSITIVE_INFINITY, clock: 'free' };
   const known = src === 'ntp' || src === 'gps';
   if (!known && vouched !== undefined) {
     const errMs = vouched === 'synced' ? SYNCED_ERR_MS : FAIR_ERR_MS;
@@ -58,6 +53,17 @@ function place(input: LedgerInput): Placed {
   const clock =
     !known || err_ms === undefined || err_ms > FAIR_ERR_MS ? 'free' : err_ms <= SYNCED_ERR_MS ? 'synced' : 'fair';
   return { input, atMs, errMs: err_ms ?? Number.POSITIVE_INFINITY, clock };
+}
+
+/**
+ * When an entry happened, as far as its clock can be believed. An earlier intake took days that no calendar has. Nothing
+ * happens after it is stored, and nothing did before 1970: a clock that says so is wrong by nobody knows how much.
+ */
+export function placedAt(at: string, storedMs?: number): { readonly atMs: number; readonly isWrong: boolean } {
+  const saidMs = readTime(at);
+  if (saidMs === undefined || saidMs < 0) return { atMs: 0, isWrong: true };
+  const latestMs = storedMs === undefined ? Number.POSITIVE_INFINITY : storedMs + FAIR_ERR_MS;
+  return saidMs > latestMs ? { atMs: latestMs, isWrong: true } : { atMs: saidMs, isWrong: false };
 }
 
 function withinSource(a: Placed, b: Placed): number {

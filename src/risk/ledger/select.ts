@@ -42,6 +42,12 @@ export function codeKeyOf(gateway: string, event: CustodyEvent): string | undefi
   return typeof credential === 'string' && (opened || isSpentCode(event)) ? `code ${gateway} ${credential}` : undefined;
 }
 
+/** Whether the parcels that it names lie in its compartment after it: the fold puts none there, and takes none away, for any other. */
+export function liesAfter({ type }: CustodyEvent): boolean | undefined {
+  if (type === 'parcel.deposited' || type === 'parcel.returned') return true;
+  return type === 'parcel.collected' || type === 'parcel.removed' ? false : undefined;
+}
+
 /** References of the parcels that an event names. */
 export function parcelsOf({ parcel, data }: CustodyEvent): readonly string[] {
   const others = [...list(data['parcels']), ...list(data['held'])].flatMap((one) => {

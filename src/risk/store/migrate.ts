@@ -33,6 +33,7 @@ import { deniedByPeopleMigration } from './migrations/m0028-denied-by-people.ts'
 import { littleEvidenceMigration } from './migrations/m0029-little-evidence.ts';
 import { jobsMigration } from './migrations/m0030-jobs.ts';
 import { triggerFunctionsMigration } from './migrations/m0031-trigger-functions.ts';
+import { mentionCompartmentsMigration } from './migrations/m0032-mention-compartments.ts';
 import { givenUpMigration } from './migrations/m0033-given-up.ts';
 import { type Database, ROLES } from './schema.ts';
 
@@ -63,6 +64,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0029_little_evidence': littleEvidenceMigration,
   '0030_jobs': jobsMigration,
   '0031_trigger_functions': triggerFunctionsMigration,
+  '0032_mention_compartments': mentionCompartmentsMigration,
   '0033_given_up': givenUpMigration,
 };
 

@@ -1,4 +1,4 @@
-/** Tables of leases of replicas, of jobs, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011, m0022, m0023, m0027, m0030). */
+/** Tables of leases of replicas, of jobs, of the order of a gateway's entries, of what anchors prove of a log, and of who cosigned it (m0005, m0007, m0009, m0011, m0022, m0023, m0027, m0030, m0032). */
 import type { Generated } from 'kysely';
 import type { ProvedStretch } from '../../evidence/verify/entry-levels.ts';
 import type { Bytes, Json, Owned, Time } from './columns.ts';
@@ -106,4 +106,14 @@ export interface JobTable extends Owned {
   held_until: Time;
   done_at: Time | null;
   failing_since: Time | null;
+}
+
+/** The last of a gateway's entries in their order, and up to where some came out of their turn (m0032). */
+export interface GatewayOrderTable extends Owned {
+  readonly gateway: string;
+  log: number;
+  n: number;
+  at_ms: number;
+  upset_log: number;
+  upset_n: number;
 }

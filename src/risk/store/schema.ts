@@ -10,6 +10,7 @@ import type {
   CosignatureTable,
   ErasureTable,
   FreshLevelTable,
+  GatewayOrderTable,
   JobTable,
   LeaseTable,
   ReplicaTable,
@@ -78,6 +79,10 @@ export interface MentionTable extends Owned {
   readonly n: number;
   readonly gateway: string;
   readonly stored_at: ColumnType<Date | null, string, never>; // of the entry, to the microsecond: names its partition
+  /** Of a parcel: empty where the entry names none; null where nobody knows (m0032). */
+  readonly compartment: ColumnType<string | null, string | null | undefined, never>;
+  /** Of a parcel: the entry puts it there, or takes it out; null where it does neither. */
+  readonly lies: ColumnType<boolean | null, boolean | null | undefined, never>;
 }
 
 /** That a courier had a parcel in hands, as an entry says (m0024). */
@@ -353,6 +358,7 @@ export interface Database {
   readonly 'custody.mention': MentionTable;
   readonly 'custody.hand': HandTable;
   readonly 'custody.read_to': ReadToTable;
+  readonly 'custody.gateway_order': GatewayOrderTable;
   readonly 'custody.claim': ClaimTable;
   readonly 'payments.payment': PaymentTable;
   readonly 'payments.customer_payment': CustomerPaymentTable;

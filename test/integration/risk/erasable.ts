@@ -105,7 +105,7 @@ export function filesWith({ directory, sinceMs }: Where, text: string): readonly
  */
 export const NOBODY: readonly RegExp[] = [
   /\.(tenant|region|state|status|kind|outcome|currency|type|level|why|result|destination|basis|on_deadline|what|verdict|lane|action|deed)$/,
-  /\.(origin|of_origin|gateway|source|fleet|holder|replica|partition|cosigned_root|cosigned_note|note|before_roots|after_roots)$/,
+  /\.(origin|of_origin|gateway|compartment|source|fleet|holder|replica|partition|cosigned_root|cosigned_note|note|before_roots|after_roots)$/,
   /\.(leaf_hash|carries|paths|withheld_why|record|trust|refuted|digest)$/,
   /\.(decision_id|hold_id|case_id|key|ruleset|parameters|codes|release_when|steps|ledger)$/,
   /\.(actor|owner|counts|statement|reason|id)$/,

@@ -189,7 +189,7 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
       await keep(log, 0, 4);
       await decided(name, `k1.${name}`);
     }
-    flood.append(...Array.from({ length: 6 }, (_each, i) => encodeLeaf(eventOf(flood, 4 + i, 'power.lost', {}))));
+    flood.append(...Array.from({ length: 6 }, (_each, i) => forced(flood, 4 + i)));
     well.append(forced(well, 4));
     await keep(flood, 4, 10);
     await keep(well, 4, 5);
@@ -298,4 +298,46 @@ test.each(Object.entries(STEP_BEFORE))(
       await kysely.destroy();
     }
   },
+/** Entries as the ledger of the step before noted them. Resolves with the latest time that any of them may have. */
+async function enteredBefore(kysely: Kysely<Database>): Promise<number> {
+  const log = new TestLog('before', 'g', 3);
+  const named = (ref: string, compartment?: string): object => ({
+    parcel: { ref, scheme: 'sscc' },
+    ...(compartment !== undefined && { compartment }),
+  });
+  const events = [
+    eventOf(log, 0, 'parcel.deposited', { ...PUT_IN, held: [{ ref: 'k1.b' }] }, named('k1.a', 'A01')),
+    eventOf(log, 1, 'power.lost', {}),
+    eventOf(log, 2, 'parcel.removed', TAKEN_OUT, named('k1.a', 'B-2')),
+    eventOf(log, 3, 'seal.recorded', { state: 'intact' }, named('k1.c')),
+  ];
+  const keys = [['parcel k1.a', 'parcel k1.b'], ['around g'], ['parcel k1.a'], ['parcel k1.c']];
+  await sql`select custody.ensure_day('2026-11-22')`.execute(kysely);
+  for (const [n, event] of events.entries()) {
+    const leaf = encodeLeaf(event);
+    const at = new Date(NOW_MS);
+    await sql`insert into custody.entry (stored_at, origin, n, position, gateway, leaf_hash, leaf, status, tenant, region)
+      values (${at}, ${log.origin}, ${n}, ${n}, 'g', '', ${leaf}, 'used', 'shop', 'us')`.execute(kysely);
+    for (const key of keys[n] ?? [])
+      await sql`insert into custody.mention (key, origin, n, gateway, stored_at, tenant, region)
+        values (${key}, ${log.origin}, ${n}, 'g', ${at}, 'shop', 'us')`.execute(kysely);
+  }
+  return Date.now();
+}
+
 );
+      const stored = await enteredBefore(kysely);
+      const notes = kysely.selectFrom('custody.mention').select(['key', 'compartment', 'lies']).orderBy('n');
+      expect(await notes.orderBy('key').execute()).toEqual([
+        { key: 'parcel k1.a', compartment: 'A01', lies: true },
+        { key: 'parcel k1.b', compartment: 'A01', lies: true },
+        { key: 'around g', compartment: null, lies: null },
+        { key: 'parcel k1.a', compartment: 'B-2', lies: false },
+        { key: 'parcel k1.c', compartment: '', lies: null },
+      ]);
+      // Nobody knows in which order they were read: all count as out of their turn.
+      const { rows } = await sql<{ order: string; at_ms: string }>`
+        select concat_ws(' ', gateway, log, n, upset_log, upset_n, tenant, region) as order, at_ms::text
+          from custody.gateway_order`.execute(kysely);
+      expect(rows.map(({ order }) => order)).toEqual(['g 3 3 3 3 shop us']);
+      expect(Number(rows[0]?.at_ms)).toBeGreaterThan(stored);

@@ -13,6 +13,7 @@ const CHANGED = [
   'custody.assurance',
   'custody.fresh_claim',
   'custody.fresh_level',
+  'custody.gateway_order',
   'custody.job',
   'custody.lease',
   'custody.log',
