@@ -37,6 +37,8 @@ export interface CaseworkStatus {
   readonly outbox: OutboxStatus;
   /** Holds that are open, and those of them whose deadline has passed. */
   readonly holds: { readonly open: number; readonly overdue: number };
+  /** Decisions that could not be looked at again for late facts since this service began, each time that one could not. */
+  readonly late: { readonly unread: number };
 }
 
 const EVERY_MS = 1_000;
@@ -98,7 +100,8 @@ export class Caseworker {
         .where('state', '=', 'open')
         .executeTakeFirstOrThrow(),
     );
-    return { outbox, holds: { open: Number(holds.open), overdue: Number(holds.overdue) } };
+    const late = { unread: this.#late.unread };
+    return { outbox, holds: { open: Number(holds.open), overdue: Number(holds.overdue) }, late };
   }
 
   async #lookLate(signal: AbortSignal): Promise<void> {

@@ -13,10 +13,12 @@ import { judge } from '../decision/decide.ts';
 import { ledgerPin } from '../decision/decision.ts';
 import type { Facts, ParcelFacts } from '../decision/facts.ts';
 import { rulesetSchema } from '../decision/ruleset.ts';
+import type { ParcelLedger } from '../ledger/fold.ts';
 import { openCase } from './case-book.ts';
 import type { KeptDecision } from './explain.ts';
 import type { FollowUp } from './follow-up.ts';
 import { keptDecision, keptRefund } from './kept.ts';
+import { withLateHands } from './late-hands.ts';
 import { LateNews, type NewsPage } from './late-news.ts';
 import { followUpOf, type RefundDeskParts } from './refund-desk.ts';
 import { asCases, type Trx } from './rights.ts';
@@ -43,12 +45,18 @@ export class LateFacts {
   readonly #followUp: FollowUp;
   readonly #news: LateNews;
   readonly #pagesMax: number;
+  #unread = 0;
 
   constructor(parts: RefundDeskParts, pagesMax = PAGES_MAX) {
     this.#parts = parts;
     this.#followUp = followUpOf(parts);
     this.#news = new LateNews(parts);
     this.#pagesMax = pagesMax;
+  }
+
+  /** How often a decision could not be looked at again, in this run. */
+  get unread(): number {
+    return this.#unread;
   }
 
   /** All that is new since the last time, page by page. Ends when nothing is. Rejects where the database does. */
@@ -71,6 +79,7 @@ export class LateFacts {
           if (await this.#comparedAlone(decisionId)) opened += 1;
         }
         await page.done();
+        pages += page.pages ?? 1;
       }
     }
     return { looked, opened, more };
@@ -79,7 +88,6 @@ export class LateFacts {
   async *#concerned(page: NewsPage): AsyncIterable<string> {
     const known = new Set<string>();
     const isNew = (decisionId: string): boolean => {
-        pages += page.pages ?? 1;
       if (known.has(decisionId)) return false;
       if (known.size >= KNOWN_MAX) known.clear();
       known.add(decisionId);
@@ -128,14 +136,15 @@ export class LateFacts {
   }
 
   /**
-   * What cannot be read whatever is tried, such as a parcel with more entries than anybody folds, is named in the log and
-   * hides nothing else: a gateway can bring that about. Where the database fails, all is looked at again.
+   * What cannot be read whatever is tried, such as a parcel with more entries than anybody folds, is named in the log,
+   * counted, and hides nothing else: a gateway can bring that about. Where the database fails, all is looked at again.
    */
   async #comparedAlone(decisionId: string): Promise<boolean> {
     try {
       return await this.#compare(decisionId);
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error;
+      this.#unread += 1;
       const fields = { error: messageOf(error), decision: decisionId };
       this.#parts.logger.error(fields, 'a decision cannot be looked at again for late facts');
       return false;
@@ -147,19 +156,22 @@ export class LateFacts {
     const kept = await this.#newest(decisionId);
     // What was decided without a ledger is decided again by its hold.
     if (kept === undefined || kept.facts.failed.includes('ledger')) return false;
-    const parcels = await this.#parcelsNow(kept.facts);
+    const ledgers = await this.#ledgersNow(kept.facts);
+    const parcels = ledgers.map(({ facts }) => facts);
     const ledger = this.#digest(parcels);
     if (ledger === this.#digest(kept.facts.parcels)) return false;
-    const again = judge({ ...kept.facts, parcels }, rulesetSchema.parse(kept.parameters));
+    const hands = ledgers.flatMap(({ hands: own = [] }) => own.map(({ courier, event }) => ({ courier, event })));
+    const { database, clock } = this.#parts;
+    const facts = await withLateHands(database, kept.facts, hands, clock.wallMs());
+    const again = judge({ ...facts, parcels }, rulesetSchema.parse(kept.parameters));
     if (again.outcome === kept.decision.outcome) return false;
     return this.#report(kept, { ledger, outcome: again.outcome, moved: this.#moved(kept.facts.parcels, parcels) });
   }
 
   /** As of the decision: what time alone changes is no late fact. */
-  async #parcelsNow(facts: Facts): Promise<readonly ParcelFacts[]> {
+  #ledgersNow(facts: Facts): Promise<readonly ParcelLedger[]> {
     const refs = facts.parcels.map(({ ref }) => ref);
-    const ledgers = await this.#parts.ledger.ledgers(refs, facts.as_of_ms);
-    return ledgers.map((ledger) => ledger.facts);
+    return this.#parts.ledger.ledgers(refs, facts.as_of_ms);
   }
 
   #digest(parcels: readonly ParcelFacts[]): string {

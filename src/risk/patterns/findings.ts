@@ -13,7 +13,7 @@ export const PROMOTIONS_MAX = 100;
 const LOCKERS_MAX = 64;
 /** Likewise of couriers, and of one courier's entries. */
 const COURIERS_MAX = 32;
-const EVENTS_MAX = 32;
+export const EVENTS_MAX = 32;
 
 export const TENANT = 'tenant';
 export const PROMOTIONS = 'promotions';

@@ -65,6 +65,10 @@ const SERVICE: MetricTable = {
     kind: 'gauge',
     help: '0 while a changed secret of a source of webhooks cannot be read; those of before stay valid, and the log says why.',
   },
+  casework_late_unread: {
+    kind: 'counter',
+    help: 'Times that a decision could not be looked at again for late facts: the log names it.',
+  },
   patterns_up: { kind: 'gauge', help: '0 while the batch analysis fails, or takes too long: status.json says why.' },
   patterns_stale: {
     kind: 'gauge',

@@ -34,6 +34,7 @@ export function serviceHealth(
     casework_overdue_holds: casework?.holds.overdue,
     casework_commands_waiting: casework?.outbox.waiting,
     casework_commands_dead: casework?.outbox.dead,
+    casework_late_unread: casework?.late.unread,
     patterns_up: patterns && (patterns.failure === undefined ? 1 : 0),
     patterns_stale: patterns && (patterns.stale ? 1 : 0),
     patterns_age_ms: patterns?.age_ms,

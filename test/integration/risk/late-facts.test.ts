@@ -11,6 +11,7 @@ import { Caseworker } from '../../../src/risk/casework/caseworker.ts';
 import { LateFacts } from '../../../src/risk/casework/late-facts.ts';
 import { SqlStore } from '../../../src/risk/intake/sql-store/sql-store.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
+import { serviceHealth } from '../../../src/risk/service/health.ts';
 import { DriverDialect } from '../../../src/risk/store/dialect.ts';
 import { MIGRATIONS, migrate } from '../../../src/risk/store/migrate.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
@@ -105,6 +106,43 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     expect(await late(gateway)).toBe(1);
   });
 
+  test('a doubted courier who turns out to have had the parcel opens a case; another does not', async () => {
+    const finding = (id: string, body: object) =>
+      sql`insert into payments.finding (id, as_of_ms, body, tenant, region) values
+        (${id}, ${NOW_MS}, ${JSON.stringify(body)}, 'default', 'eu')`.execute(database.kysely);
+    const { operator } = requestOf('hands');
+    const pair = { refunds: 12, together: 12, expected_milli: 500, lift_milli: 24_000, p_micro: 1 };
+    for (const courier of ['k1.ring', 'k1.known']) await finding(`courier ${courier}`, { chargebacks: 0 });
+    await finding(`pair ${operator} k1.ring`, pair);
+    const log = returned(new TestLog('hands', 'hands'), 'k1.hands');
+    await keep(log, 0, 4);
+    await decided('hands', 'k1.hands');
+    const sealed = (courier: string): Uint8Array =>
+      encodeLeaf(
+        eventOf(
+          log,
+          log.size,
+          'seal.recorded',
+          { state: 'intact' },
+          {
+            compartment: 'A01',
+            parcel: { ref: 'k1.hands', scheme: 'sscc' },
+            actor: { kind: 'courier', ref: courier },
+          },
+        ),
+      );
+    const look = async (courier: string) => {
+      log.append(sealed(courier));
+      await keep(log, log.size - 1, log.size);
+      await bench().ledger.catchUp();
+      return (await bench().round()).late;
+    };
+    for (const courier of ['k1.known', 'k1.nobody'])
+      expect(await look(courier)).toMatchObject({ looked: 1, opened: 0 });
+    expect(await look('k1.ring')).toMatchObject({ looked: 1, opened: 1 });
+    expect(await late('hands')).toBe(1);
+  });
+
   /** What is looked at again for a level alone, and nothing else. */
   const waiting = async () =>
     (await database.kysely.selectFrom('custody.fresh_level').select(['first', 'end_n']).execute()).map((row) => [
@@ -193,14 +231,17 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     well.append(forced(well, 4));
     await keep(flood, 4, 10);
     await keep(well, 4, 5);
-    const { parts, logger } = bench();
+    const { parts, logger, clock } = bench();
     await parts.ledger.catchUp();
     const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2', entriesMax: 6 });
-    const facts = new LateFacts({ ...parts, ledger });
-    expect(await facts.look()).toEqual({ looked: 2, opened: 1, more: false });
+    const worker = new Caseworker({ ...parts, ledger, scheduler: clock });
+    const round = () => worker.once(new AbortController().signal);
+    expect((await round()).late).toEqual({ looked: 2, opened: 1, more: false });
+    const counted = { name: 'casework_late_unread', value: 1 };
+    expect(serviceHealth(undefined, await worker.status()).samples).toContainEqual(expect.objectContaining(counted));
     expect(await late('well')).toBe(1);
     expect(logger.text).toMatch(/more than 6 entries.*"decision":"d-\w+".*cannot be looked at again for late facts/);
-    expect(await facts.look()).toMatchObject({ looked: 0 });
+    expect((await round()).late).toMatchObject({ looked: 0 });
   });
 
   test('what falls due is swept while late facts are looked for without end', async () => {
@@ -257,47 +298,6 @@ const STEP_BEFORE: Readonly<Record<string, () => Promise<Kysely<Database>>>> = {
   },
 };
 
-test.each(Object.entries(STEP_BEFORE))(
-  'what waited in a database of the step before has an owner, on %s',
-  async (_, kyselyOf) => {
-    const kysely = await kyselyOf();
-    const run = (statement: string) => sql.raw(statement).execute(kysely);
-    try {
-      const before = Object.fromEntries(Object.entries(MIGRATIONS).filter(([name]) => name < '0023'));
-      const old = new Migrator({ db: kysely, provider: { getMigrations: async () => before } });
-      expect((await old.migrateToLatest()).error).toBeUndefined();
-      await run("insert into custody.log (origin, gateway, tenant, region) values ('o', 'g', 'shop', 'us')");
-      await run("insert into custody.looked_to values ('o', 7), ('gone', 3)");
-      await run(`insert into custody.claim (ref, parcel, at, received_at, body, tenant, region)
-        values ('w:1', 'k1.a', now(), now(), '{}', 'shop', 'us')`);
-      await run("insert into custody.fresh_claim (parcel) values ('k1.gone')");
-      await run(`insert into payments.refund (refund_id, payment_ref, operator, kind, amount_minor, currency, destination,
-        requested_at, parcel_refs, state, tenant, region)
-        values ('r', 'p', 'op', 'return', 1, 'USD', 'original', now(), '[]', 'open', 'shop', 'us')`);
-      await run(`insert into payments.decision (decision_id, refund_id, decided_at, outcome, facts, ruleset, parameters, answer,
-        tenant, region) values ('d', 'r', now(), 'HOLD', '{}', 'v1', '{}', '{}', 'shop', 'us')`);
-      await run("insert into payments.fresh_decision values ('d')");
-      await migrate(kysely);
-      await run(`insert into custody.claim (ref, parcel, at, received_at, body, tenant, region)
-        values ('w:2', 'k1.b', now(), now(), '{}', 'shop', 'us')`);
-      const of = { tenant: 'shop', region: 'us' };
-      expect(await kysely.selectFrom('custody.looked_to').select(['origin', 'tenant', 'region']).execute()).toEqual([
-        { origin: 'o', ...of },
-      ]);
-      expect(
-        await kysely.selectFrom('custody.fresh_claim').select(['parcel', 'tenant', 'region']).orderBy('id').execute(),
-      ).toEqual([
-        { parcel: 'k1.a', ...of },
-        { parcel: 'k1.b', ...of },
-      ]);
-      expect(await kysely.selectFrom('payments.fresh_decision').selectAll().execute()).toEqual([
-        { decision_id: 'd', ...of },
-      ]);
-      await expect(run("insert into custody.looked_to (origin, position) values ('x', 1)")).rejects.toThrow(/not-null/);
-    } finally {
-      await kysely.destroy();
-    }
-  },
 /** Entries as the ledger of the step before noted them. Resolves with the latest time that any of them may have. */
 async function enteredBefore(kysely: Kysely<Database>): Promise<number> {
   const log = new TestLog('before', 'g', 3);
@@ -325,8 +325,28 @@ async function enteredBefore(kysely: Kysely<Database>): Promise<number> {
   return Date.now();
 }
 
-);
+test.each(Object.entries(STEP_BEFORE))(
+  'what waited in a database of the step before has an owner, on %s',
+  async (_, kyselyOf) => {
+    const kysely = await kyselyOf();
+    const run = (statement: string) => sql.raw(statement).execute(kysely);
+    try {
+      const before = Object.fromEntries(Object.entries(MIGRATIONS).filter(([name]) => name < '0023'));
+      const old = new Migrator({ db: kysely, provider: { getMigrations: async () => before } });
+      expect((await old.migrateToLatest()).error).toBeUndefined();
+      await run("insert into custody.log (origin, gateway, tenant, region) values ('o', 'g', 'shop', 'us')");
+      await run("insert into custody.looked_to values ('o', 7), ('gone', 3)");
+      await run(`insert into custody.claim (ref, parcel, at, received_at, body, tenant, region)
+        values ('w:1', 'k1.a', now(), now(), '{}', 'shop', 'us')`);
+      await run("insert into custody.fresh_claim (parcel) values ('k1.gone')");
+      await run(`insert into payments.refund (refund_id, payment_ref, operator, kind, amount_minor, currency, destination,
+        requested_at, parcel_refs, state, tenant, region)
+        values ('r', 'p', 'op', 'return', 1, 'USD', 'original', now(), '[]', 'open', 'shop', 'us')`);
+      await run(`insert into payments.decision (decision_id, refund_id, decided_at, outcome, facts, ruleset, parameters, answer,
+        tenant, region) values ('d', 'r', now(), 'HOLD', '{}', 'v1', '{}', '{}', 'shop', 'us')`);
+      await run("insert into payments.fresh_decision values ('d')");
       const stored = await enteredBefore(kysely);
+      await migrate(kysely);
       const notes = kysely.selectFrom('custody.mention').select(['key', 'compartment', 'lies']).orderBy('n');
       expect(await notes.orderBy('key').execute()).toEqual([
         { key: 'parcel k1.a', compartment: 'A01', lies: true },
@@ -341,3 +361,24 @@ async function enteredBefore(kysely: Kysely<Database>): Promise<number> {
           from custody.gateway_order`.execute(kysely);
       expect(rows.map(({ order }) => order)).toEqual(['g 3 3 3 3 shop us']);
       expect(Number(rows[0]?.at_ms)).toBeGreaterThan(stored);
+      await run(`insert into custody.claim (ref, parcel, at, received_at, body, tenant, region)
+        values ('w:2', 'k1.b', now(), now(), '{}', 'shop', 'us')`);
+      const of = { tenant: 'shop', region: 'us' };
+      expect(await kysely.selectFrom('custody.looked_to').select(['origin', 'tenant', 'region']).execute()).toEqual([
+        { origin: 'o', ...of },
+      ]);
+      expect(
+        await kysely.selectFrom('custody.fresh_claim').select(['parcel', 'tenant', 'region']).orderBy('id').execute(),
+      ).toEqual([
+        { parcel: 'k1.a', ...of },
+        { parcel: 'k1.b', ...of },
+      ]);
+      expect(await kysely.selectFrom('payments.fresh_decision').selectAll().execute()).toEqual([
+        { decision_id: 'd', ...of },
+      ]);
+      await expect(run("insert into custody.looked_to (origin, position) values ('x', 1)")).rejects.toThrow(/not-null/);
+    } finally {
+      await kysely.destroy();
+    }
+  },
+);
