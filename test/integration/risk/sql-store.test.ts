@@ -245,6 +245,13 @@ test('a second owner of an embedded database is refused by name', async () => {
 });
 
 describe('PostgreSQL in production', () => {
+  test('whether a commit is on the disk the server says, and it is not where this login does not wait for it', async () => {
+    const url = await postgres.database('durable');
+    const durable = async (more: string) => (await open({ engine: 'postgres', url: `${url}${more}` })).durable;
+    expect(await durable('')).toBe(true);
+    expect(await durable(`&options=${encodeURIComponent('-c synchronous_commit=off')}`)).toBe(false);
+  });
+
   test('two replicas append to one log: each entry once, whoever was late is told', async () => {
     const url = await postgres.database('replicas');
     const stores = await Promise.all(
