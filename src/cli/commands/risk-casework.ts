@@ -103,7 +103,7 @@ export const riskWorkCommand: CommandRun = async (args, io) => {
     if (revived !== undefined && !(await outbox.revive(revived, scheduler.wallMs()))) {
       throw new LatchkeyError(
         'NAME_UNKNOWN',
-        `there is no dead command ${JSON.stringify(revived)}; "latchkey risk work" lists those`,
+        `there is no dead command ${JSON.stringify(revived)} to try again; "latchkey risk work" lists those, and what was paid since is not ordered again`,
       );
     }
     await ledger.catchUp(io.signal);

@@ -173,7 +173,10 @@ export class Outbox {
     if (state === 'delivered' && row.token > row.attempts) await this.#givenUp?.close(trx, row.key, 'delivered', nowMs);
   }
 
-  /** A person has a dead command tried again. False when it is not dead. */
+  /**
+   * A person has a dead command tried again. False when it is not dead, or is an order of what was paid since: before 0033
+   * a settlement did not end it.
+   */
   revive(key: string, nowMs: number): Promise<boolean> {
     return this.#database.as('payments', async (trx) => {
       const row = await trx
@@ -181,6 +184,12 @@ export class Outbox {
         .set({ state: 'waiting', attempts: 0, due_at: new Date(nowMs), ended_at: null })
         .where('key', '=', key)
         .where('state', '=', 'dead')
+        .where(({ and, eb, exists, not, selectFrom }) => {
+          const paid = selectFrom('payments.settlement as s').select('s.reference');
+          return not(
+            and([eb('action', '=', 'pay'), exists(paid.whereRef('s.refund_id', '=', 'payments.outbox.refund_id'))]),
+          );
+        })
         .returning('key')
         .executeTakeFirst();
       return row !== undefined;
