@@ -21,7 +21,7 @@ export function decisionsText(found: DecisionFigures, machine: Machine, busyCore
 ${date}, Node ${machine.node}, PostgreSQL ${postgres}; just before it other work kept ${busyCores.toFixed(2)} of ${machine.cores} cores busy${busyCores > 0.3 ? ', so that rates mean little' : ''}.
 Through HTTP over a ledger of ${seeded.events} events in up to 30 daily partitions (stored at ${seeded.storePerS}/s, read into the ledger at
 ${seeded.readPerS}/s); clients, service and database on the same cores. One decision in ten is a hold. In parentheses: decisions to that floor.
-Before it ${WARM_UP} were decided, and the tables vacuumed: what is measured has run for a while.
+Before it ${WARM_UP} were decided, and the tables analyzed: what is measured has run for a while.
 
 | clients | decisions/s | p50, ms | p99, ms | the same server answering a constant | a bare transaction |
 |---|---|---|---|---|---|

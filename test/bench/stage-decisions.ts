@@ -115,6 +115,7 @@ async function measureServer(
     return post(agent, to, token, `k-${next}`, body);
   };
   await clients(WARM_UP, WARM_UP_CLIENTS, (agent) => ask(agent, port));
+  await analyze(url);
   const meter = new Meter({ pid, floorPort, url });
   const decisions: Rate[] = [];
   const constant: Rate[] = [];
@@ -134,6 +135,14 @@ async function measureServer(
     `decisions, ${STEADY_PER_S}/s asked: ${steady.perS}/s, p50 ${steady.p50Ms} ms, p99 ${steady.p99Ms} ms`,
   );
   return { decisions, constant, transaction, steady, costs };
+}
+
+/** Plans that were made while tables were empty read them whole until the server looks at them again by itself. */
+async function analyze(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query('analyze');
+  await client.end();
 }
 
 interface Seen {
