@@ -62,18 +62,24 @@ test('what stands above the revocation is declared in error under its eventID, b
   fill(next.add('parcel.deposited', PUT_IN, carried(6, other)), 5);
   await keep(log);
   await keep(next, new Map([[1, { status: 'duplicate_of', of: { origin: log.origin, n: 5 } }]]));
+  // What a log says whose own key is revoked corrects nothing.
+  const third = new AnchoredLog('third', log.tpm, 3).opened().add('parcel.removed', TAKEN_OUT, carried(7, other));
+  await keep(third);
   await new LedgerStore({ database, ...owner }).catchUp();
-  const revoked = { size: 4, root: Buffer.from(log.checkpoint(4).root).toString('base64') };
-  const rows = (more: object) => [
-    { vkey: vkeyText(log), ...log.tpm.policy, ...more },
+  const upTo = (of: AnchoredLog, size: number) => {
+    return { revoked: { size, root: Buffer.from(of.checkpoint(size).root).toString('base64') } };
+  };
+  const rows = (isRevoked: boolean) => [
+    { vkey: vkeyText(log), ...log.tpm.policy, ...(isRevoked && upTo(log, 4)) },
     { vkey: vkeyText(next), ...log.tpm.policy },
+    { vkey: vkeyText(third), ...log.tpm.policy, ...(isRevoked && upTo(third, 1)) },
   ];
-  let policy = policyOf([], { logs: rows({}) });
+  let policy = policyOf([], { logs: rows(false) });
   const book = new AssuranceBook({ database, store, crypto: nodeCrypto, ...owner, policy: () => policy });
   await book.catchUp();
   const before = await events();
   expect(before.map((event) => event['errorDeclaration'])).toEqual(before.map(() => undefined));
-  policy = policyOf([], { logs: rows({ revoked }) });
+  policy = policyOf([], { logs: rows(true) });
   await book.catchUp();
   const after = await events();
   expect(after.map(({ eventID }) => eventID)).toEqual(before.map(({ eventID }) => eventID));
@@ -85,12 +91,13 @@ test('what stands above the revocation is declared in error under its eventID, b
     [`${log.origin}#6`]: { ...error, correctiveEventIDs: [`ni:///sha-256;${other}`] },
     [`${log.origin}#7`]: error,
     [`${next.origin}#2`]: undefined,
+    [`${third.origin}#1`]: error,
   });
   // But for the declaration, what is in error stands as it was captured.
   const inError = after.filter((event) => event['errorDeclaration'] !== undefined);
   for (const { errorDeclaration: _error, ...event } of inError) expect(before).toContainEqual(event);
   // A revocation that is taken back takes the declarations with it.
-  policy = policyOf([], { logs: rows({}) });
+  policy = policyOf([], { logs: rows(false) });
   await book.catchUp();
   expect(await events()).toEqual(before);
 });

@@ -93,7 +93,7 @@ test('while another door stands open it is not that door’s', () => {
   const made = table();
   made.scan(PARCEL_B, { meant: 'e2' });
   expectAt(made, 'e2');
-  both(made, SHUT, OPEN);
+  both(made, SHUT, OPEN, 4);
   made.scan(PARCEL_A, { meant: 'e1' });
   both(made, SHUT, [1, 1]);
   both(made, SHUT, [0, 1], 6);
