@@ -196,7 +196,8 @@ class Api {
   #failed(error: unknown, requestId: string): Response {
     this.#service.logger.error({ error: explain(error), requestId }, 'a request could not be answered');
     if (isOperational(error)) {
-      const detail = 'the service cannot store or read anything now; nothing was decided; try again';
+      const detail =
+        'the service cannot store or read anything now; ask again with the same idempotency key: nothing is done twice';
       return this.#problem(problem('unavailable', detail, { retryAfterS: 2 }), requestId);
     }
     return this.#problem(problem('internal', 'the log of the service says more, under this request_id'), requestId);

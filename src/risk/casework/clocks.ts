@@ -7,8 +7,9 @@
  * it stands, that only a person may answer, or about which facts are missing, is told to people instead and stays held.
  */
 import type { Decision } from '../decision/decision.ts';
-import { OTHER_PAYMENT } from '../decision/eligibility.ts';
-import type { RefundKind } from '../decision/facts.ts';
+import { legEvidence, OTHER_PAYMENT } from '../decision/eligibility.ts';
+import type { Facts, RefundKind, ReturnState } from '../decision/facts.ts';
+import { atLeast } from '../decision/grade.ts';
 import { type LegalPolicy, type LegalTerm, termOf } from './legal-policy.ts';
 
 const HOUR_MS = 3_600_000;
@@ -102,8 +103,23 @@ function personOnly(decision: Decision): 'self_dealing' | 'refunded_before' | un
   return codes.has(OTHER_PAYMENT) ? 'refunded_before' : undefined;
 }
 
+/**
+ * A return that C18 contradicts, neither back nor shown to be sent: a word that nothing confirms is no evidence of having
+ * sent the goods. What a warehouse took in is back, however little else speaks for it.
+ */
+function isUnsent({ refund, parcels }: Facts, codes: ReadonlySet<string>): boolean {
+  if (refund.kind !== 'return' || !codes.has('C18')) return false;
+  return parcels.some(
+    (parcel) => !isBack(parcel.return.state) && !atLeast(legEvidence(parcel, 'return').grade, 'WEAK'),
+  );
+}
+
+function isBack(state: ReturnState): boolean {
+  return state === 'R_RECEIVED' || state.startsWith('R_INSPECTED');
+}
+
 /** What the deadline does to a refund that another look, at that moment, still does not pay. */
-export function deadlineEffect(decision: Decision, onDeadline: LegalTerm['on_deadline']): DeadlineEffect {
+export function deadlineEffect(decision: Decision, facts: Facts, onDeadline: LegalTerm['on_deadline']): DeadlineEffect {
   const codes = new Set(decision.reasons.map(({ code }) => code));
   if (decision.blocked) return { pays: false, why: 'blocked' };
   if (codes.has('DEPENDENCY_DOWN')) return { pays: false, why: 'facts_missing' };
@@ -111,7 +127,7 @@ export function deadlineEffect(decision: Decision, onDeadline: LegalTerm['on_dea
   if (why !== undefined) return { pays: false, why };
   if (onDeadline === 'escalate') return { pays: false, why: 'policy' };
   // Directive 2011/83/EU Art. 13(3): withheld until the goods are back, or evidence of having sent them is there.
-  if (codes.has('return_awaited')) return { pays: false, why: 'goods_awaited' };
+  if (codes.has('return_awaited') || isUnsent(facts, codes)) return { pays: false, why: 'goods_awaited' };
   return { pays: true };
 }
 

@@ -165,7 +165,7 @@ export class Sweep {
 
   /** The legal end. True when it is paid by that; else people are told why not, once, and it stays held. */
   async #end(trx: Trx, { hold, refund, steps, nowMs }: Due, facts: Facts, decision: Decision): Promise<boolean> {
-    const effect = deadlineEffect(decision, hold.on_deadline);
+    const effect = deadlineEffect(decision, facts, hold.on_deadline);
     const cause = { decisionId: effect.pays ? decision.decision_id : hold.decision_id, atMs: nowMs };
     if (!effect.pays) {
       if (!steps.includes('deadline')) return false;

@@ -122,4 +122,26 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     await at(4 * DAY_MS).round();
     expect(side.paid()).not.toContain('by-hand');
   });
+
+  test('a payout that was frozen is let go when people answer, whatever they answer', async () => {
+    const ids = ['quick-1', 'quick-2', 'quick-3', 'quick-4', 'quick-5'];
+    await captured(database, ...ids);
+    const ask = (id: string) =>
+      at(0).decided(requestOf(id, { kind: 'recall', parcel_refs: [], amount_minor: 20_000, operator: 'op-quick' }));
+    const outcomes: string[] = [];
+    for (const id of ids) outcomes.push((await ask(id)).outcome);
+    expect(outcomes).toEqual(['PAY', 'PAY', 'HOLD', 'HOLD', 'HOLD']);
+    await at(1).round();
+    const sent = (wanted: string) =>
+      ids.filter((id) =>
+        [...side.done.values()].some(({ action, body }) => action === wanted && body.includes(`"refund_id":"${id}"`)),
+      );
+    expect([sent('freeze_payout'), sent('release_payout')]).toEqual([ids.slice(2), []]);
+    const [hold] = (await book.list({ state: 'open' })).holds.filter(({ refund_id }) => refund_id === 'quick-3');
+    expect(await at(2).desk.release(hold?.hold_id ?? '', person)).toMatchObject({ ok: true });
+    expect(await at(2).desk.deny('quick-4', person)).toMatchObject({ ok: true });
+    expect(await at(2).desk.cancel('quick-5', person)).toMatchObject({ ok: true });
+    await at(3).round();
+    expect(sent('release_payout')).toEqual(ids.slice(2));
+  });
 });

@@ -12,6 +12,7 @@ import {
 import { legalPolicySchema } from '../../../src/risk/casework/legal-policy.ts';
 import { countedFrom } from '../../../src/risk/casework/refund-request.ts';
 import type { Decision } from '../../../src/risk/decision/decision.ts';
+import { decided, facts, parcel, signal } from '../decision/support.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -96,7 +97,21 @@ describe('a deadline that passed', () => {
       { pays: false, why: 'policy' },
     ],
   ] as const)('%s', ([, decision, onDeadline, effect]) => {
-    expect(deadlineEffect(decision, onDeadline)).toEqual(effect);
+    expect(deadlineEffect(decision, facts(), onDeadline)).toEqual(effect);
+  });
+
+  const WAITED = { pays: false, why: 'goods_awaited' } as const;
+  test.for([
+    ['a return for which nothing but a claim speaks is waited for', 'R_IN_LOCKER', [], WAITED],
+    ['so is one that the sensors contradict', 'R_IN_LOCKER', [signal('weight', { says: 'contradicts' })], WAITED],
+    ['weak evidence of sending ends the waiting', 'R_IN_LOCKER', [signal('door')], { pays: true }],
+    ['so does the warehouse that took it in, with nothing else', 'R_RECEIVED', [], { pays: true }],
+  ] as const)('%s', ([, state, signals, effect]) => {
+    const of = facts({
+      refund: { amount_minor: 60_000 },
+      parcels: [parcel({ return: { ...parcel().return, state, signals } })],
+    });
+    expect(deadlineEffect(decided(of), of, 'pay')).toEqual(effect);
   });
 });
 
