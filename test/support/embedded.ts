@@ -71,7 +71,11 @@ async function emptyTemplate(): Promise<string> {
 let present: Promise<string> | undefined;
 
 function presentTemplate(): Promise<string> {
-  present ??= makePresent();
+  present ??= makePresent().catch((error: unknown) => {
+    // Whoever asks next tries again.
+    present = undefined;
+    throw error;
+  });
   return present;
 }
 

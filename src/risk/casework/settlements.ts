@@ -140,8 +140,8 @@ export class Settlements {
   }
 
   /**
-   * What is paid is ordered no more: else an order that was given up, and that people settled by other means, could be had
-   * tried again, and would be paid twice. Whoever has it under way now comes too late.
+   * What is paid is ordered no more, nor is its settlement held: else an order that was given up, and that people settled by
+   * other means, could be had tried again, and would be paid twice. Whoever has it under way now comes too late.
    */
   async #endOrder(trx: Trx, refundId: string): Promise<void> {
     const nowMs = this.#parts.clock.wallMs();
@@ -149,11 +149,11 @@ export class Settlements {
       .updateTable('payments.outbox')
       .set({ state: 'delivered', ended_at: new Date(nowMs), lease_until: null, said: 'settled' })
       .where('refund_id', '=', refundId)
-      .where('action', '=', 'pay')
+      .where('action', 'in', ['pay', 'hold_settlement'])
       .where('state', '<>', 'delivered')
       .returning('key')
-      .executeTakeFirst();
-    if (ended !== undefined) await this.#givenUp.close(trx, ended.key, 'settled', nowMs);
+      .execute();
+    for (const { key } of ended) await this.#givenUp.close(trx, key, 'settled', nowMs);
   }
 
   async #report(refundId: string, { reference }: Settlement, reason: SettlementRefusal): Promise<void> {

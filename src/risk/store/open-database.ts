@@ -82,7 +82,7 @@ async function openPglite(directory: string): Promise<RiskDatabase> {
   const lock: FileLock = lockEmbedded(directory);
   try {
     const files = join(directory, 'pglite');
-    layPreparedCluster(files);
+    await layPreparedCluster(files);
     compileWasmOnce();
     const { PGlite } = await import('@electric-sql/pglite');
     const pglite = new PGlite(files);

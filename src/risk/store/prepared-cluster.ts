@@ -5,20 +5,20 @@
  * So the build keeps it beside the command line, under the version of PGlite that made it, and a first start unpacks it.
  * Where there is none for the PGlite that is installed (from the sources, or after another was put in), PGlite makes its own.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { LatchkeyError, messageOf } from '../../base/errors.ts';
+import { DIRECTORY_MODE, FILE_MODE, syncDirectory } from '../../platform/durable-file.ts';
 import { compileWasmOnce } from '../../platform/plain-wasm.ts';
 import { ustarEntries } from '../../platform/ustar.ts';
 
 const PGLITE = '@electric-sql/pglite';
 /** It has 40 MB. */
 const BYTES_MAX = 256 * 1_048_576;
-const FILE_MODE = 0o600;
-const DIRECTORY_MODE = 0o700;
 
 /** Of the build: beside the chunks that hold this module. */
 function besideTheCommandLine(): string {
@@ -26,28 +26,40 @@ function besideTheCommandLine(): string {
 }
 
 /**
- * Lays the prepared database where there is nothing yet: whole, or not at all. Says whether there was one to lay. Throws STORE_IO (retry).
+ * Lays the prepared database where there is nothing yet: whole, or not at all, also when the power goes (once it is there,
+ * nobody lays it again). Says whether there was one to lay. Rejects with STORE_IO (retry).
  */
-export function layPreparedCluster(files: string, from = besideTheCommandLine()): boolean {
+export async function layPreparedCluster(files: string, from = besideTheCommandLine()): Promise<boolean> {
   const archive = join(from, preparedName());
   if (existsSync(files) || !existsSync(archive)) return false;
   // What an earlier start began to lay counts for nothing.
   const laying = `${files}.laying`;
   try {
-    rmSync(laying, { recursive: true, force: true });
-    mkdirSync(laying, { mode: DIRECTORY_MODE });
-    for (const entry of ustarEntries(gunzipSync(readFileSync(archive), { maxOutputLength: BYTES_MAX }))) {
-      const path = join(laying, entry.name);
-      if (entry.kind === 'directory') mkdirSync(path, { mode: DIRECTORY_MODE });
-      else writeFileSync(path, entry.bytes, { mode: FILE_MODE });
-    }
-    renameSync(laying, files);
+    await rm(laying, { recursive: true, force: true });
+    await unpack(await readFile(archive), laying);
+    await rename(laying, files);
+    await syncDirectory(dirname(files));
     return true;
   } catch (error) {
     throw new LatchkeyError('STORE_IO', `cannot lay the prepared database of ${archive}: ${messageOf(error)}`, {
       cause: error,
     });
   }
+}
+
+async function unpack(archive: Uint8Array, into: string): Promise<void> {
+  const directories = [into];
+  await mkdir(into, { mode: DIRECTORY_MODE });
+  for (const entry of ustarEntries(gunzipSync(archive, { maxOutputLength: BYTES_MAX }))) {
+    const path = join(into, entry.name);
+    if (entry.kind === 'directory') {
+      directories.push(path);
+      await mkdir(path, { mode: DIRECTORY_MODE });
+    } else {
+      await writeFile(path, entry.bytes, { mode: FILE_MODE, flush: true });
+    }
+  }
+  for (const path of directories) await syncDirectory(path);
 }
 
 /** For the build. */
@@ -58,7 +70,7 @@ export async function prepareCluster(directory: string): Promise<void> {
   await pglite.exec('checkpoint');
   const archive = await pglite.dumpDataDir('gzip');
   await pglite.close();
-  writeFileSync(join(directory, preparedName()), new Uint8Array(await archive.arrayBuffer()));
+  await writeFile(join(directory, preparedName()), new Uint8Array(await archive.arrayBuffer()));
 }
 
 /** Tells the PGlite that is installed from every other. */

@@ -123,6 +123,18 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     expect(side.paid()).not.toContain('by-hand');
   });
 
+  test('a settlement that could not be held has no case left once the refund is paid', async () => {
+    await captured(database, 'unheld');
+    const held = await at(0).decided(requestOf('unheld', { kind: 'not_received', parcel_refs: [] }));
+    await exhaust('unheld', DAY_MS);
+    expect(await givenUp('unheld')).toMatchObject([{ state: 'open' }]);
+    const { desk } = at(DAY_MS + 2);
+    expect(await desk.release(`h-${held.decision_id.slice(2)}`, person)).toMatchObject({ ok: true });
+    const settlement = { reference: 'hand-2', amount_minor: 8_000, currency: 'USD', settled_at_ms: NOW_MS };
+    expect(await desk.settle('unheld', settlement)).toMatchObject({ ok: true });
+    expect(await givenUp('unheld')).toMatchObject([{ state: 'closed' }]);
+  });
+
   test('a payout that was frozen is let go when people answer, whatever they answer', async () => {
     const ids = ['quick-1', 'quick-2', 'quick-3', 'quick-4', 'quick-5'];
     await captured(database, ...ids);

@@ -40,14 +40,14 @@ test(
   LIMIT_MS,
 );
 
-test('what is there already stays, and without a prepared database nothing is laid', () => {
+test('what is there already stays, and without a prepared database nothing is laid', async () => {
   const files = dir.file('there');
-  expect([layPreparedCluster(files, dir.path), existsSync(files)]).toEqual([false, false]);
+  expect([await layPreparedCluster(files, dir.path), existsSync(files)]).toEqual([false, false]);
   mkdirSync(files);
-  expect([layPreparedCluster(files, dirname(mainPath())), readdirSync(files)]).toEqual([false, []]);
+  expect([await layPreparedCluster(files, dirname(mainPath())), readdirSync(files)]).toEqual([false, []]);
 });
 
-test('a prepared database that is damaged is refused, and nothing of it counts', () => {
+test('a prepared database that is damaged is refused, and nothing of it counts', async () => {
   const build = dirname(mainPath());
   const name = present(
     readdirSync(build).find((entry) => /^pglite-.*\.tar\.gz$/.test(entry)),
@@ -55,8 +55,8 @@ test('a prepared database that is damaged is refused, and nothing of it counts',
   );
   const files = dir.file('fresh');
   cpSync(join(build, name), dir.file(name));
-  expect(layPreparedCluster(dir.file('sound'), dir.path)).toBe(true);
+  expect(await layPreparedCluster(dir.file('sound'), dir.path)).toBe(true);
   writeFileSync(dir.file(name), readFileSync(dir.file(name)).subarray(0, 100_000));
-  expect(() => layPreparedCluster(files, dir.path)).toThrow(expect.objectContaining({ code: 'STORE_IO' }));
+  await expect(layPreparedCluster(files, dir.path)).rejects.toThrow(expect.objectContaining({ code: 'STORE_IO' }));
   expect(existsSync(files)).toBe(false);
 });
