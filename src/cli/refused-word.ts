@@ -4,12 +4,13 @@
  */
 import { LatchkeyError } from '../base/errors.ts';
 import type { Refused } from '../base/result.ts';
+import type { ReviveRefusal } from '../risk/casework/outbox.ts';
 import type { DeskRefusal } from '../risk/casework/refund-desk.ts';
 import type { SettlementRefusal } from '../risk/casework/settlements.ts';
 import type { VerdictRefusal } from '../risk/casework/verdicts.ts';
 import type { ErasureRefusal } from '../risk/retention/erase.ts';
 
-type WordRefusal = VerdictRefusal | SettlementRefusal | DeskRefusal | Exclude<ErasureRefusal, 'held'>;
+type WordRefusal = VerdictRefusal | SettlementRefusal | DeskRefusal | ReviveRefusal | Exclude<ErasureRefusal, 'held'>;
 
 const CLEAR_UP = 'a case was opened: clear it up with the payment side before it is confirmed again';
 const SEE_HOLD = '"latchkey risk holds ID" shows how it ended';
@@ -35,10 +36,18 @@ const NEXT: Readonly<Record<WordRefusal, string>> = {
   requested_at: 'correct the time in the request, or the clock of this machine',
   reference: 'name it as it stands in events or requests',
   by: 'name the person as operator:LOGIN',
+  command_unknown: '"latchkey risk work" lists those that are dead',
+  overtaken:
+    'it is ended without being sent, and its case is closed: see that the payment side holds nothing back for it',
   nothing: 'it may have been erased before',
 };
 
-const UNKNOWN: ReadonlySet<string> = new Set<WordRefusal>(['hold_unknown', 'refund_unknown', 'nothing']);
+const UNKNOWN: ReadonlySet<string> = new Set<WordRefusal>([
+  'hold_unknown',
+  'refund_unknown',
+  'command_unknown',
+  'nothing',
+]);
 
 export function refusedWord({ reason, detail }: Refused<WordRefusal>): LatchkeyError {
   const code = UNKNOWN.has(reason) ? 'NAME_UNKNOWN' : 'WORD_REFUSED';

@@ -100,14 +100,12 @@ export const riskWorkCommand: CommandRun = async (args, io) => {
     const sink = new WebhookSink({ endpoints: webhooks, clock: scheduler });
     await sink.check();
     const outbox = new Outbox(database);
-    if (revived !== undefined && !(await outbox.revive(revived, scheduler.wallMs()))) {
-      throw new LatchkeyError(
-        'NAME_UNKNOWN',
-        `there is no dead command ${JSON.stringify(revived)} to try again; "latchkey risk work" lists those, and what was paid since is not ordered again`,
-      );
+    const worker = new Caseworker({ ...parts, ledger, scheduler, sink });
+    if (revived !== undefined) {
+      const answer = await worker.revive(revived);
+      if (!answer.ok) throw refusedWord(answer);
     }
     await ledger.catchUp(io.signal);
-    const worker = new Caseworker({ ...parts, ledger, scheduler, sink });
     const round = await worker.once(io.signal);
     const status = await worker.status();
     const dead = await outbox.list('dead');

@@ -10,9 +10,10 @@ import { sleep } from '../../base/abort.ts';
 import { Backoff } from '../../base/backoff.ts';
 import type { Scheduler } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
+import type { Result } from '../../base/result.ts';
 import { GivenUp } from './given-up.ts';
 import { LateFacts, type LateReport } from './late-facts.ts';
-import { Outbox, type OutboxStatus } from './outbox.ts';
+import { Outbox, type OutboxStatus, type ReviveRefusal } from './outbox.ts';
 import { type ActionSink, type Delivered, OutboxWorker } from './outbox-worker.ts';
 import { followUpOf, type RefundDeskParts } from './refund-desk.ts';
 import { Sweep, type SweepReport } from './sweep.ts';
@@ -72,6 +73,11 @@ export class Caseworker {
     const swept = await this.#sweep.due(signal);
     const sent = (await this.#worker?.deliverDue(signal)) ?? NOTHING;
     return { late, swept, sent };
+  }
+
+  /** A person has a command that was given up tried again, in the next round. */
+  revive(key: string): Promise<Result<'waiting', ReviveRefusal>> {
+    return this.#outbox.revive(key, this.#parts.scheduler.wallMs());
   }
 
   /** Until the signal fires. Commands leave while a round is at work; a database that is away is asked again. */

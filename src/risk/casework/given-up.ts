@@ -2,7 +2,7 @@
  * Commands about money that were given up: the payment side took none of all attempts. Each opens a case of its own, in the
  * transaction that gives it up, and a ticket leaves for it; else a refund that is owed, a settlement or a payout that is
  * frozen, would wait for ever for somebody to read a status. It is closed once the command arrived after all, or the
- * payment side confirmed what it was about; given up once more it is opened again, and told again.
+ * payment side confirmed what it was about, or it is overtaken; given up once more it is opened again, and told again.
  */
 import { caseIdOf, closeCase, type Opening } from './case-book.ts';
 import type { FollowUp, FollowUpParts } from './follow-up.ts';
@@ -55,7 +55,7 @@ export class GivenUp {
   }
 
   /** Under the rights of payments. Nothing happens where it was never given up. */
-  async close(trx: Trx, key: string, what: 'delivered' | 'settled', atMs: number): Promise<void> {
+  async close(trx: Trx, key: string, what: 'delivered' | 'settled' | 'overtaken', atMs: number): Promise<void> {
     const caseId = caseIdOf(this.#parts.crypto, { kind: WHAT, mark: key });
     await asCases(trx, () => closeCase(trx, this.#parts, { caseId, atMs, what, actor: 'system' }));
   }

@@ -8,10 +8,13 @@
  * money opens a case.
  */
 import { type Selectable, sql } from 'kysely';
+import { accept, type Result, refuse } from '../../base/result.ts';
 import type { RiskDatabase } from '../store/open-database.ts';
 import type { OutboxTable } from '../store/schema.ts';
 import { ACTION_NAMES, type Action, type ActionMessage } from './actions.ts';
 import type { GivenUp } from './given-up.ts';
+import { keptRefund } from './kept.ts';
+import { lockRefund } from './locks.ts';
 import type { Owner, Trx } from './rights.ts';
 
 export interface ActionView {
@@ -49,6 +52,18 @@ export type Ending =
   | { readonly state: 'delivered'; readonly said: string }
   | { readonly state: 'waiting'; readonly dueMs: number; readonly said: string }
   | { readonly state: 'dead'; readonly said: string };
+
+/** `command_unknown`: none of that key is dead. `overtaken`: what was ordered since undoes it. */
+export type ReviveRefusal = 'command_unknown' | 'overtaken';
+
+/**
+ * What ends that for which a command was ordered: sent after it, the command would bring back what is over. A payment does
+ * not end a freeze: whose payouts are frozen is looked into also when the refund was owed.
+ */
+const OVERTAKEN_BY: Readonly<Partial<Record<Action, readonly Action[]>>> = {
+  hold_settlement: ['pay', 'deny', 'cancel'],
+  freeze_payout: ['release_payout', 'deny', 'cancel'],
+};
 
 const SAID_MAX = 200;
 const LIST_MAX = 500;
@@ -174,25 +189,28 @@ export class Outbox {
   }
 
   /**
-   * A person has a dead command tried again. False when it is not dead, or is an order of what was paid since: before 0033
-   * a settlement did not end it.
+   * A person has a dead command tried again. One that is overtaken is ended instead, with its case: it is never sent, and
+   * nobody can do anything about it.
    */
-  revive(key: string, nowMs: number): Promise<boolean> {
+  revive(key: string, nowMs: number): Promise<Result<'waiting', ReviveRefusal>> {
     return this.#database.as('payments', async (trx) => {
-      const row = await trx
-        .updateTable('payments.outbox')
-        .set({ state: 'waiting', attempts: 0, due_at: new Date(nowMs), ended_at: null })
-        .where('key', '=', key)
-        .where('state', '=', 'dead')
-        .where(({ and, eb, exists, not, selectFrom }) => {
-          const paid = selectFrom('payments.settlement as s').select('s.reference');
-          return not(
-            and([eb('action', '=', 'pay'), exists(paid.whereRef('s.refund_id', '=', 'payments.outbox.refund_id'))]),
-          );
-        })
-        .returning('key')
-        .executeTakeFirst();
-      return row !== undefined;
+      const dead = await deadCommand(trx, key);
+      const refund = dead && (await keptRefund(trx, dead.refund_id));
+      // Whatever is ordered of a refund is ordered under its lock: what is not there now comes later, and waits behind it.
+      if (refund !== undefined) await lockRefund(trx, refund);
+      const row = await deadCommand(trx, key);
+      if (row === undefined) return refuse('command_unknown', `there is no dead command ${JSON.stringify(key)}`);
+      const later = await overtaking(trx, row);
+      const now = new Date(nowMs);
+      const change =
+        later === undefined
+          ? { state: 'waiting' as const, attempts: 0, due_at: now, ended_at: null }
+          : { state: 'delivered' as const, ended_at: now, said: `not sent: overtaken by ${later}` };
+      await trx.updateTable('payments.outbox').set(change).where('key', '=', key).where('state', '=', 'dead').execute();
+      if (later === undefined) return accept('waiting');
+      await this.#givenUp?.close(trx, key, 'overtaken', nowMs);
+      const { action, refund_id } = row;
+      return refuse('overtaken', `${later} of refund ${JSON.stringify(refund_id)} came after ${action}`);
     });
   }
 
@@ -243,6 +261,42 @@ export function actionView(row: Selectable<OutboxTable>): ActionView {
     ...(row.ended_at !== null && { ended_at_ms: row.ended_at.getTime() }),
     ...(row.said !== null && { said: row.said }),
   };
+}
+
+function deadCommand(trx: Trx, key: string) {
+  return trx
+    .selectFrom('payments.outbox')
+    .select(['seq', 'action', 'refund_id'])
+    .where('key', '=', key)
+    .where('state', '=', 'dead')
+    .executeTakeFirst();
+}
+
+/** The first that overtook it, on its way, delivered or given up itself. */
+async function overtaking(
+  trx: Trx,
+  { seq, action, refund_id }: Pick<Selectable<OutboxTable>, 'seq' | 'action' | 'refund_id'>,
+): Promise<string | undefined> {
+  if (action === 'pay') {
+    // Before 0033 a settlement did not end the order that it made needless.
+    const paid = await trx
+      .selectFrom('payments.settlement')
+      .select('reference')
+      .where('refund_id', '=', refund_id)
+      .executeTakeFirst();
+    return paid && 'a settlement';
+  }
+  const actions = isAction(action) ? OVERTAKEN_BY[action] : undefined;
+  if (actions === undefined) return undefined;
+  const later = await trx
+    .selectFrom('payments.outbox')
+    .select('action')
+    .where('refund_id', '=', refund_id)
+    .where('action', 'in', actions)
+    .where('seq', '>', seq)
+    .orderBy('seq')
+    .executeTakeFirst();
+  return later?.action;
 }
 
 function isAction(text: string): text is Action {

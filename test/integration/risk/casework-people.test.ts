@@ -76,6 +76,14 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     side.answer = () => ({ taken: true, said: 'HTTP 200' });
     await at(atMs + 1).round();
   };
+  /** The first of what waits about money of each refund. */
+  const giveUp = async (): Promise<void> => {
+    side.answer = (action) => ({ taken: action === 'ticket', said: action === 'ticket' ? 'HTTP 200' : 'HTTP 503' });
+    await database.as('payments', (trx) =>
+      sql`update payments.outbox set attempts = 13 where state = 'waiting'`.execute(trx),
+    );
+    await at(0).round();
+  };
   const tickets = (caseId = '') =>
     [...side.done.values()].filter(({ body }) => body.includes(caseId) && body.includes('"what":"given_up"'));
 
@@ -113,12 +121,16 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     const settlement = { reference: 'hand-1', amount_minor: 8_000, currency: 'USD', settled_at_ms: NOW_MS };
     expect(await at(3 * DAY_MS).desk.settle('by-hand', settlement)).toMatchObject({ ok: true });
     expect(await givenUp('by-hand')).toMatchObject([{ state: 'closed' }]);
-    expect(await new Outbox(database).revive(order?.key ?? '', NOW_MS + 3 * DAY_MS)).toBe(false);
+    expect(await new Outbox(database).revive(order?.key ?? '', NOW_MS + 3 * DAY_MS)).toMatchObject({
+      reason: 'command_unknown',
+    });
     // As an order stands that was given up and settled before migration 0033.
     await database.as('payments', (trx) =>
       sql`update payments.outbox set state = 'dead' where key = ${order?.key}`.execute(trx),
     );
-    expect(await new Outbox(database).revive(order?.key ?? '', NOW_MS + 3 * DAY_MS)).toBe(false);
+    expect(await new Outbox(database).revive(order?.key ?? '', NOW_MS + 3 * DAY_MS)).toMatchObject({
+      reason: 'overtaken',
+    });
     await at(4 * DAY_MS).round();
     expect(side.paid()).not.toContain('by-hand');
   });
@@ -155,5 +167,39 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     expect(await at(2).desk.cancel('quick-5', person)).toMatchObject({ ok: true });
     await at(3).round();
     expect(sent('release_payout')).toEqual(ids.slice(2));
+  });
+
+  test('what was given up, and is overtaken by what was ordered since, is never sent, and leaves no case', async () => {
+    const ids = ['large-1', 'large-2', 'thawed', 'waiting'];
+    await captured(database, ...ids);
+    // The third and the fourth large one of an operator in a day hold the settlement, and freeze what was paid out.
+    const large = { kind: 'recall' as const, parcel_refs: [], operator: 'op-large', amount_minor: 60_000 };
+    for (const id of ids) await at(0).decided(requestOf(id, large));
+    await giveUp();
+    // What waited behind it.
+    await giveUp();
+    side.answer = () => ({ taken: true, said: 'HTTP 200' });
+    const deadOf = async (id: string) =>
+      (await new Outbox(database).list('dead')).filter(({ refund_id }) => refund_id === id);
+    const dead = await deadOf('thawed');
+    expect(dead.map(({ action }) => action)).toEqual(['hold_settlement', 'freeze_payout']);
+    expect(await at(2 * DAY_MS).desk.deny('thawed', person)).toMatchObject({ ok: true });
+    const [hold, freeze] = dead.map(({ key }) => key);
+    const retry = (key = '') => at(3 * DAY_MS).worker.revive(key);
+    expect(await retry(hold)).toMatchObject({ reason: 'overtaken', detail: expect.stringContaining('deny of refund') });
+    expect(await retry(freeze)).toMatchObject({
+      reason: 'overtaken',
+      detail: expect.stringContaining('release_payout'),
+    });
+    expect(await retry(freeze)).toMatchObject({ reason: 'command_unknown' });
+    await at(3 * DAY_MS).round();
+    expect([hold, freeze].filter((key = '') => side.done.has(key))).toEqual([]);
+    expect((await givenUp('thawed')).map(({ state }) => state)).toEqual(['closed', 'closed']);
+    // Of a refund about which nothing else was ordered they are sent after all.
+    for (const { key } of await deadOf('waiting')) expect(await retry(key)).toEqual({ ok: true, value: 'waiting' });
+    await at(3 * DAY_MS).round();
+    await at(3 * DAY_MS + 1).round();
+    expect(await deadOf('waiting')).toEqual([]);
+    expect((await givenUp('waiting')).map(({ state }) => state)).toEqual(['closed', 'closed']);
   });
 });

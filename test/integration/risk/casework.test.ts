@@ -347,7 +347,7 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
       clock.advance(DAY_MS);
     }
     expect(await outbox.list('dead')).toMatchObject([{ key: frozen.key, attempts: 14, said: 'HTTP 503' }]);
-    expect(await outbox.revive(frozen.key, clock.wallMs())).toBe(true);
+    expect(await outbox.revive(frozen.key, clock.wallMs())).toEqual({ ok: true, value: 'waiting' });
     await at(90 * DAY_MS).round();
     expect(side.paid()).toContain('fenced');
     expect(await outbox.status()).toMatchObject({ waiting: 0, dead: 0 });
