@@ -22,6 +22,7 @@ import { PLACES } from './places.ts';
 import { reduceFork } from './reduce-fork.ts';
 import { renamePlace, type Trx } from './rename.ts';
 import { commitment, type Statement, type StatementKey } from './statement.ts';
+import { toldOf } from './told.ts';
 import { digestOfHeads } from './tree-heads.ts';
 
 export interface ErasureParts {
@@ -183,7 +184,7 @@ export class ErasureRoom {
     }
     if (await dropCustomer(trx, found.customers, found.payments))
       for (const table of CUSTOMER_TABLES) tables.add(table);
-    if (await forgetTold(trx, [...found.names.keys()])) tables.add('payments.source_event');
+    if (await forgetTold(trx, found)) tables.add('payments.source_event');
     for (const place of PLACES) if (await renamePlace(trx, place, found.names)) tables.add(place.table);
     return [...tables].sort();
   }
@@ -220,9 +221,10 @@ async function renameClaim(trx: Trx, ref: string, { names }: Found): Promise<voi
  * What webhooks told of payments, refunds and disputes. Their ids stay, so that one that is sent again is refused
  * (`event_reused`) and brings no name back.
  */
-async function forgetTold(trx: Trx, names: readonly string[]): Promise<boolean> {
+async function forgetTold(trx: Trx, found: Found): Promise<boolean> {
+  // What bears the very reference is taken for the person's, whatever it names.
   const { numAffectedRows = 0n } = await sql`update payments.source_event set digest = '\\x'
-    where about = any(${names}::text[])`.execute(trx);
+    where about = ${found.reference} or ${toldOf(found)}`.execute(trx);
   return numAffectedRows > 0n;
 }
 

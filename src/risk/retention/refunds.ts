@@ -8,6 +8,7 @@
  */
 import { sql } from 'kysely';
 import type { Trx } from './rename.ts';
+import { toldOf } from './told.ts';
 
 export interface RefundCounts {
   readonly refunds: number;
@@ -81,8 +82,7 @@ async function dropPage(trx: Trx, before: Date): Promise<RefundCounts & { readon
   const refunds = await sql`delete from payments.refund where ${ofRefunds}`.execute(trx);
   // An event that is sent again is refused: nothing of it counts anew for a payment that is forgotten.
   await sql`update payments.source_event set about = null, digest = '\\x'
-    where about = any(${[...gone, ...ids]}::text[]) or about in (
-      select dispute_ref from payments.dispute where payment_ref = any(${gone}::text[]))`.execute(trx);
+    where ${toldOf({ payments: gone, refunds: ids })}`.execute(trx);
   for (const table of ['payments.dispute', 'payments.customer_payment', 'payments.payment']) {
     await sql`delete from ${sql.table(table)} where payment_ref = any(${gone}::text[])`.execute(trx);
   }

@@ -3,7 +3,8 @@
  * messages of sources, and in what people wrote. Rows are searched here; `retention.test.ts` searches the files.
  */
 import { sql } from 'kysely';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hex, utf8 } from '../../../src/base/bytes.ts';
 import { ManualScheduler } from '../../../src/base/manual-scheduler.ts';
 import { nodeCrypto } from '../../../src/platform/node-crypto.ts';
 import { importPayments } from '../../../src/risk/casework/imports.ts';
@@ -12,6 +13,7 @@ import type { RefundRequest } from '../../../src/risk/casework/refund-request.ts
 import { makeRuleset } from '../../../src/risk/decision/ruleset.ts';
 import { LedgerStore } from '../../../src/risk/ledger/ledger-store.ts';
 import { ErasureRoom } from '../../../src/risk/retention/erase.ts';
+import { dropRefunds } from '../../../src/risk/retention/refunds.ts';
 import { openStatementKey } from '../../../src/risk/retention/statement.ts';
 import { openSources, SourcesRoom } from '../../../src/risk/sources/room.ts';
 import { RiskDatabase } from '../../../src/risk/store/open-database.ts';
@@ -154,4 +156,76 @@ test('each is found where it stands, and nowhere once its person is erased; what
   expect(rows).toEqual([]);
   for (const { decision_id } of [paid, denied, other])
     expect(await desk.replay(decision_id)).toEqual((await desk.decision(decision_id))?.decision);
+});
+
+describe.each(['by its age', 'by an erasure'])('what goes %s', (way) => {
+  test('takes nothing along of what is told of another thing of its name: sent again, that is still known', async () => {
+    const mark = way.replaceAll(' ', '-');
+    const parcel = `k1.${hex(nodeCrypto.sha256(utf8(mark))).slice(0, 22)}`;
+    const [gone, twin, quarrel] = [`gone-${mark}`, `twin-${mark}`, `quarrel-${mark}`];
+    const clock = new ManualScheduler(NOW_MS);
+    const parts = { database, crypto: nodeCrypto, ...owner, clock, logger: new TextLogger() };
+    const ledger = new LedgerStore({ database, ...owner, levelOf: () => 'A2' });
+    const desk = new RefundDesk({ ...parts, ledger, ruleset: makeRuleset(nodeCrypto, {}) });
+    const declared = sourceSettings(dir);
+    const bank2 = declared.flatMap((one) => (one.name === 'bank-1' ? [{ ...one, name: 'bank-2' }] : []));
+    const sources = new SourcesRoom({
+      ...parts,
+      sources: await openSources([...declared, ...bank2], nodeCrypto),
+      settle: (refundId, { settlement_ref: reference, ...paid }) => desk.settle(refundId, { reference, ...paid }),
+    });
+    const amount = { amount_minor: 9_000, currency: 'USD' };
+    const ids = new Map<string, Parameters<typeof signed>>();
+    const send = async (id: string, source: string, type: string, data: object) => {
+      ids.set(id, [source, type, data, { id: `${id}-${mark}`, atS: NOW_S + 1 }]);
+      const sent = signed(source, type, data, { id: `${id}-${mark}` });
+      expect(await sources.take(...sentBy(sent)), id).toMatchObject({ ok: true, value: { duplicate: false } });
+    };
+    await send('captured', 'psp-1', 'payment.captured', { payment_ref: gone, ...amount });
+    await send('captured-twin', 'psp-1', 'payment.captured', { payment_ref: twin, ...amount });
+    const disputes = [
+      ['own', 'bank-1', quarrel, gone],
+      ['of-another-bank', 'bank-2', quarrel, twin],
+      ['of-that-name', 'bank-2', gone, twin],
+    ] as const;
+    for (const [id, bank, dispute_ref, payment_ref] of disputes) {
+      await send(`opened-${id}`, bank, 'dispute.opened', { dispute_ref, payment_ref, ...amount, amount_minor: 5 });
+      await send(`closed-${id}`, bank, 'dispute.closed', { dispute_ref, result: 'won' });
+    }
+    const refund = {
+      refund_id: twin,
+      payment_ref: gone,
+      operator: 'op-8',
+      destination: 'original',
+      ...amount,
+    } as const;
+    const requested_at = new Date(NOW_MS).toISOString();
+    const asked = { ...refund, kind: 'recall' as const, parcel_refs: [parcel], requested_at };
+    expect(await desk.decide(`key-${mark}`, asked)).toMatchObject({ ok: true, value: { outcome: 'PAY' } });
+    await send('settled', 'psp-1', 'refund.settled', { refund_id: twin, settlement_ref: `paid-${mark}`, ...amount });
+    await sql`update payments.outbox set state = 'delivered'`.execute(database.kysely);
+    await sql`update cases.case set state = 'closed'`.execute(database.kysely);
+
+    if (way === 'by its age') {
+      const dropped = await database.as('retention', (trx) => dropRefunds(trx, new Date(NOW_MS + 1)));
+      expect(dropped.gone.refunds).toBeGreaterThan(0);
+    } else {
+      const key = await openStatementKey(nodeCrypto, dir.file('twins.key'), 'refunds.example/erasures');
+      const request = { reference: parcel, reason: 'asked for by its subject', by: 'dpo-1' };
+      expect(await new ErasureRoom({ ...parts, key }).erase(request)).toMatchObject({ ok: true });
+    }
+
+    const known: string[] = [];
+    for (const [id, sent] of ids) {
+      const again = await sources.take(...sentBy(signed(...sent)));
+      if (again.ok && again.value.duplicate) known.push(id);
+      // Whether it settles anything is asked first.
+      else expect(again, id).toMatchObject({ reason: id === 'settled' ? 'settlement_refused' : 'event_reused' });
+    }
+    const ofOthers = disputes.slice(1).flatMap(([id]) => [`opened-${id}`, `closed-${id}`]);
+    expect(known).toEqual(['captured-twin', ...ofOthers]);
+    const { rows } = await sql<{ event_id: string }>`select event_id from payments.source_event
+      where length(digest) > 0 and event_id like ${`%-${mark}`}`.execute(database.kysely);
+    expect(rows.map(({ event_id }) => event_id).sort()).toEqual(known.map((id) => `${id}-${mark}`).sort());
+  });
 });
