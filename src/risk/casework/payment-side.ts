@@ -21,7 +21,10 @@ export interface PaymentSide {
   readonly known: boolean;
   readonly rate?: UsdRate;
   readonly payment?: { readonly currency: string; readonly captured_minor: number; readonly disputed_minor: number };
-  /** Of other refunds of the payment that are open or paid. */
+  /**
+   * Of other refunds of the payment that stand before this one: those paid, those ordered to be, and of those that wait the
+   * ones that were asked for before, so that no two wait for each other.
+   */
   readonly promised: number;
   /** Of those, what is open and not ordered: people, or whoever asked, may still end it. */
   readonly open: number;
@@ -140,7 +143,7 @@ export function withEarlier(
   earlier: readonly Earlier[],
 ): PaymentSide {
   const { operator, payment_ref, requestedMs } = refund;
-  const ofPayment = earlier.filter((one) => one.refund.payment_ref === payment_ref);
+  const ofPayment = earlier.filter((one) => one.refund.payment_ref === payment_ref && standsBefore(refund, one));
   const windowMs = windowOf(parameters);
   const near = earlier.filter(
     (one) => one.refund.operator === operator && Math.abs(one.refund.requestedMs - requestedMs) < windowMs,
@@ -183,12 +186,15 @@ function withEarlierOf(customer: CustomerSide, earlier: readonly Earlier[], requ
  * Of refunds that wait, the one that was asked for first goes before the others, so that no two wait for each other; what
  * is paid, or ordered to be, goes before all.
  */
-function isAlike(refund: Refund, { refund: other, isOrdered }: Earlier): boolean {
-  const isBefore =
-    other.requestedMs < refund.requestedMs ||
-    (other.requestedMs === refund.requestedMs && other.refund_id < refund.refund_id);
+function standsBefore(refund: Refund, { refund: other, isOrdered }: Earlier): boolean {
+  if (isOrdered || other.requestedMs < refund.requestedMs) return true;
+  return other.requestedMs === refund.requestedMs && other.refund_id < refund.refund_id;
+}
+
+function isAlike(refund: Refund, earlier: Earlier): boolean {
+  const { refund: other } = earlier;
   return (
-    (isOrdered || isBefore) &&
+    standsBefore(refund, earlier) &&
     other.kind !== 'goodwill' &&
     other.parcel_refs.some((parcel) => refund.parcel_refs.includes(parcel))
   );
@@ -251,7 +257,7 @@ function sidesOf(looked: readonly Looked[], windowMs: number): RawBuilder<Row> {
     (select json_build_array(coalesce(sum(r.amount_minor), 0), coalesce(sum(r.amount_minor) filter (where r.state = 'open'
         and not exists (select from payments.outbox o where o.refund_id = r.refund_id and o.action = 'pay')), 0))
       from payments.refund r
-      where r.payment_ref = w.payment_ref and r.refund_id <> w.refund_id and r.state in ('open', 'paid')) as promised,
+      where r.payment_ref = w.payment_ref and r.refund_id <> w.refund_id and ${standBefore()}) as promised,
     (select coalesce(json_agg(json_build_array(r.refund_id, (date_part('epoch', r.requested_at) * 1000)::bigint,
         r.amount_minor, r.currency, ${rateOf(sql`r.currency`, sql`r.requested_at`)})), '[]')
       from (select refund_id, requested_at, amount_minor, currency from payments.refund
@@ -298,6 +304,13 @@ function goodsOf({ kind, parcel_refs }: Refund): string {
   return kind === 'goodwill' || parcel_refs.length === 0 ? NO_KEY : parcel_refs.join(LIST_SEPARATOR);
 }
 
+/** Of refunds `r` before the one that is looked at, as `standsBefore` has it. */
+function standBefore(): RawBuilder<unknown> {
+  return sql`(r.state = 'paid' or (r.state = 'open' and (
+    (r.requested_at, r.refund_id collate "C") < (w.at, w.refund_id collate "C")
+    or exists (select from payments.outbox o where o.refund_id = r.refund_id and o.action = 'pay'))))`;
+}
+
 /** As `isAlike` has it. */
 function alikeRefunds(): RawBuilder<unknown> {
   return sql`(select coalesce(json_agg(json_build_array(a.refund_id, a.payment_ref = w.payment_ref)), '[]')
@@ -305,8 +318,6 @@ function alikeRefunds(): RawBuilder<unknown> {
       where r.refund_id in (select p.refund_id from payments.refund_parcel p
           where p.parcel = any(string_to_array(w.goods, chr(30))))
         and r.refund_id <> w.refund_id and r.kind <> 'goodwill'
-        and (r.state = 'paid' or (r.state = 'open' and (
-          (r.requested_at, r.refund_id collate "C") < (w.at, w.refund_id collate "C")
-          or exists (select from payments.outbox o where o.refund_id = r.refund_id and o.action = 'pay'))))
+        and ${standBefore()}
       order by r.payment_ref = w.payment_ref, r.refund_id collate "C" limit ${sql.lit(ALIKE_MAX)}) a)`;
 }

@@ -65,6 +65,33 @@ describe.each(Object.entries(engines.settings))('%s', (_, settingsOf) => {
     expect(now).toMatchObject({ blocked: false, outcome: 'STEP_UP' });
   });
 
+  test('of two refunds that exceed their payment together, the one asked for first waits for no other', async () => {
+    await captured(database, 'mutual-1');
+    await at(0).decided(requestOf('mutual-1'));
+    const later = {
+      payment_ref: 'pay-mutual-1',
+      amount_minor: 99_000,
+      requested_at: new Date(NOW_MS + 1).toISOString(),
+    };
+    expect(await at(1).decided(requestOf('mutual-2', later))).toMatchObject({ pay_now: false, blocked: true });
+    await at(1).claim('k1.mutual-1', `${_}:wms:mutual`, { what: 'inspected', result: 'ok' });
+    await at(DAY_MS).round();
+    expect(side.paid()).toContain('mutual-1');
+    expect(side.paid()).not.toContain('mutual-2');
+    const held = (await book.list({ state: 'open' })).holds.filter(({ refund_id }) => refund_id.startsWith('mutual'));
+    expect(held).toMatchObject([{ refund_id: 'mutual-2', blocked: true }]);
+    // Also of those that are decided together, whichever came in first.
+    await captured(database, 'together');
+    const { desk } = at(1);
+    const of = { payment_ref: 'pay-together' };
+    const [last, first] = await Promise.all([
+      desk.decide('k-together-2', requestOf('together-2', { ...later, ...of })),
+      desk.decide('k-together-1', requestOf('together-1', { ...of, kind: 'recall', parcel_refs: [] })),
+    ]);
+    expect(last).toMatchObject({ ok: true, value: { pay_now: false } });
+    expect(first).toMatchObject({ ok: true, value: { pay_now: true } });
+  });
+
   const givenUp = async (id: string) => (await cases.list({ refundId: id })).filter(({ kind }) => kind === 'given_up');
   /** As after hours in which the payment side took nothing: the last attempt is refused, too. */
   const exhaust = async (refundId: string, atMs: number): Promise<void> => {
