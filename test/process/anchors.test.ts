@@ -2,6 +2,7 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Child } from '../../simulators/demo/child-process.ts';
 import type { GatewayStatus } from '../../src/edge/gateway/status.ts';
 import type { CustodyEvent } from '../../src/evidence/event/event.ts';
 import { CUT_POINTS, CutChain, counterFaults } from './support/tpm-cuts.ts';
@@ -9,11 +10,28 @@ import { anchored, makeTpmRig, type TpmRig, verdictOf } from './support/tpm-rig.
 
 let box: TpmRig;
 
-/** What entry 0 says of the counter. */
-function counterOf(opened: CustodyEvent | undefined): { readonly expected?: number; readonly found: number } {
+const UNREAD = /the anchor counter cannot be read now|a log opens without the value of the anchor counter/;
+
+const LATE = /this start is attested later/;
+
+function isSaid(by: Child, what: RegExp): boolean {
+  return by.lines('err').some((line) => what.test(line));
+}
+
+interface Counter {
+  readonly expected?: number;
+  readonly found: number;
+}
+
+/**
+ * What entry 0 says of the counter; nothing only where the daemon that began the log says that it could not ask for it in
+ * time: a start spends a second on its TPM, and a machine under load takes that for what is asked before.
+ */
+function counterOf(opened: CustodyEvent | undefined, beganBy: Child): Counter | undefined {
   const counter = opened?.data['counter'];
-  if (counter === undefined) throw new Error('entry 0 says nothing of the counter');
-  return counter as unknown as { readonly expected?: number; readonly found: number };
+  const isUnread = isSaid(beganBy, UNREAD);
+  if (isUnread !== (counter === undefined)) throw new Error(`entry 0 says of the counter: ${JSON.stringify(counter)}`);
+  return counter as Counter | undefined;
 }
 
 const scanOf = (number: number): string => `LK-${String(number).padStart(7, '0')}`;
@@ -38,6 +56,7 @@ afterAll(() => box.close());
 
 test('anchors appear by themselves, and a verifier with AK and counter in its policy says what they cover', async () => {
   const { rig } = box;
+  const beganBy = rig.gateway;
   const first = await anchored(rig, 0);
   rig.visit('a1');
   rig.feed.scan(3);
@@ -51,9 +70,11 @@ test('anchors appear by themselves, and a verifier with AK and counter in its po
   expect(log.anchors.verified).toBe(log.anchors.found);
   expect(log.tail).toBe(log.end - (log.anchors.size ?? 0));
   const [opened] = events;
-  expect(opened?.data['counter']).toEqual({ found: expect.any(Number) });
+  const found = counterOf(opened, beganBy);
+  if (found !== undefined) expect(found).toEqual({ found: expect.any(Number) });
   const started = events.find(({ type }) => type === 'gateway.started');
-  expect(started?.data).toMatchObject({ tpm_resets: expect.any(Number), tpm_restarts: expect.any(Number) });
+  const resets = { tpm_resets: expect.any(Number), tpm_restarts: expect.any(Number) };
+  expect(started?.data).toMatchObject(isSaid(beganBy, LATE) ? {} : resets);
   const attested = events.filter(({ type }) => type === 'key.attested').map(({ data }) => data['kind']);
   expect(attested).toEqual(['time', 'quote']);
   // Whoever copies the state of an emulated TPM has the same one.
@@ -202,7 +223,7 @@ test('databases restored from a copy: the breach is named, a new log goes on, an
   expect(log.origin).toBe(breached.log.origin);
   const [opened] = events;
   expect(opened?.data).toMatchObject({ after: { log: first.origin, cause: 'breach' } });
-  const { expected = 0, found } = counterOf(opened);
-  expect(found).toBeGreaterThan(expected);
+  const counter = counterOf(opened, rig.gateway);
+  if (counter !== undefined) expect(counter.found).toBeGreaterThan(counter.expected ?? 0);
   expect(events.some(({ type }) => type === 'door.opened')).toBe(true);
 });
