@@ -8,7 +8,7 @@
  */
 import type { Decision } from '../decision/decision.ts';
 import { legEvidence, OTHER_PAYMENT } from '../decision/eligibility.ts';
-import type { Facts, RefundKind, ReturnState } from '../decision/facts.ts';
+import type { Facts, RefundKind } from '../decision/facts.ts';
 import { atLeast } from '../decision/grade.ts';
 import { type LegalPolicy, type LegalTerm, termOf } from './legal-policy.ts';
 
@@ -105,17 +105,20 @@ function personOnly(decision: Decision): 'self_dealing' | 'refunded_before' | un
 
 /**
  * A return that C18 contradicts, neither back nor shown to be sent: a word that nothing confirms is no evidence of having
- * sent the goods. What a warehouse took in is back, however little else speaks for it.
+ * sent the goods. What a warehouse took in, which says so under its signature, is back, however little else speaks for it;
+ * and what a courier took over was sent, whatever became of it.
  */
 function isUnsent({ refund, parcels }: Facts, codes: ReadonlySet<string>): boolean {
   if (refund.kind !== 'return' || !codes.has('C18')) return false;
   return parcels.some(
-    (parcel) => !isBack(parcel.return.state) && !atLeast(legEvidence(parcel, 'return').grade, 'WEAK'),
+    (parcel) => !isBackOrSent(parcel.return) && !atLeast(legEvidence(parcel, 'return').grade, 'WEAK'),
   );
 }
 
-function isBack(state: ReturnState): boolean {
-  return state === 'R_RECEIVED' || state.startsWith('R_INSPECTED');
+function isBackOrSent({ state, signals }: Facts['parcels'][number]['return']): boolean {
+  if (state === 'R_RECEIVED') return signals.some(({ name, level }) => name === 'received' && level !== 'unsigned');
+  // Only an entry of a log makes it so.
+  return state === 'R_WITH_COURIER' || state.startsWith('R_INSPECTED');
 }
 
 /** What the deadline does to a refund that another look, at that moment, still does not pay. */

@@ -105,7 +105,19 @@ describe('a deadline that passed', () => {
     ['a return for which nothing but a claim speaks is waited for', 'R_IN_LOCKER', [], WAITED],
     ['so is one that the sensors contradict', 'R_IN_LOCKER', [signal('weight', { says: 'contradicts' })], WAITED],
     ['weak evidence of sending ends the waiting', 'R_IN_LOCKER', [signal('door')], { pays: true }],
-    ['so does the warehouse that took it in, with nothing else', 'R_RECEIVED', [], { pays: true }],
+    [
+      'so does the warehouse that took it in, with nothing else',
+      'R_RECEIVED',
+      [signal('received', { level: 'declared', says: 'contradicts' })],
+      { pays: true },
+    ],
+    [
+      'but not the word of somebody who signs nothing',
+      'R_RECEIVED',
+      [signal('received', { level: 'unsigned' })],
+      WAITED,
+    ],
+    ['what a courier took over was sent', 'R_WITH_COURIER', [], { pays: true }],
   ] as const)('%s', ([, state, signals, effect]) => {
     const of = facts({
       refund: { amount_minor: 60_000 },
