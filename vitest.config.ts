@@ -18,7 +18,7 @@ export default defineConfig({
     execArgv: ['--liftoff-only', '--expose-gc'],
     // Of two cores. Those alone wait for devices, daemons and clocks most of the time, the others for disks and databases;
     // as one group nobody waits for the last of those before.
-    maxWorkers: 5,
+    maxWorkers: 4,
     projects: [
       { extends: true, test: { name: 'alone', include: aloneTests } },
       { extends: true, test: { name: 'shared', include: sharedTests, isolate: false } },
