@@ -74,16 +74,34 @@ function anchorOf(
   { n, leaf }: { readonly n: number; readonly leaf: Uint8Array | null },
 ): AnchorEntry[] {
   const bytes = Uint8Array.from(leaf ?? []);
-  const event = JSON.parse(utf8Text(bytes) ?? '{}') as {
+  const said = anchorSaid(bytes);
+  const isOwn = said !== undefined && !said.isCarried && (said.log ?? origin) === origin;
+  return isOwn && said.tree.size <= n ? [{ index: n, leaf: bytes, tree: said.tree }] : [];
+}
+
+/** What a leaf says was anchored; undefined when it is no `anchor.made`, or says no tree. */
+export function anchorSaid(leaf: Uint8Array):
+  | {
+      /** Undefined: the log that the entry began in. */
+      readonly log: string | undefined;
+      readonly isCarried: boolean;
+      readonly tree: AnchorEntry['tree'];
+    }
+  | undefined {
+  const event = JSON.parse(utf8Text(leaf) ?? '{}') as {
     readonly type?: string;
-    readonly carried?: object;
+    readonly carried?: { readonly log?: unknown };
     readonly data?: { readonly size?: unknown; readonly root?: unknown; readonly log?: unknown };
   };
-  const { size, root: rootText, log = origin } = event.data ?? {};
+  const { size, root: rootText, log = event.carried?.log } = event.data ?? {};
   const root = typeof rootText === 'string' ? unbase64url(rootText) : undefined;
-  const isOwn = event.type === 'anchor.made' && event.carried === undefined && log === origin;
-  if (!isOwn || typeof size !== 'number' || size < 1 || size > n || root?.length !== HASH_BYTES) return [];
-  return [{ index: n, leaf: bytes, tree: { size, root } }];
+  if (event.type !== 'anchor.made' || typeof size !== 'number' || size < 1 || root?.length !== HASH_BYTES)
+    return undefined;
+  return {
+    log: typeof log === 'string' ? log : undefined,
+    isCarried: event.carried !== undefined,
+    tree: { size, root },
+  };
 }
 
 /** Of each cosigned size the newest anchor over no more: entries below it are anchored and cosigned (A3). */

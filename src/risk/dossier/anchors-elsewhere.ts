@@ -3,10 +3,10 @@
  * in the next one. What they say of the closed log's entries, a bundle shows only with those entries.
  */
 import { sql, type Transaction } from 'kysely';
-import { unbase64url, utf8, utf8Text } from '../../base/bytes.ts';
+import { utf8 } from '../../base/bytes.ts';
 import { parseOrigin } from '../../evidence/log/origin.ts';
-import { HASH_BYTES } from '../../evidence/log/tree.ts';
 import type { Database } from '../store/schema.ts';
+import { anchorSaid } from './anchor-entries.ts';
 
 export interface AnchorElsewhere {
   /** The entry that holds it. */
@@ -78,20 +78,7 @@ async function anchorsIn(
     .limit(CANDIDATES)
     .execute();
   return rows.flatMap(({ n, leaf }) => {
-    const tree = treeOf(origin, Uint8Array.from(leaf ?? []));
-    return tree === undefined ? [] : [{ origin: later, index: n, tree }];
+    const said = anchorSaid(Uint8Array.from(leaf ?? []));
+    return said?.log === origin ? [{ origin: later, index: n, tree: said.tree }] : [];
   });
-}
-
-/** Undefined when it is over another log. */
-function treeOf(origin: string, leaf: Uint8Array): AnchorElsewhere['tree'] | undefined {
-  const event = JSON.parse(utf8Text(leaf) ?? '{}') as {
-    readonly type?: string;
-    readonly carried?: { readonly log?: unknown };
-    readonly data?: { readonly size?: unknown; readonly root?: unknown; readonly log?: unknown };
-  };
-  const { size, root: rootText, log = event.carried?.log } = event.data ?? {};
-  const root = typeof rootText === 'string' ? unbase64url(rootText) : undefined;
-  const isOver = event.type === 'anchor.made' && log === origin && typeof size === 'number' && size > 0;
-  return isOver && root?.length === HASH_BYTES ? { size, root } : undefined;
 }
